@@ -1,0 +1,1 @@
+"""The MCP node: agents write here, the log lives here, and messages leave here for the bridge."""

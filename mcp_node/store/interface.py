@@ -1,0 +1,185 @@
+"""What the node asks of a store, whatever database is behind it.
+
+A store is the log: messages in commit order, ``id`` 1, 2, 3 … without holes, each with ``prev``,
+the id of the message before it in its session. An awaited write that returned is durable: it
+survives ``kill -9`` and power loss. Reads see every write that has returned.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from proto.messages import Audience, Message, Session, Visibility
+
+CommitListener = Callable[[Sequence[Message]], None]
+"""Called in the event loop after each commit, in commit order, before the writers are answered.
+
+It must not raise and must not block.
+"""
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    """A checked message that has no place in the log yet. ``author`` decides on its parent."""
+
+    session_id: str
+    author: Audience
+    sender: str
+    content: str
+    visibility: Visibility
+    metadata: msgspec.Raw
+    parent_message_id: int | None = None
+
+
+class NewSession(msgspec.Struct, frozen=True):
+    """A checked session; get-or-create when its id exists."""
+
+    session_id: str
+    purpose: str
+    metadata: msgspec.Raw
+    created_by: str
+
+
+class SessionListing(msgspec.Struct, frozen=True):
+    """A session and when something visible to the asking audience last happened in it (UTC)."""
+
+    session: Session
+    last_activity: str
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Messages ascending by id; ``has_more``: the direction of paging has visible ones left."""
+
+    messages: list[Message]
+    has_more: bool
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """A stretch of one session's log, from one read transaction.
+
+    ``through`` is how far the session has been read: the last message's id if the page is full,
+    else the session's last id (or ``after`` if that is larger), also when an audience filtered
+    everything out. ``head`` is the session's last id (0 if it has no messages).
+    """
+
+    epoch: str
+    head: int
+    through: int
+    messages: list[Message]
+
+
+class Heads(msgspec.Struct, frozen=True):
+    """Which sessions have messages after an id: ``changed`` maps them to their last id.
+
+    The look is bounded: ``through`` says how far it went (``head`` when it saw everything).
+    """
+
+    epoch: str
+    head: int
+    changed: dict[str, int]
+    through: int
+
+
+class Store(Protocol):
+    """The log. All methods are safe to call concurrently from one event loop.
+
+    Reads raise `proto.errors.Unavailable` when the database fails. Cancelling a read is safe;
+    cancelling a write leaves open whether it was committed.
+    """
+
+    @property
+    def epoch(self) -> str:
+        """Random id of this log; a replaced log has another."""
+
+    @property
+    def boot_head(self) -> int:
+        """The log's last id when this store was opened: all before it is older than the process."""
+
+    @property
+    def pending(self) -> int:
+        """Writes waiting for their commit."""
+
+    def on_commit(self, listener: CommitListener) -> None:
+        """Have ``listener`` called with the messages of every commit from now on."""
+
+    async def append(self, message: NewMessage) -> Message:
+        """Commit a message and give it its place.
+
+        Raises:
+            SessionNotFound: its session does not exist.
+            ParentNotFound: its parent is not in that session, or ``author`` may not see it.
+            Overloaded: too many writes are waiting; nothing was stored.
+            Unavailable: the commit failed; nothing was stored.
+        """
+
+    async def create_session(self, session: NewSession) -> tuple[Session, bool]:
+        """The session of that id, and whether this call made it.
+
+        Raises:
+            Overloaded, Unavailable: as `append`.
+        """
+
+    async def get_session(self, session_id: str) -> Session:
+        """The session.
+
+        Raises:
+            SessionNotFound: there is none.
+        """
+
+    async def list_sessions(
+        self,
+        audience: Audience,
+        *,
+        within: frozenset[str] | None,
+        limit: int,
+        active_since: str | None,
+    ) -> list[SessionListing]:
+        """Sessions, latest activity first.
+
+        Activity is the newest message ``audience`` may see, or the session's making: what may
+        not be seen leaves no trace.
+
+        Args:
+            audience: who asks.
+            within: the sessions it may enter; None for all.
+            limit: 1 to 1,000.
+            active_since: a UTC timestamp in the form of `proto.messages.utc_now`.
+        """
+
+    async def page(
+        self,
+        session_id: str,
+        audience: Audience,
+        *,
+        after: int | None,
+        before: int | None,
+        limit: int,
+        sender: str | None = None,
+        visibility: Visibility | None = None,
+    ) -> Page:
+        """Visible messages: the newest, the first after ``after``, or the last before ``before``.
+
+        Args:
+            session_id: the session; an unknown one has no messages.
+            audience: who asks.
+            after: only ids above this, lowest first. With ``before`` as well: those between the
+                two, lowest first.
+            before: only ids below this; without ``after``, the highest of them.
+            limit: 1 to 1,000.
+            sender: only this sender's.
+            visibility: only this visibility.
+        """
+
+    async def heads(self, after: int) -> Heads:
+        """Which sessions moved after an id."""
+
+    async def session_head(self, session_id: str) -> int:
+        """The last id of a session, 0 if it has no messages or does not exist."""
+
+    async def log_page(
+        self, session_id: str, *, after: int, limit: int, audience: Audience | None
+    ) -> LogPage:
+        """A stretch of a session's log after an id; unfiltered without an audience."""
+
+    async def close(self) -> None:
+        """Commit what is pending, then close the database. Idempotent."""

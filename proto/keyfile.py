@@ -1,0 +1,184 @@
+"""The data directory and the files in it that are secrets: made once, safely, by whoever starts first.
+
+==============  =====  ============================================================
+file            mode   content
+==============  =====  ============================================================
+signing.key     0600   Ed25519 private key, PEM (PKCS 8); mcp_node and the CLI read it
+signing.pub     0600   its public key, PEM
+bridge.key      0600   64 hex digits: the secret between the nodes (HS256)
+bridge.dir      0600   where bridge.sock lives, if the data directory's path is too long
+==============  =====  ============================================================
+
+Files appear atomically and complete (a temporary file, then ``link``), so that both nodes may
+start first, at the same time: one wins, the other reads what it made.
+"""
+
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from proto.errors import ConfigurationError
+
+MAX_SOCKET_PATH: Final = 100
+"""A Unix socket's path has room for about 107 bytes; stay clear of it."""
+
+_BRIDGE_SECRET_DIGITS: Final = 64
+
+
+def open_data_dir(path: Path) -> Path:
+    """Make the data directory if it is missing, and refuse one that others could tamper with.
+
+    Args:
+        path: absolute.
+
+    Raises:
+        ConfigurationError: it is a symlink, not a directory, another user's, writable by group
+            or others, or cannot be made or written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = path.lstat()
+    except OSError as error:
+        raise ConfigurationError(
+            f"data directory {path}: {error.strerror}; set PARTYLINE_DATA_DIR to another"
+        ) from None
+    if stat.S_ISLNK(state.st_mode):
+        raise ConfigurationError(f"data directory {path} is a symlink; give the real path")
+    if state.st_uid != os.geteuid():
+        raise ConfigurationError(f"data directory {path} belongs to another user")
+    if state.st_mode & 0o022:
+        raise ConfigurationError(f"data directory {path} is writable by others: chmod 700 it")
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"data directory {path} cannot be written; set PARTYLINE_DATA_DIR to another"
+        )
+    if state.st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def signing_key(data_dir: Path) -> Ed25519PrivateKey:
+    """The private key that signs principal tokens, made at first use.
+
+    Raises:
+        ConfigurationError: the file is unreadable, open to others, or not an Ed25519 key.
+    """
+    raw = _read_or_make(data_dir / "signing.key", _new_private_key)
+    try:
+        key = load_pem_private_key(raw, password=None)
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(f"{data_dir / 'signing.key'} is not an Ed25519 key")
+    return key
+
+
+def public_key(data_dir: Path) -> bytes:
+    """The public key in PEM, which verifies principal tokens; made with the private one.
+
+    Raises:
+        ConfigurationError: as `signing_key`.
+    """
+    return _read_or_make(data_dir / "signing.pub", lambda: public_pem(signing_key(data_dir)))
+
+
+def public_pem(key: Ed25519PrivateKey) -> bytes:
+    """The public half of a key, PEM."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def bridge_key(data_dir: Path) -> bytes:
+    """The secret that signs service tokens between the nodes, made at first use.
+
+    Raises:
+        ConfigurationError: the file is unreadable, open to others, or too short.
+    """
+    raw = _read_or_make(
+        data_dir / "bridge.key", lambda: secrets.token_hex(_BRIDGE_SECRET_DIGITS // 2).encode()
+    ).strip()
+    if len(raw) < _BRIDGE_SECRET_DIGITS:
+        raise ConfigurationError(f"{data_dir / 'bridge.key'} is too short; delete it")
+    return raw
+
+
+def bridge_endpoint(data_dir: Path, configured: str = "") -> str:
+    """The ZeroMQ endpoint both nodes agree on.
+
+    ``configured`` if given; else ``bridge.sock`` in the data directory; where that path is too
+    long for a socket, in XDG_RUNTIME_DIR or a private directory that ``bridge.dir`` records.
+
+    Raises:
+        ConfigurationError: the configured path is too long for a socket.
+    """
+    if configured:
+        if len(os.fsencode(configured.removeprefix("ipc://"))) > MAX_SOCKET_PATH:
+            raise ConfigurationError(
+                f"PARTYLINE_BRIDGE_ENDPOINT: a socket's path has at most {MAX_SOCKET_PATH} bytes"
+            )
+        return configured
+    path = data_dir / "bridge.sock"
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        recorded = _read_or_make(data_dir / "bridge.dir", _new_socket_dir)
+        path = Path(os.fsdecode(recorded)) / "bridge.sock"
+    return f"ipc://{path}"
+
+
+def _new_socket_dir() -> bytes:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    short = runtime if 0 < len(os.fsencode(runtime)) < MAX_SOCKET_PATH - 40 else None
+    return os.fsencode(tempfile.mkdtemp(prefix="partyline-", dir=short or "/tmp"))
+
+
+def _new_private_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
+def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of a secret file; made atomically if it is missing. First one wins."""
+    with suppress(FileNotFoundError):
+        return _read_private(path)
+    content = make()
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(temporary, path)
+        finally:
+            os.unlink(temporary)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be made: {error.strerror}") from None
+    return _read_private(path)
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        state = os.fstat(descriptor)
+        if state.st_uid != os.geteuid() or state.st_mode & 0o077:
+            raise ConfigurationError(f"{path} must be yours alone: chmod 600 it")
+        return file.read()

@@ -1,0 +1,126 @@
+"""The nouns: Message, Session, Principal, and the time they share."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+MAX_ID: Final = 2**53
+"""Ids and positions are below this, so that every JSON reader holds them exactly."""
+
+
+class Visibility(StrEnum):
+    """Who in a session may see a message; `proto.visibility` is the rule."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    AGENT_ONLY = "agent_only"
+    ADMIN_ONLY = "admin_only"
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One durable entry of the log.
+
+    ``id`` is its place in the log (1, 2, 3 …); ``prev`` the id of the message before it in the
+    same session (0 if none). ``principal`` is whose rights wrote it, ``sender`` the name shown.
+    ``metadata`` is a JSON object as text, encoded once when it was validated. ``timestamp`` is
+    UTC in ISO 8601 with microseconds and ``Z``.
+    """
+
+    id: int
+    prev: int
+    session_id: str
+    principal: str
+    sender: str
+    sender_type: str
+    content: str
+    visibility: Visibility
+    timestamp: str
+    metadata: msgspec.Raw
+    parent_message_id: int | None
+
+    def shown(self) -> dict[str, Any]:
+        """The message as tools and REST give it to a reader who may see it."""
+        return {
+            "id": self.id,
+            "sender": self.sender,
+            "sender_type": self.sender_type,
+            "content": self.content,
+            "visibility": str(self.visibility),
+            "timestamp": self.timestamp,
+            "metadata": msgspec.json.decode(self.metadata),
+            "parent_message_id": self.parent_message_id,
+        }
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A room: its id, what it is for, and who made it when."""
+
+    session_id: str
+    purpose: str
+    metadata: msgspec.Raw
+    created_by: str
+    created_at: str
+
+    def shown(self) -> dict[str, Any]:
+        """The session as tools and REST give it."""
+        return {
+            "session_id": self.session_id,
+            "purpose": self.purpose,
+            "metadata": msgspec.json.decode(self.metadata),
+            "created_by": self.created_by,
+            "created_at": self.created_at,
+        }
+
+
+class Audience(msgspec.Struct, frozen=True):
+    """What decides what a principal may see: the key under which viewers share frames."""
+
+    agent_id: str
+    agent_type: str
+    is_admin: bool = False
+
+
+ANONYMOUS: Final = "anonymous"
+"""Nobody in particular: sees public messages only, and writes only those."""
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who a token speaks for.
+
+    ``sessions`` are the sessions it may enter, ``None`` for all. ``expires_at`` is in seconds of
+    Unix time, ``None`` only where no token was needed (AUTH=off).
+    """
+
+    agent_id: str
+    agent_type: str
+    scopes: frozenset[str]
+    sessions: frozenset[str] | None = None
+    expires_at: int | None = None
+    token_id: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it holds the scope ``admin``."""
+        return "admin" in self.scopes
+
+    @property
+    def audience(self) -> Audience:
+        """What `proto.visibility.may_see` asks for."""
+        return Audience(self.agent_id, self.agent_type, self.is_admin)
+
+    def may_enter(self, session_id: str) -> bool:
+        """Whether its token covers that session."""
+        return self.sessions is None or session_id in self.sessions
+
+
+def utc_now() -> str:
+    """Now, UTC, as every Partyline timestamp: ``2026-11-23T21:30:00.123456Z`` (27 characters)."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def encode_metadata(metadata: Mapping[str, Any] | None) -> msgspec.Raw:
+    """A checked metadata object as the JSON text that is stored and sent from then on."""
+    return msgspec.Raw(msgspec.json.encode(metadata or {}))

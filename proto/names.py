@@ -1,0 +1,56 @@
+"""Names: agent ids, agent types, labels and session ids, checked before they are used or logged."""
+
+import re
+import secrets
+from typing import Final
+
+from proto.errors import InvalidInput
+
+NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+RESERVED: Final = frozenset(
+    {"system", "anonymous", "human", "guest", "external", "partyline", "service"}
+)
+"""Names nobody can take: the program itself speaks under them."""
+
+_NAME: Final = re.compile(NAME_PATTERN)
+
+
+def is_name(value: object) -> bool:
+    """Whether ``value`` is a well-formed name: 1 to 64 of ``A-Z a-z 0-9 . _ -``."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def check_name(value: object, what: str) -> str:
+    """``value``, if it is a well-formed name.
+
+    Args:
+        value: anything that came from outside.
+        what: how the error calls it, such as ``"session_id"``.
+
+    Raises:
+        InvalidInput: it is not a string of 1 to 64 of ``A-Z a-z 0-9 . _ -`` that starts with a
+            letter or digit.
+    """
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise InvalidInput(
+        f"{what} must be 1 to 64 letters, digits, dots, underscores or hyphens, "
+        "and start with a letter or digit."
+    )
+
+
+def check_free_name(value: object, what: str) -> str:
+    """``value``, if it is a well-formed name that somebody may take.
+
+    Raises:
+        InvalidInput: as `check_name`, or the name is one of `RESERVED` (in any case).
+    """
+    name = check_name(value, what)
+    if name.lower() in RESERVED:
+        raise InvalidInput(f"{what} is a reserved name.", "Choose another one.")
+    return name
+
+
+def new_session_id() -> str:
+    """A session id nobody can guess: ``session_`` and 16 hex digits."""
+    return f"session_{secrets.token_hex(8)}"

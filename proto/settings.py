@@ -1,0 +1,192 @@
+"""Every setting of both nodes, once: name, default, meaning. Environment prefix ``PARTYLINE_``.
+
+``docs/settings.md`` is checked against this table. honcho sets ``PORT`` for each process it
+starts; it is not read.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from proto.errors import ConfigurationError
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind host or a peer's address is this machine alone."""
+    if host in LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Settings(BaseSettings):
+    """The settings of a node, from the environment; immutable once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PARTYLINE_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("partyline", appauthor=False)),
+        description="Directory of the database and the keys; mode 0700, own user, no symlink.",
+    )
+    mcp_host: str = Field("127.0.0.1", description="Address the MCP node listens on.")
+    mcp_port: Port = Field(23456, description="Port of the MCP node; agents connect to /mcp.")
+    ws_host: str = Field("127.0.0.1", description="Address the WebSocket node listens on.")
+    ws_port: Port = Field(8081, description="Port of the WebSocket node.")
+    bridge: Literal["zmq", "http"] = Field(
+        "zmq", description="How messages cross to ws_node: ZeroMQ, or plain HTTP posts."
+    )
+    bridge_endpoint: str = Field(
+        "",
+        description="ZeroMQ endpoint (ipc://…); empty: bridge.sock in the data directory.",
+    )
+    auth: Literal["token", "off"] = Field(
+        "token", description="token: every door wants one; off: loopback only, for trying out."
+    )
+    broadcast_token: SecretStr | None = Field(
+        None,
+        description="Bearer token /broadcast wants; unset: it takes loopback callers only.",
+    )
+    allowed_hosts: Names = Field(
+        (), description="Comma-separated host names besides loopback that the nodes answer to."
+    )
+    allowed_origins: Names = Field(
+        (), description="Comma-separated foreign origins (scheme://host:port) that may connect."
+    )
+    metrics_loopback: bool = Field(
+        False, description="Whether /metrics takes loopback callers without a token."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least level of log lines."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of log lines.")
+
+    max_content_chars: int = Field(
+        100_000, ge=1, le=1_000_000, description="Characters in a message."
+    )
+    max_purpose_chars: int = Field(
+        2_000, ge=1, le=100_000, description="Characters in a session's purpose."
+    )
+    max_metadata_bytes: int = Field(
+        16_384, ge=2, le=1_048_576, description="Bytes of a metadata object as JSON."
+    )
+    max_metadata_depth: int = Field(
+        16, ge=1, le=32, description="Nesting of a metadata object, itself included."
+    )
+    max_body_bytes: int = Field(
+        2_097_152, ge=1_024, le=16_777_216, description="Bytes of any HTTP request body."
+    )
+    max_bridge_bytes: int = Field(
+        2_097_152, ge=1_024, le=16_777_216, description="Bytes of one bridge message."
+    )
+    max_command_bytes: int = Field(
+        65_536, ge=1_024, le=1_048_576, description="Bytes of a WebSocket frame from a viewer."
+    )
+    max_unsent_bytes: int = Field(
+        1_048_576,
+        ge=65_536,
+        description="Bytes waiting for one viewer before it is closed as too slow (4000).",
+    )
+    max_viewers: int = Field(
+        20_000, ge=1, description="WebSocket connections of one ws_node; more get 503."
+    )
+    max_pending_writes: int = Field(
+        10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
+    )
+    max_pending_write_bytes: int = Field(
+        67_108_864, ge=1_048_576, description="Bytes of those writes before OVERLOADED."
+    )
+    bridge_hwm: int = Field(
+        1_000, ge=1, le=100_000, description="Messages ZeroMQ holds on each side (HWM)."
+    )
+    bridge_backlog_bytes: int = Field(
+        16_777_216,
+        ge=1_048_576,
+        description="Bytes the publisher holds when the bridge is slow; more is dropped.",
+    )
+    max_queued_events: int = Field(
+        10_000, ge=16, description="Events in ws_node's queue; a quarter is kept for messages."
+    )
+    room_ring_messages: int = Field(
+        1_024, ge=1, le=100_000, description="Recent messages a room keeps for joining viewers."
+    )
+    room_ring_bytes: int = Field(
+        1_048_576, ge=4_096, description="Bytes of those recent messages."
+    )
+    room_linger_seconds: float = Field(
+        30.0, ge=0, le=3600, description="How long a room is followed after its last viewer."
+    )
+    log_poll_seconds: float = Field(
+        2.0,
+        ge=0.05,
+        le=60,
+        description="How often ws_node compares its rooms with the log.",
+    )
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _refuse_open_doors(self) -> Self:
+        exposed = [h for h in (self.mcp_host, self.ws_host) if not is_loopback(h)]
+        if self.auth == "off" and (exposed or self.allowed_hosts):
+            raise ValueError("AUTH=off works on loopback addresses and names only")
+        if not self.broadcast_token and (not is_loopback(self.ws_host) or self.allowed_hosts):
+            raise ValueError("a public WS_HOST or ALLOWED_HOSTS needs BROADCAST_TOKEN")
+        if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
+            raise ValueError("BROADCAST_TOKEN must have at least 16 characters")
+        if self.bridge_endpoint and not self.bridge_endpoint.startswith("ipc://"):
+            raise ValueError("BRIDGE_ENDPOINT must be an ipc:// path")
+        return self
+
+    @property
+    def mcp_url(self) -> str:
+        """Where mcp_node answers, as seen from this machine."""
+        return f"http://{_authority(self.mcp_host, self.mcp_port)}"
+
+    @property
+    def ws_url(self) -> str:
+        """Where ws_node answers HTTP, as seen from this machine."""
+        return f"http://{_authority(self.ws_host, self.ws_port)}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings from the environment, with ``overrides`` on top.
+
+    Raises:
+        ConfigurationError: a value is out of its bounds, or the combination would open a door.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            (f"PARTYLINE_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"])
+            for e in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigurationError(f"settings: {problems}") from None
+
+
+def _authority(host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,170 @@
+"""The one JSON rule for everything that comes from outside, applied before a framework parses.
+
+Refused: more bytes than the cap, deeper nesting than the cap, NaN and Infinity, numbers that
+overflow to infinity, integers beyond ±2**53, duplicate keys, NUL characters, lone surrogates,
+invalid UTF-8, and anything after the value. Errors never repeat the input.
+"""
+
+import json
+import math
+import re
+from typing import Any, Final, NoReturn
+
+from proto.errors import InvalidInput, TooLarge
+from proto.messages import MAX_ID
+
+MAX_DEPTH: Final = 64
+"""Nesting allowed in a request: metadata's own limit is lower and checked on the value."""
+
+_MAX_INT_DIGITS: Final = 17
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_HINT: Final = "Send one JSON value as RFC 8259 describes it, in UTF-8."
+
+
+def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
+    """The value of a JSON text under the strict rule.
+
+    Args:
+        raw: the bytes as received.
+        max_bytes: the most bytes taken.
+        max_depth: the most objects and arrays inside one another.
+
+    Raises:
+        TooLarge: more than ``max_bytes``.
+        InvalidInput: any other breach of the rule.
+    """
+    if len(raw) > max_bytes:
+        raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("The body is not valid UTF-8.", _HINT) from None
+    if text.count("[") + text.count("{") > max_depth:
+        _check_depth(text, max_depth)
+    try:
+        value = _DECODER.decode(text)
+    except InvalidInput:
+        raise
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body is not valid JSON.", _HINT) from None
+    if "\\u" in text:
+        _check_strings(value)
+    return value
+
+
+def check_text(text: str, what: str) -> None:
+    """Refuse what no store and no peer can hold: NUL characters and lone surrogates.
+
+    Raises:
+        InvalidInput: ``text`` has one; ``what`` names the field.
+    """
+    if "\x00" in text:
+        raise InvalidInput(f"{what} contains a NUL character.", "Remove it and call again.")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidInput(
+                f"{what} contains a lone surrogate.", "Send valid Unicode text."
+            ) from None
+
+
+def check_value(value: Any, what: str, *, max_depth: int) -> None:
+    """Hold an already parsed value to the strict rule (for doors whose framework has parsed).
+
+    Args:
+        value: what a JSON parser made.
+        what: how the error calls it.
+        max_depth: objects and arrays inside one another, the value itself included.
+
+    Raises:
+        InvalidInput: too deep, a number out of bounds, a key that is no string, a type JSON does
+            not have, NUL or lone surrogates.
+    """
+    level: list[Any] = [value]
+    depth = 0
+    while level:
+        containers = [item for item in level if isinstance(item, dict | list)]
+        depth += bool(containers)
+        if depth > max_depth:
+            raise InvalidInput(f"{what} is nested deeper than {max_depth} levels.")
+        for item in level:
+            if not isinstance(item, dict | list):
+                _check_scalar(item, what)
+        level = [child for item in containers for child in _children(item, what)]
+
+
+def _children(container: dict[Any, Any] | list[Any], what: str) -> list[Any]:
+    if isinstance(container, list):
+        return container
+    for key in container:
+        if not isinstance(key, str):
+            raise InvalidInput(f"{what} has a key that is not a string.")
+        check_text(key, what)
+    return list(container.values())
+
+
+def _check_scalar(item: Any, what: str) -> None:
+    if isinstance(item, str):
+        check_text(item, what)
+    elif item is None or isinstance(item, bool):
+        return
+    elif isinstance(item, int):
+        if not -MAX_ID <= item <= MAX_ID:
+            raise InvalidInput(f"{what} has an integer beyond ±2**53.")
+    elif not (isinstance(item, float) and math.isfinite(item)):
+        raise InvalidInput(f"{what} has a value that JSON cannot express.")
+
+
+def _check_depth(text: str, max_depth: int) -> None:
+    depth = 0
+    for character in _STRINGS.sub("", text):
+        if character in "[{":
+            depth += 1
+            if depth > max_depth:
+                raise InvalidInput(f"The body is nested deeper than {max_depth} levels.")
+        elif character in "]}":
+            depth -= 1
+
+
+def _check_strings(value: Any) -> None:
+    """Escapes can smuggle in what raw UTF-8 cannot hold; look at every string."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            check_text(item, "The body")
+        elif isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise InvalidInput("The body has an object with duplicate keys.")
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_INT_DIGITS or not -MAX_ID <= (number := int(digits)) <= MAX_ID:
+        raise InvalidInput("The body has an integer beyond ±2**53.")
+    return number
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise InvalidInput("The body has a number that is too large.")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise InvalidInput("The body contains NaN or Infinity, which JSON does not have.")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)

@@ -1,0 +1,214 @@
+"""Tokens: who a principal is (EdDSA), and that one node speaks to the other (HS256).
+
+Principal token, claims all required:
+
+=========  ======================================================================
+claim      meaning
+=========  ======================================================================
+iss, aud   ``partyline``
+sub        agent_id, a name
+agent_type a name
+scope      space-separated, of ``read``, ``write``, ``admin``
+sessions   list of session ids, or ``"*"`` for all; ``[]`` is none
+iat, exp   seconds of Unix time
+jti        id of the token, a name
+=========  ======================================================================
+
+Service token: ``iss`` partyline, ``aud`` one direction (`TO_MCP_NODE`, `TO_WS_NODE`), ``iat``,
+``exp`` at most five minutes later.
+"""
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from proto.errors import InvalidInput, Unauthenticated
+from proto.messages import Principal
+from proto.names import check_free_name, check_name, is_name
+
+ISSUER: Final = "partyline"
+SCOPES: Final = frozenset({"read", "write", "admin"})
+TO_MCP_NODE: Final = "partyline/mcp_node"
+TO_WS_NODE: Final = "partyline/ws_node"
+SERVICE_SECONDS: Final = 300
+
+MAX_TOKEN_CHARS: Final = 8_192
+_REQUIRED: Final = ["iss", "aud", "sub", "agent_type", "scope", "sessions", "iat", "exp", "jti"]
+_REFUSED: Final = "The token is not valid."
+
+
+def sign_principal(
+    key: Ed25519PrivateKey,
+    *,
+    agent_id: str,
+    agent_type: str,
+    scopes: Iterable[str],
+    sessions: Iterable[str] | None,
+    lifetime_seconds: int,
+) -> str:
+    """A token for a principal.
+
+    Args:
+        key: mcp_node's signing key.
+        agent_id: a free name (not reserved).
+        agent_type: a free name.
+        scopes: a non-empty choice of `SCOPES`.
+        sessions: the sessions it may enter; None for all.
+        lifetime_seconds: until it expires, at least 1.
+
+    Raises:
+        InvalidInput: any of them is out of its bounds.
+    """
+    chosen = sorted(set(scopes))
+    if not chosen or not set(chosen) <= SCOPES:
+        raise InvalidInput("scopes must be one or more of read, write, admin.")
+    if lifetime_seconds < 1:
+        raise InvalidInput("the lifetime must be at least one second.")
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": ISSUER,
+        "sub": check_free_name(agent_id, "agent_id"),
+        "agent_type": check_free_name(agent_type, "agent_type"),
+        "scope": " ".join(chosen),
+        "sessions": "*" if sessions is None else [check_name(s, "session_id") for s in sessions],
+        "iat": now,
+        "exp": now + lifetime_seconds,
+        "jti": secrets.token_hex(16),
+    }
+    return jwt.encode(claims, key, algorithm="EdDSA")
+
+
+class PrincipalVerifier:
+    """Verifies principal tokens with the public key; remembers those it has verified.
+
+    One verification costs about 0.1 ms and an agent sends the same token with every call, so
+    the last ``remember`` verified tokens are kept; their expiry is checked every time. Not safe
+    for use from several threads.
+    """
+
+    def __init__(self, public_key_pem: bytes, *, remember: int = 4_096) -> None:
+        self._key = public_key_pem
+        self._remember = remember
+        self._verified: OrderedDict[str, Principal] = OrderedDict()
+
+    def verify(self, token: str) -> Principal:
+        """The principal a token speaks for.
+
+        Raises:
+            Unauthenticated: it is malformed, of another issuer, audience or key, lacks a claim,
+                holds one of the wrong form, or has expired.
+        """
+        principal = self._verified.get(token)
+        if principal is None:
+            principal = self._verify(token)
+            self._verified[token] = principal
+            if len(self._verified) > self._remember:
+                self._verified.popitem(last=False)
+        if principal.expires_at is None or principal.expires_at <= time.time():
+            self._verified.pop(token, None)
+            raise Unauthenticated("The token has expired.")
+        return principal
+
+    def _verify(self, token: str) -> Principal:
+        if len(token) > MAX_TOKEN_CHARS:
+            raise Unauthenticated(_REFUSED)
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=["EdDSA"],
+                audience=ISSUER,
+                issuer=ISSUER,
+                options={"require": _REQUIRED},
+            )
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("The token has expired.") from None
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise Unauthenticated(_REFUSED) from None
+        return _principal(claims)
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    scopes = claims["scope"].split() if isinstance(claims["scope"], str) else []
+    sessions = claims["sessions"]
+    allowed = None if sessions == "*" else sessions
+    well_formed = (
+        is_name(claims["sub"])
+        and is_name(claims["agent_type"])
+        and is_name(claims["jti"])
+        and bool(scopes)
+        and set(scopes) <= SCOPES
+        and (allowed is None or (isinstance(allowed, list) and all(map(is_name, allowed))))
+    )
+    if not well_formed:
+        raise Unauthenticated(_REFUSED)
+    try:
+        check_free_name(claims["sub"], "sub")
+        check_free_name(claims["agent_type"], "agent_type")
+    except InvalidInput:
+        raise Unauthenticated(_REFUSED) from None
+    return Principal(
+        agent_id=claims["sub"],
+        agent_type=claims["agent_type"],
+        scopes=frozenset(scopes),
+        sessions=None if allowed is None else frozenset(allowed),
+        expires_at=int(claims["exp"]),
+        token_id=claims["jti"],
+    )
+
+
+def mint_service(key: bytes, audience: str) -> str:
+    """A token with which one node calls the other, valid for `SERVICE_SECONDS`.
+
+    Args:
+        key: the bridge key.
+        audience: `TO_MCP_NODE` or `TO_WS_NODE`.
+    """
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + SERVICE_SECONDS}
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
+class ServiceToken:
+    """The service token of one direction, minted anew before it expires."""
+
+    def __init__(self, key: bytes, audience: str) -> None:
+        self._key = key
+        self._audience = audience
+        self._token = ""
+        self._renew_at = 0.0
+
+    def current(self) -> str:
+        """A token with at least a minute of life left."""
+        now = time.time()
+        if now >= self._renew_at or now < self._renew_at - SERVICE_SECONDS:
+            self._token = mint_service(self._key, self._audience)
+            self._renew_at = now + SERVICE_SECONDS - 60
+        return self._token
+
+
+def verify_service(key: bytes, token: str, audience: str) -> None:
+    """Refuse anything but a fresh service token of that direction.
+
+    Raises:
+        Unauthenticated: wrong key, audience, age or form.
+    """
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=["HS256"],
+            audience=audience,
+            issuer=ISSUER,
+            options={"require": ["iss", "aud", "iat", "exp"]},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise Unauthenticated(_REFUSED) from None
+    if claims["exp"] - claims["iat"] > SERVICE_SECONDS:
+        raise Unauthenticated(_REFUSED)

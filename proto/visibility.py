@@ -1,0 +1,74 @@
+"""The ONE visibility rule, as a predicate for the hub and as keys for the store.
+
+A message has an *audience key* and a reader holds a set of them:
+
+============  ==================  ==========================================
+visibility    key of the message  who holds that key
+============  ==================  ==========================================
+public        ``p``               everyone in the session
+private       ``s:<principal>``   that principal alone
+agent_only    ``t:<sender_type>`` agents of that type, and every admin
+admin_only    ``a``               every admin
+============  ==================  ==========================================
+
+`may_see` is the rule in words; `held_keys` and `KEY_RANGE_ALL_TYPES` say the same to SQL, where
+the key is a generated column. A property test holds the two equal.
+"""
+
+from typing import Final
+
+from proto.messages import ANONYMOUS, Audience, Visibility
+
+KEY_RANGE_ALL_TYPES: Final = ("t:", "t;")
+"""Every ``t:…`` key k has low <= k < high (``;`` follows ``:`` in ASCII): what an admin holds."""
+
+SQL_AUDIENCE_KEY: Final = (
+    "CASE visibility WHEN 'public' THEN 'p' WHEN 'private' THEN 's:' || principal"
+    " WHEN 'agent_only' THEN 't:' || sender_type ELSE 'a' END"
+)
+"""`audience_key` as the SQL expression behind the generated column."""
+
+
+def may_see(audience: Audience, visibility: Visibility, principal: str, sender_type: str) -> bool:
+    """Whether a reader may see a message.
+
+    Args:
+        audience: the reader.
+        visibility: the message's.
+        principal: whose rights wrote the message.
+        sender_type: the agent type of its sender.
+    """
+    if visibility is Visibility.PUBLIC:
+        return True
+    if audience.agent_id == ANONYMOUS:
+        return False
+    if visibility is Visibility.PRIVATE:
+        return audience.agent_id == principal
+    if visibility is Visibility.AGENT_ONLY:
+        return audience.is_admin or audience.agent_type == sender_type
+    return audience.is_admin
+
+
+def audience_key(visibility: Visibility, principal: str, sender_type: str) -> str:
+    """The key a message is stored under; equal to `SQL_AUDIENCE_KEY` on its row."""
+    if visibility is Visibility.PUBLIC:
+        return "p"
+    if visibility is Visibility.PRIVATE:
+        return f"s:{principal}"
+    if visibility is Visibility.AGENT_ONLY:
+        return f"t:{sender_type}"
+    return "a"
+
+
+def held_keys(audience: Audience) -> tuple[str, ...]:
+    """The single keys a reader holds; an admin holds `KEY_RANGE_ALL_TYPES` besides."""
+    if audience.agent_id == ANONYMOUS:
+        return ("p",)
+    if audience.is_admin:
+        return ("p", f"s:{audience.agent_id}", "a")
+    return ("p", f"s:{audience.agent_id}", f"t:{audience.agent_type}")
+
+
+def holds_all_types(audience: Audience) -> bool:
+    """Whether the reader sees every ``agent_only`` message."""
+    return audience.is_admin and audience.agent_id != ANONYMOUS

@@ -1,0 +1,149 @@
+"""The bridge's wire format, version 1: an event as ZeroMQ frames and back.
+
+A sender MUST send exactly three frames; a receiver MUST drop and count anything else.
+
+=====  ========================  ====================================================
+frame  content                   bounds
+=====  ========================  ====================================================
+0      session id, UTF-8         a name: ``[A-Za-z0-9][A-Za-z0-9._-]{0,63}``
+1      header, msgpack array     8 fields, at most 1,024 bytes
+2      body, UTF-8 JSON text     1 byte to the limit of a bridge message (2 MiB)
+=====  ========================  ====================================================
+
+Header: ``[version, epoch, id, prev, visibility, principal, sender_type, published_ns]``
+
+=============  ==============  ===================================================
+field          type            meaning
+=============  ==============  ===================================================
+version        int             1
+epoch          str             the log's epoch, 0 to 64 characters
+id             int or nil      1 to 2**53; nil: an ephemeral event
+prev           int             0 to id - 1: the message before it in its session
+visibility     str             public, private, agent_only, admin_only
+principal      str             whose rights wrote it, at most 129 characters
+sender_type    str             agent type of the sender, at most 129 characters
+published_ns   int             sender's CLOCK_MONOTONIC in nanoseconds, 0 if unknown
+=============  ==============  ===================================================
+
+The body is the WebSocket frame ready to send (`proto.frames`); a receiver SHOULD NOT parse it.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from proto.errors import WireError
+from proto.messages import MAX_ID, Visibility
+from proto.names import is_name
+
+VERSION: Final = 1
+MAX_HEADER_BYTES: Final = 1024
+
+_Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Word = Annotated[str, msgspec.Meta(max_length=129)]
+_Epoch = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """What travels to viewers: a durable message (``id`` set), or something ephemeral."""
+
+    session_id: str
+    epoch: str
+    id: int | None
+    prev: int
+    visibility: Visibility
+    principal: str
+    sender_type: str
+    published_ns: int
+    body: bytes
+
+
+class _Header(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    version: int
+    epoch: _Epoch
+    id: _Id | None
+    prev: _Count
+    visibility: Visibility
+    principal: _Word
+    sender_type: _Word
+    published_ns: _Count
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Header).decode
+
+
+def encode(event: Event) -> list[bytes]:
+    """The three frames of an event."""
+    header = _Header(
+        VERSION,
+        event.epoch,
+        event.id,
+        event.prev,
+        event.visibility,
+        event.principal,
+        event.sender_type,
+        event.published_ns,
+    )
+    return [event.session_id.encode(), _encode(header), event.body]
+
+
+def decode(frames: Sequence[bytes], *, max_body: int) -> Event:
+    """The event of three frames.
+
+    Args:
+        frames: as they came from the socket.
+        max_body: the largest body taken, in bytes.
+
+    Raises:
+        WireError: with the reason ``frames``, ``header``, ``version``, ``session``, ``chain`` or
+            ``body``; nothing else, whatever the bytes are.
+    """
+    if len(frames) != 3:
+        raise WireError("frames")
+    raw_session, raw_header, body = frames
+    if len(raw_header) > MAX_HEADER_BYTES:
+        raise WireError("header")
+    try:
+        header = _decode(raw_header)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise WireError("version" if _foreign_version(raw_header) else "header") from None
+    if header.version != VERSION:
+        raise WireError("version")
+    if not 0 < len(body) <= max_body:
+        raise WireError("body")
+    if header.id is not None and header.prev >= header.id:
+        raise WireError("chain")
+    try:
+        session_id = raw_session.decode("ascii")
+    except UnicodeDecodeError:
+        raise WireError("session") from None
+    if not is_name(session_id):
+        raise WireError("session")
+    return Event(
+        session_id,
+        header.epoch,
+        header.id,
+        header.prev,
+        header.visibility,
+        header.principal,
+        header.sender_type,
+        header.published_ns,
+        body,
+    )
+
+
+def _foreign_version(raw_header: bytes) -> bool:
+    """Whether the header is an array that starts with another version number."""
+    try:
+        fields = msgspec.msgpack.decode(raw_header)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return (
+        isinstance(fields, list)
+        and bool(fields)
+        and type(fields[0]) is int
+        and fields[0] != VERSION
+    )
