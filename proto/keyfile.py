@@ -1,4 +1,4 @@
-"""The data directory and the files in it that are secrets: made once, safely, by whoever starts first.
+"""The data directory and its secret files: each made once, safely, by whoever starts first.
 
 ==============  =====  ============================================================
 file            mode   content
@@ -14,6 +14,7 @@ start first, at the same time: one wins, the other reads what it made.
 """
 
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -22,13 +23,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from proto.errors import ConfigurationError
@@ -37,6 +43,7 @@ MAX_SOCKET_PATH: Final = 100
 """A Unix socket's path has room for about 107 bytes; stay clear of it."""
 
 _BRIDGE_SECRET_DIGITS: Final = 64
+_BRIDGE_SECRET: Final = re.compile(rb"[0-9a-f]{64}")
 
 
 def open_data_dir(path: Path) -> Path:
@@ -75,15 +82,21 @@ def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     """The private key that signs principal tokens, made at first use.
 
     Raises:
-        ConfigurationError: the file is unreadable, open to others, or not an Ed25519 key.
+        ConfigurationError: the file is unreadable, open to others, not an Ed25519 key, or not
+            the one that ``signing.pub`` belongs to (no token it signs would verify).
     """
     raw = _read_or_make(data_dir / "signing.key", _new_private_key)
     try:
         key = load_pem_private_key(raw, password=None)
-    except ValueError:
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError(f"{data_dir / 'signing.key'} is not an Ed25519 key")
+    with suppress(FileNotFoundError):
+        if _read_private(data_dir / "signing.pub").strip() != public_pem(key).strip():
+            raise ConfigurationError(
+                f"{data_dir / 'signing.pub'} does not belong to signing.key; delete signing.pub"
+            )
     return key
 
 
@@ -91,9 +104,16 @@ def public_key(data_dir: Path) -> bytes:
     """The public key in PEM, which verifies principal tokens; made with the private one.
 
     Raises:
-        ConfigurationError: as `signing_key`.
+        ConfigurationError: as `signing_key`, or the file is not a public Ed25519 key.
     """
-    return _read_or_make(data_dir / "signing.pub", lambda: public_pem(signing_key(data_dir)))
+    raw = _read_or_make(data_dir / "signing.pub", lambda: public_pem(signing_key(data_dir)))
+    try:
+        key = load_pem_public_key(raw)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigurationError(f"{data_dir / 'signing.pub'} is not an Ed25519 key; delete it")
+    return raw
 
 
 def public_pem(key: Ed25519PrivateKey) -> bytes:
@@ -105,13 +125,13 @@ def bridge_key(data_dir: Path) -> bytes:
     """The secret that signs service tokens between the nodes, made at first use.
 
     Raises:
-        ConfigurationError: the file is unreadable, open to others, or too short.
+        ConfigurationError: the file is unreadable, open to others, or not 64 hex digits.
     """
     raw = _read_or_make(
         data_dir / "bridge.key", lambda: secrets.token_hex(_BRIDGE_SECRET_DIGITS // 2).encode()
     ).strip()
-    if len(raw) < _BRIDGE_SECRET_DIGITS:
-        raise ConfigurationError(f"{data_dir / 'bridge.key'} is too short; delete it")
+    if not _BRIDGE_SECRET.fullmatch(raw):
+        raise ConfigurationError(f"{data_dir / 'bridge.key'} is not 64 hex digits; delete it")
     return raw
 
 
@@ -122,7 +142,8 @@ def bridge_endpoint(data_dir: Path, configured: str = "") -> str:
     long for a socket, in XDG_RUNTIME_DIR or a private directory that ``bridge.dir`` records.
 
     Raises:
-        ConfigurationError: the configured path is too long for a socket.
+        ConfigurationError: the configured path is too long for a socket, or the recorded
+            directory is not ours (any more): whoever owns it would own the bridge.
     """
     if configured:
         if len(os.fsencode(configured.removeprefix("ipc://"))) > MAX_SOCKET_PATH:
@@ -132,8 +153,10 @@ def bridge_endpoint(data_dir: Path, configured: str = "") -> str:
         return configured
     path = data_dir / "bridge.sock"
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        recorded = _read_or_make(data_dir / "bridge.dir", _new_socket_dir)
-        path = Path(os.fsdecode(recorded)) / "bridge.sock"
+        recorded = Path(os.fsdecode(_read_or_make(data_dir / "bridge.dir", _new_socket_dir)))
+        if not recorded.is_absolute() or b"\0" in os.fsencode(recorded):
+            raise ConfigurationError(f"{data_dir / 'bridge.dir'} names no directory; delete it")
+        path = open_data_dir(recorded) / "bridge.sock"
     return f"ipc://{path}"
 
 
@@ -172,13 +195,16 @@ def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def _read_private(path: Path) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(descriptor)
+        raise ConfigurationError(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
         if state.st_uid != os.geteuid() or state.st_mode & 0o077:
             raise ConfigurationError(f"{path} must be yours alone: chmod 600 it")
         return file.read()

@@ -34,7 +34,11 @@ class Settings(BaseSettings):
     """The settings of a node, from the environment; immutable once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PARTYLINE_", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="PARTYLINE_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     data_dir: Path = Field(
@@ -122,9 +126,7 @@ class Settings(BaseSettings):
     room_ring_messages: int = Field(
         1_024, ge=1, le=100_000, description="Recent messages a room keeps for joining viewers."
     )
-    room_ring_bytes: int = Field(
-        1_048_576, ge=4_096, description="Bytes of those recent messages."
-    )
+    room_ring_bytes: int = Field(1_048_576, ge=4_096, description="Bytes of those recent messages.")
     room_linger_seconds: float = Field(
         30.0, ge=0, le=3600, description="How long a room is followed after its last viewer."
     )
@@ -145,7 +147,10 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("there is no such user's home directory") from None
 
     @model_validator(mode="after")
     def _refuse_open_doors(self) -> Self:
@@ -156,8 +161,8 @@ class Settings(BaseSettings):
             raise ValueError("a public WS_HOST or ALLOWED_HOSTS needs BROADCAST_TOKEN")
         if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
             raise ValueError("BROADCAST_TOKEN must have at least 16 characters")
-        if self.bridge_endpoint and not self.bridge_endpoint.startswith("ipc://"):
-            raise ValueError("BRIDGE_ENDPOINT must be an ipc:// path")
+        if self.bridge_endpoint and not self.bridge_endpoint.startswith("ipc:///"):
+            raise ValueError("BRIDGE_ENDPOINT must be ipc:// and an absolute path")
         return self
 
     @property

@@ -18,6 +18,7 @@ Service token: ``iss`` partyline, ``aud`` one direction (`TO_MCP_NODE`, `TO_WS_N
 ``exp`` at most five minutes later.
 """
 
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -41,6 +42,9 @@ MAX_TOKEN_CHARS: Final = 8_192
 _REQUIRED: Final = ["iss", "aud", "sub", "agent_type", "scope", "sessions", "iat", "exp", "jti"]
 _REFUSED: Final = "The token is not valid."
 
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Decoders of base64 skip foreign characters: without this, a token has endless spellings."""
+
 
 def sign_principal(
     key: Ed25519PrivateKey,
@@ -62,7 +66,7 @@ def sign_principal(
         lifetime_seconds: until it expires, at least 1.
 
     Raises:
-        InvalidInput: any of them is out of its bounds.
+        InvalidInput: any of them is out of its bounds, or the token would be too long to verify.
     """
     chosen = sorted(set(scopes))
     if not chosen or not set(chosen) <= SCOPES:
@@ -81,7 +85,10 @@ def sign_principal(
         "exp": now + lifetime_seconds,
         "jti": secrets.token_hex(16),
     }
-    return jwt.encode(claims, key, algorithm="EdDSA")
+    token = jwt.encode(claims, key, algorithm="EdDSA")
+    if len(token) > MAX_TOKEN_CHARS:
+        raise InvalidInput("there are too many sessions for one token.")
+    return token
 
 
 class PrincipalVerifier:
@@ -116,22 +123,28 @@ class PrincipalVerifier:
         return principal
 
     def _verify(self, token: str) -> Principal:
-        if len(token) > MAX_TOKEN_CHARS:
-            raise Unauthenticated(_REFUSED)
-        try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=["EdDSA"],
-                audience=ISSUER,
-                issuer=ISSUER,
-                options={"require": _REQUIRED},
-            )
-        except jwt.ExpiredSignatureError:
-            raise Unauthenticated("The token has expired.") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise Unauthenticated(_REFUSED) from None
-        return _principal(claims)
+        return _principal(_claims(token, self._key, "EdDSA", ISSUER, _REQUIRED))
+
+
+def _claims(
+    token: str, key: bytes, algorithm: str, audience: str, required: list[str]
+) -> dict[str, Any]:
+    """The claims of a token that is ours, in time, and has all of ``required``."""
+    if len(token) > MAX_TOKEN_CHARS or not _FORM.fullmatch(token):
+        raise Unauthenticated(_REFUSED)
+    try:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=audience,
+            issuer=ISSUER,
+            options={"require": required},
+        )
+    except jwt.ExpiredSignatureError:
+        raise Unauthenticated("The token has expired.") from None
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+        raise Unauthenticated(_REFUSED) from None
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
@@ -187,7 +200,8 @@ class ServiceToken:
     def current(self) -> str:
         """A token with at least a minute of life left."""
         now = time.time()
-        if now >= self._renew_at or now < self._renew_at - SERVICE_SECONDS:
+        minted_at = self._renew_at - (SERVICE_SECONDS - 60)
+        if not minted_at <= now < self._renew_at:  # before: the clock was set back
             self._token = mint_service(self._key, self._audience)
             self._renew_at = now + SERVICE_SECONDS - 60
         return self._token
@@ -199,16 +213,6 @@ def verify_service(key: bytes, token: str, audience: str) -> None:
     Raises:
         Unauthenticated: wrong key, audience, age or form.
     """
-    try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience=audience,
-            issuer=ISSUER,
-            options={"require": ["iss", "aud", "iat", "exp"]},
-        )
-    except (jwt.PyJWTError, ValueError, TypeError):
-        raise Unauthenticated(_REFUSED) from None
-    if claims["exp"] - claims["iat"] > SERVICE_SECONDS:
+    claims = _claims(token, key, "HS256", audience, ["iss", "aud", "iat", "exp"])
+    if int(claims["exp"]) - int(claims["iat"]) > SERVICE_SECONDS:
         raise Unauthenticated(_REFUSED)
