@@ -1,0 +1,108 @@
+"""The edge's checks: values in, values out, or `InvalidInput` saying what to correct.
+
+Used by the tools and by REST, so that both doors hold to the same limits.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from proto.errors import InvalidInput, TooLarge
+from proto.messages import MAX_ID, Visibility, encode_metadata
+from proto.settings import Settings
+from proto.strictjson import check_text, check_value
+
+MAX_PAGE: Final = 1_000
+
+_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?")
+
+
+def check_content(content: Any, settings: Settings) -> str:
+    """The text of a message: 1 to MAX_CONTENT_CHARS characters that are not all white space."""
+    if not isinstance(content, str):
+        raise InvalidInput("content must be a string.")
+    if len(content) > settings.max_content_chars:
+        raise TooLarge(f"content has more than {settings.max_content_chars} characters.")
+    check_text(content, "content")
+    if not content.strip():
+        raise InvalidInput("content is empty.", "Say something, and call again.")
+    return content
+
+
+def check_purpose(purpose: Any, settings: Settings) -> str:
+    """What a session is for: 1 to MAX_PURPOSE_CHARS characters that are not all white space."""
+    if not isinstance(purpose, str):
+        raise InvalidInput("purpose must be a string.")
+    if len(purpose) > settings.max_purpose_chars:
+        raise TooLarge(f"purpose has more than {settings.max_purpose_chars} characters.")
+    check_text(purpose, "purpose")
+    if not purpose.strip():
+        raise InvalidInput("purpose is empty.", "Say in a sentence what the session is for.")
+    return purpose
+
+
+def check_metadata(metadata: Any, settings: Settings) -> msgspec.Raw:
+    """A JSON object within MAX_METADATA_BYTES and MAX_METADATA_DEPTH, encoded; None is ``{}``."""
+    if metadata is None:
+        return encode_metadata(None)
+    if not isinstance(metadata, Mapping):
+        raise InvalidInput("metadata must be a JSON object.")
+    metadata = dict(metadata)
+    check_value(metadata, "metadata", max_depth=settings.max_metadata_depth)
+    encoded = encode_metadata(metadata)
+    if len(bytes(encoded)) > settings.max_metadata_bytes:
+        raise TooLarge(f"metadata has more than {settings.max_metadata_bytes} bytes as JSON.")
+    return encoded
+
+
+def check_visibility(visibility: Any) -> Visibility:
+    """One of the four visibilities."""
+    try:
+        return Visibility(visibility)
+    except ValueError:
+        names = ", ".join(Visibility)
+        raise InvalidInput(f"visibility must be one of: {names}.") from None
+
+
+def check_id(value: Any, what: str, *, least: int = 0) -> int | None:
+    """A message id or position, ``least`` to 2**53; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_ID:
+        raise InvalidInput(f"{what} must be an integer from {least} to {MAX_ID}.")
+    return value
+
+
+def check_limit(limit: Any) -> int:
+    """How many: 1 to 1,000."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be an integer from 1 to {MAX_PAGE}.")
+    return limit
+
+
+def check_sender(sender: Any) -> str | None:
+    """A sender's name to filter by; None stays None."""
+    if sender is None:
+        return None
+    if not isinstance(sender, str) or not 1 <= len(sender) <= 129:
+        raise InvalidInput("sender must be a string of 1 to 129 characters.")
+    check_text(sender, "sender")
+    return sender
+
+
+def check_moment(value: Any, what: str) -> str | None:
+    """A moment in ISO 8601 (UTC where it has no offset) in the log's own form; None stays None."""
+    if value is None:
+        return None
+    problem = InvalidInput(f"{what} must be a time in ISO 8601, such as 2026-11-23T21:30:00Z.")
+    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+        raise problem
+    try:
+        moment = datetime.fromisoformat(value)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise problem from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")

@@ -1,0 +1,65 @@
+"""Errors as MCP tools give them: the one mapping, for tools and for what FastMCP itself raises.
+
+An agent reads ``CODE: what was wrong. What to do next.`` in a result with ``isError``.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mcp_types
+from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools.base import ToolResult
+from pydantic import ValidationError as PydanticValidationError
+
+from proto.errors import InvalidInput, PartylineError
+from serving.asgi import Scope, Send, respond
+from serving.problems import field_problem, send_problem
+
+
+@contextmanager
+def tool_errors() -> Iterator[None]:
+    """Turn our errors into the tool error an agent reads; they are no fault of ours to log."""
+    try:
+        yield
+    except PartylineError as error:
+        raise ToolError(str(error), log_level=logging.DEBUG) from None
+
+
+class ArgumentErrors(Middleware):
+    """Arguments that FastMCP refuses, and tools it does not know, in the same words as ours.
+
+    Its own text repeats the caller's input.
+    """
+
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[mcp_types.CallToolRequestParams],
+        call_next: CallNext[mcp_types.CallToolRequestParams, ToolResult],
+    ) -> ToolResult:
+        """Call the tool; rephrase a refusal."""
+        try:
+            return await call_next(context)
+        except ValidationError as error:
+            cause = error.__cause__
+            found: Any = []
+            if isinstance(cause, PydanticValidationError):
+                found = cause.errors(include_url=False, include_input=False, include_context=False)
+            raise ToolError(str(field_problem(found)), log_level=logging.DEBUG) from None
+        except NotFoundError:
+            unknown = InvalidInput("There is no such tool.", "Call tools/list to see the tools.")
+            raise ToolError(str(unknown), log_level=logging.DEBUG) from None
+
+
+async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
+    """A request that ends before any framework saw it: JSON-RPC's form on /mcp, else REST's."""
+    if not scope["path"].startswith("/mcp"):
+        await send_problem(send, error)
+        return
+    answer = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": str(error)}}
+    headers = [(b"content-type", b"application/json")]
+    status = error.status if error.status != InvalidInput.status else 400
+    await respond(send, status, headers, json.dumps(answer).encode())

@@ -1,0 +1,141 @@
+"""What can be done in rooms, by a principal: checks, rights, then the store.
+
+Tools and REST are thin doors to these; nothing else decides who may do what.
+"""
+
+from typing import Any, Final
+
+from mcp_node import checks
+from mcp_node.store.interface import NewMessage, NewSession, Store
+from proto.errors import Forbidden, SessionNotFound
+from proto.messages import ANONYMOUS, Message, Principal, Visibility
+from proto.names import check_name, new_session_id
+from proto.settings import Settings
+
+RECENT_MESSAGES: Final = 20
+"""How many messages get_session shows."""
+
+
+class Rooms:
+    """Sessions and messages, for whoever asks.
+
+    Every method takes the asking principal first and raises `Forbidden` without the scope it
+    needs (``read`` or ``write``), `InvalidInput` for arguments out of bounds, and
+    `SessionNotFound` for sessions that do not exist or that its token does not cover. Writes may
+    also raise `Overloaded` and `Unavailable`; cancelling one leaves open whether it was stored.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def create_session(
+        self, principal: Principal, purpose: Any, session_id: Any = None, metadata: Any = None
+    ) -> dict[str, Any]:
+        """Make a session, or get the one of that id."""
+        _need(principal, "write")
+        checked = checks.check_purpose(purpose, self._settings)
+        encoded = checks.check_metadata(metadata, self._settings)
+        name = new_session_id() if session_id is None else check_name(session_id, "session_id")
+        if not principal.may_enter(name):
+            raise Forbidden("Your token does not cover that session.")
+        new = NewSession(name, checked, encoded, principal.agent_id)
+        session, created = await self._store.create_session(new)
+        return {**session.shown(), "created": created}
+
+    async def list_sessions(
+        self, principal: Principal, limit: Any = 20, active_since: Any = None
+    ) -> list[dict[str, Any]]:
+        """The sessions a principal may enter, latest activity first."""
+        _need(principal, "read")
+        listings = await self._store.list_sessions(
+            principal.audience,
+            within=principal.sessions,
+            limit=checks.check_limit(limit),
+            active_since=checks.check_moment(active_since, "active_since"),
+        )
+        return [{**one.session.shown(), "last_activity": one.last_activity} for one in listings]
+
+    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
+        """A session and its most recent visible messages."""
+        name = self._entered(principal, session_id, "read")
+        session = await self._store.get_session(name)
+        page = await self._store.page(
+            name, principal.audience, after=None, before=None, limit=RECENT_MESSAGES
+        )
+        return {
+            **session.shown(),
+            "messages": [message.shown() for message in page.messages],
+            "has_more": page.has_more,
+        }
+
+    async def add_message(
+        self,
+        principal: Principal,
+        session_id: Any,
+        content: Any,
+        visibility: Any = Visibility.PUBLIC,
+        metadata: Any = None,
+        parent_message_id: Any = None,
+    ) -> Message:
+        """Add a message; it is durable when this returns."""
+        name = self._entered(principal, session_id, "write")
+        level = checks.check_visibility(visibility)
+        if level is Visibility.ADMIN_ONLY and not principal.is_admin:
+            raise Forbidden("admin_only messages need the scope admin.")
+        if level is not Visibility.PUBLIC and principal.agent_id == ANONYMOUS:
+            raise Forbidden(
+                "Without a name only public messages can be written.",
+                "Use visibility public, or connect with a token.",
+            )
+        new = NewMessage(
+            session_id=name,
+            author=principal.audience,
+            sender=principal.agent_id,
+            content=checks.check_content(content, self._settings),
+            visibility=level,
+            metadata=checks.check_metadata(metadata, self._settings),
+            parent_message_id=checks.check_id(parent_message_id, "parent_message_id", least=1),
+        )
+        return await self._store.append(new)
+
+    async def get_messages(
+        self,
+        principal: Principal,
+        session_id: Any,
+        after: Any = None,
+        before: Any = None,
+        limit: Any = 50,
+        sender: Any = None,
+        visibility: Any = None,
+    ) -> dict[str, Any]:
+        """A page of visible messages, ascending by id."""
+        name = self._entered(principal, session_id, "read")
+        bounds = {
+            "after": checks.check_id(after, "after"),
+            "before": checks.check_id(before, "before"),
+            "limit": checks.check_limit(limit),
+        }
+        level = None if visibility is None else checks.check_visibility(visibility)
+        who = checks.check_sender(sender)
+        await self._store.get_session(name)
+        page = await self._store.page(
+            name, principal.audience, **bounds, sender=who, visibility=level
+        )
+        return {
+            "messages": [message.shown() for message in page.messages],
+            "has_more": page.has_more,
+        }
+
+    def _entered(self, principal: Principal, session_id: Any, scope: str) -> str:
+        """The checked id of a session the principal may enter with that right."""
+        _need(principal, scope)
+        name = check_name(session_id, "session_id")
+        if not principal.may_enter(name):
+            raise SessionNotFound
+        return name
+
+
+def _need(principal: Principal, scope: str) -> None:
+    if scope not in principal.scopes:
+        raise Forbidden(f"This needs a token with the scope {scope}.")

@@ -1,0 +1,68 @@
+"""Tools about sessions: create_session, list_sessions, get_session."""
+
+from typing import Annotated, Any, cast
+
+from fastmcp import FastMCP
+from mcp_types import ToolAnnotations
+from pydantic import Field
+
+from mcp_node.errors import tool_errors
+from mcp_node.identity import current_principal
+from mcp_node.rooms import Rooms
+from mcp_node.tools.results import SessionCreated, SessionList, SessionView, marked
+from serving.identity import Identity
+
+SessionId = Annotated[
+    str,
+    Field(description="Id of the session, such as refactor-auth or session_0123456789abcdef."),
+]
+Metadata = Annotated[
+    dict[str, Any] | None,
+    Field(description="Optional JSON object for machines: at most 16 KiB, 16 levels deep."),
+]
+
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+
+
+def add_session_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
+    """Add the session tools to a server."""
+
+    @mcp.tool(annotations=ADDS)
+    async def create_session(
+        purpose: Annotated[str, Field(description="What the session is for, in a sentence.")],
+        session_id: Annotated[
+            str | None,
+            Field(
+                description="A word agents agreed on (letters, digits, . _ -; at most 64). "
+                "If that session exists you get it. Left out, a new id is made."
+            ),
+        ] = None,
+        metadata: Metadata = None,
+    ) -> SessionCreated:
+        """Open a shared room, or join the one of that id. Call it before adding messages."""
+        with tool_errors():
+            made = await rooms.create_session(
+                current_principal(identity), purpose, session_id, metadata
+            )
+        return cast(SessionCreated, made)
+
+    @mcp.tool(annotations=READS)
+    async def list_sessions(
+        limit: Annotated[int, Field(description="How many at most, 1 to 1000.")] = 20,
+        active_since: Annotated[
+            str | None,
+            Field(description="Only sessions active since this time, ISO 8601 UTC."),
+        ] = None,
+    ) -> SessionList:
+        """See which rooms exist, latest activity first. Use it to find where to join in."""
+        with tool_errors():
+            found = await rooms.list_sessions(current_principal(identity), limit, active_since)
+        return cast(SessionList, marked({"sessions": found}))
+
+    @mcp.tool(annotations=READS)
+    async def get_session(session_id: SessionId) -> SessionView:
+        """See what a room is for and its 20 most recent messages. Use it when you join one."""
+        with tool_errors():
+            view = await rooms.get_session(current_principal(identity), session_id)
+        return cast(SessionView, marked(view))

@@ -1,0 +1,240 @@
+"""RoomFollower: follows one session's chain of messages; values in, values out.
+
+It is fed whatever the bridge brings (lost, repeated, reordered, of another log) and what history
+answers, and gives back the messages to deliver: each once, in order, none left out.
+
+====================  =====================================================================
+state                 what it does with a message
+====================  =====================================================================
+opening               position unknown: hold; wants POSITION
+following             ``id <= last``: drop; ``prev <= last``: deliver; else a gap: hold
+behind                some id above ``last`` is known to exist: hold, release; wants PAGE
+replaced              history answered with another epoch: the owner must start anew
+====================  =====================================================================
+
+The owner asks ``ask()`` what to fetch after every call, fetches at most that one thing, and
+reports with ``positioned``, ``page`` or ``failed``. What is held is bounded in messages and
+bytes; beyond that it is forgotten and read from history instead.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+from proto.wire import Event
+
+HOLD_MESSAGES: Final = 1_000
+HOLD_BYTES: Final = 4 * 1_048_576
+
+
+class Want(Enum):
+    """What a follower needs from history next."""
+
+    NOTHING = "nothing"
+    POSITION = "position"
+    PAGE = "page"
+
+
+class RoomFollower:
+    """The chain of one session.
+
+    Attributes:
+        epoch: of the log being followed; None while opening.
+        last: id of the last message that went by; None while opening.
+        target: the highest id known to exist in the session.
+        foreign: frames of another epoch dropped since the owner last reset it to 0.
+        replaced_by: the epoch history answered with, if it was another one.
+        duplicates, forgotten, unexplained: counts, for the owner's metrics.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_asked_target",
+        "_forgot",
+        "_held",
+        "_held_bytes",
+        "_hold_bytes",
+        "_hold_messages",
+        "duplicates",
+        "epoch",
+        "foreign",
+        "forgotten",
+        "last",
+        "replaced_by",
+        "target",
+        "unexplained",
+    )
+
+    def __init__(
+        self, *, hold_messages: int = HOLD_MESSAGES, hold_bytes: int = HOLD_BYTES
+    ) -> None:
+        self.epoch: str | None = None
+        self.last: int | None = None
+        self.target = 0
+        self.foreign = 0
+        self.replaced_by: str | None = None
+        self.duplicates = 0
+        self.forgotten = 0
+        self.unexplained = 0
+        self._hold_messages = hold_messages
+        self._hold_bytes = hold_bytes
+        self._held: dict[tuple[int, str], Event] = {}
+        self._held_bytes = 0
+        self._forgot: dict[str, int] = {}
+        self._asked = Want.NOTHING
+        self._asked_target = 0
+
+    def feed(self, events: Iterable[Event]) -> list[Event]:
+        """Take durable events from the bridge; give back those to deliver now, in order."""
+        out: list[Event] = []
+        for event in events:
+            last = self.last
+            if last is None:
+                self._hold(event)
+            elif event.epoch != self.epoch:
+                self.foreign += 1
+            elif event.id is None or event.id <= last:
+                self.duplicates += 1
+            elif event.prev <= last:
+                out.append(event)
+                self.last = event.id
+                if self._held:
+                    self._release(out)
+            else:
+                self._hold(event)
+                if event.id > self.target:
+                    self.target = event.id
+        if self.last is not None and self.last > self.target:
+            self.target = self.last
+        return out
+
+    def ask(self) -> Want:
+        """What to fetch now; counted as under way until `positioned`, `page` or `failed`."""
+        if self._asked is not Want.NOTHING or self.replaced_by is not None:
+            return Want.NOTHING
+        if self.last is None:
+            self._asked = Want.POSITION
+        elif self.target > self.last:
+            self._asked = Want.PAGE
+            self._asked_target = self.target
+        return self._asked
+
+    def positioned(self, epoch: str, head: int, base: int | None = None) -> list[Event]:
+        """History's answer to POSITION.
+
+        Args:
+            epoch: of the log.
+            head: the session's last id.
+            base: where following begins, if a promise was made before the position was known;
+                what lies between ``base`` and ``head`` is then wanted as a PAGE.
+        """
+        self._asked = Want.NOTHING
+        if self.last is not None:
+            self.seen_head(epoch, head)
+            return []
+        self.epoch = epoch
+        self.last = head if base is None else min(base, head)
+        self.target = max(head, self._forgot.get(epoch, 0))
+        self._forgot.clear()
+        for key, event in list(self._held.items()):
+            if event.epoch != epoch:
+                self._drop(key)
+                self.foreign += 1
+            else:
+                self.target = max(self.target, key[0])
+        out: list[Event] = []
+        self._release(out)
+        return out
+
+    def seen_head(self, epoch: str, head: int) -> None:
+        """The session is known to reach ``head``: want a PAGE if we are below it."""
+        if self.last is None:
+            return
+        if epoch != self.epoch:
+            self.replaced_by = epoch
+        elif head > self.target:
+            self.target = head
+
+    def page(self, epoch: str, events: Iterable[Event], through: int) -> list[Event]:
+        """History's answer to PAGE: everything of the session after ``last`` up to ``through``.
+
+        Args:
+            epoch: of the log it was read from.
+            events: ascending by id.
+            through: how far the session has been read.
+        """
+        self._asked = Want.NOTHING
+        if self.last is None:
+            return []
+        if epoch != self.epoch:
+            self.replaced_by = epoch
+            return []
+        before = self.last
+        out: list[Event] = []
+        for event in events:
+            if event.id is not None and event.id > self.last:
+                out.append(event)
+                self.last = event.id
+        self.last = max(self.last, through)
+        self._release(out)
+        if self.last == before and self._asked_target > before:
+            self._give_up_to(self._asked_target)
+        self.target = max(self.target, self.last)
+        return out
+
+    def failed(self) -> None:
+        """The fetch failed; `ask` will want it again (the owner backs off)."""
+        self._asked = Want.NOTHING
+
+    @property
+    def behind(self) -> int:
+        """How many ids lie between what went by and what is known to exist."""
+        return 0 if self.last is None else max(0, self.target - self.last)
+
+    @property
+    def held(self) -> int:
+        """How many messages are held."""
+        return len(self._held)
+
+    def _hold(self, event: Event) -> None:
+        if event.id is None:
+            return
+        key = (event.id, event.epoch)
+        if key in self._held:
+            self.duplicates += 1
+            return
+        size = len(event.body)
+        if len(self._held) >= self._hold_messages or self._held_bytes + size > self._hold_bytes:
+            self.forgotten += 1
+            if self.last is None and (event.epoch in self._forgot or len(self._forgot) < 8):
+                self._forgot[event.epoch] = max(self._forgot.get(event.epoch, 0), event.id)
+            return
+        self._held[key] = event
+        self._held_bytes += size
+
+    def _drop(self, key: tuple[int, str]) -> None:
+        self._held_bytes -= len(self._held.pop(key).body)
+
+    def _release(self, out: list[Event]) -> None:
+        """Deliver what is held and now continues the chain."""
+        last = self.last
+        if last is None:
+            return
+        for key in sorted(self._held):
+            event = self._held[key]
+            if key[0] > last:
+                if event.prev > last:
+                    break
+                out.append(event)
+                last = key[0]
+            else:
+                self.duplicates += 1
+            self._drop(key)
+        self.last = last
+
+    def _give_up_to(self, asked: int) -> None:
+        """The log has nothing there: frames claimed ids that do not exist in this session."""
+        for key in [key for key in self._held if key[0] <= asked]:
+            self._drop(key)
+            self.unexplained += 1
+        self.target = max((key[0] for key in self._held), default=0)

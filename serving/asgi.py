@@ -1,0 +1,25 @@
+"""ASGI in types, and an answer without a framework."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+async def respond(
+    send: Send,
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    websocket: bool = False,
+) -> None:
+    """One whole answer; with ``websocket``, as the refusal of a handshake."""
+    prefix = "websocket.http.response" if websocket else "http.response"
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": f"{prefix}.start", "status": status, "headers": [*headers, length]})
+    await send({"type": f"{prefix}.body", "body": body, "more_body": False})

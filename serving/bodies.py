@@ -1,0 +1,90 @@
+"""Request bodies: read under a byte cap, held to the strict JSON rule, then handed on unchanged."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from proto import strictjson
+from proto.errors import InvalidInput, PartylineError, TooLarge, WrongMediaType
+from serving.asgi import App, Message, Receive, Scope, Send
+from serving.identity import header_values
+
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
+Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
+
+
+class StrictBodies:
+    """ASGI middleware: a body is strict JSON of bounded size, or the request ends here.
+
+    What is behind it may parse the same bytes with any parser. After the body, ``receive`` goes
+    to the server again, so that a handler still notices when its client goes away.
+
+    Args:
+        app: what is behind.
+        max_bytes: the largest body taken.
+        refuse: how each path answers a refusal.
+    """
+
+    def __init__(self, app: App, *, max_bytes: int, refuse: Refuse) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request that carries a body; pass everything else on."""
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await read_body(scope, receive, max_bytes=self._max_bytes)
+            check_media_type(scope)
+            strictjson.loads(body, max_bytes=self._max_bytes)
+        except PartylineError as error:
+            await self._refuse(scope, send, error)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+
+def check_media_type(scope: Scope) -> None:
+    """Refuse a body that is not declared as JSON.
+
+    Raises:
+        WrongMediaType: Content-Type is missing, repeated, or not ``application/json``.
+    """
+    values = header_values(scope["headers"], b"content-type")
+    if len(values) != 1 or values[0].partition(";")[0].strip().lower() != "application/json":
+        raise WrongMediaType("The body must be application/json.")
+
+
+async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: it is announced or turns out to be larger than ``max_bytes``.
+        InvalidInput: the client went away before it was complete.
+    """
+    too_large = TooLarge(f"The body is larger than {max_bytes} bytes.")
+    announced = header_values(scope["headers"], b"content-length")
+    if announced and announced[0].isdigit() and int(announced[0][:20]) > max_bytes:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput("The body is incomplete.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise too_large
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed

@@ -1,0 +1,101 @@
+"""Who is calling: a principal from a request's headers, the same way on every door."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from proto.errors import InvalidInput, Unauthenticated
+from proto.messages import ANONYMOUS, Principal
+from proto.names import check_free_name
+from proto.settings import is_loopback
+from proto.tokens import PrincipalVerifier
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+AGENT_HEADER: Final = b"x-partyline-agent"
+AGENT_TYPE_HEADER: Final = b"x-partyline-agent-type"
+
+NOBODY: Final = Principal(ANONYMOUS, ANONYMOUS, frozenset({"read", "write"}))
+"""Who calls without saying so, where AUTH=off."""
+
+_FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
+
+
+def header_values(headers: Headers, name: bytes) -> list[str]:
+    """Every value of a header; ``name`` in lower case."""
+    return [value.decode("latin-1") for key, value in headers if key.lower() == name]
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """The token of the Authorization header; None without that header.
+
+    Raises:
+        Unauthenticated: there are several, or it is not ``Bearer <token>``.
+    """
+    values = header_values(headers, b"authorization")
+    if not values:
+        return None
+    scheme, _, token = values[0].partition(" ")
+    token = token.strip()
+    if len(values) > 1 or scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("The Authorization header must be: Bearer <token>.")
+    return token
+
+
+def from_loopback(scope: Any) -> bool:
+    """Whether the socket's peer is this machine and no proxy speaks for somebody else."""
+    client = scope.get("client")
+    if not client or not is_loopback(client[0]):
+        return False
+    return not any(key.lower() in _FORWARDED for key, _ in scope["headers"])
+
+
+class Identity:
+    """Turns tokens (and, where AUTH=off, names in headers) into principals.
+
+    Args:
+        verifier: of principal tokens.
+        auth_off: whether callers without a token are let in, unverified.
+    """
+
+    def __init__(self, verifier: PrincipalVerifier, *, auth_off: bool) -> None:
+        self._verifier = verifier
+        self.auth_off = auth_off
+
+    def from_token(self, token: str) -> Principal:
+        """The principal of a token.
+
+        Raises:
+            Unauthenticated: it does not verify.
+        """
+        return self._verifier.verify(token)
+
+    def from_headers(self, headers: Headers, token: str | None = None) -> Principal:
+        """The principal of a request.
+
+        Args:
+            headers: of the request.
+            token: one that came another way (a WebSocket subprotocol); Authorization goes first.
+
+        Raises:
+            Unauthenticated: no token where one is needed, or one that does not verify.
+        """
+        presented = bearer_token(headers) or token
+        if presented is not None:
+            return self._verifier.verify(presented)
+        if not self.auth_off:
+            raise Unauthenticated("A bearer token is needed.")
+        return _named(headers)
+
+
+def _named(headers: Headers) -> Principal:
+    """AUTH=off: the name a caller gives itself, unverified and never an admin."""
+    names = header_values(headers, AGENT_HEADER)
+    if not names:
+        return NOBODY
+    types = header_values(headers, AGENT_TYPE_HEADER) or ["agent"]
+    try:
+        agent_id = check_free_name(names[0], "X-Partyline-Agent")
+        agent_type = check_free_name(types[0], "X-Partyline-Agent-Type")
+    except InvalidInput as error:
+        raise Unauthenticated(error.message) from None
+    return Principal(agent_id, agent_type, frozenset({"read", "write"}))

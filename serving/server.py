@@ -1,0 +1,122 @@
+"""A node's process: its socket, its uvicorn server, its signals and its exit code.
+
+Exit codes: 0 after SIGTERM or Ctrl-C; 2 when the node refuses to start (its text says what to
+change; a supervisor should not restart it); 1 when something broke.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from proto.errors import ConfigurationError
+from proto.settings import Settings, load_settings
+from serving.logs import escape, set_up_logging
+
+EXIT_REFUSED: Final = 2
+GRACE_SECONDS: Final = 3
+"""How long open requests may take to end once the node is told to stop."""
+
+logger = logging.getLogger(__name__)
+
+Drain = Callable[[], Awaitable[None]]
+
+
+def run_node(main: Callable[[Settings], Awaitable[None]]) -> int:
+    """Run a node from the environment's settings until it is told to stop.
+
+    Returns:
+        The process's exit code.
+    """
+    os.umask(0o077)
+    try:
+        settings = load_settings()
+        set_up_logging(settings)
+        uvloop.run(main(settings))
+    except ConfigurationError as error:
+        print(f"partyline: {escape(str(error))}", file=sys.stderr, flush=True)
+        return EXIT_REFUSED
+    return 0
+
+
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """A bound socket for a node's HTTP port (uvicorn starts listening on it).
+
+    Args:
+        host: address or name.
+        port: 1 to 65535.
+        setting: name of the port's setting, for the error.
+
+    Raises:
+        ConfigurationError: the port is taken or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(2_048)
+    except OSError as error:
+        raise ConfigurationError(
+            f"port {port} on {host} cannot be used ({error.strerror or 'unknown address'}); "
+            f"stop what uses it, or set {setting} to another port"
+        ) from None
+    bound.setblocking(False)
+    return bound
+
+
+class NodeServer(uvicorn.Server):
+    """uvicorn with our signals (exit code 0) and a drain that runs before connections are cut."""
+
+    capture_signals = contextlib.nullcontext  # type: ignore[assignment]  # serve() owns signals
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let the node say goodbye, then close what is still open."""
+        for server in self.servers:
+            server.close()
+        await self._drain()
+        await super().shutdown(sockets)
+
+
+async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any) -> None:
+    """Serve an ASGI app on a bound socket until SIGTERM or SIGINT.
+
+    Args:
+        app: the ASGI application.
+        bound: from `listen`; closed at the end.
+        drain: awaited once when stopping begins, before connections are closed.
+        options: more of `uvicorn.Config`.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        **options,
+    )
+    server = NodeServer(config, drain)
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await server.serve(sockets=[bound])
