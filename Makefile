@@ -1,0 +1,82 @@
+# Partyline. `make run` and `make test` do all the set-up on a machine with Python 3.11+ and make.
+# PYTHON=… chooses the interpreter; ARGS=… goes on to partyline up, pytest or the benchmark.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := uv==0.13.9
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+# A .venv that was copied from elsewhere, or whose Python is gone, is made anew.
+FITS := $(shell grep -Fqs '$(CURDIR)/$(BIN)/python' $(BIN)/pip && $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null && echo yes)
+ifneq ($(FITS),yes)
+$(STAMP): always
+endif
+
+.PHONY: help run test bench lint format docs lock clean always
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## install, start both nodes, print where they are
+	@exec $(BIN)/partyline up $(ARGS)
+
+test: $(STAMP) ## install, run every test
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP) ## install, start real nodes, measure them
+	@exec $(BIN)/python -m bench $(ARGS)
+
+lint: $(STAMP) ## ruff, format, types, and the rules of the repository
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict proto serving mcp_node ws_node
+	$(BIN)/python -m pytest -q tests/test_repository.py
+
+format: $(STAMP) ## let ruff put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP) ## write docs/settings.md from proto/settings.py
+	$(BIN)/python -m tests.settings_page > docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
+
+lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
+	@$(MAKE) --no-print-directory build/lock-venv/bin/uv
+	build/lock-venv/bin/uv pip compile --no-config --quiet --universal --python-version 3.11 \
+	  --generate-hashes --extra dev $(if $(UPGRADE),--upgrade) \
+	  --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+clean: ## remove what make and the tools have made here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+always:
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ "$(FITS)" != yes ]; then \
+	  for python in $(CANDIDATES); do \
+	    $$python -c '$(NEW_ENOUGH)' 2>/dev/null && break; python=; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "Partyline needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || true)" >&2; \
+	    echo "Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; \
+	  fi; \
+	  if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "$$python cannot make virtual environments: install python3-venv" >&2; exit 1; \
+	  fi; \
+	  echo "making $(VENV) with $$($$python --version)"; \
+	  $$python -m venv --clear $(VENV); \
+	fi
+	@echo "installing what requirements.lock names into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+build/lock-venv/bin/uv:
+	python3 -m venv build/lock-venv
+	build/lock-venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)

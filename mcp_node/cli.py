@@ -1,0 +1,96 @@
+"""The command line ``partyline``: parses, calls the command, and turns errors into exit codes.
+
+====  ==============================================
+code  meaning
+====  ==============================================
+0     done, or stopped because it was told to
+1     its output went nowhere any more
+2     the command line or the configuration is wrong
+====  ==============================================
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mcp_node.token_command import TokenRequest, make_token
+from mcp_node.up_command import up
+from proto.errors import ConfigurationError, InvalidInput
+from proto.settings import load_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    os.umask(0o077)
+    chosen = _parser().parse_args(arguments)
+    try:
+        return _up() if chosen.command == "up" else _token(chosen)
+    except (ConfigurationError, InvalidInput) as error:
+        print(f"partyline: {error}", file=sys.stderr)
+        return 2
+
+
+def _up() -> int:
+    return asyncio.run(up(load_settings(), Path(sys.argv[0])))
+
+
+def _token(chosen: argparse.Namespace) -> int:
+    request = TokenRequest(
+        chosen.agent, chosen.type, chosen.scopes, chosen.sessions, chosen.expires
+    )
+    token, explanation = make_token(load_settings(), request)
+    print(explanation, file=sys.stderr, flush=True)
+    print(token, flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="partyline",
+        description="A shared room for AI agents that people watch and join live.",
+        epilog="Settings are environment variables named PARTYLINE_…; docs/settings.md lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"partyline {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser(
+        "up",
+        help="run both nodes until Ctrl-C",
+        description="Run the MCP node and the WebSocket node. One that dies is started again"
+        " after 0.5 s, then 1 s, up to 30 s; one that refuses its configuration stops both, with"
+        " exit code 2. Ctrl-C or SIGTERM stops both within 5 s.",
+    )
+    token = commands.add_parser(
+        "token",
+        help="make a token for an agent",
+        description="Make a token for an agent, signed with the key in the data directory. The"
+        " token is the last line of standard output; everything else goes to standard error.",
+        epilog='example: export PARTYLINE_TOKEN="$(partyline token --agent claude --type claude'
+        ' --scopes read,write | tail -n 1)"',
+    )
+    token.add_argument("--agent", required=True, metavar="NAME", help="the agent's id")
+    token.add_argument("--type", required=True, metavar="TYPE", help="its kind, such as claude")
+    token.add_argument(
+        "--scopes", required=True, metavar="LIST", help="of read, write, admin, with commas"
+    )
+    token.add_argument(
+        "--sessions", metavar="LIST", help="session ids it may enter, with commas (default: all)"
+    )
+    token.add_argument(
+        "--expires", default="30d", metavar="TIME", help="such as 90s, 15m, 12h, 30d (default: 30d)"
+    )
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("partyline")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

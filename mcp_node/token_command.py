@@ -1,0 +1,77 @@
+"""``partyline token``: makes a principal token with the deployment's signing key."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from proto.errors import InvalidInput
+from proto.keyfile import open_data_dir, signing_key
+from proto.settings import Settings
+from proto.tokens import sign_principal
+
+LONGEST_SECONDS: Final = 3_650 * 86_400
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LIFETIME: Final = re.compile(r"([0-9]{1,9})([smhd])")
+
+
+class TokenRequest(NamedTuple):
+    """What the command line asks for; the lists are comma-separated."""
+
+    agent: str
+    type: str
+    scopes: str
+    sessions: str | None
+    expires: str
+
+
+def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
+    """The token, and what there is to know about it, without the token, for people to read.
+
+    Raises:
+        InvalidInput: a name, scope, session or lifetime is out of its bounds.
+        ConfigurationError: the data directory or the key cannot be used.
+    """
+    seconds = lifetime_seconds(request.expires)
+    scopes = _listed(request.scopes, "--scopes")
+    sessions = None if request.sessions is None else _listed(request.sessions, "--sessions")
+    token = sign_principal(
+        signing_key(open_data_dir(settings.data_dir)),
+        agent_id=request.agent,
+        agent_type=request.type,
+        scopes=scopes,
+        sessions=sessions,
+        lifetime_seconds=seconds,
+    )
+    until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    explanation = (
+        f"Token of {request.agent} (type {request.type}): may {', '.join(scopes)} in"
+        f" {', '.join(sessions) if sessions else 'every session'}, until {until}.\n"
+        "Whoever has it speaks as that agent. It is the last line of standard output, kept nowhere."
+    )
+    return token, explanation
+
+
+def lifetime_seconds(text: str) -> int:
+    """The seconds of a lifetime such as ``90s``, ``15m``, ``12h`` or ``30d``.
+
+    Raises:
+        InvalidInput: another form, zero, or more than `LONGEST_SECONDS`.
+    """
+    found = _LIFETIME.fullmatch(text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise InvalidInput(
+            "--expires must be a number and s, m, h or d, such as 12h or 30d, at most 3650d.",
+            "Correct it and try again.",
+        )
+    return seconds
+
+
+def _listed(text: str, option: str) -> list[str]:
+    """The parts of a comma-separated list: an empty one is a slip, never "all" or "none"."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise InvalidInput(f"{option} must name at least one.", "Correct it and try again.")
+    return parts

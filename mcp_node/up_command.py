@@ -1,0 +1,155 @@
+"""``partyline up``: runs both nodes under one supervisor and says where things are."""
+
+import asyncio
+import io
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TextIO
+
+import httpx
+
+from mcp_node.supervisor import Child, Supervisor
+from proto.settings import Settings
+
+READY_POLL_SECONDS: Final = 0.25
+
+_COLOURS: Final = {"mcp": "36", "ws": "35", "up": "32"}
+_WIDTH: Final = 3
+
+
+async def up(settings: Settings, program: Path) -> int:
+    """Run both nodes until told to stop.
+
+    Args:
+        settings: read once, for what is printed; the nodes read the environment themselves.
+        program: this command as it was started, for the lines that a person copies.
+
+    Returns:
+        The exit code.
+    """
+    console = Console(sys.stdout)
+    supervisor = Supervisor(nodes(), console.line, environment={"PYTHONUNBUFFERED": "1"})
+    console.when_gone = lambda: supervisor.stop(1)
+    if settings.auth == "off":
+        console.line("up", NO_AUTH)
+    announcing = asyncio.create_task(_announce(settings, program, console))
+    try:
+        return await supervisor.run()
+    finally:
+        announcing.cancel()
+        with suppress(asyncio.CancelledError):
+            await announcing
+
+
+def nodes() -> list[Child]:
+    """Both nodes, as commands of this interpreter."""
+    # Installed, the current directory is not to be searched for modules (-P): it may well have a
+    # folder named proto. From a checkout (`python -m mcp_node.cli`) it is where ours are.
+    isolated = [] if Path(sys.argv[0]).suffix == ".py" else ["-P"]
+    return [
+        Child("mcp", [sys.executable, *isolated, "-m", "mcp_node"]),
+        Child("ws", [sys.executable, *isolated, "-m", "ws_node"]),
+    ]
+
+
+class Console:
+    """Prints lines with their origin's name in front, in colour on a terminal.
+
+    Args:
+        stream: where to; ``NO_COLOR`` in the environment turns colour off.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a narrow locale stops nothing
+        self._stream = stream
+        self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
+        self.when_gone: Callable[[], None] = lambda: None
+        """Called when nobody takes the output any more."""
+
+    def line(self, name: str, text: str) -> None:
+        """Print one line."""
+        label = f"{name:<{_WIDTH}} |"
+        if self._colour:
+            label = f"\x1b[{_COLOURS.get(name, '33')}m{label}\x1b[0m"
+        try:
+            print(label, text, file=self._stream, flush=True)
+        except OSError:
+            # Later writes and the flush at exit have somewhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self.when_gone()
+
+
+NO_AUTH: Final = (
+    "WARNING: PARTYLINE_AUTH=off. Every process on this machine may read and write everything,"
+    " under any name. For trying out only."
+)
+
+
+def welcome(settings: Settings, program: Path) -> list[str]:
+    """Where things are and how to add the server to Claude Code; no line holds a secret."""
+    ws_url = settings.ws_url.replace("http://", "ws://", 1)
+    lines = [
+        "",
+        "Partyline is up.",
+        f"  agents (MCP)     {settings.mcp_url}/mcp",
+        f"  live (WebSocket) {ws_url}/ws/{{session_id}}",
+        f"  data             {settings.data_dir}",
+        "",
+        "To add it to Claude Code, run in your project's directory:",
+        *(f"  {line}" for line in claude_code_lines(settings, program)),
+        "",
+    ]
+    if settings.auth == "off":
+        lines += [NO_AUTH, ""]
+    return lines
+
+
+def claude_code_lines(settings: Settings, program: Path) -> list[str]:
+    """The commands that add this server to Claude Code.
+
+    The header's value is a reference, in single quotes for the shell: Claude Code documents
+    that it expands ``${VAR}`` in ``.mcp.json``, which is what ``--scope project`` writes (in its
+    other scopes some versions send the reference as it stands). ``--header`` takes any number of
+    values, so it comes last.
+    """
+    add = f"claude mcp add --scope project --transport http partyline {settings.mcp_url}/mcp"
+    if settings.auth == "off":
+        return [add]
+    token = f"{_as_typed(settings, program)} token --agent claude --type claude"
+    return [
+        f'export PARTYLINE_TOKEN="$({token} --scopes read,write | tail -n 1)"',
+        f"{add} --header 'Authorization: Bearer ${{PARTYLINE_TOKEN}}'",
+    ]
+
+
+def _as_typed(settings: Settings, program: Path) -> str:
+    """This command for any directory and shell: absolute, with the data directory it means."""
+    words = [str(program.absolute())]
+    if program.suffix == ".py":
+        words = [sys.executable, "-m", "mcp_node.cli"]
+    usual = Settings.model_fields["data_dir"].get_default(call_default_factory=True)
+    if settings.data_dir != usual:
+        words = ["env", f"PARTYLINE_DATA_DIR={settings.data_dir}", *words]
+    return shlex.join(words)
+
+
+async def _announce(settings: Settings, program: Path, console: Console) -> None:
+    """Print the welcome once, as soon as both nodes are ready."""
+    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        urls = (settings.mcp_url, settings.ws_url)
+        while not all(await asyncio.gather(*(_ready(client, url) for url in urls))):  # noqa: ASYNC110
+            await asyncio.sleep(READY_POLL_SECONDS)
+    for line in welcome(settings, program):
+        console.line("up", line)
+
+
+async def _ready(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,156 @@
+"""What holds for the repository as a whole: who imports whom, how long files are, the pages."""
+
+import ast
+import importlib.util
+import re
+import tomllib
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.settings_page import page
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("proto", "serving", "mcp_node", "ws_node")
+MAY_IMPORT = {
+    "proto": {"proto"},
+    "serving": {"proto", "serving"},
+    "mcp_node": {"proto", "serving", "mcp_node"},
+    "ws_node": {"proto", "serving", "ws_node"},
+}
+NEVER_IN_PROTO = {
+    *("asyncio", "socket", "sqlite3", "ssl", "subprocess", "threading"),
+    *("aiosqlite", "fastapi", "fastmcp", "httpx", "mcp", "starlette", "uvicorn", "uvloop"),
+    *("websockets", "zmq"),
+}
+MAX_LINES = 500
+
+
+def python_files() -> Iterator[Path]:
+    for folder in (*PACKAGES, "tests", "bench"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(f): f for f in python_files() if f.relative_to(ROOT).parts[0] in PACKAGES}
+
+
+def imported(nodes: Iterator[ast.AST], module: str, *, is_package: bool) -> Iterator[str]:
+    """Full names of what the import statements among ``nodes`` of a module may name."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                package = module if is_package else module.rpartition(".")[0]
+                parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+                source = ".".join([*parts, *([source] if source else [])])
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def everywhere(tree: ast.Module) -> Iterator[ast.AST]:
+    return ast.walk(tree)
+
+
+def at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements that run when the module is imported: no functions, no TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from at_import(node)
+
+
+def imports_of(module: str, walk=everywhere) -> set[str]:
+    file = MODULES[module]
+    tree = ast.parse(file.read_text("utf-8"), str(file))
+    return set(imported(walk(tree), module, is_package=file.name == "__init__.py"))
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_modules_import_only_the_packages_below_their_own(module):
+    package = module.partition(".")[0]
+    tops = {name.partition(".")[0] for name in imports_of(module)}
+    assert tops & {*PACKAGES, "tests", "bench"} <= MAY_IMPORT[package]
+    if package == "proto":
+        assert not tops & NEVER_IN_PROTO
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_of_a_package_import_one_way(package):
+    members = {name for name in MODULES if name.partition(".")[0] == package}
+    graph = {
+        module: {name for name in imports_of(module, at_import) if name in members} - {module}
+        for module in members
+    }
+    # `from package.part import module` needs the part's __init__ first only if that has imports
+    # of its own; an __init__ that imports its modules is an edge of the __init__, not of theirs.
+    for module, needs in graph.items():
+        needs -= {name for name in needs if module.startswith(f"{name}.")}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports run in a circle: {' -> '.join(error.args[1])}")
+
+
+def test_the_walk_sees_every_form_of_import():
+    source = """
+import a.b
+from c import d
+from . import e
+from .f import g
+def later(): import h
+if TYPE_CHECKING:
+    import i
+"""
+    tree = ast.parse(source)
+    found = set(imported(everywhere(tree), "p.q", is_package=False))
+    assert found == {"a.b", "c", "c.d", "p", "p.e", "p.f", "p.f.g", "h", "i"}
+    assert set(imported(at_import(tree), "p.q", is_package=False)) == found - {"h", "i"}
+    assert "p.q.e" in set(imported(everywhere(tree), "p.q", is_package=True))
+
+
+def test_no_file_is_longer_than_500_lines():
+    lengths = {str(f.relative_to(ROOT)): len(f.read_bytes().splitlines()) for f in python_files()}
+    assert {name: n for name, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_the_settings_page_is_the_table_of_settings():
+    written = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    assert written == page(), "run `make docs`"
+
+
+def test_every_entry_of_the_procfile_is_a_module_that_runs():
+    lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
+    entries = [re.fullmatch(r"([a-z]+): python -m ([a-z_]+)", line) for line in lines]
+    assert [entry and entry[1] for entry in entries] == ["mcp", "ws"]
+    for entry in entries:
+        assert entry and importlib.util.find_spec(f"{entry[2]}.__main__"), entry
+
+
+def test_what_reaches_into_private_parts_is_pinned_and_the_lock_agrees():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = [need for need in project["dependencies"] if "==" in need]
+    assert {pin.partition("==")[0] for pin in pins} == {"fastmcp", "mcp", "uvicorn", "websockets"}
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    for pin in pins:
+        assert f"\n{pin} " in lock, "run `make lock`"
+
+
+def test_the_lock_names_no_machine_and_no_index():
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    for foreign in ("://", "--find-links", "--index-url", "--extra-index-url", "file:", " @ "):
+        assert foreign not in lock
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)
+    assert len(pinned) > 50
+    assert lock.count("--hash=sha256:") > len(pinned)
