@@ -120,3 +120,12 @@ async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     await server.serve(sockets=[bound])
+
+
+def warn_of_open_doors(settings: Settings) -> None:
+    """One loud line where AUTH=off lets everybody on this machine in."""
+    if settings.auth == "off":
+        logger.warning(
+            "AUTH IS OFF: every program on this machine can read and write every room; "
+            "names are not verified. Set PARTYLINE_AUTH=token for real use."
+        )

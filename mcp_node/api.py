@@ -1,0 +1,155 @@
+"""REST: the same rooms as the tools, for programs and pages. Authorization header only."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from mcp_node.rooms import Rooms
+from proto.messages import Principal
+from serving.identity import Identity
+
+
+class SessionBody(BaseModel):
+    """What a new session is made of."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    purpose: str = Field(description="What the session is for, at most 2,000 characters.")
+    session_id: str | None = Field(None, description="Get-or-create under this id.")
+    metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
+
+
+class MessageBody(BaseModel):
+    """What a new message is made of."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    content: str = Field(description="The text, 1 to 100,000 characters.")
+    visibility: str = Field("public", description="public, private, agent_only or admin_only.")
+    metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
+    parent_message_id: int | None = Field(None, description="The message replied to.")
+
+
+class SessionAnswer(BaseModel):
+    """A session."""
+
+    session_id: str
+    purpose: str
+    metadata: dict[str, Any]
+    created_by: str
+    created_at: str
+
+
+class SessionMade(SessionAnswer):
+    """A session, and whether this call made it."""
+
+    created: bool
+
+
+class SessionListed(SessionAnswer):
+    """A session, and when something visible to the caller last happened in it."""
+
+    last_activity: str
+
+
+class SessionListAnswer(BaseModel):
+    """Sessions, latest activity first."""
+
+    sessions: list[SessionListed]
+
+
+class MessageAnswer(BaseModel):
+    """A message."""
+
+    id: int
+    sender: str
+    sender_type: str
+    content: str
+    visibility: str
+    timestamp: str
+    metadata: dict[str, Any]
+    parent_message_id: int | None
+
+
+class PageAnswer(BaseModel):
+    """Messages ascending by id."""
+
+    messages: list[MessageAnswer]
+    has_more: bool
+
+
+class SessionViewAnswer(SessionAnswer, PageAnswer):
+    """A session and its most recent messages."""
+
+
+class MessageMade(BaseModel):
+    """The place and time a new message was given."""
+
+    message_id: int
+    timestamp: str
+
+
+def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
+    """The routes under /api."""
+    router = APIRouter(prefix="/api", tags=["rooms"])
+
+    async def principal(request: Request) -> Principal:
+        return identity.from_headers(request.headers.raw)
+
+    Caller = Annotated[Principal, Depends(principal)]
+
+    @router.get("/sessions", summary="List sessions", response_model=SessionListAnswer)
+    async def list_sessions(
+        caller: Caller, limit: int = 20, active_since: str | None = None
+    ) -> dict[str, Any]:
+        return {"sessions": await rooms.list_sessions(caller, limit, active_since)}
+
+    @router.post("/sessions", summary="Make a session, or get it", response_model=SessionMade)
+    async def create_session(
+        caller: Caller, body: SessionBody, response: Response
+    ) -> dict[str, Any]:
+        made = await rooms.create_session(caller, body.purpose, body.session_id, body.metadata)
+        response.status_code = 201 if made["created"] else 200
+        return made
+
+    @router.get("/sessions/{session_id}", summary="A session", response_model=SessionViewAnswer)
+    async def get_session(caller: Caller, session_id: str) -> dict[str, Any]:
+        return await rooms.get_session(caller, session_id)
+
+    @router.get(
+        "/sessions/{session_id}/messages",
+        summary="A page of messages",
+        response_model=PageAnswer,
+    )
+    async def get_messages(
+        caller: Caller,
+        session_id: str,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
+        sender: str | None = None,
+        visibility: str | None = None,
+    ) -> dict[str, Any]:
+        return await rooms.get_messages(
+            caller, session_id, after, before, limit, sender, visibility
+        )
+
+    @router.post(
+        "/sessions/{session_id}/messages",
+        summary="Add a message",
+        response_model=MessageMade,
+        status_code=201,
+    )
+    async def add_message(caller: Caller, session_id: str, body: MessageBody) -> dict[str, Any]:
+        message = await rooms.add_message(
+            caller,
+            session_id,
+            body.content,
+            body.visibility,
+            body.metadata,
+            body.parent_message_id,
+        )
+        return {"message_id": message.id, "timestamp": message.timestamp}
+
+    return router

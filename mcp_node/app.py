@@ -1,0 +1,131 @@
+"""mcp_node put together: lock, port, store, publisher, rooms, doors; then it serves."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
+
+from mcp_node.api import make_api
+from mcp_node.errors import refuse
+from mcp_node.log_api import make_log_api
+from mcp_node.publisher.interface import Publisher
+from mcp_node.publisher.post import PostPublisher
+from mcp_node.publisher.push import PushPublisher
+from mcp_node.rooms import Rooms
+from mcp_node.server import install_schema_lookup, make_server
+from mcp_node.store.interface import Store
+from mcp_node.store.sqlite import open_store
+from proto import keyfile
+from proto.settings import Settings
+from proto.tokens import PrincipalVerifier
+from serving import problems
+from serving.asgi import App
+from serving.bodies import StrictBodies
+from serving.doors import Doors, own_hosts
+from serving.identity import Identity
+from serving.lockfile import LockFile
+from serving.operators import add_api_docs, add_operator_routes
+from serving.server import listen, serve, warn_of_open_doors
+
+
+async def run(settings: Settings) -> None:
+    """Run the node until it is told to stop.
+
+    Raises:
+        ConfigurationError: it cannot start; the text says what to change.
+    """
+    warn_of_open_doors(settings)
+    data_dir = keyfile.open_data_dir(settings.data_dir)
+    with LockFile(data_dir / "mcp.lock", "mcp_node"):
+        bound = listen(settings.mcp_host, settings.mcp_port, "PARTYLINE_MCP_PORT")
+        with contextlib.closing(bound):
+            async with (
+                _store(data_dir, settings) as store,
+                _publisher(data_dir, settings, store) as publisher,
+            ):
+                app = await build(settings, data_dir, store, publisher)
+                await serve(app, bound, drain=_drain, ws="none")
+
+
+async def build(settings: Settings, data_dir: Path, store: Store, publisher: Publisher) -> App:
+    """The node's ASGI app around an open store and a started publisher."""
+    verifier = PrincipalVerifier(keyfile.public_key(data_dir))
+    identity = Identity(verifier, auth_off=settings.auth == "off")
+    rooms = Rooms(store, settings)
+    mcp = make_server(rooms, identity)
+    await install_schema_lookup(mcp)
+    hosts = own_hosts(settings, settings.mcp_host)
+    mcp_app = mcp.http_app(
+        path="/mcp",
+        host_origin_protection=True,
+        allowed_hosts=sorted(hosts),
+        allowed_origins=list(settings.allowed_origins) or None,
+    )
+    api = FastAPI(
+        title="Partyline: rooms",
+        version="1",
+        description="Sessions and messages over REST; agents use MCP at /mcp.",
+        lifespan=mcp_app.lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(api)
+    add_api_docs(api)
+    add_operator_routes(
+        api,
+        settings=settings,
+        identity=identity,
+        readiness=lambda: (
+            True,
+            {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
+        ),
+        figures=lambda: _figures(store, publisher),
+    )
+    api.include_router(make_api(rooms, identity))
+    api.include_router(make_log_api(store, settings, keyfile.bridge_key(data_dir)))
+    api.mount("/", mcp_app)
+    bodies = StrictBodies(api, max_bytes=settings.max_body_bytes, refuse=refuse)
+    return Doors(bodies, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+
+
+@contextlib.asynccontextmanager
+async def _store(data_dir: Path, settings: Settings) -> AsyncIterator[Store]:
+    store = await open_store(data_dir, settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _publisher(
+    data_dir: Path, settings: Settings, store: Store
+) -> AsyncIterator[Publisher]:
+    publisher: Publisher
+    if settings.bridge == "http":
+        key = keyfile.bridge_key(data_dir)
+        publisher = PostPublisher(settings, bridge_key=key, epoch=store.epoch)
+    else:
+        endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint)
+        publisher = PushPublisher(settings, endpoint=endpoint, epoch=store.epoch)
+    await publisher.start()
+    store.on_commit(publisher.publish)
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def _drain() -> None:
+    """Stopping begins: end the event streams that legacy MCP clients keep open."""
+    AppStatus.should_exit = True
+
+
+def _figures(store: Store, publisher: Publisher) -> Iterator[tuple[str, str, float]]:
+    yield "pending_writes", "Writes waiting for their commit.", store.pending
+    yield "bridge_published_total", "Messages handed to the bridge.", publisher.published
+    yield "bridge_dropped_total", "Messages the bridge did not take.", publisher.dropped
+    yield "bridge_waiting", "Messages held for a slow bridge.", publisher.waiting
+    yield "bridge_connected", "1 while ws_node is there.", publisher.connected
