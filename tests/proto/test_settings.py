@@ -1,0 +1,218 @@
+"""Settings: documented defaults, how the environment is read, and what refuses to start."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from proto.errors import ConfigurationError
+from proto.settings import Settings, is_loopback, load_settings
+
+TOKEN = "0123456789abcdef"
+SECRET = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("PARTYLINE_"):
+            monkeypatch.delenv(name)
+
+
+def from_env(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"PARTYLINE_{name}", value)
+    return load_settings()
+
+
+def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/nowhere/share")
+    settings = load_settings()
+    assert settings.data_dir == Path("/nowhere/share/partyline")
+    assert (settings.mcp_host, settings.mcp_port) == ("127.0.0.1", 23456)
+    assert (settings.ws_host, settings.ws_port) == ("127.0.0.1", 8081)
+    assert (settings.bridge, settings.bridge_endpoint) == ("zmq", "")
+    assert (settings.auth, settings.broadcast_token) == ("token", None)
+    assert (settings.allowed_hosts, settings.allowed_origins) == ((), ())
+    assert (settings.log_level, settings.log_format) == ("INFO", "text")
+    assert settings.max_content_chars == 100_000
+    assert (settings.max_metadata_bytes, settings.max_metadata_depth) == (16_384, 16)
+    assert settings.max_command_bytes == 65_536
+    assert settings.max_unsent_bytes == 1_048_576
+    assert settings.max_bridge_bytes == 2_097_152
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_says_what_it_is(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description and description.endswith(".")
+
+
+def test_the_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = from_env(monkeypatch, MCP_PORT="1234", BRIDGE="http", ROOM_LINGER_SECONDS="0.5")
+    assert (settings.mcp_port, settings.bridge, settings.room_linger_seconds) == (1234, "http", 0.5)
+
+
+def test_the_port_of_honcho_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "MCP_PORT", "WS_PORT", "AUTH", "DATA_DIR"):
+        monkeypatch.setenv(name, "5000")
+    settings = load_settings()
+    assert (settings.mcp_port, settings.ws_port, settings.auth) == (23456, 8081, "token")
+
+
+def test_unknown_variables_of_the_prefix_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert from_env(monkeypatch, SOMETHING_NEW="1") == load_settings()
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = load_settings()
+    empty = {name.upper(): "" for name in Settings.model_fields}
+    assert from_env(monkeypatch, **empty) == defaults
+
+
+def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTYLINE_WS_PORT", "9000")
+    assert load_settings(ws_port=9001).ws_port == 9001
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a.example", ("a.example",)), (" a.example , b.example,", ("a.example", "b.example"))],
+)
+def test_lists_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str, names: tuple[str, ...]
+) -> None:
+    settings = from_env(monkeypatch, ALLOWED_HOSTS=text, BROADCAST_TOKEN=TOKEN)
+    assert settings.allowed_hosts == names
+
+
+def test_json_in_a_list_is_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert from_env(monkeypatch, ALLOWED_ORIGINS='["x"]').allowed_origins == ('["x"]',)
+
+
+def test_the_data_directory_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert from_env(monkeypatch, DATA_DIR="here").data_dir == tmp_path / "here"
+    assert from_env(monkeypatch, DATA_DIR="~/p").data_dir == Path("/home/somebody/p")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        load_settings().auth = "off"
+
+
+REFUSED: list[tuple[str, dict[str, str]]] = [
+    ("MCP_PORT", {"MCP_PORT": "0"}),
+    ("MCP_PORT", {"MCP_PORT": "65536"}),
+    ("WS_PORT", {"WS_PORT": "http"}),
+    ("BRIDGE", {"BRIDGE": "redis"}),
+    ("AUTH", {"AUTH": "none"}),
+    ("AUTH", {"AUTH": "OFF"}),
+    ("LOG_LEVEL", {"LOG_LEVEL": "TRACE"}),
+    ("MAX_METADATA_DEPTH", {"MAX_METADATA_DEPTH": "33"}),
+    ("MAX_CONTENT_CHARS", {"MAX_CONTENT_CHARS": "0"}),
+    ("ROOM_LINGER_SECONDS", {"ROOM_LINGER_SECONDS": "nan"}),
+    ("LOG_POLL_SECONDS", {"LOG_POLL_SECONDS": "inf"}),
+    ("METRICS_LOOPBACK", {"METRICS_LOOPBACK": "perhaps"}),
+    ("DATA_DIR", {"DATA_DIR": "~no-such-user-here/p"}),
+    ("AUTH=off", {"AUTH": "off", "MCP_HOST": "0.0.0.0"}),
+    ("AUTH=off", {"AUTH": "off", "WS_HOST": "::", "BROADCAST_TOKEN": TOKEN}),
+    ("AUTH=off", {"AUTH": "off", "ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": TOKEN}),
+    ("BROADCAST_TOKEN", {"WS_HOST": "0.0.0.0"}),
+    ("BROADCAST_TOKEN", {"WS_HOST": "192.168.1.5"}),
+    ("BROADCAST_TOKEN", {"WS_HOST": "some.example"}),
+    ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example"}),
+    ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": ""}),
+    ("BROADCAST_TOKEN", {"BROADCAST_TOKEN": TOKEN[:15]}),
+    ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "tcp://127.0.0.1:5555"}),
+    ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://"}),
+    ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://relative.sock"}),
+    ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://@abstract"}),  # no file, so no permissions
+    ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://*"}),  # a random one the other cannot know
+]
+
+
+@pytest.mark.parametrize(("names", "variables"), REFUSED, ids=lambda v: str(v))
+def test_what_would_not_work_or_open_a_door_is_refused(
+    monkeypatch: pytest.MonkeyPatch, names: str, variables: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(names)):
+        from_env(monkeypatch, **variables)
+
+
+ACCEPTED: list[dict[str, str]] = [
+    {"AUTH": "off"},
+    {"AUTH": "off", "MCP_HOST": "::1", "WS_HOST": "localhost"},
+    {"MCP_HOST": "0.0.0.0"},
+    {"WS_HOST": "0.0.0.0", "BROADCAST_TOKEN": TOKEN},
+    {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": TOKEN},
+    {"BRIDGE_ENDPOINT": "ipc:///run/partyline/bridge.sock"},
+]
+
+
+@pytest.mark.parametrize("variables", ACCEPTED, ids=str)
+def test_what_is_safe_starts(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    assert from_env(monkeypatch, **variables)
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {name.upper() for name, field in Settings.model_fields.items() if field.annotation is int}
+        | {"BRIDGE", "AUTH", "LOG_LEVEL", "LOG_FORMAT", "BRIDGE_ENDPOINT", "BROADCAST_TOKEN"}
+    ),
+)
+def test_a_refusal_names_the_setting_and_not_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=name) as refusal:
+        from_env(monkeypatch, **{name: SECRET})
+    assert SECRET not in str(refusal.value) + repr(refusal.value)
+
+
+def test_a_refused_combination_does_not_repeat_values_either() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings(auth="off", ws_host=f"{SECRET}.example", broadcast_token=SECRET)
+    assert SECRET not in str(refusal.value)
+
+
+def test_the_broadcast_token_is_not_printed() -> None:
+    settings = load_settings(broadcast_token=TOKEN)
+    assert TOKEN not in repr(settings) + str(settings) + str(settings.model_dump())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "0:0:0:0:0:0:0:1"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "0.0.0.0", "::", "10.0.0.1", "localhost.example", "127.0.0.1.example", "127.1", "[::1]"],
+)
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8081"),
+        ("0.0.0.0", "http://127.0.0.1:8081"),
+        ("::", "http://[::1]:8081"),
+        ("::1", "http://[::1]:8081"),
+        ("a.example", "http://a.example:8081"),
+    ],
+)
+def test_urls_are_those_of_this_machine(host: str, url: str) -> None:
+    settings = load_settings(ws_host=host, mcp_host=host, broadcast_token=TOKEN, mcp_port=8081)
+    assert settings.ws_url == settings.mcp_url == url
+
+
+def test_an_unknown_word_is_named_by_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as problem:
+        from_env(monkeypatch, AUTH="maybe")
+    assert "'token' or 'off'" in str(problem.value)
