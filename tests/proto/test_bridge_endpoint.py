@@ -1,0 +1,111 @@
+"""Where the bridge's socket lives: beside the data, or where its path is short enough."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from proto.errors import ConfigurationError
+from proto.keyfile import MAX_SOCKET_PATH, bridge_endpoint
+
+LONG = "d" * MAX_SOCKET_PATH
+
+
+@pytest.fixture
+def long_dir(tmp_path: Path) -> Path:
+    path = tmp_path / LONG
+    path.mkdir(mode=0o700)
+    return path
+
+
+def socket_dir(endpoint: str) -> Path:
+    return Path(endpoint.removeprefix("ipc://")).parent
+
+
+def test_a_short_path_is_in_the_data_directory() -> None:
+    assert bridge_endpoint(Path("/data")) == "ipc:///data/bridge.sock"
+
+
+def test_the_length_is_counted_in_bytes(runtime: Path) -> None:
+    room = MAX_SOCKET_PATH - len(os.fsencode(runtime)) - len("//bridge.sock")
+    fits, too_long = runtime / ("x" * room), runtime / ("é" * room)
+    fits.mkdir(mode=0o700)
+    too_long.mkdir(mode=0o700)
+    assert socket_dir(bridge_endpoint(fits)) == fits
+    assert socket_dir(bridge_endpoint(too_long)).parent == runtime
+
+
+def test_a_configured_endpoint_is_taken_as_it_is(long_dir: Path) -> None:
+    assert bridge_endpoint(long_dir, "ipc:///run/b.sock") == "ipc:///run/b.sock"
+    assert not (long_dir / "bridge.dir").exists()
+
+
+def test_a_configured_path_too_long_for_a_socket_is_refused() -> None:
+    longest = "ipc:///" + "x" * (MAX_SOCKET_PATH - 1)
+    assert bridge_endpoint(Path("/data"), longest) == longest
+    with pytest.raises(ConfigurationError, match="PARTYLINE_BRIDGE_ENDPOINT"):
+        bridge_endpoint(Path("/data"), longest + "x")
+
+
+def test_a_long_path_gets_a_private_directory_that_is_recorded(
+    long_dir: Path, runtime: Path
+) -> None:
+    endpoint = bridge_endpoint(long_dir)
+    made = socket_dir(endpoint)
+    assert made.parent == runtime
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert len(os.fsencode(endpoint.removeprefix("ipc://"))) <= MAX_SOCKET_PATH
+    assert (long_dir / "bridge.dir").read_bytes() == os.fsencode(made)
+    assert stat.S_IMODE((long_dir / "bridge.dir").stat().st_mode) == 0o600
+
+
+def test_both_nodes_find_the_same_whatever_their_environment(
+    long_dir: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bridge_endpoint(long_dir)
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert bridge_endpoint(long_dir) == first
+
+
+@pytest.mark.parametrize("value", ["", "/" + "r" * MAX_SOCKET_PATH])
+def test_without_a_usable_runtime_directory_it_is_in_tmp(
+    long_dir: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", value)
+    made = socket_dir(bridge_endpoint(long_dir))
+    try:
+        assert made.parent == Path("/tmp")
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    finally:
+        made.rmdir()
+
+
+def test_a_recorded_directory_that_was_cleaned_away_is_made_again(
+    long_dir: Path, runtime: Path
+) -> None:
+    endpoint = bridge_endpoint(long_dir)
+    socket_dir(endpoint).rmdir()
+    assert bridge_endpoint(long_dir) == endpoint
+    assert stat.S_IMODE(socket_dir(endpoint).stat().st_mode) == 0o700
+
+
+def test_a_recorded_directory_that_others_could_have_put_there_is_refused(
+    long_dir: Path, runtime: Path
+) -> None:
+    made = socket_dir(bridge_endpoint(long_dir))
+    made.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="writable by others"):
+        bridge_endpoint(long_dir)
+    made.rename(made.with_name("other"))
+    made.symlink_to(made.with_name("other"))
+    with pytest.raises(ConfigurationError, match="symlink"):
+        bridge_endpoint(long_dir)
+
+
+@pytest.mark.parametrize("content", [b"", b"relative/dir", b"/tmp/\x00"])
+def test_a_garbled_record_is_refused(long_dir: Path, content: bytes) -> None:
+    (long_dir / "bridge.dir").write_bytes(content)
+    (long_dir / "bridge.dir").chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"bridge\.dir names no directory"):
+        bridge_endpoint(long_dir)
