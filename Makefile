@@ -67,7 +67,7 @@ $(STAMP): requirements.lock pyproject.toml
 	    echo "Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; \
 	  fi; \
 	  if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
-	    echo "$$python cannot make virtual environments: install python3-venv" >&2; exit 1; \
+	    echo "$$python cannot make virtual environments (Debian, Ubuntu: apt install $$python-venv)" >&2; exit 1; \
 	  fi; \
 	  echo "making $(VENV) with $$($$python --version)"; \
 	  $$python -m venv --clear $(VENV); \

@@ -5,7 +5,7 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
@@ -76,8 +76,15 @@ class Console:
         label = f"{name:<{_WIDTH}} |"
         if self._colour:
             label = f"\x1b[{_COLOURS.get(name, '33')}m{label}\x1b[0m"
+        self._print(f"{label} {text}")
+
+    def block(self, lines: Iterable[str]) -> None:
+        """Print lines for a person to read and copy: nothing in front of them."""
+        self._print("\n".join(lines))
+
+    def _print(self, text: str) -> None:
         try:
-            print(label, text, file=self._stream, flush=True)
+            print(text, file=self._stream, flush=True)
         except OSError:
             # Later writes and the flush at exit have somewhere to go.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
@@ -144,8 +151,7 @@ async def _announce(settings: Settings, program: Path, console: Console) -> None
         urls = (settings.mcp_url, settings.ws_url)
         while not all(await asyncio.gather(*(_ready(client, url) for url in urls))):  # noqa: ASYNC110
             await asyncio.sleep(READY_POLL_SECONDS)
-    for line in welcome(settings, program):
-        console.line("up", line)
+    console.block(welcome(settings, program))
 
 
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:
