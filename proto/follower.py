@@ -65,9 +65,7 @@ class RoomFollower:
         "unexplained",
     )
 
-    def __init__(
-        self, *, hold_messages: int = HOLD_MESSAGES, hold_bytes: int = HOLD_BYTES
-    ) -> None:
+    def __init__(self, *, hold_messages: int = HOLD_MESSAGES, hold_bytes: int = HOLD_BYTES) -> None:
         self.epoch: str | None = None
         self.last: int | None = None
         self.target = 0
