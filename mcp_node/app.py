@@ -21,7 +21,7 @@ from proto import keyfile
 from proto.settings import Settings
 from proto.tokens import PrincipalVerifier
 from serving import problems
-from serving.asgi import App
+from serving.asgi import App, Receive, Scope, Send
 from serving.bodies import StrictBodies
 from serving.doors import Doors, own_hosts
 from serving.identity import Identity
@@ -85,9 +85,23 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     )
     api.include_router(make_api(rooms, identity))
     api.include_router(make_log_api(store, settings, keyfile.bridge_key(data_dir)))
-    api.mount("/", mcp_app)
-    bodies = StrictBodies(api, max_bytes=settings.max_body_bytes, refuse=refuse)
+    both = _beside(mcp_app, api)
+    bodies = StrictBodies(both, max_bytes=settings.max_body_bytes, refuse=refuse)
     return Doors(bodies, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+
+
+def _beside(mcp_app: App, api: App) -> App:
+    """/mcp goes to the MCP app (mounted at / it would answer every unknown path), the rest to REST.
+
+    The lifespan is the API's, which runs the MCP app's.
+    """
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        app = mcp_app if path == "/mcp" or path.startswith("/mcp/") else api
+        await app(scope, receive, send)
+
+    return both
 
 
 @contextlib.asynccontextmanager

@@ -1,5 +1,6 @@
 """The FastMCP server: its tools, its token check, and the lookup that halves a call's cost."""
 
+from importlib.metadata import version
 from typing import Any
 
 from fastmcp import FastMCP
@@ -25,6 +26,7 @@ def make_server(rooms: Rooms, identity: Identity) -> FastMCP:
     """
     mcp = FastMCP(
         "partyline",
+        version=version("partyline"),
         instructions=INSTRUCTIONS,
         auth=None if identity.auth_off else McpTokenVerifier(identity),
         mask_error_details=True,

@@ -1,0 +1,153 @@
+"""ws_node put together: lock, port, collector, hub, following, doors; then it serves."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from proto import keyfile
+from proto.settings import Settings
+from proto.tokens import PrincipalVerifier
+from serving import problems
+from serving.doors import Doors, own_hosts
+from serving.identity import Identity
+from serving.lockfile import LockFile
+from serving.operators import add_api_docs, add_operator_routes
+from serving.server import listen, serve, warn_of_open_doors
+from ws_node.broadcast import Broadcast, add_broadcast, refuse
+from ws_node.catchup import CatchUp
+from ws_node.collector import Collector
+from ws_node.disconnect import Disconnect
+from ws_node.event_queue import EventQueue
+from ws_node.following import Following
+from ws_node.history import History
+from ws_node.hub import Hub
+from ws_node.protocol import LendingProtocol
+from ws_node.sockets import Sockets
+
+
+async def run(settings: Settings) -> None:
+    """Run the node until it is told to stop.
+
+    Raises:
+        ConfigurationError: it cannot start; the text says what to change.
+    """
+    warn_of_open_doors(settings)
+    data_dir = keyfile.open_data_dir(settings.data_dir)
+    with LockFile(data_dir / "ws.lock", "ws_node"):
+        bound = listen(settings.ws_host, settings.ws_port, "PARTYLINE_WS_PORT")
+        with contextlib.closing(bound):
+            node = Node(settings)
+            async with node.running():
+                await serve(
+                    node.app,
+                    bound,
+                    drain=node.drain,
+                    ws=LendingProtocol,
+                    ws_max_size=settings.max_command_bytes,
+                    ws_per_message_deflate=False,
+                )
+
+
+class Node:
+    """The parts of a ws_node and its ASGI app."""
+
+    def __init__(self, settings: Settings) -> None:
+        data_dir = settings.data_dir
+        key = keyfile.bridge_key(data_dir)
+        verifier = PrincipalVerifier(keyfile.public_key(data_dir))
+        identity = Identity(verifier, auth_off=settings.auth == "off")
+        self._settings = settings
+        self._queue = EventQueue(settings.max_queued_events)
+        self._hub = Hub(settings, self._queue)
+        self._history = History(settings, bridge_key=key)
+        self._following = Following(settings, self._hub, self._queue, self._history)
+        endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint)
+        self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
+        self._sockets = Sockets(
+            settings,
+            identity=identity,
+            hub=self._hub,
+            catch_up=CatchUp(self._hub, self._history),
+        )
+        api = FastAPI(
+            title="Partyline: live",
+            version="1",
+            description="Watch a session at /ws/{session_id}; send events to its viewers here.",
+            docs_url=None,
+            redoc_url=None,
+        )
+        problems.install(api)
+        add_api_docs(api)
+        add_operator_routes(
+            api,
+            settings=settings,
+            identity=identity,
+            readiness=self._readiness,
+            figures=self._figures,
+        )
+        self._broadcast: Broadcast = add_broadcast(
+            api, settings=settings, queue=self._queue, bridge_key=key
+        )
+        api.router.routes.append(WebSocketRoute("/ws/{session_id}", self._sockets))
+        self.app = Doors(
+            api,
+            hosts=own_hosts(settings, settings.ws_host),
+            origins=settings.allowed_origins,
+            refuse=refuse,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Collect, follow and fan out for the length of a block."""
+        self._collector.start()
+        tasks = [
+            asyncio.create_task(self._hub.run(), name="hub"),
+            asyncio.create_task(self._following.run(), name="following"),
+        ]
+        try:
+            yield
+        finally:
+            self._collector.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._history.close()
+
+    async def drain(self) -> None:
+        """Stopping begins: viewers are told to come back."""
+        self._hub.disconnect_all(Disconnect.RESTART)
+        await asyncio.sleep(0.1)
+
+    def _readiness(self) -> tuple[bool, dict[str, str]]:
+        following = self._following
+        if following.their_auth not in (None, self._settings.auth):
+            return False, {"status": "misconfigured", "log": "its AUTH differs from ours"}
+        if following.reachable is None:
+            return True, {"status": "degraded", "log": "not yet reached"}
+        if not following.reachable:
+            return True, {"status": "degraded", "log": "away"}
+        return True, {"status": "ready", "log": "followed"}
+
+    def _figures(self) -> Iterator[tuple[str, str, float]]:
+        hub, collector = self._hub, self._collector
+        yield "viewers", "Open WebSocket connections.", self._sockets.connections
+        yield "rooms", "Sessions somebody watches.", len(hub.rooms)
+        yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.delivered
+        yield "slow_viewers_total", "Viewers closed as too slow.", hub.slow
+        yield "queue_items", "Items waiting in the queue.", len(self._queue)
+        yield "collected_total", "Bridge messages taken.", collector.received
+        yield "overflowed_total", "Bridge messages that did not fit.", collector.overflowed
+        malformed = sum(collector.malformed.values())
+        yield "malformed_total", "Bridge messages that were not ours.", malformed
+        yield "broadcasts_total", "Events taken at /broadcast.", self._broadcast.taken
+        refused = sum(self._broadcast.refused.values())
+        yield "broadcasts_refused_total", "Events refused at /broadcast.", refused
+        yield "log_reachable", "1 while mcp_node answers.", bool(self._following.reachable)
+        behind = sum(room.follower.behind > 0 for room in hub.rooms.values())
+        yield "rooms_behind", "Rooms waiting for what they missed.", behind
+        yield "repairs_total", "Gaps read from history.", self._following.repairs
+        yield "history_requests_total", "Questions to mcp_node.", self._history.requests
+        yield "fan_out_latency_seconds", "Publishing to fan-out, newest message.", hub.latency

@@ -1,0 +1,92 @@
+"""The collector: takes bridge messages off the PULL socket into the queue.
+
+Its descriptor is edge-triggered: after every batch EVENTS is read again, or a message would wait
+for the next one. What is malformed, foreign or does not fit is counted and dropped; nothing that
+arrives can stop it.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final
+
+import zmq
+
+from proto import wire
+from proto.errors import ConfigurationError, WireError
+from proto.settings import Settings
+from ws_node.event_queue import EventQueue
+
+BATCH: Final = 1_000
+"""Messages taken before other work gets a turn."""
+
+
+class Collector:
+    """The PULL side of the bridge.
+
+    Attributes:
+        received: well-formed messages.
+        overflowed: well-formed messages dropped because the queue was full.
+        malformed: counts of what was dropped, by `proto.errors.WireError` reason.
+    """
+
+    def __init__(self, settings: Settings, *, endpoint: str, queue: EventQueue) -> None:
+        self.received = 0
+        self.overflowed = 0
+        self.malformed: dict[str, int] = {}
+        self._endpoint = endpoint
+        self._queue = queue
+        self._hwm = settings.bridge_hwm
+        self._max_bytes = settings.max_bridge_bytes
+
+    def start(self) -> None:
+        """Bind and listen. The caller holds the lock file: a second bind would steal the path.
+
+        Raises:
+            ConfigurationError: the endpoint cannot be bound.
+        """
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PULL)
+        self._socket.set(zmq.RCVHWM, self._hwm)
+        self._socket.set(zmq.MAXMSGSIZE, self._max_bytes)
+        self._socket.set(zmq.LINGER, 0)
+        try:
+            self._socket.bind(self._endpoint)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise ConfigurationError(
+                f"the bridge {self._endpoint} cannot be bound ({error.strerror}); "
+                "set PARTYLINE_DATA_DIR or PARTYLINE_BRIDGE_ENDPOINT"
+            ) from None
+        os.chmod(Path(self._endpoint.removeprefix("ipc://")), 0o600)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.get(zmq.FD), self._collect)
+        self._loop.call_soon(self._collect)
+
+    def close(self) -> None:
+        """Stop listening. What was not yet taken is healed from the log later."""
+        self._loop.remove_reader(self._socket.get(zmq.FD))
+        self._context.destroy(linger=0)
+
+    def _collect(self) -> None:
+        if self._socket.closed:
+            return
+        for _ in range(BATCH):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                if not self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+                    return
+                continue
+            self._take(frames)
+        self._loop.call_soon(self._collect)
+
+    def _take(self, frames: list[bytes]) -> None:
+        try:
+            event = wire.decode(frames, max_body=self._max_bytes)
+        except WireError as error:
+            self.malformed[error.reason] = self.malformed.get(error.reason, 0) + 1
+            return
+        self.received += 1
+        if not self._queue.put(event):
+            self.overflowed += 1

@@ -1,0 +1,76 @@
+"""What a viewer may say, as values: text in, a command or `InvalidInput` out.
+
+========================================================  =========================================
+text                                                      meaning
+========================================================  =========================================
+``ping``                                                  answered with the text ``pong``
+``{"type": "ping"}``                                      answered with ``{"type": "pong"}``
+``{"type": "subscribe", "since": ID, "epoch": E}``        start this session anew after ID
+``{"type": "subscribe"}``                                 start it anew from now
+========================================================  =========================================
+"""
+
+from typing import Any
+
+import msgspec
+
+from proto import strictjson
+from proto.errors import InvalidInput
+from proto.messages import MAX_ID
+
+MAX_DEPTH = 8
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """A sign of life; ``plain`` if it came as bare text."""
+
+    plain: bool
+
+
+class Subscribe(msgspec.Struct, frozen=True):
+    """Start the session anew: after ``since`` of the log ``epoch``, or from now."""
+
+    since: int | None = None
+    epoch: str | None = None
+
+
+def parse_command(text: str, *, max_bytes: int) -> Ping | Subscribe:
+    """The command a viewer sent.
+
+    Raises:
+        InvalidInput: it is none of the table above.
+    """
+    if text == "ping":
+        return Ping(plain=True)
+    value = strictjson.loads(text.encode(), max_bytes=max_bytes, max_depth=MAX_DEPTH)
+    if not isinstance(value, dict):
+        raise InvalidInput("A command is a JSON object with a type.")
+    kind = value.get("type")
+    if kind == "ping":
+        _only(value, {"type"})
+        return Ping(plain=False)
+    if kind == "subscribe":
+        _only(value, {"type", "since", "epoch"})
+        return Subscribe(*check_position(value.get("since"), value.get("epoch")))
+    raise InvalidInput("There is no such command.", "Use ping or subscribe.")
+
+
+def check_position(since: Any, epoch: Any) -> tuple[int | None, str | None]:
+    """A position as a client may give it.
+
+    Raises:
+        InvalidInput: ``since`` is not an integer from 0 to 2**53, ``epoch`` not a string of at
+            most 64 characters, or an epoch stands without since.
+    """
+    if since is not None and (type(since) is not int or not 0 <= since <= MAX_ID):
+        raise InvalidInput("since must be an integer from 0 to 2**53.")
+    if epoch is not None and (not isinstance(epoch, str) or not 0 < len(epoch) <= 64):
+        raise InvalidInput("epoch must be a string of 1 to 64 characters.")
+    if since is None and epoch is not None:
+        raise InvalidInput("epoch needs since.")
+    return since, epoch
+
+
+def _only(value: dict[str, Any], fields: set[str]) -> None:
+    if set(value) - fields:
+        raise InvalidInput("The command has a field it does not know.")

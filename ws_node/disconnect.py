@@ -1,0 +1,29 @@
+"""Why a viewer's connection ends: the one table of close codes.
+
+4000 to 4499: reconnect with ``since`` (the last position seen). 4500 to 4999: do not reconnect,
+something about the connection itself must change.
+"""
+
+from enum import Enum
+
+
+class Disconnect(Enum):
+    """A close code and the reason sent with it."""
+
+    SLOW = (4000, "too slow: reconnect with since")
+    RESTART = (4001, "the server restarts: reconnect with since")
+    LOG_REPLACED = (4002, "the log was replaced: reload")
+    HISTORY_UNAVAILABLE = (4003, "history is unavailable: reconnect with since")
+    BAD_TOKEN = (4500, "a valid token is needed")
+    FORBIDDEN = (4501, "this token does not cover that session")
+    BAD_REQUEST = (4502, "the address or its parameters are not valid")
+    TOKEN_EXPIRED = (4503, "the token has expired")
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+    @property
+    def reconnect(self) -> bool:
+        """Whether a client should come back with ``since``."""
+        return self.code < 4500

@@ -1,0 +1,103 @@
+"""The node's one internal queue: the bridge and /broadcast put in, the hub takes everything out."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from proto.messages import Message
+from proto.wire import Event
+
+MAX_BYTES: Final = 64 * 1_048_576
+"""Bytes of bodies that may wait; as a count alone, large messages would fill the memory."""
+
+
+class PositionFound(msgspec.Struct, frozen=True):
+    """History's answer to where a session stands."""
+
+    session_id: str
+    epoch: str
+    head: int
+    boot: int
+
+
+class PageFound(msgspec.Struct, frozen=True):
+    """History's answer to what a session missed."""
+
+    session_id: str
+    epoch: str
+    messages: list[Message]
+    through: int
+
+
+class HeadSeen(msgspec.Struct, frozen=True):
+    """A session is known to reach ``head``."""
+
+    session_id: str
+    epoch: str
+    head: int
+
+
+class FetchFailed(msgspec.Struct, frozen=True):
+    """History did not answer for a session; it may be asked again."""
+
+    session_id: str
+
+
+Answer = PositionFound | PageFound | HeadSeen | FetchFailed
+Item = Event | Answer
+
+
+class EventQueue:
+    """Bounded, many putters, one taker, all in one event loop.
+
+    A quarter of the room is kept for durable events. History's answers always fit: there is at
+    most one under way for each room.
+
+    Args:
+        max_events: events that may wait, at least 4.
+    """
+
+    def __init__(self, max_events: int) -> None:
+        self._max_events = max_events
+        self._max_external = max_events - max_events // 4
+        self._items: list[Item] = []
+        self._events = 0
+        self._bytes = 0
+        self._taker: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        """How many items wait."""
+        return len(self._items)
+
+    def put(self, event: Event) -> bool:
+        """Add an event; False if there is no room for one of its kind."""
+        limit = self._max_external if event.id is None else self._max_events
+        size = len(event.body)
+        if self._events >= limit or (self._events and self._bytes + size > MAX_BYTES):
+            return False
+        self._events += 1
+        self._bytes += size
+        self._add(event)
+        return True
+
+    def put_answer(self, answer: Answer) -> None:
+        """Add what history answered."""
+        self._add(answer)
+
+    async def take(self) -> list[Item]:
+        """Everything that waits, in order; waits until there is something. One taker only."""
+        while not self._items:
+            self._taker = asyncio.get_running_loop().create_future()
+            await self._taker
+        items, self._items = self._items, []
+        self._events = 0
+        self._bytes = 0
+        return items
+
+    def _add(self, item: Item) -> None:
+        self._items.append(item)
+        if self._taker is not None:
+            if not self._taker.done():
+                self._taker.set_result(None)
+            self._taker = None

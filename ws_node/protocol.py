@@ -1,0 +1,97 @@
+"""uvicorn's WebSocket protocol, lending its transport to the hub.
+
+Handshake, ping, pong and the closing handshake stay uvicorn's; data frames are written straight
+to the transport, already framed and shared by all viewers of an audience. Reaches into the
+pinned uvicorn release: a test holds what is used.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame
+from websockets.http11 import Request
+
+from ws_node.disconnect import Disconnect
+
+EXTENSION: Final = "partyline.connection"
+"""Key under which a connection puts itself into ``scope["extensions"]``."""
+
+CLOSE_SECONDS: Final = 10.0
+"""How long a viewer may take to answer a close frame before its socket is cut."""
+
+
+def _nobody() -> None:
+    """The default for `LendingProtocol.on_leave`."""
+
+
+class LendingProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection.
+
+    Attributes:
+        on_leave: called once, before anything that ends the connection: from then on no data
+            frame may be written.
+    """
+
+    on_leave: Callable[[], None] = staticmethod(_nobody)
+
+    def handle_connect(self, event: Request) -> None:
+        """Start the ASGI app, with this connection in its scope."""
+        super().handle_connect(event)
+        scope: Any = getattr(self, "scope", None)
+        if scope is not None:
+            scope["extensions"][EXTENSION] = self
+
+    def disconnect(self, why: Disconnect) -> None:
+        """Send a close frame and let the ASGI app know; idempotent.
+
+        The socket is cut when the viewer has not answered after `CLOSE_SECONDS`, read or not.
+        """
+        self._leave()
+        if self.close_sent or self.transport.is_closing():
+            return
+        try:
+            self.conn.send_close(why.code, why.reason)
+        except InvalidState:
+            self.transport.close()
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.stop_keepalive()
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": why.code, "reason": why.reason}
+        )
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self._leave()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        self._leave()
+        super().shutdown()
+
+    def handle_close(self, event: Frame) -> None:
+        """The viewer says goodbye."""
+        self._leave()
+        super().handle_close(event)
+
+    def handle_parser_exception(self) -> None:
+        """The viewer broke the protocol."""
+        self._leave()
+        super().handle_parser_exception()
+
+    def keepalive_timeout(self) -> None:
+        """The viewer did not answer a ping."""
+        self._leave()
+        super().keepalive_timeout()
+
+    def _leave(self) -> None:
+        self.on_leave()
+        self.on_leave = _nobody

@@ -1,0 +1,56 @@
+"""A room's recent messages, framed, for viewers that join or come back."""
+
+from collections import deque
+
+from proto.messages import Audience
+from proto.visibility import may_see
+from proto.wire import Event
+
+
+class Ring:
+    """The newest messages of a session, bounded in number and bytes.
+
+    Every message with an id above ``floor`` that went by is in it.
+
+    Args:
+        floor: the position from which it is complete.
+        max_messages: at least 1.
+        max_bytes: of the frames in it.
+    """
+
+    __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_messages", "floor")
+
+    def __init__(self, floor: int, *, max_messages: int, max_bytes: int) -> None:
+        self.floor = floor
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._entries: deque[tuple[int, Event, bytes]] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """How many messages it holds."""
+        return len(self._entries)
+
+    def append(self, event: Event, frame: bytes) -> None:
+        """Add the newest message; the oldest make room."""
+        assert event.id is not None
+        self._entries.append((event.id, event, frame))
+        self._bytes += len(frame)
+        while len(self._entries) > self._max_messages or self._bytes > self._max_bytes:
+            self.floor, _, dropped = self._entries.popleft()
+            self._bytes -= len(dropped)
+
+    def covers(self, position: int) -> bool:
+        """Whether everything after ``position`` that went by is here."""
+        return position >= self.floor
+
+    def after(self, position: int, audience: Audience) -> bytes:
+        """The frames after ``position`` that an audience may see, joined."""
+        wanted: list[bytes] = []
+        for id_, event, frame in reversed(self._entries):
+            if id_ <= position:
+                break
+            if may_see(audience, event.visibility, event.principal, event.sender_type):
+                wanted.append(frame)
+        wanted.reverse()
+        return b"".join(wanted)

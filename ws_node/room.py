@@ -1,0 +1,178 @@
+"""A room: one session's live state while somebody watches.
+
+Everything here is synchronous: what happens in a room happens between two awaits of the hub.
+"""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from proto.follower import RoomFollower
+from proto.messages import Audience
+from proto.settings import Settings
+from proto.wire import Event
+from ws_node.framing import text_frame
+from ws_node.protocol import LendingProtocol
+from ws_node.ring import Ring
+
+NEVER: Final = 1 << 62
+"""`Viewer.live_since` of a viewer that takes no live frames (it joins, catches up, or left)."""
+
+Outgoing = tuple[Event, bytes]
+"""An event and its frame."""
+
+
+class Viewer:
+    """A connected client of one room.
+
+    Attributes:
+        connection: its WebSocket.
+        audience: what it may see; viewers of one audience share their bytes.
+        expires_at: seconds of Unix time when its token dies; None for never.
+        live_since: the room's batch in which it went live.
+        gone: whether it has left for good.
+    """
+
+    __slots__ = ("audience", "connection", "expires_at", "gone", "live_since", "transport")
+
+    def __init__(
+        self, connection: LendingProtocol, audience: Audience, expires_at: int | None = None
+    ) -> None:
+        self.connection = connection
+        self.transport = connection.transport
+        self.audience = audience
+        self.expires_at = expires_at
+        self.live_since = NEVER
+        self.gone = False
+
+    def send(self, payload: bytes) -> None:
+        """Send one JSON text of its own, outside the fan-out."""
+        if not self.gone:
+            self.transport.write(text_frame(payload))
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send frames of its own that are already framed and joined."""
+        if frames and not self.gone:
+            self.transport.write(frames)
+
+    async def drained(self) -> None:
+        """Wait until what was sent has mostly left; returns at once when it has gone."""
+        await self.connection.writable.wait()
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """Everything after this point goes to viewers let in before the room's position was known.
+
+    With ``epoch``: after ``position`` of that log. Without, mcp_node had never been reached: if it
+    ``refused`` connections (was not running), after all it had when it started; else unknown.
+    """
+
+    epoch: str | None
+    position: int
+    refused: bool
+
+
+class Room:
+    """The viewers of a session, its place in the log, and its recent messages.
+
+    Attributes:
+        follower: the session's chain; touched by the hub's drain task alone.
+        ring: recent messages; None until the position is known.
+        batch: number of the drain being delivered; a viewer that joins meanwhile has its
+            messages from the ring already.
+        promise: what viewers were let in on before the position was known; None if none were.
+        guests: connections that hold the room open without being live.
+        idle_since: when the last viewer left, in loop seconds; None while there are any.
+    """
+
+    def __init__(self, session_id: str, settings: Settings) -> None:
+        self.session_id = session_id
+        self.follower = RoomFollower()
+        self.ring: Ring | None = None
+        self.batch = 0
+        self.promise: Promise | None = None
+        self.guests = 0
+        self.idle_since: float | None = None
+        self.positioned = asyncio.Event()
+        self._settings = settings
+        self._classes: dict[Audience, dict[Viewer, None]] = {}
+        self._reached: list[tuple[int, asyncio.Future[None]]] = []
+
+    @property
+    def last(self) -> int:
+        """Id of the last message that went by; 0 while the position is unknown."""
+        return self.follower.last or 0
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anybody holds the room open."""
+        return bool(self._classes) or self.guests > 0
+
+    def classes(self) -> list[tuple[Audience, list[Viewer]]]:
+        """A snapshot of the live viewers by audience."""
+        return [(audience, list(viewers)) for audience, viewers in self._classes.items()]
+
+    def join(self, viewer: Viewer) -> None:
+        """Have a viewer take live frames from now on."""
+        viewer.live_since = self.batch
+        self._classes.setdefault(viewer.audience, {})[viewer] = None
+
+    def part(self, viewer: Viewer) -> None:
+        """Have a viewer take no more live frames; idempotent."""
+        viewer.live_since = NEVER
+        viewers = self._classes.get(viewer.audience)
+        if viewers is not None:
+            viewers.pop(viewer, None)
+            if not viewers:
+                del self._classes[viewer.audience]
+
+    def went_by(self, events: list[Event]) -> list[Outgoing]:
+        """Frame messages that are to be delivered now, and remember them."""
+        outgoing = [(event, text_frame(event.body)) for event in events]
+        if self.ring is not None:
+            for event, frame in outgoing:
+                self.ring.append(event, frame)
+        self._wake()
+        return outgoing
+
+    def found(self) -> None:
+        """The position is known: open the ring from there."""
+        if self.ring is None:
+            self.ring = Ring(
+                self.last,
+                max_messages=self._settings.room_ring_messages,
+                max_bytes=self._settings.room_ring_bytes,
+            )
+        self.positioned.set()
+
+    async def reached(self, position: int) -> None:
+        """Wait until ``position`` has gone by."""
+        if self.follower.last is None or self.follower.last < position:
+            waiter = asyncio.get_running_loop().create_future()
+            self._reached.append((position, waiter))
+            await waiter
+
+    def passing(self, event: Event) -> Outgoing:
+        """Frame an ephemeral event, which nothing remembers."""
+        return event, text_frame(event.body)
+
+    def start_over(self) -> None:
+        """Forget the log: the position must be asked anew."""
+        self.follower = RoomFollower()
+        self.ring = None
+        self.promise = None
+        self.positioned.clear()
+
+    def _wake(self) -> None:
+        if not self._reached:
+            return
+        waiting = []
+        for position, waiter in self._reached:
+            if waiter.done():
+                continue
+            if position <= self.last:
+                waiter.set_result(None)
+            else:
+                waiting.append((position, waiter))
+        self._reached = waiting
