@@ -1,0 +1,83 @@
+"""The writes of the log."""
+
+from typing import Final
+
+from mcp_node.store.interface import NewMessage, NewSession
+from mcp_node.store.queries import INSERT_SESSION, SESSION, session_from_row, session_row
+from mcp_node.store.transaction import Transaction
+from proto.errors import ParentNotFound, SessionNotFound
+from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
+from proto.visibility import may_see
+
+_ROW_BYTES: Final = 512
+"""What a pending write holds besides its texts."""
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+class AppendMessage:
+    """Give a message its place at the end of the log."""
+
+    def __init__(self, message: NewMessage) -> None:
+        self._new = message
+        self.size = _ROW_BYTES + _utf8_length(message.content) + len(bytes(message.metadata))
+
+    def apply(self, transaction: Transaction) -> Message:
+        """The message with its id.
+
+        Raises:
+            SessionNotFound: its session does not exist.
+            ParentNotFound: its parent is not in that session, or its author may not see it.
+        """
+        new = self._new
+        prev = transaction.last_of(new.session_id)
+        if prev is None:
+            raise SessionNotFound
+        if new.parent_message_id is not None:
+            self._check_parent(transaction, new.parent_message_id)
+        message = Message(
+            transaction.last() + 1,
+            prev,
+            new.session_id,
+            new.author.agent_id,
+            new.sender,
+            new.author.agent_type,
+            new.content,
+            new.visibility,
+            utc_now(),
+            new.metadata,
+            new.parent_message_id,
+        )
+        transaction.add(message)
+        return message
+
+    def _check_parent(self, transaction: Transaction, parent_id: int) -> None:
+        if not 0 < parent_id <= MAX_ID:
+            raise ParentNotFound
+        row = transaction.read(
+            "SELECT visibility, principal, sender_type FROM messages"
+            " WHERE id = ? AND session_id = ?",
+            (parent_id, self._new.session_id),
+        ).fetchone()
+        if row is None or not may_see(self._new.author, Visibility(row[0]), row[1], row[2]):
+            raise ParentNotFound
+
+
+class CreateSession:
+    """Make a session, or find the one of that id."""
+
+    def __init__(self, session: NewSession) -> None:
+        self._new = session
+        self.size = _ROW_BYTES + _utf8_length(session.purpose) + len(bytes(session.metadata))
+
+    def apply(self, transaction: Transaction) -> tuple[Session, bool]:
+        """The session, and whether it is new."""
+        new = self._new
+        row = transaction.read(SESSION, (new.session_id,)).fetchone()
+        if row is not None:
+            return session_from_row(row), False
+        made = Session(new.session_id, new.purpose, new.metadata, new.created_by, utc_now())
+        transaction.write(INSERT_SESSION, session_row(made))
+        return made, True

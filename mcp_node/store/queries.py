@@ -1,0 +1,166 @@
+"""SQL and rows: every read as text, and rows as the nouns of `proto.messages`.
+
+A filtered read has one branch per audience key its reader holds, each a stretch of the index
+(session_id, audience, id) in order of id; SQLite merges them and stops at the limit. So a page
+costs what it shows, however much of the session its reader may not see. An admin's
+`KEY_RANGE_ALL_TYPES` spans many keys and would not be in order of id: `ALL_TYPES` finds the keys
+that occur in a session, one seek each, and they become branches like the others.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from proto.messages import Audience, Message, Session, Visibility
+from proto.visibility import KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
+
+BRANCHES: Final = 16
+"""Keys in one statement; a reader who holds more gets several, merged by the caller."""
+
+_KEY_LETTER: Final = {
+    Visibility.PUBLIC: "p",
+    Visibility.PRIVATE: "s",
+    Visibility.AGENT_ONLY: "t",
+    Visibility.ADMIN_ONLY: "a",
+}
+_VISIBILITY: Final = {str(visibility): visibility for visibility in Visibility}
+_LOW, _HIGH = KEY_RANGE_ALL_TYPES
+
+COLUMNS: Final = (
+    "id, prev, session_id, principal, sender, sender_type, content, visibility, timestamp,"
+    " metadata, parent_message_id"
+)
+INSERT_MESSAGE: Final = f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages"
+SESSION_HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages WHERE session_id = ?"
+SESSION: Final = (
+    "SELECT session_id, purpose, metadata, created_by, created_at FROM sessions"
+    " WHERE session_id = ?"
+)
+INSERT_SESSION: Final = (
+    "INSERT INTO sessions (session_id, purpose, metadata, created_by, created_at)"
+    " VALUES (?, ?, ?, ?, ?)"
+)
+MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
+
+
+def _all_types(session: str) -> str:
+    """A recursive table ``types(key)``: each step seeks the next ``t:`` key of the session."""
+    step = f"SELECT min(audience) FROM messages WHERE session_id = {session} AND audience"
+    return (
+        f"WITH RECURSIVE types (key) AS (SELECT ({step} >= '{_LOW}' AND audience < '{_HIGH}')"
+        f" UNION ALL SELECT ({step} > key AND audience < '{_HIGH}') FROM types"
+        " WHERE key IS NOT NULL)"
+    )
+
+
+ALL_TYPES: Final = f"{_all_types(':session')} SELECT key FROM types WHERE key IS NOT NULL"
+"""The ``t:`` keys that occur in a session."""
+
+
+def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[list[str], bool]:
+    """The single keys to look under, and whether all types come on top (see `ALL_TYPES`)."""
+    keys = held_keys(audience)
+    all_types = holds_all_types(audience)
+    if visibility is None:
+        return list(keys), all_types
+    letter = _KEY_LETTER[visibility]
+    return [key for key in keys if key[0] == letter], all_types and letter == "t"
+
+
+@lru_cache(maxsize=256)
+def visible(keys: int, *, descending: bool, by_sender: bool) -> str:
+    """A stretch of what is visible under ``keys`` audience keys (at most `BRANCHES`).
+
+    Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
+    and sender if asked for.
+    """
+    branches = " UNION ALL ".join(
+        f"SELECT {COLUMNS} FROM messages INDEXED BY messages_by_audience"
+        f" WHERE session_id = :session AND audience = :key{number}"
+        f" AND id > :after AND id < :before{' AND sender = :sender' if by_sender else ''}"
+        for number in range(keys)
+    )
+    return f"{branches} ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
+
+
+EVERYTHING: Final = (
+    f"SELECT {COLUMNS} FROM messages INDEXED BY messages_by_session"
+    " WHERE session_id = :session AND id > :after ORDER BY id LIMIT :limit"
+)
+"""A stretch of a session, unfiltered."""
+
+
+@lru_cache(maxsize=16)
+def listing(keys: int, *, all_types: bool, within: bool) -> str:
+    """Sessions by their latest visible activity; one seek per session and key.
+
+    Parameters: limit, since (or NULL), key0, key1, … and within (a JSON array) if asked for.
+    """
+    newest = "SELECT max(id) AS id FROM messages WHERE session_id = s.session_id AND audience = "
+    branches = [f"{newest}:key{number}" for number in range(keys)]
+    if all_types:
+        branches.append(f"SELECT ({newest}key) FROM types WHERE key IS NOT NULL")
+    seen = f"SELECT max(id) FROM ({' UNION ALL '.join(branches)})"
+    if all_types:
+        seen = f"{_all_types('s.session_id')} {seen}"
+    inside = " WHERE session_id IN (SELECT value FROM json_each(:within))" if within else ""
+    return (
+        "SELECT * FROM (SELECT session_id, purpose, metadata, created_by, created_at,"
+        f" ifnull((SELECT timestamp FROM messages WHERE id = ({seen})), created_at) AS activity"
+        f" FROM sessions AS s{inside})"
+        " WHERE :since IS NULL OR activity >= :since ORDER BY activity DESC, session_id"
+        " LIMIT :limit"
+    )
+
+
+def message_row(message: Message) -> tuple[object, ...]:
+    """A message as the parameters of `INSERT_MESSAGE`."""
+    return (
+        message.id,
+        message.prev,
+        message.session_id,
+        message.principal,
+        message.sender,
+        message.sender_type,
+        message.content,
+        str(message.visibility),
+        message.timestamp,
+        bytes(message.metadata).decode(),
+        message.parent_message_id,
+    )
+
+
+def message_from_row(row: Sequence[Any]) -> Message:
+    """A row of `COLUMNS` as a message."""
+    return Message(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        _VISIBILITY[row[7]],
+        row[8],
+        msgspec.Raw(row[9].encode()),
+        row[10],
+    )
+
+
+def session_row(session: Session) -> tuple[object, ...]:
+    """A session as the parameters of `INSERT_SESSION`."""
+    return (
+        session.session_id,
+        session.purpose,
+        bytes(session.metadata).decode(),
+        session.created_by,
+        session.created_at,
+    )
+
+
+def session_from_row(row: Sequence[Any]) -> Session:
+    """A row of `SESSION` as a session."""
+    return Session(row[0], row[1], msgspec.Raw(row[2].encode()), row[3], row[4])

@@ -1,0 +1,164 @@
+"""Each read of the store as a function of a connection, to be run in one read transaction."""
+
+import heapq
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from mcp_node.store import queries
+from mcp_node.store.interface import Page, SessionListing
+from proto.errors import SessionNotFound
+from proto.messages import MAX_ID, Audience, Message, Session, Visibility
+
+PAGE_CHARS: Final = 8 * 1024 * 1024
+"""A page ends early once its texts have this many characters: 1,000 of the largest messages
+would be a hundred megabytes at once."""
+
+HEADS_ROWS: Final = 2_000
+"""How many messages one `heads` looks at."""
+
+
+class Stretch(NamedTuple):
+    """Which part of a session to read: ids above ``after`` and below ``before``."""
+
+    session_id: str
+    after: int | None
+    before: int | None
+    limit: int
+    descending: bool = False
+    sender: str | None = None
+    visibility: Visibility | None = None
+
+
+def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -> Page:
+    """A page of what ``audience`` may see, ascending by id whatever its direction."""
+    messages, more = _cut(_visible_rows(connection, audience, stretch), stretch.limit)
+    if stretch.descending:
+        messages.reverse()
+    return Page(messages, more)
+
+
+class LogStretch(NamedTuple):
+    """A `LogPage` without its epoch."""
+
+    head: int
+    through: int
+    messages: list[Message]
+
+
+def log_stretch(
+    connection: sqlite3.Connection, audience: Audience | None, stretch: Stretch
+) -> LogStretch:
+    """A stretch of a session's log and how far it goes; unfiltered without an audience."""
+    head = session_head(connection, stretch.session_id)
+    if audience is None:
+        rows: Iterable[Any] = connection.execute(queries.EVERYTHING, _parameters(stretch))
+    else:
+        rows = _visible_rows(connection, audience, stretch)
+    messages, more = _cut(rows, stretch.limit)
+    full = more or len(messages) >= stretch.limit
+    through = messages[-1].id if full and messages else max(head, stretch.after or 0)
+    return LogStretch(head, through, messages)
+
+
+def head(connection: sqlite3.Connection) -> int:
+    """The log's last id."""
+    return int(connection.execute(queries.HEAD).fetchone()[0])
+
+
+def session_head(connection: sqlite3.Connection, session_id: str) -> int:
+    """A session's last id."""
+    return int(connection.execute(queries.SESSION_HEAD, (session_id,)).fetchone()[0])
+
+
+def moved(connection: sqlite3.Connection, after: int) -> tuple[int, dict[str, int], int]:
+    """The log's head, the sessions with messages after an id, and how far the look went."""
+    last = head(connection)
+    rows = connection.execute(queries.MOVED, (_clamp(after), HEADS_ROWS)).fetchall()
+    changed = {session_id: message_id for message_id, session_id in rows}
+    return last, changed, rows[-1][0] if len(rows) == HEADS_ROWS else last
+
+
+def session(connection: sqlite3.Connection, session_id: str) -> Session:
+    """The session of that id.
+
+    Raises:
+        SessionNotFound: there is none.
+    """
+    row = connection.execute(queries.SESSION, (session_id,)).fetchone()
+    if row is None:
+        raise SessionNotFound
+    return queries.session_from_row(row)
+
+
+def sessions(
+    connection: sqlite3.Connection,
+    audience: Audience,
+    *,
+    within: frozenset[str] | None,
+    limit: int,
+    active_since: str | None,
+) -> list[SessionListing]:
+    """Sessions by the latest activity that ``audience`` may know of."""
+    keys, all_types = queries.visible_keys(audience, None)
+    parameters: dict[str, object] = {"limit": limit, "since": active_since, **_named(keys)}
+    if within is not None:
+        parameters["within"] = msgspec.json.encode(sorted(within)).decode()
+    sql = queries.listing(len(keys), all_types=all_types, within=within is not None)
+    return [
+        SessionListing(queries.session_from_row(row), row[5])
+        for row in connection.execute(sql, parameters)
+    ]
+
+
+def _visible_rows(
+    connection: sqlite3.Connection, audience: Audience, stretch: Stretch
+) -> Iterator[Any]:
+    """Rows in order of id, read as they are asked for."""
+    keys, all_types = queries.visible_keys(audience, stretch.visibility)
+    if all_types:
+        found = connection.execute(queries.ALL_TYPES, {"session": stretch.session_id})
+        keys.extend(key for (key,) in found)
+    parameters = _parameters(stretch)
+    by_sender = stretch.sender is not None
+    cursors = []
+    for start in range(0, len(keys), queries.BRANCHES):
+        part = keys[start : start + queries.BRANCHES]
+        sql = queries.visible(len(part), descending=stretch.descending, by_sender=by_sender)
+        cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
+    return heapq.merge(*cursors, key=itemgetter(0), reverse=stretch.descending)
+
+
+def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
+    """The messages of a page, and whether there are more."""
+    messages: list[Message] = []
+    chars = 0
+    for row in rows:
+        if len(messages) >= limit or chars >= PAGE_CHARS:
+            return messages, True
+        message = queries.message_from_row(row)
+        chars += len(message.content) + len(row[9])
+        messages.append(message)
+    return messages, False
+
+
+def _parameters(stretch: Stretch) -> dict[str, object]:
+    return {
+        "session": stretch.session_id,
+        "after": _clamp(stretch.after or 0),
+        "before": MAX_ID + 1 if stretch.before is None else _clamp(stretch.before),
+        "sender": stretch.sender,
+        "limit": stretch.limit + 1,
+    }
+
+
+def _named(keys: Sequence[str]) -> dict[str, str]:
+    return {f"key{number}": key for number, key in enumerate(keys)}
+
+
+def _clamp(message_id: int) -> int:
+    """An id that SQLite's integers hold, on the same side of every id there is."""
+    return min(max(message_id, 0), MAX_ID + 1)

@@ -1,0 +1,161 @@
+"""The database file: its tables as numbered migrations, and the identity of the log in it.
+
+Everything here runs before the node's own connections exist, on a plain one that is closed
+again, so that a file that cannot be used never leaves a thread behind.
+"""
+
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mcp_node.store.mark import Mark
+from proto.errors import ConfigurationError
+from proto.visibility import SQL_AUDIENCE_KEY
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+        "INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))))",
+        """
+        CREATE TABLE sessions (
+            session_id TEXT PRIMARY KEY CHECK (length(session_id) BETWEEN 1 AND 64),
+            purpose    TEXT NOT NULL,
+            metadata   TEXT NOT NULL CHECK (json_valid(metadata)),
+            created_by TEXT NOT NULL,
+            created_at TEXT NOT NULL CHECK (length(created_at) = 27)
+        ) STRICT
+        """,
+        # What heads() looks at stands before content: a long row's overflow pages stay unread.
+        f"""
+        CREATE TABLE messages (
+            id          INTEGER PRIMARY KEY CHECK (id > 0),
+            prev        INTEGER NOT NULL CHECK (prev >= 0 AND prev < id),
+            session_id  TEXT NOT NULL REFERENCES sessions (session_id),
+            principal   TEXT NOT NULL,
+            sender      TEXT NOT NULL,
+            sender_type TEXT NOT NULL,
+            visibility  TEXT NOT NULL
+                CHECK (visibility IN ('public', 'private', 'agent_only', 'admin_only')),
+            timestamp   TEXT NOT NULL CHECK (length(timestamp) = 27),
+            parent_message_id INTEGER REFERENCES messages (id) CHECK (parent_message_id < id),
+            metadata    TEXT NOT NULL CHECK (json_valid(metadata)),
+            content     TEXT NOT NULL,
+            audience    TEXT NOT NULL GENERATED ALWAYS AS ({SQL_AUDIENCE_KEY}) VIRTUAL
+        ) STRICT
+        """,
+        "CREATE INDEX messages_by_session ON messages (session_id, id)",
+        "CREATE INDEX messages_by_audience ON messages (session_id, audience, id)",
+    ),
+)
+"""Statements of each version, in order. Never edit one that was released: add the next."""
+
+LOCK_SECONDS: Final = 2.0
+"""How long opening waits for another program's lock."""
+
+
+class Log(NamedTuple):
+    """Which log a database file holds, and its last id."""
+
+    epoch: str
+    head: int
+
+
+def prepare(path: Path, mark: Mark | None) -> Log:
+    """Make or migrate the database, and tell which log it holds.
+
+    A head below the mark of the same epoch means that an older file was put in place: ids that
+    were given out will be given out again, so the log gets a new epoch.
+
+    Args:
+        path: the database file; made with mode 0600 if it is missing.
+        mark: the last one written beside it.
+
+    Raises:
+        ConfigurationError: the file cannot be opened or written, is not a Partyline database,
+            or is one of a newer version.
+    """
+    _make_private(path)
+    try:
+        with closing(
+            sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+        ) as connection:
+            _migrate(connection, path)
+            return _identify(connection, mark)
+    except sqlite3.Error as error:
+        raise ConfigurationError(_complaint(path, error)) from None
+
+
+def _make_private(path: Path) -> None:
+    """The file exists, is a regular one, and nobody else may read it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigurationError(f"database {path} is not a regular file; move it away")
+            if stat.S_IMODE(mode) != 0o600:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ConfigurationError(
+            f"database {path} cannot be opened: {error.strerror}; correct it, "
+            "or set PARTYLINE_DATA_DIR to another directory"
+        ) from None
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"database {path} has schema version {version}, this Partyline knows up to "
+            f"{len(MIGRATIONS)}; install the newer Partyline, or set PARTYLINE_DATA_DIR to another"
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise ConfigurationError(
+            f"database {path} belongs to another program; move it away, "
+            "or set PARTYLINE_DATA_DIR to another directory"
+        )
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise ConfigurationError(
+            f"database {path}: its file system has no shared memory for SQLite's WAL; "
+            "set PARTYLINE_DATA_DIR to a directory on a local disk"
+        )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")
+
+
+def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
+    (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
+    if mark is not None and mark.epoch == epoch and head < mark.id:
+        epoch = secrets.token_hex(16)
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
+    return Log(epoch, head)
+
+
+def _complaint(path: Path, error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return f"database {path} is damaged or not a database; move it away or restore a backup"
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"database {path} is in use by another program; stop that one first"
+    if primary == sqlite3.SQLITE_FULL:
+        return f"database {path}: the disk is full; make room"
+    name = getattr(error, "sqlite_errorname", "an unknown error")
+    return (
+        f"database {path} cannot be opened ({name}); check the disk and the file's owner, "
+        "or set PARTYLINE_DATA_DIR to another directory"
+    )

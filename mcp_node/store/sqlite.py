@@ -1,0 +1,232 @@
+"""The store on SQLite: one writer, one reader, and the mark beside them."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiosqlite
+
+from mcp_node.store import reads
+from mcp_node.store.connection import connect_reader, run_job
+from mcp_node.store.interface import (
+    CommitListener,
+    Heads,
+    LogPage,
+    NewMessage,
+    NewSession,
+    Page,
+    SessionListing,
+)
+from mcp_node.store.mark import Mark, MarkKeeper, read_mark
+from mcp_node.store.operations import AppendMessage, CreateSession
+from mcp_node.store.reads import Stretch
+from mcp_node.store.schema import Log, prepare
+from mcp_node.store.transaction import Operation
+from mcp_node.store.writer import Writer, describe
+from proto.errors import ConfigurationError, Unavailable
+from proto.messages import Audience, Message, Session, Visibility
+from proto.settings import Settings
+
+DATABASE: Final = "partyline.db"
+MARK: Final = "log.mark"
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+async def open_store(data_dir: Path, settings: Settings) -> "SqliteStore":
+    """Open the log in a data directory, making it if there is none.
+
+    The caller holds the directory's lock file and must `SqliteStore.close` the store: a
+    connection left open keeps the interpreter from exiting.
+
+    Raises:
+        ConfigurationError: the database cannot be used; the text tells the operator why.
+    """
+    path = data_dir / DATABASE
+    on_disk = read_mark(data_dir / MARK)
+    log = await asyncio.to_thread(prepare, path, on_disk)
+    store = SqliteStore(path, log, settings)
+    try:
+        await store.open(on_disk)
+    except BaseException as error:
+        await store.close()
+        if isinstance(error, sqlite3.Error):
+            raise ConfigurationError(
+                f"database {path} cannot be opened ({describe(error)}); check the disk"
+            ) from None
+        raise
+    return store
+
+
+class SqliteStore:
+    """`mcp_node.store.interface.Store` on SQLite; made by `open_store`."""
+
+    def __init__(self, path: Path, log: Log, settings: Settings) -> None:
+        self._path = path
+        self._log = log
+        self._listeners: list[CommitListener] = []
+        self._reader: aiosqlite.Connection | None = None
+        self._mark: MarkKeeper | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._writer = Writer(
+            path,
+            max_pending=settings.max_pending_writes,
+            max_pending_bytes=settings.max_pending_write_bytes,
+            announce=self._announce,
+        )
+
+    @property
+    def epoch(self) -> str:
+        """Random id of this log; a replaced log has another."""
+        return self._log.epoch
+
+    @property
+    def boot_head(self) -> int:
+        """The log's last id when this store was opened."""
+        return self._log.head
+
+    @property
+    def pending(self) -> int:
+        """Writes waiting for their commit, those under way included."""
+        return self._writer.pending
+
+    def on_commit(self, listener: CommitListener) -> None:
+        """Have ``listener`` called with the messages of every commit from now on."""
+        self._listeners.append(listener)
+
+    async def open(self, on_disk: Mark | None) -> None:
+        """Connect; ``on_disk`` is the mark as it was found.
+
+        Raises:
+            sqlite3.Error: the database cannot be opened.
+        """
+        await self._writer.open()
+        self._reader = await connect_reader(self._path)
+        self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, Mark(*self._log))
+
+    async def append(self, message: NewMessage) -> Message:
+        """Commit a message and give it its place; see `Store.append`."""
+        return await self.write(AppendMessage(message))
+
+    async def create_session(self, session: NewSession) -> tuple[Session, bool]:
+        """The session of that id, and whether this call made it; see `Store.create_session`."""
+        return await self.write(CreateSession(session))
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run an operation in the writer's next transaction.
+
+        Cancelled before that begins, it is never run; afterwards it may still be committed.
+
+        Raises:
+            Overloaded: too many writes are waiting; nothing was stored.
+            Unavailable: the commit failed; nothing was stored.
+            PartylineError: whatever else the operation refuses with.
+        """
+        return await self._writer.submit(operation)
+
+    async def get_session(self, session_id: str) -> Session:
+        """The session; see `Store.get_session`."""
+        return await self._read(partial(reads.session, session_id=session_id))
+
+    async def list_sessions(
+        self,
+        audience: Audience,
+        *,
+        within: frozenset[str] | None,
+        limit: int,
+        active_since: str | None,
+    ) -> list[SessionListing]:
+        """Sessions, latest activity first; see `Store.list_sessions`."""
+        return await self._read(
+            partial(
+                reads.sessions,
+                audience=audience,
+                within=within,
+                limit=limit,
+                active_since=active_since,
+            )
+        )
+
+    async def page(
+        self,
+        session_id: str,
+        audience: Audience,
+        *,
+        after: int | None,
+        before: int | None,
+        limit: int,
+        sender: str | None = None,
+        visibility: Visibility | None = None,
+    ) -> Page:
+        """Visible messages of a session; see `Store.page`."""
+        stretch = Stretch(
+            session_id, after, before, limit, after is None, sender=sender, visibility=visibility
+        )
+        return await self._read(partial(reads.page, audience=audience, stretch=stretch))
+
+    async def heads(self, after: int) -> Heads:
+        """Which sessions moved after an id."""
+        head, changed, through = await self._read(partial(reads.moved, after=after))
+        return Heads(self.epoch, head, changed, through)
+
+    async def session_head(self, session_id: str) -> int:
+        """The last id of a session, 0 if it has no messages or does not exist."""
+        return await self._read(partial(reads.session_head, session_id=session_id))
+
+    async def log_page(
+        self, session_id: str, *, after: int, limit: int, audience: Audience | None
+    ) -> LogPage:
+        """A stretch of a session's log after an id; unfiltered without an audience."""
+        stretch = Stretch(session_id, after, None, limit)
+        read = await self._read(partial(reads.log_stretch, audience=audience, stretch=stretch))
+        return LogPage(self.epoch, read.head, read.through, read.messages)
+
+    async def close(self) -> None:
+        """Commit what is pending, then close the database. Idempotent."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="store close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self._writer.drain()
+        reader, self._reader = self._reader, None
+        try:
+            if reader is not None:
+                await reader.close()
+        finally:
+            await self._writer.close()
+            if self._mark is not None:
+                await self._mark.close()
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read in one snapshot of the database."""
+        if self._reader is None:
+            raise Unavailable("The message log is closed.")
+        try:
+            return await run_job(self._reader, partial(_in_snapshot, work))
+        except (sqlite3.Error, ValueError) as error:
+            logger.error("a read failed: %s", describe(error))
+            raise Unavailable("The message log cannot be read.") from None
+
+    def _announce(self, messages: Sequence[Message]) -> None:
+        if self._mark is not None:
+            self._mark.advance(messages[-1].id)
+        for listener in self._listeners:
+            try:
+                listener(messages)
+            except Exception as error:
+                logger.error("a commit listener failed: %s", describe(error))
+
+
+def _in_snapshot(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("ROLLBACK")
