@@ -1,6 +1,7 @@
 """mcp_node put together: lock, port, store, publisher, rooms, doors; then it serves."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -114,9 +115,7 @@ async def _store(data_dir: Path, settings: Settings) -> AsyncIterator[Store]:
 
 
 @contextlib.asynccontextmanager
-async def _publisher(
-    data_dir: Path, settings: Settings, store: Store
-) -> AsyncIterator[Publisher]:
+async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncIterator[Publisher]:
     publisher: Publisher
     if settings.bridge == "http":
         key = keyfile.bridge_key(data_dir)
@@ -133,7 +132,12 @@ async def _publisher(
 
 
 async def _drain() -> None:
-    """Stopping begins: end the event streams that legacy MCP clients keep open."""
+    """Stopping begins: end the event streams that legacy MCP clients keep open.
+
+    uvicorn then complains of each as an incomplete response, which here is meant.
+    """
+    uvicorn_log = logging.getLogger("uvicorn.error")
+    uvicorn_log.addFilter(lambda record: "without completing response" not in record.msg)
     AppStatus.should_exit = True
 
 

@@ -17,7 +17,9 @@ from proto.strictjson import check_text, check_value
 
 MAX_PAGE: Final = 1_000
 
-_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?")
+_TIMESTAMP: Final = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?"
+)
 
 
 def check_content(content: Any, settings: Settings) -> str:

@@ -39,9 +39,7 @@ def make_log_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRout
             raise Unauthenticated("A service token is needed.")
         verify_service(bridge_key, token, TO_MCP_NODE)
 
-    router = APIRouter(
-        prefix="/api", include_in_schema=False, dependencies=[Depends(service)]
-    )
+    router = APIRouter(prefix="/api", include_in_schema=False, dependencies=[Depends(service)])
 
     @router.get("/heads")
     async def heads(after: int = 0) -> Response:

@@ -111,16 +111,19 @@ class Rooms:
     ) -> dict[str, Any]:
         """A page of visible messages, ascending by id."""
         name = self._entered(principal, session_id, "read")
-        bounds = {
-            "after": checks.check_id(after, "after"),
-            "before": checks.check_id(before, "before"),
-            "limit": checks.check_limit(limit),
-        }
+        first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
+        most = checks.check_limit(limit)
         level = None if visibility is None else checks.check_visibility(visibility)
         who = checks.check_sender(sender)
         await self._store.get_session(name)
         page = await self._store.page(
-            name, principal.audience, **bounds, sender=who, visibility=level
+            name,
+            principal.audience,
+            after=first,
+            before=last,
+            limit=most,
+            sender=who,
+            visibility=level,
         )
         return {
             "messages": [message.shown() for message in page.messages],

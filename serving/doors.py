@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 from proto.errors import Forbidden, PartylineError
 from proto.settings import LOOPBACK_NAMES, Settings
-from serving.asgi import App, Receive, Scope, Send
+from serving.asgi import App, Receive, Scope, Send, respond
 from serving.identity import Headers, header_values
 from serving.problems import problem, send_problem
-from serving.asgi import respond
 
 _DEFAULT_PORT: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

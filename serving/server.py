@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import uvicorn
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 Drain = Callable[[], Awaitable[None]]
 
 
-def run_node(main: Callable[[Settings], Awaitable[None]]) -> int:
+def run_node(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> int:
     """Run a node from the environment's settings until it is told to stop.
 
     Returns:

@@ -2,8 +2,8 @@
 
 import sys
 
-from ws_node.app import run
 from serving.server import run_node
+from ws_node.app import run
 
 if __name__ == "__main__":
     sys.exit(run_node(run))

@@ -163,7 +163,7 @@ class Broadcast:
         if header_values(headers, b"x-partyline-epoch"):
             verify_service(self._bridge_key, token or "", TO_WS_NODE)
             return True
-        if self._token is not None:
+        if self._token:
             if token is None or not hmac.compare_digest(token.encode(), self._token.encode()):
                 raise Unauthenticated("The broadcast token is missing or wrong.")
         elif not from_loopback(scope):
@@ -231,7 +231,7 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
     if type(id_) is not int or id_ != data.get("id") or not int(prev) < id_ <= MAX_ID:
         raise InvalidInput("The message has no valid position.")
     try:
-        visibility = Visibility(data.get("visibility"))
+        visibility = Visibility(data.get("visibility", ""))
     except ValueError:
         raise InvalidInput("The message has no valid visibility.") from None
     return Event(

@@ -60,12 +60,12 @@ class Collector:
             ) from None
         os.chmod(Path(self._endpoint.removeprefix("ipc://")), 0o600)
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.get(zmq.FD), self._collect)
+        self._loop.add_reader(self._socket.fileno(), self._collect)
         self._loop.call_soon(self._collect)
 
     def close(self) -> None:
         """Stop listening. What was not yet taken is healed from the log later."""
-        self._loop.remove_reader(self._socket.get(zmq.FD))
+        self._loop.remove_reader(self._socket.fileno())
         self._context.destroy(linger=0)
 
     def _collect(self) -> None:
@@ -75,7 +75,7 @@ class Collector:
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                if not self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+                if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
                     return
                 continue
             self._take(frames)

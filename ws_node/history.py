@@ -4,7 +4,7 @@ At most 8 requests are under way at once; the same question asked twice meanwhil
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -106,10 +106,10 @@ class History:
             task.cancel()
         await self._client.aclose()
 
-    async def _share(self, question: Any, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _share(self, question: Any, ask: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
         task = self._asked.get(question)
         if task is None:
-            task = asyncio.ensure_future(ask())  # type: ignore[arg-type]
+            task = asyncio.ensure_future(ask())
             self._asked[question] = task
             task.add_done_callback(lambda done: self._answered(question, done))
         return await asyncio.shield(task)

@@ -277,4 +277,3 @@ def durable_event(message: Message, epoch: str) -> Event:
         0,
         message_frame(message),
     )
-

@@ -169,9 +169,7 @@ class Sockets:
         if former is not None:
             former.cancel()
         room.part(viewer)
-        return asyncio.get_running_loop().create_task(
-            self._catch_up.subscribe(viewer, room, wish)
-        )
+        return asyncio.get_running_loop().create_task(self._catch_up.subscribe(viewer, room, wish))
 
     def _reply(self, viewer: Viewer, message: object) -> Subscribe | None:
         """Answer a frame from the viewer; a subscription is the caller's to carry out."""

@@ -60,8 +60,8 @@ class PushPublisher:
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._monitor.get(zmq.FD), self._on_monitor)
-        loop.add_reader(self._socket.get(zmq.FD), self._flush)
+        loop.add_reader(self._monitor.fileno(), self._on_monitor)
+        loop.add_reader(self._socket.fileno(), self._flush)
         self._socket.connect(self._endpoint)
         self._on_monitor()
 
@@ -75,9 +75,7 @@ class PushPublisher:
         self._flush()
         for message in messages:
             event = event_of(message, self._epoch, now)
-            if len(event.body) > self._max_bytes:
-                self.dropped += 1
-            elif (self._backlog or not self._send(event)) and not self._backlog.push(event):
+            if len(event.body) > self._max_bytes or not self._take(event):
                 self.dropped += 1
 
     async def close(self) -> None:
@@ -85,10 +83,15 @@ class PushPublisher:
         self.dropped += self._backlog.clear()
         loop = asyncio.get_running_loop()
         for watched in (self._socket, self._monitor):
-            loop.remove_reader(watched.get(zmq.FD))
+            loop.remove_reader(watched.fileno())
         self._socket.disable_monitor()
+        self._monitor.close()
         self._socket.close()
         await asyncio.to_thread(self._context.term)
+
+    def _take(self, event: Event) -> bool:
+        """Send or hold an event, behind those that wait already."""
+        return (not self._backlog and self._send(event)) or self._backlog.push(event)
 
     def _send(self, event: Event) -> bool:
         try:
