@@ -1,0 +1,289 @@
+"""The real pair of processes, on free ports and a directory of its own, for tests and bench.
+
+::
+
+    async with Pair(tmp_path) as pair:                  # both nodes, ready
+        async with pair.agent("alice") as agent: ...    # an MCP client with a token
+        async with pair.viewer("room") as socket: ...   # a WebSocket client
+
+Nodes can be started, killed and restarted one by one; waiting is always for a condition.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import websockets
+from fastmcp import Client
+
+from proto import keyfile
+from proto.tokens import sign_principal
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+
+
+def free_port() -> int:
+    """A port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+    """What ``condition`` returns, once it is true (it may be a coroutine function).
+
+    Raises:
+        TimeoutError: it stayed false.
+    """
+    end = time.monotonic() + within
+    while True:
+        result = condition()
+        if asyncio.iscoroutine(result):
+            result = await result
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise TimeoutError(f"still not true after {within} s")
+        await asyncio.sleep(0.02)
+
+
+class Node:
+    """One of the two processes."""
+
+    def __init__(self, module: str, url: str, environment: dict[str, str], log: Path) -> None:
+        self.module = module
+        self.url = url
+        self.environment = environment
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def spawn(self) -> None:
+        """Start the process without waiting for it."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+            )
+
+    async def start(self) -> None:
+        """Start the process and wait until it answers."""
+        self.spawn()
+        await self.answers()
+
+    async def answers(self) -> None:
+        """Wait until /readyz answers 200."""
+
+        async def ready() -> bool:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.module} exited:\n{self.log.read_text()}")
+            async with httpx.AsyncClient(trust_env=False) as client:
+                try:
+                    return (await client.get(f"{self.url}/readyz")).status_code == 200
+                except httpx.HTTPError:
+                    return False
+
+        await until(ready, within=START_SECONDS)
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    async def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """Ask it to stop; its exit code and how many seconds that took."""
+        assert self.process is not None
+        begin = time.monotonic()
+        self.process.send_signal(number)
+        code = await asyncio.to_thread(self.process.wait, STOP_SECONDS)
+        return code, time.monotonic() - begin
+
+    def end(self) -> None:
+        """Make sure it is gone, however."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def output(self) -> str:
+        """Everything it has printed."""
+        return self.log.read_text() if self.log.exists() else ""
+
+
+class Pair:
+    """Both nodes.
+
+    Args:
+        directory: an own one; the data directory is made in it.
+        auth: ``token`` or ``off``.
+        start: which nodes to start on entry.
+        settings: more settings, such as ``BRIDGE="http"``, without the prefix.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        auth: str = "token",
+        start: tuple[str, ...] = ("mcp", "ws"),
+        **settings: Any,
+    ) -> None:
+        self._own = None if directory else tempfile.TemporaryDirectory(prefix="pl-")
+        base = directory or Path(self._own.name if self._own else ".")
+        base.mkdir(parents=True, exist_ok=True)
+        self.data_dir = base / "data"
+        self.mcp_port, self.ws_port = free_port(), free_port()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PARTYLINE_")}
+        environment |= {
+            "PARTYLINE_DATA_DIR": str(self.data_dir),
+            "PARTYLINE_MCP_PORT": str(self.mcp_port),
+            "PARTYLINE_WS_PORT": str(self.ws_port),
+            "PARTYLINE_AUTH": auth,
+        }
+        environment |= {f"PARTYLINE_{name}": str(value) for name, value in settings.items()}
+        self.environment = environment
+        self.auth = auth
+        self.mcp = Node("mcp_node", self.mcp_url, environment, base / "mcp.log")
+        self.ws = Node("ws_node", self.ws_url, environment, base / "ws.log")
+        self._start = start
+
+    @property
+    def mcp_url(self) -> str:
+        """Base URL of mcp_node."""
+        return f"http://127.0.0.1:{self.mcp_port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Base URL of ws_node."""
+        return f"http://127.0.0.1:{self.ws_port}"
+
+    async def __aenter__(self) -> Self:
+        """Start what is to be started; ws_node only counts once it follows the log."""
+        try:
+            for node in self._nodes():
+                node.spawn()
+            for node in self._nodes():
+                await node.answers()
+            if set(self._start) == {"mcp", "ws"}:
+                await until(self.joined)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End both."""
+        if error is not None:
+            print(f"--- mcp_node\n{self.mcp.output()}\n--- ws_node\n{self.ws.output()}")
+        await asyncio.to_thread(self._end)
+
+    def _nodes(self) -> list[Node]:
+        return [getattr(self, name) for name in self._start]
+
+    def _end(self) -> None:
+        for node in (self.ws, self.mcp):
+            node.end()
+        if self._own is not None:
+            self._own.cleanup()
+
+    async def joined(self) -> bool:
+        """Whether ws_node follows the log and the bridge is up."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            try:
+                ws = (await client.get(f"{self.ws_url}/readyz")).json()
+                mcp = (await client.get(f"{self.mcp_url}/readyz")).json()
+            except httpx.HTTPError:
+                return False
+        bridged = mcp["bridge"] == "connected"
+        return ws["status"] == "ready" and (
+            bridged or self.environment.get("PARTYLINE_BRIDGE") == "http"
+        )
+
+    def token(
+        self,
+        agent: str = "alice",
+        *,
+        kind: str = "claude",
+        scopes: str = "read,write",
+        sessions: list[str] | None = None,
+        seconds: int = 3600,
+    ) -> str:
+        """A principal's token, signed with this pair's key."""
+        return sign_principal(
+            keyfile.signing_key(keyfile.open_data_dir(self.data_dir)),
+            agent_id=agent,
+            agent_type=kind,
+            scopes=scopes.split(","),
+            sessions=sessions,
+            lifetime_seconds=seconds,
+        )
+
+    def headers(self, agent: str = "alice", **rights: Any) -> dict[str, str]:
+        """An Authorization header (none where AUTH=off)."""
+        if self.auth == "off":
+            return {}
+        return {"Authorization": f"Bearer {self.token(agent, **rights)}"}
+
+    @contextlib.asynccontextmanager
+    async def agent(
+        self, agent: str = "alice", *, mode: str = "auto", **rights: Any
+    ) -> AsyncIterator[Client[Any]]:
+        """A FastMCP client that speaks as ``agent``; ``mode="legacy"`` for the older era."""
+        token = None if self.auth == "off" else self.token(agent, **rights)
+        async with Client(f"{self.mcp_url}/mcp", auth=token, mode=mode) as client:
+            yield client
+
+    def viewer(
+        self, session_id: str, agent: str = "watcher", *, query: str = "", **rights: Any
+    ) -> websockets.connect:
+        """A WebSocket client of a session, to be entered with ``async with``."""
+        return websockets.connect(
+            f"ws://127.0.0.1:{self.ws_port}/ws/{session_id}{query}",
+            additional_headers=self.headers(agent, **rights),
+            compression=None,
+            proxy=None,
+        )
+
+    def rest(self, agent: str = "alice", **rights: Any) -> httpx.AsyncClient:
+        """A client of the REST API."""
+        return httpx.AsyncClient(
+            base_url=self.mcp_url, headers=self.headers(agent, **rights), trust_env=False
+        )
+
+
+async def frame(viewer: Any, within: float = 5.0) -> dict[str, Any]:
+    """The next frame a viewer gets."""
+    received = await asyncio.wait_for(viewer.recv(), within)
+    decoded = json.loads(received)
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+async def frames(viewer: Any, count: int, within: float = 10.0) -> list[dict[str, Any]]:
+    """The next ``count`` frames."""
+    async with asyncio.timeout(within):
+        return [json.loads(await viewer.recv()) for _ in range(count)]
