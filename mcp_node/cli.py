@@ -11,14 +11,17 @@ code  meaning
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 from mcp_node.token_command import TokenRequest, make_token
 from mcp_node.up_command import up
+from mcp_node.watch_command import Watch
 from proto.errors import ConfigurationError, InvalidInput
 from proto.settings import load_settings
 
@@ -28,13 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     chosen = _parser().parse_args(arguments)
     try:
-        return _up() if chosen.command == "up" else _token(chosen)
+        return _COMMANDS[chosen.command](chosen)
     except (ConfigurationError, InvalidInput) as error:
         print(f"partyline: {error}", file=sys.stderr)
         return 2
 
 
-def _up() -> int:
+def _up(chosen: argparse.Namespace) -> int:
     return asyncio.run(up(load_settings(), Path(sys.argv[0])))
 
 
@@ -46,6 +49,19 @@ def _token(chosen: argparse.Namespace) -> int:
     print(explanation, file=sys.stderr, flush=True)
     print(token, flush=True)
     return 0
+
+
+def _watch(chosen: argparse.Namespace) -> int:
+    with contextlib.suppress(KeyboardInterrupt):
+        Watch(load_settings(), chosen.session_id, chosen.since).run()
+    return 0
+
+
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "up": _up,
+    "token": _token,
+    "watch": _watch,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +97,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     token.add_argument(
         "--expires", default="30d", metavar="TIME", help="such as 90s, 15m, 12h, 30d (default: 30d)"
+    )
+    watch = commands.add_parser(
+        "watch",
+        help="print a session's events as they come",
+        description="Print a session's events, one JSON text a line, until Ctrl-C. After a"
+        " restart of a node it goes on where it was. The token is read from PARTYLINE_TOKEN.",
+    )
+    watch.add_argument("session_id", metavar="SESSION", help="the session's id")
+    watch.add_argument(
+        "--since", type=int, metavar="ID", help="start after this message (0: from the beginning)"
     )
     return parser
 
