@@ -1,0 +1,101 @@
+"""Many agents and many viewers: what they post, what they got, and what the log holds."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import websockets
+
+from proto import keyfile
+from proto.tokens import TO_MCP_NODE, ServiceToken
+from tests.pair import Pair, frame
+
+LAST = "that is all"
+"""Content of the public message after which a transcript ends."""
+
+
+async def make_room(pair: Pair, session_id: str) -> str:
+    """A session of that name."""
+    async with pair.rest() as rest:
+        made = await rest.post("/api/sessions", json={"purpose": "t", "session_id": session_id})
+        assert made.status_code == 201, made.text
+    return session_id
+
+
+async def say(rest: httpx.AsyncClient, room: str, content: str, **more: Any) -> int:
+    """Add a message over REST; its id."""
+    body = {"content": content, **more}
+    added = await rest.post(f"/api/sessions/{room}/messages", json=body)
+    assert added.status_code == 201, added.text
+    return int(added.json()["message_id"])
+
+
+async def say_last(pair: Pair, room: str) -> int:
+    """Add the message that ends every transcript of a room."""
+    async with pair.rest() as rest:
+        return await say(rest, room, LAST)
+
+
+async def transcript(viewer: websockets.ClientConnection) -> list[dict[str, Any]]:
+    """Every message a viewer gets, the last one left out; nothing comes after that."""
+    got: list[dict[str, Any]] = []
+    while True:
+        one = json.loads(await viewer.recv())
+        assert one["type"] == "new_message", one
+        assert one["position"] == one["data"]["id"]
+        if one["data"]["content"] == LAST:
+            await is_quiet(viewer)
+            return got
+        got.append(one["data"])
+
+
+async def is_quiet(viewer: websockets.ClientConnection) -> None:
+    """Nothing is on its way to a viewer but the answer to this ping."""
+    await viewer.send('{"type":"ping"}')
+    assert await frame(viewer) == {"type": "pong"}
+
+
+async def whole_log(pair: Pair, room: str) -> list[dict[str, Any]]:
+    """Every message of a room, last one included, as ws_node may read them: with ``prev``."""
+    key = keyfile.bridge_key(pair.data_dir)
+    headers = {"Authorization": f"Bearer {ServiceToken(key, TO_MCP_NODE).current()}"}
+    found: list[dict[str, Any]] = []
+    async with httpx.AsyncClient(base_url=pair.mcp_url, headers=headers, trust_env=False) as mcp:
+        through = 0
+        while True:
+            body = {"session_id": room, "after": through, "limit": 1000}
+            answer = await mcp.post("/api/log", json=body)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            if not page["messages"]:
+                return found
+            found += page["messages"]
+            through = page["through"]
+
+
+async def readiness(url: str) -> tuple[int, dict[str, str]]:
+    """What a node's /readyz answers; status 0 if it does not."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            answer = await client.get(f"{url}/readyz")
+        except httpx.HTTPError:
+            return 0, {}
+        return answer.status_code, answer.json()
+
+
+async def status(url: str) -> str | None:
+    """The status word of a node's /readyz; None if it does not answer."""
+    return (await readiness(url))[1].get("status")
+
+
+async def broadcast(pair: Pair, room: str, body: Any, **headers: str) -> httpx.Response:
+    """Post to /broadcast."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.post(f"{pair.ws_url}/broadcast/{room}", json=body, headers=headers)
+
+
+async def gathered(*awaitables: Any, within: float = 30.0) -> list[Any]:
+    """All results, in bounded time."""
+    async with asyncio.timeout(within):
+        return list(await asyncio.gather(*awaitables))

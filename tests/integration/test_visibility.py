@@ -1,0 +1,143 @@
+"""Who sees what, the same on every path: live, replayed, by tool and over REST."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from fastmcp import Client
+from fastmcp.exceptions import ToolError
+
+from tests.integration.crowd import LAST, is_quiet
+from tests.pair import Pair, frame
+
+LEVELS = ("public", "private", "agent_only", "admin_only")
+SENDER = {"agent": "alice", "kind": "claude", "scopes": "read,write,admin"}
+
+READERS: dict[str, dict[str, Any] | None] = {
+    "the sender itself": {"agent": "alice", "kind": "claude"},
+    "another agent of its type": {"agent": "bob", "kind": "claude"},
+    "an agent of another type": {"agent": "carol", "kind": "codex"},
+    "an admin of another type": {"agent": "dave", "kind": "codex", "scopes": "read,admin"},
+    "somebody without a name": None,
+    "a token for other sessions": {"agent": "erin", "kind": "claude", "sessions": ["elsewhere"]},
+}
+SEES = {
+    "the sender itself": {"public", "private", "agent_only"},
+    "another agent of its type": {"public", "agent_only"},
+    "an agent of another type": {"public"},
+    "an admin of another type": {"public", "agent_only", "admin_only"},
+    "somebody without a name": {"public"},
+    "a token for other sessions": set(),
+}
+WITH_TOKENS = [("pair", reader) for reader, rights in READERS.items() if rights is not None]
+WITHOUT = [("open_pair", reader) for reader in READERS]
+
+
+class Reader:
+    """One reader's four ways to read a room; a pair with AUTH=off verifies tokens all the same."""
+
+    def __init__(self, pair: Pair, room: str, rights: dict[str, Any] | None) -> None:
+        self.pair, self.room = pair, room
+        self.token = None if rights is None else pair.token(**rights)
+        self.headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def viewer(self, query: str = "") -> websockets.connect:
+        """A socket."""
+        return websockets.connect(
+            f"ws://127.0.0.1:{self.pair.ws_port}/ws/{self.room}{query}",
+            additional_headers=self.headers,
+            compression=None,
+            proxy=None,
+        )
+
+    async def by_tool(self) -> list[dict[str, Any]]:
+        """get_messages."""
+        async with Client(f"{self.pair.mcp_url}/mcp", auth=self.token) as client:
+            page = await client.call_tool("get_messages", {"session_id": self.room})
+            return page.structured_content["messages"]
+
+    @contextlib.asynccontextmanager
+    async def rest(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The API."""
+        async with httpx.AsyncClient(
+            base_url=self.pair.mcp_url, headers=self.headers, trust_env=False
+        ) as client:
+            yield client
+
+    async def by_rest(self) -> list[dict[str, Any]]:
+        """GET /api/sessions/…/messages."""
+        async with self.rest() as client:
+            answer = await client.get(f"/api/sessions/{self.room}/messages")
+            assert answer.status_code == 200
+            return answer.json()["messages"]
+
+
+async def until_last(viewer: websockets.ClientConnection) -> list[dict[str, Any]]:
+    """What a viewer gets, the last message included."""
+    got = []
+    while not got or got[-1]["content"] != LAST:
+        got.append((await frame(viewer))["data"])
+    await is_quiet(viewer)
+    return got
+
+
+async def post(author: Reader, content: str, visibility: str) -> int:
+    async with author.rest() as client:
+        answer = await client.post(
+            f"/api/sessions/{author.room}/messages",
+            json={"content": content, "visibility": visibility},
+        )
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["message_id"])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("where", "who"), WITH_TOKENS + WITHOUT)
+async def test_who_sees_what(
+    request: pytest.FixtureRequest, name: str, where: str, who: str, level: str
+) -> None:
+    pair: Pair = request.getfixturevalue(where)
+    author, reader = Reader(pair, name, SENDER), Reader(pair, name, READERS[who])
+    async with author.rest() as client:
+        made = await client.post("/api/sessions", json={"purpose": "t", "session_id": name})
+        assert made.status_code == 201
+    if who == "a token for other sessions":
+        await post(author, "hidden", level)
+        await post(author, LAST, "public")
+        await stays_out(reader)
+        return
+
+    async with reader.viewer() as viewer:
+        id_ = await post(author, "shown", level)
+        last = await post(author, LAST, "public")
+        live = await until_last(viewer)
+    expected = [(id_, level)] if level in SEES[who] else []
+    expected.append((last, "public"))
+    async with reader.viewer("?since=0") as late:
+        subscribed = await frame(late)
+        assert (subscribed["type"], subscribed["recovered"]) == ("subscribed", True)
+        replayed = await until_last(late)
+
+    for messages in (live, replayed, await reader.by_tool(), await reader.by_rest()):
+        assert [(one["id"], one["visibility"]) for one in messages] == expected
+        assert messages == live
+
+
+async def stays_out(reader: Reader) -> None:
+    """A token that does not cover a room sees neither it nor whether it exists."""
+    for query in ("", "?since=0"):
+        async with reader.viewer(query) as viewer:
+            with pytest.raises(websockets.ConnectionClosedError):
+                await viewer.recv()
+            assert viewer.close_code == 4501
+    with pytest.raises(ToolError, match="SESSION_NOT_FOUND"):
+        await reader.by_tool()
+    async with reader.rest() as client:
+        there = await client.get(f"/api/sessions/{reader.room}/messages")
+        nowhere = await client.get("/api/sessions/no-such-room/messages")
+        assert (there.status_code, there.json()) == (404, nowhere.json())
+        listed = (await client.get("/api/sessions")).json()["sessions"]
+        assert reader.room not in {session["session_id"] for session in listed}
