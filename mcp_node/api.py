@@ -29,6 +29,9 @@ class MessageBody(BaseModel):
     visibility: str = Field("public", description="public, private, agent_only or admin_only.")
     metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
     parent_message_id: int | None = Field(None, description="The message replied to.")
+    idempotency_key: str | None = Field(
+        None, description="A retry with the same key gives the first answer; 1 to 128 characters."
+    )
 
 
 class SessionAnswer(BaseModel):
@@ -149,6 +152,7 @@ def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
             body.visibility,
             body.metadata,
             body.parent_message_id,
+            body.idempotency_key,
         )
         return {"message_id": message.id, "timestamp": message.timestamp}
 

@@ -85,6 +85,16 @@ def check_limit(limit: Any) -> int:
     return limit
 
 
+def check_key(key: Any) -> str | None:
+    """An idempotency key: 1 to 128 characters; None stays None."""
+    if key is None:
+        return None
+    if not isinstance(key, str) or not 1 <= len(key) <= 128:
+        raise InvalidInput("idempotency_key must be a string of 1 to 128 characters.")
+    check_text(key, "idempotency_key")
+    return key
+
+
 def check_sender(sender: Any) -> str | None:
     """A sender's name to filter by; None stays None."""
     if sender is None:

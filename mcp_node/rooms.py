@@ -77,8 +77,12 @@ class Rooms:
         visibility: Any = Visibility.PUBLIC,
         metadata: Any = None,
         parent_message_id: Any = None,
+        idempotency_key: Any = None,
     ) -> Message:
-        """Add a message; it is durable when this returns."""
+        """Add a message; it is durable when this returns.
+
+        The same call again with the same ``idempotency_key`` gives the message of the first one.
+        """
         name = self._entered(principal, session_id, "write")
         level = checks.check_visibility(visibility)
         if level is Visibility.ADMIN_ONLY and not principal.is_admin:
@@ -96,6 +100,7 @@ class Rooms:
             visibility=level,
             metadata=checks.check_metadata(metadata, self._settings),
             parent_message_id=checks.check_id(parent_message_id, "parent_message_id", least=1),
+            idempotency_key=checks.check_key(idempotency_key),
         )
         return await self._store.append(new)
 

@@ -11,6 +11,7 @@
     ├── NotFound
     │   ├── SessionNotFound SESSION_NOT_FOUND   404   no such session (that the caller may enter)
     │   └── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
+    ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
     ├── Overloaded          OVERLOADED          503   a bounded queue is full; retry
     └── Unavailable         UNAVAILABLE         503   a part is away; retry
     ConfigurationError      the node refuses to start; its text is for the operator
@@ -111,6 +112,19 @@ class ParentNotFound(NotFound):
 
     def __init__(
         self, message: str = "The parent message is not in this session.", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint)
+
+
+class KeyReused(PartylineError):
+    """An idempotency key came again, with something else to write."""
+
+    code = "KEY_REUSED"
+    status = 409
+    next_step = "Use a new idempotency_key for a new message; nothing was stored."
+
+    def __init__(
+        self, message: str = "This idempotency_key belongs to another message.", hint: str = ""
     ) -> None:
         super().__init__(message, hint)
 

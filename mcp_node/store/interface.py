@@ -20,7 +20,11 @@ It must not raise and must not block.
 
 
 class NewMessage(msgspec.Struct, frozen=True):
-    """A checked message that has no place in the log yet. ``author`` decides on its parent."""
+    """A checked message that has no place in the log yet. ``author`` decides on its parent.
+
+    With an ``idempotency_key``, a message its author has already added to the session under the
+    same key is given back instead of being added again.
+    """
 
     session_id: str
     author: Audience
@@ -29,6 +33,7 @@ class NewMessage(msgspec.Struct, frozen=True):
     visibility: Visibility
     metadata: msgspec.Raw
     parent_message_id: int | None = None
+    idempotency_key: str | None = None
 
 
 class NewSession(msgspec.Struct, frozen=True):
@@ -108,6 +113,7 @@ class Store(Protocol):
         Raises:
             SessionNotFound: its session does not exist.
             ParentNotFound: its parent is not in that session, or ``author`` may not see it.
+            KeyReused: its idempotency key belongs to a message that says something else.
             Overloaded: too many writes are waiting; nothing was stored.
             Unavailable: the commit failed; nothing was stored.
         """

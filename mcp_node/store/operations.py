@@ -3,9 +3,17 @@
 from typing import Final
 
 from mcp_node.store.interface import NewMessage, NewSession
-from mcp_node.store.queries import INSERT_SESSION, SESSION, session_from_row, session_row
+from mcp_node.store.queries import (
+    INSERT_KEY,
+    INSERT_SESSION,
+    REPEATED,
+    SESSION,
+    message_from_row,
+    session_from_row,
+    session_row,
+)
 from mcp_node.store.transaction import Transaction
-from proto.errors import ParentNotFound, SessionNotFound
+from proto.errors import KeyReused, ParentNotFound, SessionNotFound
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
 from proto.visibility import may_see
 
@@ -30,11 +38,16 @@ class AppendMessage:
         Raises:
             SessionNotFound: its session does not exist.
             ParentNotFound: its parent is not in that session, or its author may not see it.
+            KeyReused: its idempotency key belongs to a message that says something else.
         """
         new = self._new
         prev = transaction.last_of(new.session_id)
         if prev is None:
             raise SessionNotFound
+        if new.idempotency_key is not None:
+            earlier = self._earlier(transaction, new.idempotency_key)
+            if earlier is not None:
+                return earlier
         if new.parent_message_id is not None:
             self._check_parent(transaction, new.parent_message_id)
         message = Message(
@@ -51,6 +64,23 @@ class AppendMessage:
             new.parent_message_id,
         )
         transaction.add(message)
+        if new.idempotency_key is not None:
+            key = (new.session_id, new.author.agent_id, new.idempotency_key, message.id)
+            transaction.write(INSERT_KEY, key)
+        return message
+
+    def _earlier(self, transaction: Transaction, key: str) -> Message | None:
+        """The message already added under that key."""
+        new = self._new
+        row = transaction.read(REPEATED, (new.session_id, new.author.agent_id, key)).fetchone()
+        if row is None:
+            return None
+        message = message_from_row(row)
+        said = (message.content, message.visibility, message.parent_message_id, message.sender)
+        if said != (new.content, new.visibility, new.parent_message_id, new.sender) or bytes(
+            message.metadata
+        ) != bytes(new.metadata):
+            raise KeyReused
         return message
 
     def _check_parent(self, transaction: Transaction, parent_id: int) -> None:

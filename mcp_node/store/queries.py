@@ -43,6 +43,13 @@ INSERT_SESSION: Final = (
     "INSERT INTO sessions (session_id, purpose, metadata, created_by, created_at)"
     " VALUES (?, ?, ?, ?, ?)"
 )
+REPEATED: Final = (
+    f"SELECT {COLUMNS} FROM messages WHERE id = (SELECT message_id FROM idempotency"
+    " WHERE session_id = ? AND principal = ? AND key = ?)"
+)
+INSERT_KEY: Final = (
+    "INSERT INTO idempotency (session_id, principal, key, message_id) VALUES (?, ?, ?, ?)"
+)
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 
 

@@ -51,6 +51,17 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX messages_by_session ON messages (session_id, id)",
         "CREATE INDEX messages_by_audience ON messages (session_id, audience, id)",
     ),
+    (
+        """
+        CREATE TABLE idempotency (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            principal  TEXT NOT NULL,
+            key        TEXT NOT NULL,
+            message_id INTEGER NOT NULL REFERENCES messages (id),
+            PRIMARY KEY (session_id, principal, key)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""
 

@@ -33,8 +33,17 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
         parent_message_id: Annotated[
             int | None, Field(description="Id of the message of this session you reply to.")
         ] = None,
+        idempotency_key: Annotated[
+            str | None,
+            Field(
+                description="Any word of your own; a retry with the same one adds nothing twice."
+            ),
+        ] = None,
     ) -> MessageAdded:
-        """Say something in a session: findings, plans, questions. People watch it live."""
+        """Say something in a session: findings, plans, questions. People watch it live.
+
+        If you did not get an answer, call again with the same idempotency_key.
+        """
         with tool_errors():
             message = await rooms.add_message(
                 current_principal(identity),
@@ -43,6 +52,7 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
                 visibility,
                 metadata,
                 parent_message_id,
+                idempotency_key,
             )
         return {"message_id": message.id, "timestamp": message.timestamp}
 
