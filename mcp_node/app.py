@@ -10,7 +10,7 @@ from sse_starlette.sse import AppStatus
 
 from mcp_node.api import make_api
 from mcp_node.errors import refuse
-from mcp_node.log_api import make_log_api
+from mcp_node.log_api import check_service, make_log_api
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
@@ -85,9 +85,14 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         figures=lambda: _figures(store, publisher),
     )
     api.include_router(make_api(rooms, identity))
-    api.include_router(make_log_api(store, settings, keyfile.bridge_key(data_dir)))
-    both = _beside(mcp_app, api)
-    bodies = StrictBodies(both, max_bytes=settings.max_body_bytes, refuse=refuse)
+    bridge_key = keyfile.bridge_key(data_dir)
+    api.include_router(make_log_api(store, settings, bridge_key))
+    bodies = StrictBodies(
+        _beside(mcp_app, api),
+        max_bytes=settings.max_body_bytes,
+        refuse=refuse,
+        admit=lambda scope: _admit(scope, identity, bridge_key),
+    )
     return Doors(bodies, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
 
 
@@ -103,6 +108,18 @@ def _beside(mcp_app: App, api: App) -> App:
         await app(scope, receive, send)
 
     return both
+
+
+def _admit(scope: Scope, identity: Identity, bridge_key: bytes) -> None:
+    """Refuse a request with a body that no route would take from this caller.
+
+    Raises:
+        Unauthenticated: its token is missing or not valid.
+    """
+    if scope["path"] == "/api/log":
+        check_service(scope["headers"], bridge_key)
+    else:
+        identity.from_headers(scope["headers"])
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,7 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
 from pydantic import ValidationError as PydanticValidationError
 
-from proto.errors import InvalidInput, PartylineError
+from proto.errors import InvalidInput, PartylineError, Unauthenticated
 from serving.asgi import Scope, Send, respond
 from serving.problems import field_problem, send_problem
 
@@ -61,5 +61,7 @@ async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
         return
     answer = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": str(error)}}
     headers = [(b"content-type", b"application/json")]
+    if isinstance(error, Unauthenticated):
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
     status = error.status if error.status != InvalidInput.status else 400
     await respond(send, status, headers, json.dumps(answer).encode())

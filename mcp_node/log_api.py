@@ -18,7 +18,7 @@ from proto.messages import MAX_ID, Audience
 from proto.names import check_name
 from proto.settings import Settings
 from proto.tokens import TO_MCP_NODE, verify_service
-from serving.identity import bearer_token
+from serving.identity import Headers, bearer_token
 
 
 class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,10 +34,7 @@ def make_log_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRout
     """The routes /api/heads and /api/log, outside the OpenAPI document."""
 
     async def service(request: Request) -> None:
-        token = bearer_token(request.headers.raw)
-        if token is None:
-            raise Unauthenticated("A service token is needed.")
-        verify_service(bridge_key, token, TO_MCP_NODE)
+        check_service(request.headers.raw, bridge_key)
 
     router = APIRouter(prefix="/api", include_in_schema=False, dependencies=[Depends(service)])
 
@@ -78,6 +75,18 @@ def make_log_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRout
         return _json(page)
 
     return router
+
+
+def check_service(headers: Headers, bridge_key: bytes) -> None:
+    """Refuse whoever is not a ws_node.
+
+    Raises:
+        Unauthenticated: no service token, or not one of this direction.
+    """
+    token = bearer_token(headers)
+    if token is None:
+        raise Unauthenticated("A service token is needed.")
+    verify_service(bridge_key, token, TO_MCP_NODE)
 
 
 def _position(value: int) -> int:

@@ -13,11 +13,15 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from proto.errors import ConfigurationError
+from proto.origins import is_host, parse_origin
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode]
+
+_FRAME_BYTES = 2_048
+"""What a message's frame holds besides its content (6 bytes a character at worst) and metadata."""
 
 
 def is_loopback(host: str) -> bool:
@@ -25,9 +29,12 @@ def is_loopback(host: str) -> bool:
     if host in LOOPBACK_NAMES:
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # A socket bound to :: names its IPv4 peers ::ffff:127.0.0.1, which Python 3.11 takes as is.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 class Settings(BaseSettings):
@@ -106,6 +113,12 @@ class Settings(BaseSettings):
     max_viewers: int = Field(
         20_000, ge=1, description="WebSocket connections of one ws_node; more get 503."
     )
+    writes_per_second: float = Field(
+        500.0,
+        ge=0,
+        le=1_000_000,
+        description="Writes of one principal a second, twice that at once; 0: no limit.",
+    )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
     )
@@ -144,6 +157,20 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(is_host, value)):
+            raise ValueError("each must be a host name or address, without scheme or port")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(parse_origin, value)):
+            raise ValueError("each must be scheme://host or scheme://host:port; null never is one")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -157,12 +184,24 @@ class Settings(BaseSettings):
         exposed = [h for h in (self.mcp_host, self.ws_host) if not is_loopback(h)]
         if self.auth == "off" and (exposed or self.allowed_hosts):
             raise ValueError("AUTH=off works on loopback addresses and names only")
+        if self.auth == "off" and self.allowed_origins:
+            raise ValueError("AUTH=off would open every room to the pages of ALLOWED_ORIGINS")
         if not self.broadcast_token and (not is_loopback(self.ws_host) or self.allowed_hosts):
             raise ValueError("a public WS_HOST or ALLOWED_HOSTS needs BROADCAST_TOKEN")
         if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
             raise ValueError("BROADCAST_TOKEN must have at least 16 characters")
         if self.bridge_endpoint and not self.bridge_endpoint.startswith("ipc:///"):
             raise ValueError("BRIDGE_ENDPOINT must be ipc:// and an absolute path")
+        return self
+
+    @model_validator(mode="after")
+    def _messages_fit(self) -> Self:
+        largest = 6 * self.max_content_chars + self.max_metadata_bytes + _FRAME_BYTES
+        if largest > min(self.max_body_bytes, self.max_bridge_bytes):
+            raise ValueError(
+                f"a message of MAX_CONTENT_CHARS and MAX_METADATA_BYTES may take {largest} bytes: "
+                "raise MAX_BODY_BYTES and MAX_BRIDGE_BYTES, or lower those"
+            )
         return self
 
     @property

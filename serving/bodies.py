@@ -11,6 +11,8 @@ from serving.identity import header_values
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
+Admit = Callable[[Scope], None]
+"""Raises `PartylineError` for a request whose body is not even worth reading."""
 
 
 class StrictBodies:
@@ -23,10 +25,15 @@ class StrictBodies:
         app: what is behind.
         max_bytes: the largest body taken.
         refuse: how each path answers a refusal.
+        admit: looks at a request before its body is read: reading and parsing cost time, which
+            nobody without a valid token is to have.
     """
 
-    def __init__(self, app: App, *, max_bytes: int, refuse: Refuse) -> None:
+    def __init__(
+        self, app: App, *, max_bytes: int, refuse: Refuse, admit: Admit = lambda scope: None
+    ) -> None:
         self._app = app
+        self._admit = admit
         self._max_bytes = max_bytes
         self._refuse = refuse
 
@@ -36,6 +43,7 @@ class StrictBodies:
             await self._app(scope, receive, send)
             return
         try:
+            self._admit(scope)
             body = await read_body(scope, receive, max_bytes=self._max_bytes)
             check_media_type(scope)
             strictjson.loads(body, max_bytes=self._max_bytes)
@@ -64,9 +72,10 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
         InvalidInput: the client went away before it was complete.
     """
     too_large = TooLarge(f"The body is larger than {max_bytes} bytes.")
-    announced = header_values(scope["headers"], b"content-length")
-    if announced and announced[0].isdigit() and int(announced[0][:20]) > max_bytes:
-        raise too_large
+    for announced in header_values(scope["headers"], b"content-length"):
+        digits = announced.lstrip("0") if announced.isascii() and announced.isdigit() else ""
+        if len(digits) > 15 or int(digits or "0") > max_bytes:
+            raise too_large
     parts: list[bytes] = []
     size = 0
     while True:

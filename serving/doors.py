@@ -6,15 +6,14 @@ a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from proto.errors import Forbidden, PartylineError
+from proto.origins import DEFAULT_PORTS, parse_authority, parse_origin
 from proto.settings import LOOPBACK_NAMES, Settings
 from serving.asgi import App, Receive, Scope, Send, respond
 from serving.identity import Headers, header_values
 from serving.problems import problem, send_problem
 
-_DEFAULT_PORT: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
@@ -40,7 +39,7 @@ class Doors:
     ) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
-        self._origins = frozenset(filter(None, map(_origin, origins)))
+        self._origins = frozenset(filter(None, map(parse_origin, origins)))
         self._refuse = refuse or (lambda _scope, send, error: send_problem(send, error))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,14 +62,14 @@ class Doors:
         """Why a request may not enter; None if it may."""
         headers = list(headers)
         hosts = header_values(headers, b"host")
-        authority = _authority(hosts[0]) if len(hosts) == 1 else None
+        authority = parse_authority(hosts[0]) if len(hosts) == 1 else None
         if authority is None or authority[0] not in self._hosts:
             return "The Host header names another server."
         origins = header_values(headers, b"origin")
         if origins:
-            origin = _origin(origins[0]) if len(origins) == 1 else None
+            origin = parse_origin(origins[0]) if len(origins) == 1 else None
             web = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-            own = (web, authority[0], authority[1] or _DEFAULT_PORT[web])
+            own = (web, authority[0], authority[1] or DEFAULT_PORTS[web])
             if origin is None or (origin != own and origin not in self._origins):
                 return "The Origin header names another site."
             return None
@@ -86,28 +85,3 @@ def own_hosts(settings: Settings, bind_host: str) -> set[str]:
     if bind_host not in ("0.0.0.0", "::"):
         names.add(bind_host.lower())
     return names | LOOPBACK_NAMES
-
-
-def _authority(value: str) -> tuple[str, int | None] | None:
-    """Host and port of a Host header; None if it is malformed."""
-    if not value or any(character in value for character in "/?#@\\ \t,"):
-        return None
-    try:
-        parts = urlsplit(f"//{value}")
-        return (parts.hostname, parts.port) if parts.hostname else None
-    except ValueError:
-        return None
-
-
-def _origin(value: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an Origin; None for ``null`` and anything malformed."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port or _DEFAULT_PORT.get(parts.scheme, 0)
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port:
-        return None
-    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        return None
-    return parts.scheme, parts.hostname, port

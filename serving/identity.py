@@ -17,8 +17,6 @@ AGENT_TYPE_HEADER: Final = b"x-partyline-agent-type"
 NOBODY: Final = Principal(ANONYMOUS, ANONYMOUS, frozenset({"read", "write"}))
 """Who calls without saying so, where AUTH=off."""
 
-_FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
-
 
 def header_values(headers: Headers, name: bytes) -> list[str]:
     """Every value of a header; ``name`` in lower case."""
@@ -46,7 +44,8 @@ def from_loopback(scope: Any) -> bool:
     client = scope.get("client")
     if not client or not is_loopback(client[0]):
         return False
-    return not any(key.lower() in _FORWARDED for key, _ in scope["headers"])
+    names = (key.lower() for key, _ in scope["headers"])
+    return not any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name in names)
 
 
 class Identity:

@@ -12,8 +12,8 @@ _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
-_QUIET: Final = {"uvicorn": "WARNING", "uvicorn.error": "WARNING", "httpx": "WARNING"}
-_FOREIGN: Final = ("fastmcp", "mcp", "httpcore", "httpx2", "sse_starlette", "asyncio")
+_OURS: Final = ("proto", "serving", "mcp_node", "ws_node")
+_FOREIGN_WITH_HANDLERS: Final = ("fastmcp", "mcp")
 
 
 def escape(text: str) -> str:
@@ -50,17 +50,22 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Send every log line of this process to stderr in the form the settings ask for."""
+    """Send every log line of this process to stderr in the form the settings ask for.
+
+    LOG_LEVEL is for our own lines. Libraries stay at WARNING: below that, aiosqlite logs the
+    messages it stores, and websockets logs the headers with their tokens.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name in _FOREIGN:
+    foreign = max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level])
+    logging.basicConfig(level=foreign, handlers=[handler], force=True)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(settings.log_level)
+    for name in _FOREIGN_WITH_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel("WARNING")
-    for name, level in _QUIET.items():
-        logging.getLogger(name).setLevel(level)
+        logger.setLevel(foreign)
 
 
 def _when(record: logging.LogRecord) -> str:

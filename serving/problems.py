@@ -16,6 +16,7 @@ from proto.errors import InvalidInput, NotFound, PartylineError, Unauthenticated
 from serving.asgi import Send, respond
 
 _encode: Final = msgspec.json.Encoder().encode
+_UNKNOWN_FIELD: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
 class _NotAllowed(PartylineError):
@@ -49,6 +50,8 @@ async def send_problem(send: Send, error: PartylineError) -> None:
 def field_problem(errors: Sequence[Any]) -> InvalidInput:
     """One sentence about the first field a framework refused, without the caller's input."""
     first = errors[0] if errors else {"loc": (), "msg": "not valid"}
+    if first.get("type") in _UNKNOWN_FIELD:  # its name is the caller's input
+        return InvalidInput("There is a field that is not known here.")
     path = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     return InvalidInput(f"{path or 'The body'}: {first['msg']}.")
 

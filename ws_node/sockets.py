@@ -196,7 +196,10 @@ def _wish(query: bytes) -> Subscribe | None:
     Raises:
         InvalidInput: it is malformed or given twice.
     """
-    fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=32)
+    try:
+        fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=32)
+    except ValueError:
+        raise InvalidInput("There are too many parameters.") from None
     since, epoch = fields.get("since", []), fields.get("epoch", [])
     if not since and not epoch:
         return None

@@ -89,7 +89,8 @@ def test_lists_are_separated_by_commas(
 
 
 def test_json_in_a_list_is_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert from_env(monkeypatch, ALLOWED_ORIGINS='["x"]').allowed_origins == ('["x"]',)
+    with pytest.raises(ConfigurationError, match="ALLOWED_ORIGINS"):
+        from_env(monkeypatch, ALLOWED_ORIGINS='["http://a.example"]')
 
 
 def test_the_data_directory_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -121,6 +122,22 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     ("AUTH=off", {"AUTH": "off", "MCP_HOST": "0.0.0.0"}),
     ("AUTH=off", {"AUTH": "off", "WS_HOST": "::", "BROADCAST_TOKEN": TOKEN}),
     ("AUTH=off", {"AUTH": "off", "ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": TOKEN}),
+    ("AUTH=off", {"AUTH": "off", "ALLOWED_ORIGINS": "https://a.example"}),
+    *(
+        ("ALLOWED_ORIGINS", {"ALLOWED_ORIGINS": f"https://a.example,{origin}"})
+        for origin in (
+            *("null", "*", "a.example", "https://*.a.example", "https://a.example/"),
+            *("https://a.example:0", "https://a.example:65536", "https://u@a.example"),
+            *("ws://a.example", "file://", "https://", "https://a b"),
+        )
+    ),
+    *(
+        ("ALLOWED_HOSTS", {"ALLOWED_HOSTS": host, "BROADCAST_TOKEN": TOKEN})
+        for host in ("*", "*.example", "a.example:80", "http://a.example", "a/b", "[::1]:80")
+    ),
+    ("MAX_BODY_BYTES", {"MAX_BODY_BYTES": "4096"}),
+    ("MAX_BRIDGE_BYTES", {"MAX_BRIDGE_BYTES": "4096"}),
+    ("MAX_CONTENT_CHARS", {"MAX_CONTENT_CHARS": "400000"}),
     ("BROADCAST_TOKEN", {"WS_HOST": "0.0.0.0"}),
     ("BROADCAST_TOKEN", {"WS_HOST": "192.168.1.5"}),
     ("BROADCAST_TOKEN", {"WS_HOST": "some.example"}),
@@ -150,6 +167,9 @@ ACCEPTED: list[dict[str, str]] = [
     {"WS_HOST": "0.0.0.0", "BROADCAST_TOKEN": TOKEN},
     {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": TOKEN},
     {"BRIDGE_ENDPOINT": "ipc:///run/partyline/bridge.sock"},
+    {"ALLOWED_ORIGINS": "https://a.example, http://b.example:8080, HTTP://[fd00::1]:8080"},
+    {"ALLOWED_HOSTS": "A.example, node_1, fd00::1, 192.168.1.5", "BROADCAST_TOKEN": TOKEN},
+    {"MAX_CONTENT_CHARS": "1000000", "MAX_BODY_BYTES": "6100000", "MAX_BRIDGE_BYTES": "6100000"},
 ]
 
 
@@ -184,14 +204,23 @@ def test_the_broadcast_token_is_not_printed() -> None:
     assert TOKEN not in repr(settings) + str(settings) + str(settings.model_dump())
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "0:0:0:0:0:0:0:1"])
+LOOPBACK = [
+    *("127.0.0.1", "127.8.9.1", "::1", "localhost", "0:0:0:0:0:0:0:1"),
+    *("::ffff:127.0.0.1", "::ffff:7f00:1"),
+]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
 def test_loopback(host: str) -> None:
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
     "host",
-    ["", "0.0.0.0", "::", "10.0.0.1", "localhost.example", "127.0.0.1.example", "127.1", "[::1]"],
+    [
+        *("", "0.0.0.0", "::", "10.0.0.1", "localhost.example", "127.0.0.1.example", "127.1"),
+        *("[::1]", "::ffff:10.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1"),
+    ],
 )
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
