@@ -3,13 +3,15 @@
 Tools and REST are thin doors to these; nothing else decides who may do what.
 """
 
+import time
 from typing import Any, Final
 
 from mcp_node import checks
 from mcp_node.store.interface import NewMessage, NewSession, Store
-from proto.errors import Forbidden, SessionNotFound
+from proto.errors import Forbidden, RateLimited, SessionNotFound
 from proto.messages import ANONYMOUS, Message, Principal, Visibility
 from proto.names import check_name, new_session_id
+from proto.rate import Buckets
 from proto.settings import Settings
 
 RECENT_MESSAGES: Final = 20
@@ -22,18 +24,21 @@ class Rooms:
     Every method takes the asking principal first and raises `Forbidden` without the scope it
     needs (``read`` or ``write``), `InvalidInput` for arguments out of bounds, and
     `SessionNotFound` for sessions that do not exist or that its token does not cover. Writes may
-    also raise `Overloaded` and `Unavailable`; cancelling one leaves open whether it was stored.
+    also raise `RateLimited`, `Overloaded` and `Unavailable`; cancelling one leaves open whether it
+    was stored.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
+        rate = settings.writes_per_second
+        self._writes = Buckets(rate, max(1.0, rate * 2))
 
     async def create_session(
         self, principal: Principal, purpose: Any, session_id: Any = None, metadata: Any = None
     ) -> dict[str, Any]:
         """Make a session, or get the one of that id."""
-        _need(principal, "write")
+        self._may_write(principal)
         checked = checks.check_purpose(purpose, self._settings)
         encoded = checks.check_metadata(metadata, self._settings)
         name = new_session_id() if session_id is None else check_name(session_id, "session_id")
@@ -83,6 +88,7 @@ class Rooms:
 
         The same call again with the same ``idempotency_key`` gives the message of the first one.
         """
+        self._may_write(principal)
         name = self._entered(principal, session_id, "write")
         level = checks.check_visibility(visibility)
         if level is Visibility.ADMIN_ONLY and not principal.is_admin:
@@ -134,6 +140,17 @@ class Rooms:
             "messages": [message.shown() for message in page.messages],
             "has_more": page.has_more,
         }
+
+    def _may_write(self, principal: Principal) -> None:
+        """Count a write against its principal's rate.
+
+        Raises:
+            Forbidden: it may not write at all.
+            RateLimited: it has written too much just now.
+        """
+        _need(principal, "write")
+        if not self._writes.take(principal.agent_id, time.monotonic()):
+            raise RateLimited("You write faster than this server takes from one principal.")
 
     def _entered(self, principal: Principal, session_id: Any, scope: str) -> str:
         """The checked id of a session the principal may enter with that right."""

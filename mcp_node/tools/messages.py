@@ -36,7 +36,7 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
         idempotency_key: Annotated[
             str | None,
             Field(
-                description="Any word of your own; a retry with the same one adds nothing twice."
+                description="Any word of your own; a retry with it adds nothing twice."
             ),
         ] = None,
     ) -> MessageAdded:

@@ -1,0 +1,42 @@
+"""Rate limits as values: token buckets, told the time instead of asking for it."""
+
+from collections import OrderedDict
+
+
+class Buckets:
+    """A token bucket for each of many keys.
+
+    A key may act ``burst`` times at once and ``rate`` times a second on average. The longest
+    unused keys are forgotten, which can only be in their favour.
+
+    Args:
+        rate: actions a second for each key; 0 allows everything.
+        burst: at least 1.
+        keys: how many keys are remembered.
+    """
+
+    __slots__ = ("_burst", "_full_at", "_keys", "_rate")
+
+    def __init__(self, rate: float, burst: float, *, keys: int = 10_000) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._keys = keys
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, key: str, now: float) -> bool:
+        """Whether ``key`` may act now; if so, that it does is counted.
+
+        Args:
+            key: who acts.
+            now: seconds on a clock that never goes back.
+        """
+        if self._rate <= 0:
+            return True
+        full_at = max(self._full_at.get(key, now), now) + 1 / self._rate
+        if full_at - now > self._burst / self._rate + 1e-9:
+            return False
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._keys:
+            self._full_at.popitem(last=False)
+        return True

@@ -1,0 +1,52 @@
+"""Token buckets: never more than burst + rate x time, and never less."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.rate import Buckets
+
+
+@given(
+    st.integers(1, 50),
+    st.integers(1, 20),
+    st.lists(st.floats(0, 2, allow_nan=False), min_size=1, max_size=200),
+)
+def test_no_window_sees_more_than_the_burst_and_the_rate(
+    rate: int, burst: int, pauses: list[float]
+) -> None:
+    buckets = Buckets(rate, burst)
+    now, taken = 0.0, []
+    for pause in pauses:
+        now += pause
+        if buckets.take("k", now):
+            taken.append(now)
+    for first, begin in enumerate(taken):
+        for last in range(first, len(taken)):
+            assert last - first + 1 <= burst + rate * (taken[last] - begin) + 1e-6
+
+
+def test_a_key_that_rested_has_its_whole_burst_again() -> None:
+    buckets = Buckets(10, 5)
+    assert [buckets.take("k", 0.0) for _ in range(6)] == [True] * 5 + [False]
+    assert [buckets.take("k", 0.1) for _ in range(2)] == [True, False]
+    assert [buckets.take("k", 10.0) for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_keys_do_not_share() -> None:
+    buckets = Buckets(1, 1)
+    assert buckets.take("a", 0.0)
+    assert buckets.take("b", 0.0)
+    assert not buckets.take("a", 0.0)
+
+
+def test_a_rate_of_zero_allows_everything() -> None:
+    buckets = Buckets(0, 1)
+    assert all(buckets.take("k", 0.0) for _ in range(1_000))
+
+
+def test_the_longest_unused_keys_are_forgotten() -> None:
+    buckets = Buckets(1, 1, keys=2)
+    for key in ("a", "b", "c"):
+        assert buckets.take(key, 0.0)
+    assert not buckets.take("c", 0.0)
+    assert buckets.take("a", 0.0)
