@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from mcp_node.backup_command import make_backup, restore_backup
 from mcp_node.token_command import TokenRequest, make_token
 from mcp_node.up_command import up
 from mcp_node.watch_command import Watch
@@ -57,10 +58,22 @@ def _watch(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(chosen: argparse.Namespace) -> int:
+    print(make_backup(load_settings(), chosen.file))
+    return 0
+
+
+def _restore(chosen: argparse.Namespace) -> int:
+    print(restore_backup(load_settings(), chosen.file))
+    return 0
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "up": _up,
     "token": _token,
     "watch": _watch,
+    "backup": _backup,
+    "restore": _restore,
 }
 
 
@@ -108,6 +121,19 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--since", type=int, metavar="ID", help="start after this message (0: from the beginning)"
     )
+    backup = commands.add_parser(
+        "backup",
+        help="copy the log to a file",
+        description="Copy the log to a new file, complete as of one moment. The nodes may run.",
+    )
+    backup.add_argument("file", type=Path, metavar="FILE", help="a file that does not exist yet")
+    restore = commands.add_parser(
+        "restore",
+        help="put a backup in the log's place",
+        description="Put a backup in the log's place. mcp_node must not be running. The log gets"
+        " a new epoch, so that viewers reload; the one before is kept beside it.",
+    )
+    restore.add_argument("file", type=Path, metavar="FILE", help="made by partyline backup")
     return parser
 
 

@@ -17,6 +17,9 @@ from mcp_node.store.mark import Mark
 from proto.errors import ConfigurationError
 from proto.visibility import SQL_AUDIENCE_KEY
 
+DATABASE: Final = "partyline.db"
+"""Name of the file in the data directory."""
+
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",

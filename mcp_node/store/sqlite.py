@@ -24,14 +24,13 @@ from mcp_node.store.interface import (
 from mcp_node.store.mark import Mark, MarkKeeper, read_mark
 from mcp_node.store.operations import AppendMessage, CreateSession
 from mcp_node.store.reads import Stretch
-from mcp_node.store.schema import Log, prepare
+from mcp_node.store.schema import DATABASE, Log, prepare
 from mcp_node.store.transaction import Operation
 from mcp_node.store.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
 from proto.messages import Audience, Message, Session, Visibility
 from proto.settings import Settings
 
-DATABASE: Final = "partyline.db"
 MARK: Final = "log.mark"
 
 T = TypeVar("T")

@@ -1,0 +1,33 @@
+"""``partyline backup`` and ``partyline restore``: copies of the log."""
+
+from pathlib import Path
+
+from mcp_node.store.backup import back_up, restore
+from proto.keyfile import open_data_dir
+from proto.settings import Settings
+from serving.lockfile import LockFile
+
+
+def make_backup(settings: Settings, target: Path) -> str:
+    """Back the log up; what there is to say about it.
+
+    Raises:
+        ConfigurationError: it cannot be done; the text says why.
+    """
+    copy = back_up(open_data_dir(settings.data_dir), target.absolute())
+    return f"{target}: {copy.head} messages, {copy.size} bytes."
+
+
+def restore_backup(settings: Settings, source: Path) -> str:
+    """Put a backup in the log's place; what there is to say about it.
+
+    Raises:
+        ConfigurationError: mcp_node is running, or it cannot be done; the text says why.
+    """
+    data_dir = open_data_dir(settings.data_dir)
+    with LockFile(data_dir / "mcp.lock", "mcp_node"):
+        copy = restore(data_dir, source.absolute())
+    return (
+        f"The log in {data_dir} now has {copy.head} messages. Viewers will reload (a new epoch). "
+        "The one before is kept as partyline.db.before-restore."
+    )
