@@ -1,4 +1,4 @@
-"""Pairs that tests share. Tests that stop or kill a node take a pair of their own."""
+"""Pairs that tests share, and rooms of their own in them."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -7,23 +7,45 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.crowd import make_room
-from tests.pair import Pair
+from tests.pair import Pair, until
 
 _numbers = itertools.count(1)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def pair() -> AsyncIterator[Pair]:
-    """Both nodes, with tokens."""
+    """Both nodes, with tokens; tests leave them running."""
     async with Pair() as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def open_pair() -> AsyncIterator[Pair]:
-    """Both nodes, AUTH=off."""
+    """Both nodes, AUTH=off; tests leave them running."""
     async with Pair(auth="off") as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _mortal() -> AsyncIterator[Pair]:
+    async with Pair(LOG_POLL_SECONDS=0.2) as running:
+        yield running
+
+
+@pytest.fixture
+async def mortal(_mortal: Pair) -> AsyncIterator[Pair]:
+    """Both nodes, ready, for tests that kill and stop them; the next test gets them mended."""
+    nodes = (_mortal.mcp, _mortal.ws)
+    for node in nodes:
+        if node.process is None or node.process.poll() is not None:
+            node.spawn()
+    for node in nodes:
+        await node.answers()
+    await until(_mortal.joined)
+    before = [len(node.output()) for node in nodes]
+    yield _mortal
+    for node, start in zip(nodes, before, strict=True):
+        print(f"--- {node.module}\n{node.output()[start:]}")
 
 
 @pytest.fixture
@@ -34,5 +56,5 @@ def name() -> str:
 
 @pytest.fixture
 async def room(pair: Pair, name: str) -> str:
-    """A new session of the shared pair."""
+    """A new session of the pair that stays."""
     return await make_room(pair, name)

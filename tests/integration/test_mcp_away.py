@@ -1,0 +1,81 @@
+"""mcp_node is away: who watches stays, who comes gets in, and nothing committed later is missed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import websockets
+
+from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say, status
+from tests.pair import Pair, frame, until
+
+DEGRADED = (200, {"status": "degraded", "log": "away"})
+
+
+async def noticed(pair: Pair) -> bool:
+    """Whether ws_node knows that mcp_node is away."""
+    return await readiness(pair.ws_url) == DEGRADED
+
+
+@pytest.mark.parametrize("knew_the_log", [True, False])
+async def test_viewers_come_and_miss_nothing(mortal: Pair, name: str, knew_the_log: bool) -> None:
+    await make_room(mortal, name)
+    async with mortal.rest() as rest:
+        await say(rest, name, "long ago")
+    mortal.mcp.kill()
+    if not knew_the_log:
+        mortal.ws.kill()
+        await mortal.ws.start()
+    await until(lambda: noticed(mortal))
+    first, second = await asyncio.gather(mortal.viewer(name), mortal.viewer(name))
+    async with first, second:
+        answer = await broadcast(mortal, name, {"type": "note", "data": {"n": 1}})
+        assert (answer.status_code, answer.json()["success"]) == (200, True)
+        for viewer in (first, second):
+            assert (await frame(viewer))["data"] == {"n": 1}
+        await mortal.mcp.start()
+        async with mortal.rest() as rest:
+            said = [await say(rest, name, f"right after {n}") for n in range(5)]
+        for viewer in (first, second):
+            assert [(await frame(viewer))["position"] for _ in said] == said
+            await is_quiet(viewer)
+        await until(mortal.joined)
+        assert await status(mortal.ws_url) == "ready"
+
+
+async def test_a_connected_viewer_stays_through_it(mortal: Pair, name: str) -> None:
+    await make_room(mortal, name)
+    async with mortal.viewer(name) as viewer:
+        mortal.mcp.kill()
+        await until(lambda: noticed(mortal))
+        await broadcast(mortal, name, {"type": "note", "data": {}})
+        assert (await frame(viewer))["type"] == "note"
+        await mortal.mcp.start()
+        async with mortal.rest() as rest:
+            said = [await say(rest, name, f"again {n}") for n in range(3)]
+        assert [(await frame(viewer))["position"] for _ in said] == said
+        await is_quiet(viewer)
+
+
+async def test_a_ws_node_that_starts_first_lets_viewers_in(tmp_path: Path) -> None:
+    async with Pair(tmp_path, start=("ws",)) as pair:
+        await until(lambda: noticed(pair))
+        await bad_and_foreign_tokens_stay_out(pair)
+        async with pair.viewer("room") as viewer:
+            await pair.mcp.start()
+            await make_room(pair, "room")
+            async with pair.rest() as rest:
+                said = [await say(rest, "room", f"first words {n}") for n in range(3)]
+            assert [(await frame(viewer))["position"] for _ in said] == said == [1, 2, 3]
+            await is_quiet(viewer)
+
+
+async def bad_and_foreign_tokens_stay_out(pair: Pair) -> None:
+    url = f"ws://127.0.0.1:{pair.ws_port}/ws/room"
+    wrong = {"Authorization": "Bearer not.a.token"}
+    elsewhere = pair.headers(sessions=["elsewhere"])
+    for headers, code in (({}, 4500), (wrong, 4500), (elsewhere, 4501)):
+        async with websockets.connect(url, additional_headers=headers, proxy=None) as viewer:
+            with pytest.raises(websockets.ConnectionClosedError):
+                await viewer.recv()
+            assert viewer.close_code == code
