@@ -1,0 +1,1 @@
+"""Measurements a user can repeat: ``python -m bench`` starts real processes, prints a table."""

@@ -1,0 +1,53 @@
+"""A part of a measurement that runs as a process of its own, so that nothing else holds it up.
+
+It prints ``ready`` once it is, and what it found as one line of JSON at its end.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+READY = "ready"
+
+
+class Child:
+    """``python -m module arguments``."""
+
+    def __init__(self, module: str, *arguments: object) -> None:
+        self._command = [sys.executable, "-m", module, *map(str, arguments)]
+
+    async def __aenter__(self) -> Self:
+        """Start it and wait until it is ready."""
+        self._start()
+        line = await asyncio.to_thread(self._lines.readline)
+        if line.strip() != READY:
+            raise RuntimeError(f"{self._command} did not start")
+        return self
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._lines = self._process.stdout
+
+    async def found(self) -> Any:
+        """What it printed at its end."""
+        return json.loads(await asyncio.to_thread(self._lines.readline))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Make sure it is gone."""
+        self._process.kill()
+        self._process.wait()
+        self._lines.close()
+
+
+def report(found: object) -> None:
+    """Print one line as the child: `READY`, or what was found as JSON."""
+    print(found if found == READY else json.dumps(found), flush=True)

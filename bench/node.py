@@ -1,0 +1,97 @@
+"""``python -m bench.node``: mcp_node as it is, plus the tools measurements need.
+
+=====================  =====================================================================
+tool                   what it does
+=====================  =====================================================================
+``noop``               nothing, without arguments: the least a call can cost on this server
+``noop_like_add``      nothing, with the arguments and the answer of add_message
+``commit_times``       since it was last asked: message id, when its COMMIT returned in the
+                       writer's thread, when the event loop announced it (CLOCK_MONOTONIC ns)
+=====================  =====================================================================
+
+Everything else is the product's own code, run by its own `mcp_node.app.run`: names in its modules
+are wrapped here, and nothing in it knows of this file.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastmcp import FastMCP
+
+from mcp_node import app
+from mcp_node.rooms import Rooms
+from mcp_node.store import writer
+from mcp_node.store.sqlite import SqliteStore
+from mcp_node.store.transaction import Committed
+from mcp_node.tools.messages import Level
+from mcp_node.tools.results import MessageAdded
+from mcp_node.tools.sessions import ADDS, Metadata, SessionId
+from proto.messages import Message
+from proto.settings import Settings
+from serving.identity import Identity
+from serving.server import run_node
+
+_committed: dict[int, int] = {}
+_announced: dict[int, int] = {}
+
+_app: Any = app
+_writer: Any = writer
+_make_server, _open_store, _commit = _app.make_server, _app.open_store, _writer.commit
+
+
+def _timed_commit(*arguments: Any) -> Committed:
+    committed: Committed = _commit(*arguments)
+    now = time.monotonic_ns()
+    _committed.update((message.id, now) for message in committed.messages)
+    return committed
+
+
+def _note_announced(messages: Sequence[Message]) -> None:
+    now = time.monotonic_ns()
+    _announced.update((message.id, now) for message in messages)
+
+
+async def _open_watched_store(data_dir: Path, settings: Settings) -> SqliteStore:
+    store: SqliteStore = await _open_store(data_dir, settings)
+    store.on_commit(_note_announced)  # before the publisher's
+    return store
+
+
+def _make_bench_server(rooms: Rooms, identity: Identity) -> FastMCP:
+    mcp: FastMCP = _make_server(rooms, identity)
+
+    @mcp.tool(annotations=ADDS)
+    async def noop() -> dict[str, Any]:
+        """Do nothing."""
+        return {}
+
+    @mcp.tool(annotations=ADDS)
+    async def noop_like_add(
+        session_id: SessionId,
+        content: str,
+        visibility: Level = "public",
+        metadata: Metadata = None,
+        parent_message_id: int | None = None,
+    ) -> MessageAdded:
+        """Do nothing, with add_message's arguments and answer."""
+        return {"message_id": 1, "timestamp": "2026-11-23T21:30:00.000000Z"}
+
+    @mcp.tool
+    async def commit_times() -> dict[str, Any]:
+        """When messages were committed and announced."""
+        times = [[id_, at, _announced.get(id_, 0)] for id_, at in _committed.items()]
+        _committed.clear()
+        _announced.clear()
+        return {"times": times}
+
+    return mcp
+
+
+if __name__ == "__main__":
+    _app.make_server = _make_bench_server
+    _app.open_store = _open_watched_store
+    _writer.commit = _timed_commit
+    sys.exit(run_node(app.run))

@@ -1,0 +1,37 @@
+"""``python -m bench.watch PORT SESSION TOKEN COUNT``: one viewer that notes when messages come.
+
+A blocking socket in a process of its own: the clock is read as soon as ``recv`` returns. Reports
+``[[message id, CLOCK_MONOTONIC in ns], …]``.
+"""
+
+import json
+import sys
+import time
+
+from bench.child import READY, report
+from bench.viewers import PING, connect, handshake, pong, split
+
+
+def main(port: int, session_id: str, token: str, count: int) -> None:
+    """Watch until ``count`` messages have come."""
+    (viewer,) = connect(port, [handshake(port, session_id, token)])
+    viewer.settimeout(60)
+    report(READY)
+    seen: list[tuple[int, int]] = []
+    received = bytearray()
+    while len(seen) < count:
+        chunk = viewer.recv(65_536)
+        now = time.monotonic_ns()
+        if not chunk:
+            raise ConnectionError("the viewer was closed")
+        received += chunk
+        for first, payload in split(received):
+            if first == PING:
+                viewer.sendall(pong(payload))
+            else:
+                seen.append((json.loads(payload)["position"], now))
+    report(seen)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
