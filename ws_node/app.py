@@ -5,12 +5,12 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
 
 from proto import keyfile
 from proto.settings import Settings
 from proto.tokens import PrincipalVerifier
 from serving import problems
+from serving.asgi import App, Receive, Scope, Send
 from serving.doors import Doors, own_hosts
 from serving.identity import Identity
 from serving.lockfile import LockFile
@@ -91,9 +91,8 @@ class Node:
         self._broadcast: Broadcast = add_broadcast(
             api, settings=settings, queue=self._queue, bridge_key=key
         )
-        api.router.routes.append(WebSocketRoute("/ws/{session_id}", self._sockets))
         self.app = Doors(
-            api,
+            _straight(self._sockets, api),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,
             refuse=refuse,
@@ -151,3 +150,21 @@ class Node:
         yield "repairs_total", "Gaps read from history.", self._following.repairs
         yield "history_requests_total", "Questions to mcp_node.", self._history.requests
         yield "fan_out_latency_seconds", "Publishing to fan-out, newest message.", hub.latency
+
+
+def _straight(sockets: Sockets, api: App) -> App:
+    """Viewers go straight to their endpoint, everything else to the API.
+
+    Inside FastAPI each would hold the frames of its whole middleware while it is connected.
+    """
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            folder, _, session_id = scope["path"].rpartition("/")
+            if folder == "/ws":
+                scope["path_params"] = {"session_id": session_id}
+                await sockets(scope, receive, send)
+                return
+        await api(scope, receive, send)
+
+    return both

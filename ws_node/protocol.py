@@ -43,6 +43,15 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             scope["extensions"][EXTENSION] = self
 
+    def forget_handshake(self) -> None:
+        """Let go of every header, the token among them, once the handshake is over.
+
+        uvicorn and websockets would hold them for as long as the viewer stays.
+        """
+        self.request.headers.clear()
+        self.response.headers.clear()
+        self.scope["headers"] = []
+
     def disconnect(self, why: Disconnect) -> None:
         """Send a close frame and let the ASGI app know; idempotent.
 

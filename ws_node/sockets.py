@@ -100,7 +100,9 @@ class Sockets:
                 await asyncio.wait_for(room.positioned.wait(), HANDSHAKE_SECONDS)
             self._hub.let_in_early(room)
             await send(accept)
-            await self._attend(scope["extensions"][EXTENSION], room, admission, receive)
+            connection = scope["extensions"][EXTENSION]
+            connection.forget_handshake()
+            await self._attend(connection, room, admission, receive)
         finally:
             self._hub.leave(room)
 
