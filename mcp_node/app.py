@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from mcp_node.api import make_api
+from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
 from mcp_node.log_api import check_service, make_log_api
 from mcp_node.publisher.interface import Publisher
@@ -92,6 +93,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         max_bytes=settings.max_body_bytes,
         refuse=refuse,
         admit=lambda scope: _admit(scope, identity, bridge_key),
+        check=lambda scope, value: check_envelope(value) if _is_mcp(scope) else None,
     )
     return Doors(bodies, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
 
@@ -103,11 +105,14 @@ def _beside(mcp_app: App, api: App) -> App:
     """
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        app = mcp_app if path == "/mcp" or path.startswith("/mcp/") else api
-        await app(scope, receive, send)
+        await (mcp_app if _is_mcp(scope) else api)(scope, receive, send)
 
     return both
+
+
+def _is_mcp(scope: Scope) -> bool:
+    path: str = scope.get("path", "")
+    return path == "/mcp" or path.startswith("/mcp/")
 
 
 def _admit(scope: Scope, identity: Identity, bridge_key: bytes) -> None:

@@ -1,7 +1,7 @@
 """Request bodies: read under a byte cap, held to the strict JSON rule, then handed on unchanged."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from proto import strictjson
 from proto.errors import InvalidInput, PartylineError, TooLarge, WrongMediaType
@@ -13,6 +13,8 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
 Admit = Callable[[Scope], None]
 """Raises `PartylineError` for a request whose body is not even worth reading."""
+Check = Callable[[Scope, Any], None]
+"""Raises `PartylineError` for a body of another shape than its path takes."""
 
 
 class StrictBodies:
@@ -27,13 +29,21 @@ class StrictBodies:
         refuse: how each path answers a refusal.
         admit: looks at a request before its body is read: reading and parsing cost time, which
             nobody without a valid token is to have.
+        check: looks at the parsed body.
     """
 
     def __init__(
-        self, app: App, *, max_bytes: int, refuse: Refuse, admit: Admit = lambda scope: None
+        self,
+        app: App,
+        *,
+        max_bytes: int,
+        refuse: Refuse,
+        admit: Admit = lambda scope: None,
+        check: Check = lambda scope, value: None,
     ) -> None:
         self._app = app
         self._admit = admit
+        self._check = check
         self._max_bytes = max_bytes
         self._refuse = refuse
 
@@ -46,7 +56,7 @@ class StrictBodies:
             self._admit(scope)
             body = await read_body(scope, receive, max_bytes=self._max_bytes)
             check_media_type(scope)
-            strictjson.loads(body, max_bytes=self._max_bytes)
+            self._check(scope, strictjson.loads(body, max_bytes=self._max_bytes))
         except PartylineError as error:
             await self._refuse(scope, send, error)
             return

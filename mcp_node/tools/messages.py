@@ -3,7 +3,7 @@
 from typing import Annotated, cast
 
 from fastmcp import FastMCP
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
@@ -31,13 +31,11 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
         visibility: Level = "public",
         metadata: Metadata = None,
         parent_message_id: Annotated[
-            int | None, Field(description="Id of the message of this session you reply to.")
+            StrictInt | None, Field(description="Id of the message of this session you reply to.")
         ] = None,
         idempotency_key: Annotated[
             str | None,
-            Field(
-                description="Any word of your own; a retry with it adds nothing twice."
-            ),
+            Field(description="Any word of your own; a retry with it adds nothing twice."),
         ] = None,
     ) -> MessageAdded:
         """Say something in a session: findings, plans, questions. People watch it live.
@@ -60,12 +58,13 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
     async def get_messages(
         session_id: SessionId,
         after: Annotated[
-            int | None, Field(description="Only messages with a higher id; the first of them.")
+            StrictInt | None,
+            Field(description="Only messages with a higher id; the first of them."),
         ] = None,
         before: Annotated[
-            int | None, Field(description="Only messages with a lower id; the last of them.")
+            StrictInt | None, Field(description="Only messages with a lower id; the last of them.")
         ] = None,
-        limit: Annotated[int, Field(description="How many at most, 1 to 1000.")] = 50,
+        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 50,
         sender: Annotated[str | None, Field(description="Only this sender's messages.")] = None,
         visibility: Annotated[
             str | None,

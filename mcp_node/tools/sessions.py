@@ -4,7 +4,7 @@ from typing import Annotated, Any, cast
 
 from fastmcp import FastMCP
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
@@ -49,7 +49,7 @@ def add_session_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
 
     @mcp.tool(annotations=READS)
     async def list_sessions(
-        limit: Annotated[int, Field(description="How many at most, 1 to 1000.")] = 20,
+        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 20,
         active_since: Annotated[
             str | None,
             Field(description="Only sessions active since this time, ISO 8601 UTC."),

@@ -1,0 +1,39 @@
+"""The outside of a JSON-RPC message, checked before the MCP library sees it.
+
+The library's own refusal repeats the whole message, and tells how it was parsed.
+"""
+
+from typing import Any
+
+from proto.errors import InvalidInput
+
+
+def check_envelope(value: Any) -> None:
+    """Refuse what is not one JSON-RPC 2.0 request, notification or answer.
+
+    Raises:
+        InvalidInput: it is none of them (a batch is not either).
+    """
+    well_formed = (
+        isinstance(value, dict)
+        and value.get("jsonrpc") == "2.0"
+        and ("id" not in value or type(value["id"]) in (int, str))
+        and (_is_request(value) or _is_answer(value))
+    )
+    if not well_formed:
+        raise InvalidInput("The body must be one JSON-RPC 2.0 message.")
+
+
+def _is_request(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("method"), str) and isinstance(value.get("params", {}), dict)
+
+
+def _is_answer(value: dict[str, Any]) -> bool:
+    if "method" in value or "id" not in value:
+        return False
+    error = value.get("error")
+    return isinstance(value.get("result"), dict) or (
+        isinstance(error, dict)
+        and type(error.get("code")) is int
+        and isinstance(error.get("message"), str)
+    )
