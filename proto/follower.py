@@ -8,13 +8,15 @@ state                 what it does with a message
 ====================  =====================================================================
 opening               position unknown: hold; wants POSITION
 following             ``id <= last``: drop; ``prev <= last``: deliver; else a gap: hold
-behind                some id above ``last`` is known to exist: hold, release; wants PAGE
-replaced              history answered with another epoch: the owner must start anew
+behind                some id above ``last`` is said to exist: hold, release; wants PAGE
 ====================  =====================================================================
 
 The owner asks ``ask()`` what to fetch after every call, fetches at most that one thing, and
 reports with ``positioned``, ``page`` or ``failed``. What is held is bounded in messages and
 bytes; beyond that it is forgotten and read from history instead.
+
+A follower belongs to one log. Whatever is of another epoch, message or answer, is dropped and
+counted as ``foreign``; only its owner decides that the log was replaced, and takes a new one.
 """
 
 from collections.abc import Iterable
@@ -25,6 +27,9 @@ from proto.wire import Event
 
 HOLD_MESSAGES: Final = 1_000
 HOLD_BYTES: Final = 4 * 1_048_576
+
+MAX_EPOCHS: Final = 8
+"""How many logs an opening follower tells apart in what it could not hold."""
 
 
 class Want(Enum):
@@ -42,25 +47,24 @@ class RoomFollower:
         epoch: of the log being followed; None while opening.
         last: id of the last message that went by; None while opening.
         target: the highest id known to exist in the session.
-        foreign: frames of another epoch dropped since the owner last reset it to 0.
-        replaced_by: the epoch history answered with, if it was another one.
+        foreign: messages and answers of another epoch since the owner last reset it to 0.
         duplicates, forgotten, unexplained: counts, for the owner's metrics.
     """
 
     __slots__ = (
         "_asked",
-        "_asked_target",
-        "_forgot",
+        "_doubted",
         "_held",
         "_held_bytes",
         "_hold_bytes",
         "_hold_messages",
+        "_news",
+        "_reaches",
         "duplicates",
         "epoch",
         "foreign",
         "forgotten",
         "last",
-        "replaced_by",
         "target",
         "unexplained",
     )
@@ -70,7 +74,6 @@ class RoomFollower:
         self.last: int | None = None
         self.target = 0
         self.foreign = 0
-        self.replaced_by: str | None = None
         self.duplicates = 0
         self.forgotten = 0
         self.unexplained = 0
@@ -78,9 +81,10 @@ class RoomFollower:
         self._hold_bytes = hold_bytes
         self._held: dict[tuple[int, str], Event] = {}
         self._held_bytes = 0
-        self._forgot: dict[str, int] = {}
+        self._reaches: dict[str, int] = {}
         self._asked = Want.NOTHING
-        self._asked_target = 0
+        self._doubted: frozenset[tuple[int, str]] = frozenset()
+        self._news = 0
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
         """Take durable events from the bridge; give back those to deliver now, in order."""
@@ -100,21 +104,21 @@ class RoomFollower:
                     self._release(out)
             else:
                 self._hold(event)
-                if event.id > self.target:
-                    self.target = event.id
+                self._learn(event.id)
         if self.last is not None and self.last > self.target:
             self.target = self.last
         return out
 
     def ask(self) -> Want:
         """What to fetch now; counted as under way until `positioned`, `page` or `failed`."""
-        if self._asked is not Want.NOTHING or self.replaced_by is not None:
+        if self._asked is not Want.NOTHING:
             return Want.NOTHING
         if self.last is None:
             self._asked = Want.POSITION
         elif self.target > self.last:
             self._asked = Want.PAGE
-            self._asked_target = self.target
+            self._doubted = frozenset(self._held)
+            self._news = 0
         return self._asked
 
     def positioned(self, epoch: str, head: int, base: int | None = None) -> list[Event]:
@@ -132,8 +136,8 @@ class RoomFollower:
             return []
         self.epoch = epoch
         self.last = head if base is None else min(base, head)
-        self.target = max(head, self._forgot.get(epoch, 0))
-        self._forgot.clear()
+        self.target = max(head, self._reaches.get(epoch, 0))
+        self._reaches.clear()
         for key, event in list(self._held.items()):
             if event.epoch != epoch:
                 self._drop(key)
@@ -147,37 +151,42 @@ class RoomFollower:
     def seen_head(self, epoch: str, head: int) -> None:
         """The session is known to reach ``head``: want a PAGE if we are below it."""
         if self.last is None:
-            return
-        if epoch != self.epoch:
-            self.replaced_by = epoch
-        elif head > self.target:
-            self.target = head
+            self._remember(epoch, head)
+        elif epoch != self.epoch:
+            self.foreign += 1
+        else:
+            self._learn(head)
 
-    def page(self, epoch: str, events: Iterable[Event], through: int) -> list[Event]:
+    def page(self, epoch: str, events: Iterable[Event], *, through: int, head: int) -> list[Event]:
         """History's answer to PAGE: everything of the session after ``last`` up to ``through``.
+
+        What was said to exist above ``head`` before the question was asked does not exist: the
+        log is read after that, and has everything that was ever published.
 
         Args:
             epoch: of the log it was read from.
             events: ascending by id.
             through: how far the session has been read.
+            head: the session's last id in the same reading.
         """
         self._asked = Want.NOTHING
         if self.last is None:
             return []
         if epoch != self.epoch:
-            self.replaced_by = epoch
+            self.foreign += 1
             return []
-        before = self.last
         out: list[Event] = []
         for event in events:
             if event.id is not None and event.id > self.last:
                 out.append(event)
                 self.last = event.id
         self.last = max(self.last, through)
+        for key in self._doubted:
+            if key[0] > head and key in self._held:
+                self._drop(key)
+                self.unexplained += 1
         self._release(out)
-        if self.last == before and self._asked_target > before:
-            self._give_up_to(self._asked_target)
-        self.target = max(self.target, self.last)
+        self.target = max(self.last, head, self._news)
         return out
 
     def failed(self) -> None:
@@ -204,11 +213,21 @@ class RoomFollower:
         size = len(event.body)
         if len(self._held) >= self._hold_messages or self._held_bytes + size > self._hold_bytes:
             self.forgotten += 1
-            if self.last is None and (event.epoch in self._forgot or len(self._forgot) < 8):
-                self._forgot[event.epoch] = max(self._forgot.get(event.epoch, 0), event.id)
+            if self.last is None:
+                self._remember(event.epoch, event.id)
             return
         self._held[key] = event
         self._held_bytes += size
+
+    def _learn(self, id_: int) -> None:
+        """An id is said to exist."""
+        self._news = max(self._news, id_)
+        self.target = max(self.target, id_)
+
+    def _remember(self, epoch: str, id_: int) -> None:
+        """While opening: an id is said to exist in some log; a few logs are kept apart."""
+        if epoch in self._reaches or len(self._reaches) < MAX_EPOCHS:
+            self._reaches[epoch] = max(self._reaches.get(epoch, 0), id_)
 
     def _drop(self, key: tuple[int, str]) -> None:
         self._held_bytes -= len(self._held.pop(key).body)
@@ -229,10 +248,3 @@ class RoomFollower:
                 self.duplicates += 1
             self._drop(key)
         self.last = last
-
-    def _give_up_to(self, asked: int) -> None:
-        """The log has nothing there: frames claimed ids that do not exist in this session."""
-        for key in [key for key in self._held if key[0] <= asked]:
-            self._drop(key)
-            self.unexplained += 1
-        self.target = max((key[0] for key in self._held), default=0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 
 from fastapi import FastAPI
@@ -26,6 +27,8 @@ from ws_node.history import History
 from ws_node.hub import Hub
 from ws_node.protocol import LendingProtocol
 from ws_node.sockets import Sockets
+
+logger = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
@@ -70,7 +73,7 @@ class Node:
             settings,
             identity=identity,
             hub=self._hub,
-            catch_up=CatchUp(self._hub, self._history),
+            catch_up=CatchUp(self._history),
         )
         api = FastAPI(
             title="Partyline: live",
@@ -100,19 +103,31 @@ class Node:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Collect, follow and fan out for the length of a block."""
+        """Collect, follow and fan out for the length of a block.
+
+        Without the hub or the following a node would look alive and deliver nothing: if one of
+        them fails, the block is cancelled and the error leaves it, so that the process ends with
+        an exit code at which a supervisor starts it again.
+        """
         self._collector.start()
-        tasks = [
-            asyncio.create_task(self._hub.run(), name="hub"),
-            asyncio.create_task(self._following.run(), name="following"),
-        ]
         try:
-            yield
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(work, name=name)
+                    for name, work in (
+                        ("hub", self._hub.run()),
+                        ("following", self._following.run()),
+                    )
+                ]
+                yield
+                for task in tasks:
+                    task.cancel()
+        except BaseExceptionGroup:
+            logger.critical("a task that must not end has failed: the node stops")
+            self._hub.disconnect_all(Disconnect.RESTART)
+            raise
         finally:
             self._collector.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await self._history.close()
 
     async def drain(self) -> None:
@@ -134,8 +149,8 @@ class Node:
         hub, collector = self._hub, self._collector
         yield "viewers", "Open WebSocket connections.", self._sockets.connections
         yield "rooms", "Sessions somebody watches.", len(hub.rooms)
-        yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.delivered
-        yield "slow_viewers_total", "Viewers closed as too slow.", hub.slow
+        yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
+        yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
         yield "queue_items", "Items waiting in the queue.", len(self._queue)
         yield "collected_total", "Bridge messages taken.", collector.received
         yield "overflowed_total", "Bridge messages that did not fit.", collector.overflowed
@@ -149,7 +164,11 @@ class Node:
         yield "rooms_behind", "Rooms waiting for what they missed.", behind
         yield "repairs_total", "Gaps read from history.", self._following.repairs
         yield "history_requests_total", "Questions to mcp_node.", self._history.requests
-        yield "fan_out_latency_seconds", "Publishing to fan-out, newest message.", hub.latency
+        yield (
+            "fan_out_latency_seconds",
+            "Publishing to fan-out, newest message.",
+            hub.fan_out.latency,
+        )
 
 
 def _straight(sockets: Sockets, api: App) -> App:

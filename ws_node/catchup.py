@@ -6,110 +6,137 @@ one step without an await.
 """
 
 import asyncio
+import contextlib
+import logging
 import random
 from typing import Final
 
-from proto.frames import subscribed_frame
+from proto.frames import message_frame, subscribed_frame
 from proto.visibility import may_see
 from ws_node.commands import Subscribe
 from ws_node.disconnect import Disconnect
 from ws_node.framing import text_frame
 from ws_node.history import History, HistoryAway, LogPage
-from ws_node.hub import Hub, durable_event
 from ws_node.room import Room, Viewer
 
 PATIENCE_SECONDS: Final = 10.0
 """How long history may be away before a viewer is sent off to come back later."""
 
+PAUSE_SECONDS: Final = (0.2, 0.4)
+"""Between two questions of a viewer that history did not answer."""
+
+CHUNK_BYTES: Final = 262_144
+"""Most bytes written to a viewer that catches up before it has taken those before."""
+
+logger = logging.getLogger(__name__)
+
 
 class CatchUp:
     """Subscriptions of viewers, from their position to live."""
 
-    def __init__(self, hub: Hub, history: History) -> None:
-        self._hub = hub
+    def __init__(self, history: History) -> None:
         self._history = history
 
     async def subscribe(self, viewer: Viewer, room: Room, wish: Subscribe) -> None:
         """Answer a subscription, replay what was missed, and go live.
 
         Closes the viewer with 4003 if history stays away, with 4002 if the log is replaced
-        meanwhile. Cancelling it leaves the viewer out of the live set.
+        meanwhile, with 4001 if it fails. Cancelling it leaves the viewer out of the live set.
         """
         room.part(viewer)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await room.positioned.wait()
                 recovered = await self._recoverable(room, wish)
+            epoch = room.follower.epoch
+            start = wish.since if recovered and wish.since is not None else room.last
+            viewer.send(subscribed_frame(room.session_id, epoch, start, recovered))
+            await self._replay(viewer, room, epoch, start)
         except TimeoutError:
             viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
-            return
-        epoch = room.follower.epoch
-        start = wish.since if recovered and wish.since is not None else room.last
-        viewer.send(subscribed_frame(room.session_id, epoch, start, recovered))
-        await self._replay(viewer, room, epoch, start)
+        except Exception:
+            logger.exception("a replay failed; its viewer is sent away to come back")
+            viewer.connection.disconnect(Disconnect.RESTART)
 
     async def _recoverable(self, room: Room, wish: Subscribe) -> bool:
-        """Whether everything after the wished position can still be given."""
-        if wish.since is None:
-            return True
-        if wish.epoch is not None and wish.epoch != room.follower.epoch:
-            return False
-        if wish.since <= room.last:
-            return True
+        """Whether everything after the wished position can still be given.
+
+        The room's position is known when this returns, and nothing was awaited since.
+        """
         while True:
-            try:
+            await room.positioned.wait()
+            if wish.since is None:
+                return True
+            if wish.epoch is not None and wish.epoch != room.follower.epoch:
+                return False
+            if wish.since <= room.last:
+                return True
+            with contextlib.suppress(HistoryAway):
                 head = await self._history.session_head(room.session_id)
-            except HistoryAway:
-                await asyncio.sleep(random.uniform(0.2, 0.4))
-                continue
-            return head.epoch == room.follower.epoch and wish.since <= head.id
+                if room.positioned.is_set() and head.epoch == room.follower.epoch:
+                    return wish.since <= head.id
+            await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
 
     async def _replay(self, viewer: Viewer, room: Room, epoch: str | None, cursor: int) -> None:
-        """Feed pages until the ring covers the rest."""
+        """Feed pages until the ring covers the rest, then take that and go live.
+
+        Raises:
+            TimeoutError: the room or history did not get there.
+        """
         while not viewer.gone:
-            if room.last < cursor:
-                if not await self._passed(viewer, room, cursor):
-                    return
+            ring = room.ring
+            if ring is None or room.last < cursor:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await room.positioned.wait()
+                    await room.reached(cursor)  # or it would come twice
                 continue
-            if room.ring is not None and room.ring.covers(cursor):
-                viewer.send_frames(room.ring.after(cursor, viewer.audience))
-                room.join(viewer)
+            if room.follower.epoch != epoch:
+                viewer.connection.disconnect(Disconnect.LOG_REPLACED)
                 return
+            if ring.covers(cursor):
+                frames, more = ring.after(cursor, viewer.audience, CHUNK_BYTES)
+                viewer.send_frames(frames)
+                if more is None:
+                    room.join(viewer)
+                    return
+                cursor = more
+                await viewer.drained()
+                continue
             page = await self._page(viewer, room, cursor)
-            if page is None:
+            if page is None or page.through <= cursor:
                 viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
                 return
             if page.epoch != epoch:
                 viewer.connection.disconnect(Disconnect.LOG_REPLACED)
                 return
-            viewer.send_frames(
-                b"".join(
-                    text_frame(event.body)
-                    for event in (durable_event(message, page.epoch) for message in page.messages)
-                    if may_see(
-                        viewer.audience, event.visibility, event.principal, event.sender_type
-                    )
-                )
-            )
+            await self._feed(viewer, page)
             cursor = page.through
-            await viewer.drained()
 
     async def _page(self, viewer: Viewer, room: Room, cursor: int) -> LogPage | None:
-        """The next page; None if history stays away."""
+        """The next page; None if history stays away or the viewer left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_SECONDS
         while loop.time() < end and not viewer.gone:
             try:
-                return await self._history.log(room.session_id, cursor, viewer.audience)
+                return await self._history.visible_log(room.session_id, cursor, viewer.audience)
             except HistoryAway:
-                await asyncio.sleep(random.uniform(0.2, 0.4))
+                await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
         return None
 
-    async def _passed(self, viewer: Viewer, room: Room, cursor: int) -> bool:
-        """Wait until the room itself is past the viewer, so that nothing comes twice."""
-        try:
-            await asyncio.wait_for(room.reached(cursor), PATIENCE_SECONDS)
-        except TimeoutError:
-            viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
-            return False
-        return True
+    async def _feed(self, viewer: Viewer, page: LogPage) -> None:
+        """Send a page in pieces, each after the one before has mostly left the socket."""
+        pieces: list[bytes] = []
+        size = 0
+        for message in page.messages:
+            if not may_see(
+                viewer.audience, message.visibility, message.principal, message.sender_type
+            ):
+                continue
+            frame = text_frame(message_frame(message))
+            if size + len(frame) > CHUNK_BYTES:
+                viewer.send_frames(b"".join(pieces))
+                await viewer.drained()
+                pieces, size = [], 0
+            pieces.append(frame)
+            size += len(frame)
+        viewer.send_frames(b"".join(pieces))
+        await viewer.drained()

@@ -1,10 +1,10 @@
 """The node's one internal queue: the bridge and /broadcast put in, the hub takes everything out."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
+from proto.follower import RoomFollower
 from proto.messages import Message
 from proto.wire import Event
 
@@ -12,36 +12,47 @@ MAX_BYTES: Final = 64 * 1_048_576
 """Bytes of bodies that may wait; as a count alone, large messages would fill the memory."""
 
 
-class PositionFound(msgspec.Struct, frozen=True):
-    """History's answer to where a session stands."""
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What history told about a session, to the follower that was there when it was asked.
+
+    A room may start over while an answer waits: it must not reach the room's next follower.
+    """
 
     session_id: str
+    follower: RoomFollower
+
+
+@dataclass(frozen=True, slots=True)
+class PositionFound(_Answered):
+    """Where a session stands."""
+
     epoch: str
     head: int
     boot: int
 
 
-class PageFound(msgspec.Struct, frozen=True):
-    """History's answer to what a session missed."""
+@dataclass(frozen=True, slots=True)
+class PageFound(_Answered):
+    """What a session missed."""
 
-    session_id: str
     epoch: str
     messages: list[Message]
     through: int
+    head: int
 
 
-class HeadSeen(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HeadSeen(_Answered):
     """A session is known to reach ``head``."""
 
-    session_id: str
     epoch: str
     head: int
 
 
-class FetchFailed(msgspec.Struct, frozen=True):
-    """History did not answer for a session; it may be asked again."""
-
-    session_id: str
+@dataclass(frozen=True, slots=True)
+class FetchFailed(_Answered):
+    """History did not answer; it may be asked again."""
 
 
 Answer = PositionFound | PageFound | HeadSeen | FetchFailed
@@ -51,8 +62,8 @@ Item = Event | Answer
 class EventQueue:
     """Bounded, many putters, one taker, all in one event loop.
 
-    A quarter of the room is kept for durable events. History's answers always fit: there is at
-    most one under way for each room.
+    A quarter of the room, in events and in bytes, is kept for durable events. History's answers
+    always fit: there are at most two under way for each room.
 
     Args:
         max_events: events that may wait, at least 4.
@@ -72,9 +83,11 @@ class EventQueue:
 
     def put(self, event: Event) -> bool:
         """Add an event; False if there is no room for one of its kind."""
-        limit = self._max_external if event.id is None else self._max_events
+        most, most_bytes = self._max_events, MAX_BYTES
+        if event.id is None:
+            most, most_bytes = self._max_external, MAX_BYTES - MAX_BYTES // 4
         size = len(event.body)
-        if self._events >= limit or (self._events and self._bytes + size > MAX_BYTES):
+        if self._events >= most or (self._events and self._bytes + size > most_bytes):
             return False
         self._events += 1
         self._bytes += size

@@ -12,10 +12,10 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from proto.follower import Want
+from proto.follower import RoomFollower, Want
 from proto.messages import MAX_ID
 from proto.settings import Settings
 from ws_node.event_queue import (
@@ -37,6 +37,8 @@ BACKOFF_SECONDS: Final = (0.1, 2.0)
 """First and longest pause between questions to a mcp_node that is away."""
 
 SWEEP_SECONDS: Final = 1.0
+
+Question = Callable[[Room, RoomFollower], Awaitable[Answer | None]]
 
 logger = logging.getLogger(__name__)
 
@@ -62,65 +64,91 @@ class Following:
         self._compared_once = asyncio.Event()
         self._prompted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failed = asyncio.Event()
+        self._failure: BaseException | None = None
         hub.wanted = self._wanted
         hub.suspicious = self._prompted.set
 
     async def run(self) -> None:
-        """Compare heads and sweep for ever; cancelling ends everything it started."""
+        """Compare heads and sweep for ever; cancelling ends everything it started.
+
+        Raises:
+            BaseExceptionGroup: something failed that no state of mcp_node explains. Rooms would
+                wait for ever for what it was to bring: the node must not go on without it.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._compare_for_ever())
                 group.create_task(self._sweep_for_ever())
+                group.create_task(self._watch_for_failure())
         finally:
-            for task in list(self._tasks):
+            tasks = list(self._tasks)
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # What rooms want
 
     def _wanted(self, room: Room) -> None:
-        want = room.follower.ask()
+        follower = room.follower
+        want = follower.ask()
         if want is Want.POSITION:
-            self._start(self._position(room))
+            self._start(self._answer(room, follower, self._position))
         elif want is Want.PAGE:
             self.repairs += 1
-            self._start(self._page(room, room.last))
+            self._start(self._answer(room, follower, self._page))
 
-    async def _position(self, room: Room) -> None:
-        with self._reported(room) as report:
-            await self._compared_once.wait()
-            head = await self._history.session_head(room.session_id)
-            report(PositionFound(room.session_id, head.epoch, head.id, head.boot))
-
-    async def _page(self, room: Room, after: int) -> None:
-        with self._reported(room) as report:
-            page = await self._history.log(room.session_id, after)
-            report(PageFound(room.session_id, page.epoch, page.messages, page.through))
-
-    @contextlib.contextmanager
-    def _reported(self, room: Room) -> Iterator[Callable[[Answer], None]]:
-        """Put the answer into the queue; without one, FetchFailed after a pause."""
-        follower = room.follower
-
-        def report(answer: Answer) -> None:
-            current = self._hub.rooms.get(room.session_id)
-            if current is room and room.follower is follower:
-                self._queue.put_answer(answer)
-
+    async def _answer(self, room: Room, follower: RoomFollower, question: Question) -> None:
+        """Put the answer into the queue; without a good one FetchFailed, after a pause."""
         try:
-            yield report
+            answer = await question(room, follower)
         except HistoryAway as away:
             self._hub.log_refused = away.refused
+            answer = None
+        if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
+            self._prompted.set()
+            answer = None
+        if answer is None:
             pause = BACKOFF_SECONDS[0] if self.reachable else BACKOFF_SECONDS[1]
-            self._start(self._report_failure(room.session_id, pause * random.uniform(0.5, 1.0)))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            answer = FetchFailed(room.session_id, follower)
+        if self._follows(room, follower):
+            self._queue.put_answer(answer)
 
-    async def _report_failure(self, session_id: str, pause: float) -> None:
-        await asyncio.sleep(pause)
-        self._queue.put_answer(FetchFailed(session_id))
+    async def _position(self, room: Room, follower: RoomFollower) -> PositionFound | None:
+        while not self._compared_once.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BACKOFF_SECONDS[1]):
+                    await self._compared_once.wait()
+            if not self._follows(room, follower):
+                return None
+        head = await self._history.session_head(room.session_id)
+        return PositionFound(room.session_id, follower, head.epoch, head.id, head.boot)
+
+    async def _page(self, room: Room, follower: RoomFollower) -> PageFound:
+        page = await self._history.log(room.session_id, follower.last or 0)
+        return PageFound(
+            room.session_id, follower, page.epoch, page.messages, page.through, page.head
+        )
+
+    def _follows(self, room: Room, follower: RoomFollower) -> bool:
+        """Whether the room is still there, and has not started over."""
+        return self._hub.rooms.get(room.session_id) is room and room.follower is follower
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._failed.set()
+
+    async def _watch_for_failure(self) -> None:
+        await self._failed.wait()
+        raise RuntimeError("following the log failed") from self._failure
 
     # Comparing heads
 
@@ -133,7 +161,9 @@ class Following:
             except HistoryAway as away:
                 self._hub.log_refused = away.refused
                 if self.reachable is not False:
-                    logger.warning("mcp_node is away; live viewers stay, history waits for it")
+                    logger.warning(
+                        "mcp_node is away (%s); live viewers stay, history waits for it", away
+                    )
                 self.reachable = False
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, BACKOFF_SECONDS[1])
@@ -144,44 +174,50 @@ class Following:
 
     async def _rest(self) -> None:
         wait = self._interval * random.uniform(0.8, 1.2)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._prompted.wait(), wait)
-            await asyncio.sleep(IN_FLIGHT_SECONDS)  # at most so often, however many prompts
+        try:
+            async with asyncio.timeout(wait):
+                await self._prompted.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(IN_FLIGHT_SECONDS)  # at most so often, however many prompts
 
     async def _compare(self) -> bool:
         """One question; whether it saw everything there is."""
         compared = MAX_ID if self._compared is None else self._compared
+        former, published = self._hub.epoch, self._hub.log_position
         heads = await self._history.heads(compared)
+        complete = heads.through >= heads.head or compared > heads.head
+        if not complete and heads.through <= compared:
+            raise HistoryAway("its heads make no progress")
         if not self.reachable:
             logger.info("mcp_node is there")
         self.reachable = True
         self.their_auth = heads.auth
         self._hub.set_epoch(heads.epoch)
+        if heads.epoch == former and heads.head < published:
+            self._hub.set_head(heads.head)
         self._hub.log_position = max(self._hub.log_position, heads.through)
         self._compared = heads.head if compared > heads.head else heads.through
         self._compared_once.set()
         self._suspect(heads)
-        return heads.through >= heads.head or compared > heads.head
+        return complete
 
     def _suspect(self, heads: Heads) -> None:
         """Look again in a moment at the rooms that are behind: lost, or only on its way?"""
-        behind = {
-            session_id: head
+        behind = [
+            HeadSeen(session_id, room.follower, heads.epoch, head)
             for session_id, head in heads.changed.items()
-            if self._is_behind(session_id, head)
-        }
+            if (room := self._hub.rooms.get(session_id)) is not None and room.last < head
+        ]
         if behind:
-            self._start(self._look_again(heads.epoch, behind))
+            self._start(self._look_again(behind))
 
-    async def _look_again(self, epoch: str, behind: dict[str, int]) -> None:
+    async def _look_again(self, behind: list[HeadSeen]) -> None:
         await asyncio.sleep(IN_FLIGHT_SECONDS)
-        for session_id, head in behind.items():
-            if self._is_behind(session_id, head):
-                self._queue.put_answer(HeadSeen(session_id, epoch, head))
-
-    def _is_behind(self, session_id: str, head: int) -> bool:
-        room = self._hub.rooms.get(session_id)
-        return room is not None and room.follower.last is not None and room.last < head
+        for seen in behind:
+            room = self._hub.rooms.get(seen.session_id)
+            if room is not None and room.follower is seen.follower and room.last < seen.head:
+                self._queue.put_answer(seen)
 
     async def _sweep_for_ever(self) -> None:
         while True:

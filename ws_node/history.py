@@ -1,11 +1,12 @@
 """Asks mcp_node's log: where sessions stand, and what was said. The only way history is read.
 
-At most 8 requests are under way at once; the same question asked twice meanwhile is asked once.
+At most 8 requests are under way at once, half of them for the node's own questions, so that any
+number of viewers that catch up does not hold up a room; the comparison of heads never waits for a
+place. Viewers with the same question share the answer.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import httpx
 import msgspec
@@ -15,17 +16,23 @@ from proto.settings import Settings
 from proto.tokens import TO_MCP_NODE, ServiceToken
 
 AT_ONCE: Final = 8
+ANSWER_SECONDS: Final = 5.0
 PAGE_MESSAGES: Final = 500
 Answer = TypeVar("Answer")
 
-_TIMEOUT: Final = httpx.Timeout(5.0, connect=1.0)
+_TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=1.0)
 
 
 class HistoryAway(Exception):
-    """mcp_node did not answer; ``refused``: it is not even running."""
+    """mcp_node gave no answer that can be used.
 
-    def __init__(self, *, refused: bool) -> None:
-        super().__init__("mcp_node refused" if refused else "mcp_node did not answer")
+    Args:
+        why: for the log; nothing of what was received.
+        refused: it is not even running.
+    """
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
         self.refused = refused
 
 
@@ -60,15 +67,16 @@ class LogPage(msgspec.Struct, frozen=True):
 class History:
     """A client of mcp_node's log.
 
-    Every question raises `HistoryAway` when it gets no answer within 5 seconds. Cancelling one
-    asker does not disturb others who share the question.
+    Every question raises `HistoryAway`, and nothing else, when it gets no good answer within 5
+    seconds. Cancelling one asker does not disturb others who share the question.
     """
 
     def __init__(self, settings: Settings, *, bridge_key: bytes) -> None:
         self.requests = 0
         self._token = ServiceToken(bridge_key, TO_MCP_NODE)
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._asked: dict[Any, asyncio.Task[bytes]] = {}
+        self._for_viewers = asyncio.Semaphore(AT_ONCE // 2)
+        self._for_rooms = asyncio.Semaphore(AT_ONCE // 2)
+        self._shared: dict[bytes, asyncio.Task[LogPage]] = {}
         self._client = httpx.AsyncClient(
             base_url=settings.mcp_url,
             timeout=_TIMEOUT,
@@ -78,66 +86,72 @@ class History:
 
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
-        raw = await self._ask("GET", f"/api/heads?after={after}")
-        return _decoded(raw, Heads)
+        return await self._ask(Heads, "GET", f"/api/heads?after={after}")
 
     async def session_head(self, session_id: str) -> SessionHead:
-        """Where a session stands."""
-        path = f"/api/heads/{session_id}"
-        raw = await self._share(path, lambda: self._ask("GET", path))
-        return _decoded(raw, SessionHead)
+        """Where a session stands now: never an answer to somebody's earlier question."""
+        async with self._for_rooms:
+            return await self._ask(SessionHead, "GET", f"/api/heads/{session_id}")
 
-    async def log(self, session_id: str, after: int, audience: Audience | None = None) -> LogPage:
-        """The next stretch of a session after an id, filtered for an audience if one is given."""
-        body = msgspec.json.encode(
-            {
-                "session_id": session_id,
-                "after": after,
-                "limit": PAGE_MESSAGES,
-                "audience": audience,
-            }
-        )
-        raw = await self._share(body, lambda: self._ask("POST", "/api/log", body))
-        return _decoded(raw, LogPage)
+    async def log(self, session_id: str, after: int) -> LogPage:
+        """The next stretch of a session after an id, unfiltered, read after the question."""
+        async with self._for_rooms:
+            return await self._ask(LogPage, "POST", "/api/log", _question(session_id, after, None))
 
-    async def close(self) -> None:
-        """Drop what is under way and close the connections."""
-        for task in list(self._asked.values()):
-            task.cancel()
-        await self._client.aclose()
-
-    async def _share(self, question: Any, ask: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
-        task = self._asked.get(question)
+    async def visible_log(self, session_id: str, after: int, audience: Audience) -> LogPage:
+        """The next stretch after an id, filtered for an audience; perhaps read a moment ago."""
+        question = _question(session_id, after, audience)
+        task = self._shared.get(question)
         if task is None:
-            task = asyncio.ensure_future(ask())
-            self._asked[question] = task
+            task = asyncio.create_task(self._visible_log(question))
+            self._shared[question] = task
             task.add_done_callback(lambda done: self._answered(question, done))
         return await asyncio.shield(task)
 
-    def _answered(self, question: Any, task: asyncio.Task[bytes]) -> None:
-        self._asked.pop(question, None)
+    async def close(self) -> None:
+        """Drop what is under way and close the connections."""
+        tasks = list(self._shared.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _visible_log(self, question: bytes) -> LogPage:
+        async with self._for_viewers:
+            return await self._ask(LogPage, "POST", "/api/log", question)
+
+    def _answered(self, question: bytes, task: asyncio.Task[LogPage]) -> None:
+        self._shared.pop(question, None)
         if not task.cancelled():
             task.exception()  # seen: every asker may have gone
 
-    async def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    async def _ask(
+        self, kind: type[Answer], method: str, path: str, body: bytes | None = None
+    ) -> Answer:
         headers = {"Authorization": f"Bearer {self._token.current()}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        async with self._places:
-            self.requests += 1
-            try:
+        self.requests += 1
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._client.request(method, path, content=body, headers=headers)
-            except httpx.ConnectError:
-                raise HistoryAway(refused=True) from None
-            except httpx.HTTPError:
-                raise HistoryAway(refused=False) from None
+        except httpx.ConnectError:
+            raise HistoryAway("it is not running", refused=True) from None
+        except (httpx.HTTPError, TimeoutError):
+            raise HistoryAway("it does not answer") from None
+        except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
+            raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
+        if answer.status_code == 401:
+            raise HistoryAway("it refuses our key: both nodes need the same DATA_DIR")
         if answer.status_code != 200:
-            raise HistoryAway(refused=False)
-        return answer.content
+            raise HistoryAway(f"it answers with status {answer.status_code}")
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise HistoryAway("its answers are not of this version") from None
 
 
-def _decoded(raw: bytes, kind: type[Answer]) -> Answer:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError:
-        raise HistoryAway(refused=False) from None
+def _question(session_id: str, after: int, audience: Audience | None) -> bytes:
+    return msgspec.json.encode(
+        {"session_id": session_id, "after": after, "limit": PAGE_MESSAGES, "audience": audience}
+    )

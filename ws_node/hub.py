@@ -1,31 +1,29 @@
-"""The hub: rooms, and the fan-out of everything that comes out of the queue.
+"""The hub: every room, moved by what comes out of the queue.
 
-One task drains the queue. For each room it moves the session's chain (`proto.follower`), frames
-what may go once, joins it once per audience, and writes it once to each viewer's transport: no
-task, no await and no copy of the payload per viewer. A room that waits for a gap to be filled
-holds its own frames only.
+One task drains the queue. For each room it moves the session's chain (`proto.follower`) and hands
+what may go to the fan-out. A room that waits for a gap to be filled holds its own frames only.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
 
 from proto.frames import message_frame
-from proto.messages import Audience, Message, Visibility
+from proto.messages import Message
 from proto.settings import Settings
-from proto.visibility import may_see
 from proto.wire import Event
 from ws_node.disconnect import Disconnect
-from ws_node.event_queue import EventQueue, HeadSeen, Item, PageFound, PositionFound
+from ws_node.event_queue import (
+    Answer,
+    EventQueue,
+    HeadSeen,
+    Item,
+    PageFound,
+    PositionFound,
+)
+from ws_node.fan_out import FanOut
 from ws_node.room import Outgoing, Promise, Room, Viewer
-
-YIELD_EVERY: Final = 1_000
-"""Writes after which handshakes, pings and other rooms get a turn."""
-
-BATCH_BYTES: Final = 1_048_576
-"""Most bytes joined into one write."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +37,8 @@ class Hub:
         log_refused: whether mcp_node refused the last connection (it is not running).
         wanted: called with a room whenever its follower may want something from history.
         suspicious: called when a frame of another epoch came by.
-        delivered, slow, ephemeral: counts for the metrics.
-        latency: seconds from publishing to fan-out of the newest message.
+        ephemeral: events without a position that came by, for the metrics.
+        fan_out: what writes to the viewers.
         rooms: by session id.
         connected: every viewer, live, joining or catching up.
     """
@@ -51,15 +49,12 @@ class Hub:
         self.log_refused = False
         self.wanted: Callable[[Room], None] = lambda room: None
         self.suspicious: Callable[[], None] = lambda: None
-        self.delivered = 0
-        self.slow = 0
         self.ephemeral = 0
-        self.latency = 0.0
+        self.fan_out = FanOut(settings)
         self.rooms: dict[str, Room] = {}
         self.connected: dict[Viewer, None] = {}
         self._settings = settings
         self._queue = queue
-        self._max_unsent = settings.max_unsent_bytes
 
     # Rooms
 
@@ -76,8 +71,11 @@ class Hub:
     def leave(self, room: Room) -> None:
         """Let go of a room; it is followed for a while longer, for those who come back."""
         room.guests -= 1
-        if not room.occupied:
-            room.idle_since = asyncio.get_running_loop().time()
+        if room.occupied:
+            return
+        room.idle_since = asyncio.get_running_loop().time()
+        if not room.remembers and self.rooms.get(room.session_id) is room:
+            del self.rooms[room.session_id]
 
     def let_in_early(self, room: Room) -> None:
         """A viewer enters before the position is known: promise it everything from now on."""
@@ -101,16 +99,34 @@ class Hub:
             viewer.connection.disconnect(why)
 
     def set_epoch(self, epoch: str) -> None:
-        """History told the log's epoch: if it is another one, everybody must reload."""
+        """History told the log's epoch: if it is another one, everybody must reload.
+
+        Only the comparison of heads calls this: its questions follow one another, so that an
+        answer of the former log which comes late cannot bring that back.
+        """
         if self.epoch == epoch:
             return
-        if self.epoch is not None:
-            logger.warning("the log was replaced: closing every viewer with 4002")
-            self.disconnect_all(Disconnect.LOG_REPLACED)
-            self.log_position = 0
-        self.epoch = epoch
+        former, self.epoch = self.epoch, epoch
+        if former is None:
+            return
+        logger.warning("the log was replaced: closing every viewer with 4002")
+        self.disconnect_all(Disconnect.LOG_REPLACED)
+        self.log_position = 0
         for room in list(self.rooms.values()):
-            if room.follower.epoch not in (None, epoch):
+            room.start_over()
+            self.wanted(room)
+
+    def set_head(self, head: int) -> None:
+        """The log was seen to end at ``head``, below what had been published before.
+
+        It lost its end, or somebody forged ids: rooms beyond it would take everything that
+        follows for repeats.
+        """
+        logger.error("the log ends before what was already delivered: rooms beyond it reload")
+        self.log_position = head
+        for room in list(self.rooms.values()):
+            if room.last > head:
+                self._send_away(room, Disconnect.LOG_REPLACED)
                 room.start_over()
                 self.wanted(room)
 
@@ -159,26 +175,28 @@ class Hub:
         if follower.foreign:
             follower.foreign = 0
             self.suspicious()
-        if follower.replaced_by is not None:
-            self.set_epoch(follower.replaced_by)
-            return
         if follower.last is None or follower.target > follower.last:
             self.wanted(room)
         if outgoing:
-            await self._fan_out(room, outgoing)
+            await self.fan_out.deliver(room, outgoing)
 
-    def _answered(self, room: Room, answer: Item) -> list[Outgoing]:
+    def _answered(self, room: Room, answer: Answer) -> list[Outgoing]:
         """History answered: what of it goes to the viewers."""
         follower = room.follower
+        if answer.follower is not follower:
+            return []
         if isinstance(answer, PositionFound):
-            self.set_epoch(answer.epoch)
+            if answer.epoch != self.epoch:
+                follower.failed()
+                return []
             base = self._promised(room, answer)
             events = follower.positioned(answer.epoch, answer.head, base)
             room.found()
             return room.went_by(events)
         if isinstance(answer, PageFound):
             events = [durable_event(message, answer.epoch) for message in answer.messages]
-            return room.went_by(follower.page(answer.epoch, events, answer.through))
+            through, head = answer.through, answer.head
+            return room.went_by(follower.page(answer.epoch, events, through=through, head=head))
         if isinstance(answer, HeadSeen):
             follower.seen_head(answer.epoch, answer.head)
         else:
@@ -212,56 +230,6 @@ class Hub:
         for _, viewers in room.classes():
             for viewer in viewers:
                 viewer.connection.disconnect(why)
-
-    # The fan-out
-
-    async def _fan_out(self, room: Room, outgoing: list[Outgoing]) -> None:
-        published = outgoing[-1][0].published_ns
-        if published:
-            self.latency = (time.monotonic_ns() - published) / 1e9
-        start = size = 0
-        for index, (_, frame) in enumerate(outgoing):
-            if size and size + len(frame) > BATCH_BYTES:
-                await self._write(room, outgoing[start:index])
-                await asyncio.sleep(0)
-                start, size = index, 0
-            size += len(frame)
-        await self._write(room, outgoing[start:])
-
-    async def _write(self, room: Room, outgoing: list[Outgoing]) -> None:
-        """One write to each live viewer; a turn for others every `YIELD_EVERY` writes."""
-        batch = room.batch
-        limit = self._max_unsent
-        since_yield = 0
-        for audience, viewers in room.classes():
-            data, count = joined(outgoing, audience)
-            if not count:
-                continue
-            for viewer in viewers:
-                if viewer.live_since >= batch:
-                    continue
-                transport = viewer.transport
-                if transport.get_write_buffer_size() > limit:
-                    self.slow += 1
-                    viewer.connection.disconnect(Disconnect.SLOW)
-                    continue
-                transport.write(data)
-                self.delivered += count
-                since_yield += 1
-                if since_yield >= YIELD_EVERY:
-                    since_yield = 0
-                    await asyncio.sleep(0)
-
-
-def joined(outgoing: list[Outgoing], audience: Audience) -> tuple[bytes, int]:
-    """The frames an audience may see as one piece of bytes, and how many they are."""
-    frames = [
-        frame
-        for event, frame in outgoing
-        if event.visibility is Visibility.PUBLIC
-        or may_see(audience, event.visibility, event.principal, event.sender_type)
-    ]
-    return (frames[0] if len(frames) == 1 else b"".join(frames)), len(frames)
 
 
 def durable_event(message: Message, epoch: str) -> Event:

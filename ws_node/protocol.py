@@ -21,6 +21,12 @@ EXTENSION: Final = "partyline.connection"
 CLOSE_SECONDS: Final = 10.0
 """How long a viewer may take to answer a close frame before its socket is cut."""
 
+SHUTDOWN_SECONDS: Final = 2.0
+"""The same while the server stops, which itself waits three seconds."""
+
+PONG_BYTES: Final = 2 * 1_048_576
+"""Unsent bytes at which a viewer that sends pings is closed."""
+
 
 def _nobody() -> None:
     """The default for `LendingProtocol.on_leave`."""
@@ -74,7 +80,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+        self._cut_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
@@ -85,21 +91,42 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         """The server stops."""
         self._leave()
         super().shutdown()
+        if not self.disconnected:
+            self.close_timer = self.loop.call_later(SHUTDOWN_SECONDS, self.transport.abort)
 
     def handle_close(self, event: Frame) -> None:
         """The viewer says goodbye."""
         self._leave()
         super().handle_close(event)
+        self._cut_later()
 
     def handle_parser_exception(self) -> None:
         """The viewer broke the protocol."""
         self._leave()
         super().handle_parser_exception()
+        self._cut_later()
 
     def keepalive_timeout(self) -> None:
         """The viewer did not answer a ping."""
         self._leave()
         super().keepalive_timeout()
+        self._cut_later()
+
+    def eof_received(self) -> None:
+        """The viewer sends no more, so it cannot answer a close frame either."""
+        self._leave()
+        self._cut_later()
+
+    def handle_ping(self) -> None:
+        """Answer, unless the viewer only asks and never reads."""
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > PONG_BYTES:
+            self.disconnect(Disconnect.SLOW)
+
+    def _cut_later(self) -> None:
+        """Closing waits until everything is sent: with a peer that does not read, for ever."""
+        if self.close_timer is None and not self.disconnected:
+            self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def _leave(self) -> None:
         self.on_leave()

@@ -1,5 +1,6 @@
 """A room's recent messages, framed, for viewers that join or come back."""
 
+import itertools
 from collections import deque
 
 from proto.messages import Audience
@@ -44,13 +45,21 @@ class Ring:
         """Whether everything after ``position`` that went by is here."""
         return position >= self.floor
 
-    def after(self, position: int, audience: Audience) -> bytes:
-        """The frames after ``position`` that an audience may see, joined."""
+    def after(self, position: int, audience: Audience, max_bytes: int) -> tuple[bytes, int | None]:
+        """The frames after ``position`` that an audience may see, joined.
+
+        Returns:
+            At most ``max_bytes`` of them (but one frame at least), and the position they lead to
+            if there are more; None if these are all.
+        """
+        new = itertools.takewhile(lambda entry: entry[0] > position, reversed(self._entries))
         wanted: list[bytes] = []
-        for id_, event, frame in reversed(self._entries):
-            if id_ <= position:
-                break
+        size = 0
+        for id_, event, frame in reversed(list(new)):
             if may_see(audience, event.visibility, event.principal, event.sender_type):
+                if wanted and size + len(frame) > max_bytes:
+                    return b"".join(wanted), position
                 wanted.append(frame)
-        wanted.reverse()
-        return b"".join(wanted)
+                size += len(frame)
+            position = id_
+        return b"".join(wanted), None

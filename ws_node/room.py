@@ -105,6 +105,11 @@ class Room:
         return self.follower.last or 0
 
     @property
+    def remembers(self) -> bool:
+        """Whether it has anything that somebody who comes back could use."""
+        return self.ring is not None and len(self.ring) > 0
+
+    @property
     def occupied(self) -> bool:
         """Whether anybody holds the room open."""
         return bool(self._classes) or self.guests > 0
@@ -151,7 +156,10 @@ class Room:
         if self.follower.last is None or self.follower.last < position:
             waiter = asyncio.get_running_loop().create_future()
             self._reached.append((position, waiter))
-            await waiter
+            try:
+                await waiter
+            finally:
+                self._reached = [entry for entry in self._reached if entry[1] is not waiter]
 
     def passing(self, event: Event) -> Outgoing:
         """Frame an ephemeral event, which nothing remembers."""

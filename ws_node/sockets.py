@@ -77,6 +77,7 @@ class Sockets:
         self.connections += 1
         try:
             await self._admitted(scope, receive, send)
+            await _gone(scope["extensions"][EXTENSION], receive)
         finally:
             self.connections -= 1
 
@@ -92,12 +93,12 @@ class Sockets:
             self._count(str(refused.why.code))
             await send(accept)
             scope["extensions"][EXTENSION].disconnect(refused.why)
-            await _gone(receive)
             return
         room = self._hub.enter(admission.session_id)
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(room.positioned.wait(), HANDSHAKE_SECONDS)
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    await room.positioned.wait()
             self._hub.let_in_early(room)
             await send(accept)
             connection = scope["extensions"][EXTENSION]
@@ -160,6 +161,7 @@ class Sockets:
                 wish = self._reply(viewer, message)
                 if wish is not None:
                     catching_up = self._start(viewer, room, wish, catching_up)
+                await viewer.drained()  # who does not read its answers asks no more
         finally:
             leave()
             if catching_up is not None:
@@ -211,7 +213,7 @@ def _wish(query: bytes) -> Subscribe | None:
     return Subscribe(*check_position(number, epoch[0] if epoch else None))
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until a refused viewer has left."""
-    while (await receive())["type"] != "websocket.disconnect":
-        pass
+async def _gone(connection: LendingProtocol, receive: Receive) -> None:
+    """Wait until the socket itself is gone: until then it takes one of the places."""
+    while not connection.disconnected:
+        await receive()
