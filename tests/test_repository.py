@@ -132,7 +132,7 @@ def test_the_settings_page_is_the_table_of_settings():
 
 def test_every_entry_of_the_procfile_is_a_module_that_runs():
     lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
-    entries = [re.fullmatch(r"([a-z]+): python -m ([a-z_]+)", line) for line in lines]
+    entries = [re.fullmatch(r"([a-z]+): exec python -m ([a-z_]+)", line) for line in lines]
     assert [entry and entry[1] for entry in entries] == ["mcp", "ws"]
     for entry in entries:
         assert entry and importlib.util.find_spec(f"{entry[2]}.__main__"), entry

@@ -9,7 +9,7 @@ import websockets
 
 from proto import keyfile
 from proto.tokens import TO_MCP_NODE, ServiceToken
-from tests.pair import Pair, frame
+from tests.pair import Pair, frame, plain_client
 
 LAST = "that is all"
 """Content of the public message after which a transcript ends."""
@@ -61,7 +61,7 @@ async def whole_log(pair: Pair, room: str) -> list[dict[str, Any]]:
     key = keyfile.bridge_key(pair.data_dir)
     headers = {"Authorization": f"Bearer {ServiceToken(key, TO_MCP_NODE).current()}"}
     found: list[dict[str, Any]] = []
-    async with httpx.AsyncClient(base_url=pair.mcp_url, headers=headers, trust_env=False) as mcp:
+    async with plain_client(base_url=pair.mcp_url, headers=headers) as mcp:
         through = 0
         while True:
             body = {"session_id": room, "after": through, "limit": 1000}
@@ -76,7 +76,7 @@ async def whole_log(pair: Pair, room: str) -> list[dict[str, Any]]:
 
 async def readiness(url: str) -> tuple[int, dict[str, str]]:
     """What a node's /readyz answers; status 0 if it does not."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with plain_client() as client:
         try:
             answer = await client.get(f"{url}/readyz")
         except httpx.HTTPError:
@@ -91,7 +91,7 @@ async def status(url: str) -> str | None:
 
 async def broadcast(pair: Pair, room: str, body: Any, **headers: str) -> httpx.Response:
     """Post to /broadcast."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with plain_client() as client:
         return await client.post(f"{pair.ws_url}/broadcast/{room}", json=body, headers=headers)
 
 

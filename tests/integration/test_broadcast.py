@@ -7,12 +7,11 @@ import shutil
 import subprocess
 from typing import Any
 
-import httpx
 import pytest
 
 from proto.frames import RESERVED_TYPES
 from tests.integration.crowd import broadcast, is_quiet, make_room, say
-from tests.pair import Pair, frame
+from tests.pair import Pair, frame, plain_client
 
 DOCUMENTED = {
     "type": "new_message",
@@ -161,7 +160,7 @@ async def test_a_broadcast_token_is_wanted_where_one_is_set(tmp_path: Any) -> No
 
 
 async def test_a_page_of_another_origin_cannot_post(pair: Pair, room: str) -> None:
-    async with pair.viewer(room) as viewer, httpx.AsyncClient(trust_env=False) as client:
+    async with pair.viewer(room) as viewer, plain_client() as client:
         for header in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             url = f"{pair.ws_url}/broadcast/{room}"
             answer = await client.post(url, json=DOCUMENTED, headers=header)

@@ -9,7 +9,7 @@ import pytest
 import websockets
 
 from tests.integration.crowd import is_quiet, make_room, say
-from tests.pair import Node, Pair, frame
+from tests.pair import Node, Pair, frame, plain_client
 
 SECONDS = 5.0
 SIGNALS = pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_ws_node_sends_its_viewers_away_with_4001(
 async def open_get_stream(pair: Pair):
     """A client of the older era, by hand: initialized, and its GET stream stays open."""
     headers = {**pair.headers("legacy"), **ACCEPT, "MCP-Protocol-Version": LEGACY}
-    async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+    async with plain_client(headers=headers) as client:
         url = f"{pair.mcp_url}/mcp"
         params = {
             "protocolVersion": LEGACY,

@@ -32,7 +32,7 @@ class Follower:
                         if self._took(text):
                             return
             except (OSError, websockets.InvalidHandshake, websockets.ConnectionClosed):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     def _took(self, text: str | bytes) -> bool:
         one = json.loads(text)

@@ -1,0 +1,142 @@
+"""Both nodes as people start them: partyline up, and honcho with the Procfile."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+
+from tests.integration.crowd import make_room, say, status
+from tests.integration.launching import ROOT
+from tests.pair import Pair, frame, free_port, until
+
+
+class Launched:
+    """A process that runs both nodes; what it printed so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.output = ""
+
+    async def read(self) -> None:
+        assert self.process.stdout is not None
+        while chunk := await self.process.stdout.read(4096):
+            self.output += chunk.decode()
+
+    def nodes(self) -> dict[str, psutil.Process]:
+        """The nodes among its descendants, by module."""
+        found = {}
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                command = child.cmdline()
+                if command[-2:-1] == ["-m"]:
+                    found[command[-1]] = child
+        return found
+
+
+@contextlib.asynccontextmanager
+async def launched(pair: Pair, *command: str) -> AsyncIterator[Launched]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=pair.environment | {"PATH": path},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    running = Launched(process)
+    reading = asyncio.create_task(running.read())
+    try:
+        yield running
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(20):
+            await process.wait()
+            await reading
+        print(running.output)
+
+
+async def ended(running: Launched, number: int) -> tuple[int, float]:
+    """Its exit code after a signal and the seconds that took; its nodes are gone by then."""
+    nodes = running.nodes()
+    clock = asyncio.get_running_loop().time
+    begin = clock()
+    running.process.send_signal(number)
+    async with asyncio.timeout(20):
+        code = await running.process.wait()
+    assert not [name for name, node in nodes.items() if node.is_running()]
+    return code, clock() - begin
+
+
+async def answering(pair: Pair) -> bool:
+    return await status(pair.mcp_url) == "ready" and await pair.joined()
+
+
+async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, start=())
+    command = (sys.executable, "-m", "mcp_node.cli", "up")
+    async with launched(pair, *command) as running:
+        await until(lambda: "claude mcp add" in running.output)
+        for place in (
+            f"{pair.mcp_url}/mcp",
+            f"ws://127.0.0.1:{pair.ws_port}/ws/{{session_id}}",
+            str(pair.data_dir),
+        ):
+            assert place in running.output
+        await until(lambda: answering(pair))
+        room = await make_room(pair, "room")
+        async with pair.viewer(room) as viewer:
+            for module in ("mcp_node", "ws_node"):
+                first = running.nodes()[module]
+                first.kill()
+                await until(lambda m=module, f=first: running.nodes().get(m, f) != f)
+            assert "was ended by SIGKILL; starting again in 0.5 s" in running.output
+            await viewer.wait_closed()
+        await until(lambda: answering(pair))
+        async with pair.viewer(room) as viewer, pair.rest() as rest:
+            said = await say(rest, room, "mended")
+            assert (await frame(viewer))["position"] == said
+        code, seconds = await ended(running, signal.SIGTERM)
+        assert code == 0
+        assert seconds < 5
+        assert "Traceback" not in running.output
+        assert not re.search(r"eyJ[A-Za-z0-9_-]{20}", running.output), "a token was printed"
+
+
+async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, start=())
+    with socket.create_server(("127.0.0.1", pair.ws_port)):
+        command = (sys.executable, "-m", "mcp_node.cli", "up")
+        async with launched(pair, *command) as running:
+            async with asyncio.timeout(20):
+                assert await running.process.wait() == 2
+            await until(lambda: "stopping everything" in running.output)
+            assert f"port {pair.ws_port}" in running.output
+            assert "PARTYLINE_WS_PORT" in running.output
+
+
+async def test_honcho_starts_both_and_its_port_is_ignored(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, start=())
+    base = free_port()
+    command = (sys.executable, "-m", "honcho", "start", "-f", "Procfile", "-p", str(base))
+    async with launched(pair, *command) as running:
+        await until(lambda: answering(pair))
+        nodes = running.nodes()
+        assert set(nodes) == {"mcp_node", "ws_node"}
+        assert all("PORT" in node.environ() for node in nodes.values())
+        ports = {c.laddr.port for node in nodes.values() for c in node.net_connections("tcp")}
+        assert not ports & {int(node.environ()["PORT"]) for node in nodes.values()}
+        room = await make_room(pair, "room")
+        async with pair.viewer(room) as viewer, pair.rest() as rest:
+            said = await say(rest, room, "hello")
+            assert (await frame(viewer))["position"] == said
+        _, seconds = await ended(running, signal.SIGTERM)
+        assert seconds < 5
