@@ -1,12 +1,16 @@
 """mcp_node put together: lock, port, store, publisher, rooms, doors; then it serves."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
+from fastmcp.server.http import StarletteWithLifespan
 from sse_starlette.sse import AppStatus
+from starlette.types import Lifespan
 
 from mcp_node.api import make_api
 from mcp_node.envelope import check_envelope
@@ -15,6 +19,7 @@ from mcp_node.log_api import check_service, make_log_api
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
+from mcp_node.revocation_api import make_revocation_api
 from mcp_node.rooms import Rooms
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
@@ -27,9 +32,13 @@ from serving.asgi import App, Receive, Scope, Send
 from serving.bodies import StrictBodies
 from serving.doors import Doors, own_hosts
 from serving.identity import Identity
+from serving.leases import Leases
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
 from serving.server import listen, serve, warn_of_open_doors
+
+_SERVICE_PATHS: Final = frozenset({"/api/log", "/api/revocations"})
+"""Routes that take a service token and a body."""
 
 
 async def run(settings: Settings) -> None:
@@ -39,6 +48,7 @@ async def run(settings: Settings) -> None:
         ConfigurationError: it cannot start; the text says what to change.
     """
     warn_of_open_doors(settings)
+    _expect_cut_streams()
     data_dir = keyfile.open_data_dir(settings.data_dir)
     with LockFile(data_dir / "mcp.lock", "mcp_node"):
         bound = listen(settings.mcp_host, settings.mcp_port, "PARTYLINE_MCP_PORT")
@@ -55,6 +65,8 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     """The node's ASGI app around an open store and a started publisher."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
+    for revocation in await store.revocations():
+        identity.revocations.add(revocation)
     rooms = Rooms(store, settings)
     mcp = make_server(rooms, identity)
     await install_schema_lookup(mcp)
@@ -65,11 +77,12 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         allowed_hosts=sorted(hosts),
         allowed_origins=list(settings.allowed_origins) or None,
     )
+    leases = Leases(identity)
     api = FastAPI(
         title="Partyline: rooms",
         version="1",
         description="Sessions and messages over REST; agents use MCP at /mcp.",
-        lifespan=mcp_app.lifespan,
+        lifespan=_lifespan(mcp_app, leases),
         docs_url=None,
         redoc_url=None,
     )
@@ -87,9 +100,10 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     )
     api.include_router(make_api(rooms, identity))
     bridge_key = keyfile.bridge_key(data_dir)
-    api.include_router(make_log_api(store, settings, bridge_key))
+    api.include_router(make_log_api(store, settings, identity, bridge_key))
+    api.include_router(make_revocation_api(store, settings, identity, bridge_key))
     bodies = StrictBodies(
-        _beside(mcp_app, api),
+        _beside(mcp_app, api, leases),
         max_bytes=settings.max_body_bytes,
         refuse=refuse,
         admit=lambda scope: _admit(scope, identity, bridge_key),
@@ -98,14 +112,32 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     return Doors(bodies, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
 
 
-def _beside(mcp_app: App, api: App) -> App:
+def _lifespan(mcp_app: StarletteWithLifespan, leases: Leases) -> Lifespan[FastAPI]:
+    """The MCP app's own, and the sweep that ends streams whose token has died."""
+
+    @contextlib.asynccontextmanager
+    async def both(api: FastAPI) -> AsyncIterator[None]:
+        async with mcp_app.lifespan(mcp_app):
+            sweeping = asyncio.create_task(leases.sweep_for_ever(), name="leases")
+            try:
+                yield
+            finally:
+                sweeping.cancel()
+
+    return both
+
+
+def _beside(mcp_app: App, api: App, leases: Leases) -> App:
     """/mcp goes to the MCP app (mounted at / it would answer every unknown path), the rest to REST.
 
-    The lifespan is the API's, which runs the MCP app's.
+    The lifespan is the API's, which runs the MCP app's. What streams over MCP ends with its token.
     """
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
-        await (mcp_app if _is_mcp(scope) else api)(scope, receive, send)
+        if not _is_mcp(scope):
+            await api(scope, receive, send)
+            return
+        await leases.run(mcp_app, scope, receive, send)
 
     return both
 
@@ -121,7 +153,7 @@ def _admit(scope: Scope, identity: Identity, bridge_key: bytes) -> None:
     Raises:
         Unauthenticated: its token is missing or not valid.
     """
-    if scope["path"] == "/api/log":
+    if scope["path"] in _SERVICE_PATHS:
         check_service(scope["headers"], bridge_key)
     else:
         identity.from_headers(scope["headers"])
@@ -154,13 +186,14 @@ async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncI
 
 
 async def _drain() -> None:
-    """Stopping begins: end the event streams that legacy MCP clients keep open.
-
-    uvicorn then complains of each as an incomplete response, which here is meant.
-    """
-    uvicorn_log = logging.getLogger("uvicorn.error")
-    uvicorn_log.addFilter(lambda record: "without completing response" not in record.msg)
+    """Stopping begins: end the event streams that legacy MCP clients keep open."""
     AppStatus.should_exit = True
+
+
+def _expect_cut_streams() -> None:
+    """Uvicorn complains of a stream that we end as of an incomplete response; here it is meant."""
+    uvicorn_log = logging.getLogger("uvicorn.error")
+    uvicorn_log.addFilter(lambda record: "without completing response" not in str(record.msg))
 
 
 def _figures(store: Store, publisher: Publisher) -> Iterator[tuple[str, str, float]]:

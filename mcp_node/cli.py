@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_node.backup_command import make_backup, restore_backup
+from mcp_node.revoke_command import revoke
 from mcp_node.token_command import TokenRequest, make_token
 from mcp_node.up_command import up
 from mcp_node.watch_command import Watch
@@ -68,12 +69,18 @@ def _restore(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _revoke(chosen: argparse.Namespace) -> int:
+    print(revoke(load_settings(), token_id=chosen.token, agent_id=chosen.agent))
+    return 0
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "up": _up,
     "token": _token,
     "watch": _watch,
     "backup": _backup,
     "restore": _restore,
+    "revoke": _revoke,
 }
 
 
@@ -134,6 +141,15 @@ def _parser() -> argparse.ArgumentParser:
         " a new epoch, so that viewers reload; the one before is kept beside it.",
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="made by partyline backup")
+    revoke = commands.add_parser(
+        "revoke",
+        help="take tokens back",
+        description="Take one token back, or every token an agent has been issued until now. It is"
+        " refused at once; open connections end within 3 s. mcp_node must be running.",
+    )
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("--agent", metavar="NAME", help="all of this agent's tokens")
+    which.add_argument("--token", metavar="ID", help="the id partyline token printed")
     return parser
 
 

@@ -1,11 +1,11 @@
 """The log for ws_node: heads and stretches of it. Between the nodes only (service token).
 
 Every answer carries ``epoch``. Heads also carry ``boot`` (the log's last id when this process
-started: what came later is newer than the process) and ``auth`` (this node's AUTH, so that a
-ws_node with another one notices).
+started: what came later is newer than the process), ``auth`` (this node's AUTH, so that a ws_node
+with another one notices) and ``revocations`` (the number of the last one).
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,7 +18,9 @@ from proto.messages import MAX_ID, Audience
 from proto.names import check_name
 from proto.settings import Settings
 from proto.tokens import TO_MCP_NODE, verify_service
-from serving.identity import Headers, bearer_token
+from serving.identity import Headers, Identity, bearer_token
+
+T = TypeVar("T")
 
 
 class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,18 +32,16 @@ class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
     audience: Audience | None = None
 
 
-def make_log_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRouter:
+def make_log_api(
+    store: Store, settings: Settings, identity: Identity, bridge_key: bytes
+) -> APIRouter:
     """The routes /api/heads and /api/log, outside the OpenAPI document."""
-
-    async def service(request: Request) -> None:
-        check_service(request.headers.raw, bridge_key)
-
-    router = APIRouter(prefix="/api", include_in_schema=False, dependencies=[Depends(service)])
+    router = service_router(bridge_key)
 
     @router.get("/heads")
     async def heads(after: int = 0) -> Response:
         found = await store.heads(_position(after))
-        return _json(
+        return answered(
             {
                 "epoch": found.epoch,
                 "head": found.head,
@@ -49,32 +49,38 @@ def make_log_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRout
                 "through": found.through,
                 "boot": store.boot_head,
                 "auth": settings.auth,
+                "revocations": identity.revocations.number,
             }
         )
 
     @router.get("/heads/{session_id}")
     async def session_head(session_id: str) -> Response:
         head = await store.session_head(check_name(session_id, "session_id"))
-        return _json({"epoch": store.epoch, "id": head, "boot": store.boot_head})
+        return answered({"epoch": store.epoch, "id": head, "boot": store.boot_head})
 
     @router.post("/log")
     async def log(request: Request) -> Response:
-        raw = strictjson.loads(await request.body(), max_bytes=settings.max_body_bytes)
-        try:
-            asked = msgspec.convert(raw, LogRequest)
-        except msgspec.ValidationError:
-            raise InvalidInput("session_id, after and limit are needed.") from None
-        if not 1 <= asked.limit <= MAX_PAGE:
+        wish = asked(await request.body(), LogRequest, settings)
+        if not 1 <= wish.limit <= MAX_PAGE:
             raise InvalidInput(f"limit must be 1 to {MAX_PAGE}.")
         page = await store.log_page(
-            check_name(asked.session_id, "session_id"),
-            after=_position(asked.after),
-            limit=asked.limit,
-            audience=asked.audience,
+            check_name(wish.session_id, "session_id"),
+            after=_position(wish.after),
+            limit=wish.limit,
+            audience=wish.audience,
         )
-        return _json(page)
+        return answered(page)
 
     return router
+
+
+def service_router(bridge_key: bytes) -> APIRouter:
+    """A router whose routes under /api take service tokens only and document nothing."""
+
+    async def service(request: Request) -> None:
+        check_service(request.headers.raw, bridge_key)
+
+    return APIRouter(prefix="/api", include_in_schema=False, dependencies=[Depends(service)])
 
 
 def check_service(headers: Headers, bridge_key: bytes) -> None:
@@ -95,5 +101,18 @@ def _position(value: int) -> int:
     return value
 
 
-def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
+def asked(body: bytes, kind: type[T], settings: Settings) -> T:
+    """A request's body as its type.
+
+    Raises:
+        InvalidInput: it is not that.
+    """
+    try:
+        return msgspec.convert(strictjson.loads(body, max_bytes=settings.max_body_bytes), kind)
+    except msgspec.ValidationError:
+        raise InvalidInput("The body does not have the fields this route takes.") from None
+
+
+def answered(value: Any, status: int = 200) -> Response:
+    """A value as a JSON response."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

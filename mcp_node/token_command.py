@@ -5,6 +5,8 @@ import time
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import jwt
+
 from proto.errors import InvalidInput
 from proto.keyfile import open_data_dir, signing_key
 from proto.settings import Settings
@@ -46,11 +48,16 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
     )
     until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     explanation = (
-        f"Token of {request.agent} (type {request.type}): may {', '.join(scopes)} in"
+        f"Token {token_id(token)} of {request.agent} (type {request.type}): may {', '.join(scopes)} in"
         f" {', '.join(sessions) if sessions else 'every session'}, until {until}.\n"
         "Whoever has it speaks as that agent. It is the last line of standard output, kept nowhere."
     )
     return token, explanation
+
+
+def token_id(token: str) -> str:
+    """The id of a token we have just signed, by which it can be revoked."""
+    return str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 
 def lifetime_seconds(text: str) -> int:

@@ -91,7 +91,7 @@ class Principal(msgspec.Struct, frozen=True):
     """Who a token speaks for.
 
     ``sessions`` are the sessions it may enter, ``None`` for all. ``expires_at`` is in seconds of
-    Unix time, ``None`` only where no token was needed (AUTH=off).
+    Unix time, ``None`` only where no token was needed (AUTH=off); then ``token_id`` is empty.
     """
 
     agent_id: str
@@ -100,6 +100,7 @@ class Principal(msgspec.Struct, frozen=True):
     sessions: frozenset[str] | None = None
     expires_at: int | None = None
     token_id: str = ""
+    issued_at: int = 0
 
     @property
     def is_admin(self) -> bool:

@@ -173,6 +173,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         sessions=None if allowed is None else frozenset(allowed),
         expires_at=int(claims["exp"]),
         token_id=claims["jti"],
+        issued_at=int(claims["iat"]),
     )
 
 

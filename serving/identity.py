@@ -6,6 +6,7 @@ from typing import Any, Final
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
 from proto.names import check_free_name
+from proto.revocations import Revocations
 from proto.settings import is_loopback
 from proto.tokens import PrincipalVerifier
 
@@ -54,19 +55,26 @@ class Identity:
     Args:
         verifier: of principal tokens.
         auth_off: whether callers without a token are let in, unverified.
+
+    Attributes:
+        revocations: tokens taken back; whoever learns of more adds them.
     """
 
     def __init__(self, verifier: PrincipalVerifier, *, auth_off: bool) -> None:
         self._verifier = verifier
         self.auth_off = auth_off
+        self.revocations = Revocations()
 
     def from_token(self, token: str) -> Principal:
         """The principal of a token.
 
         Raises:
-            Unauthenticated: it does not verify.
+            Unauthenticated: it does not verify, or was revoked.
         """
-        return self._verifier.verify(token)
+        principal = self._verifier.verify(token)
+        if self.revocations.cover(principal):
+            raise Unauthenticated("The token was revoked.")
+        return principal
 
     def from_headers(self, headers: Headers, token: str | None = None) -> Principal:
         """The principal of a request.
@@ -80,7 +88,7 @@ class Identity:
         """
         presented = bearer_token(headers) or token
         if presented is not None:
-            return self._verifier.verify(presented)
+            return self.from_token(presented)
         if not self.auth_off:
             raise Unauthenticated("A bearer token is needed.")
         return _named(headers)

@@ -15,6 +15,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STAMPS = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "<day>"),
+    (re.compile(r"Token [0-9a-f]{32}"), "Token <id>"),
 ]
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from proto.messages import Audience, Message, Session, Visibility
+from proto.revocations import Revocation
 
 CommitListener = Callable[[Sequence[Message]], None]
 """Called in the event loop after each commit, in commit order, before the writers are answered.
@@ -186,6 +187,18 @@ class Store(Protocol):
         self, session_id: str, *, after: int, limit: int, audience: Audience | None
     ) -> LogPage:
         """A stretch of a session's log after an id; unfiltered without an audience."""
+
+    async def revoke(
+        self, *, token_id: str | None, agent_id: str | None, issued_until: int
+    ) -> Revocation:
+        """Take back a token, or every token an agent was issued until then (one of the two).
+
+        Raises:
+            Overloaded, Unavailable: as `append`.
+        """
+
+    async def revocations(self) -> list[Revocation]:
+        """Every revocation, by number."""
 
     async def close(self) -> None:
         """Commit what is pending, then close the database. Idempotent."""

@@ -5,6 +5,7 @@ from typing import Final
 from mcp_node.store.interface import NewMessage, NewSession
 from mcp_node.store.queries import (
     INSERT_KEY,
+    INSERT_REVOCATION,
     INSERT_SESSION,
     REPEATED,
     SESSION,
@@ -15,6 +16,7 @@ from mcp_node.store.queries import (
 from mcp_node.store.transaction import Transaction
 from proto.errors import KeyReused, ParentNotFound, SessionNotFound
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
+from proto.revocations import Revocation
 from proto.visibility import may_see
 
 _ROW_BYTES: Final = 512
@@ -93,6 +95,21 @@ class AppendMessage:
         ).fetchone()
         if row is None or not may_see(self._new.author, Visibility(row[0]), row[1], row[2]):
             raise ParentNotFound
+
+
+class Revoke:
+    """Take back a token, or every token an agent was issued until now."""
+
+    size = _ROW_BYTES
+
+    def __init__(self, token_id: str | None, agent_id: str | None, issued_until: int) -> None:
+        self._row = (token_id, agent_id, issued_until)
+
+    def apply(self, transaction: Transaction) -> Revocation:
+        """The numbered revocation."""
+        number = transaction.write(INSERT_REVOCATION, self._row).lastrowid
+        assert number is not None
+        return Revocation(number, *self._row)
 
 
 class CreateSession:

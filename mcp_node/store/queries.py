@@ -50,6 +50,12 @@ REPEATED: Final = (
 INSERT_KEY: Final = (
     "INSERT INTO idempotency (session_id, principal, key, message_id) VALUES (?, ?, ?, ?)"
 )
+REVOCATIONS: Final = (
+    "SELECT number, token_id, agent_id, issued_until FROM revocations ORDER BY number"
+)
+INSERT_REVOCATION: Final = (
+    "INSERT INTO revocations (token_id, agent_id, issued_until) VALUES (?, ?, ?)"
+)
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 
 

@@ -12,6 +12,7 @@ from mcp_node.store import queries
 from mcp_node.store.interface import Page, SessionListing
 from proto.errors import SessionNotFound
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
+from proto.revocations import Revocation
 
 PAGE_CHARS: Final = 8 * 1024 * 1024
 """A page ends early once its texts have this many characters: 1,000 of the largest messages
@@ -39,6 +40,11 @@ def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -
     if stretch.descending:
         messages.reverse()
     return Page(messages, more)
+
+
+def revocations(connection: sqlite3.Connection) -> list[Revocation]:
+    """Every revocation, by number."""
+    return [Revocation(*row) for row in connection.execute(queries.REVOCATIONS)]
 
 
 class LogStretch(NamedTuple):

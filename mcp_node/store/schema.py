@@ -64,6 +64,15 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             PRIMARY KEY (session_id, principal, key)
         ) STRICT, WITHOUT ROWID
         """,
+        """
+        CREATE TABLE revocations (
+            number       INTEGER PRIMARY KEY,
+            token_id     TEXT,
+            agent_id     TEXT,
+            issued_until INTEGER NOT NULL,
+            CHECK ((token_id IS NULL) <> (agent_id IS NULL))
+        ) STRICT
+        """,
     ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""

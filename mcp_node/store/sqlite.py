@@ -22,13 +22,14 @@ from mcp_node.store.interface import (
     SessionListing,
 )
 from mcp_node.store.mark import Mark, MarkKeeper, read_mark
-from mcp_node.store.operations import AppendMessage, CreateSession
+from mcp_node.store.operations import AppendMessage, CreateSession, Revoke
 from mcp_node.store.reads import Stretch
 from mcp_node.store.schema import DATABASE, Log, prepare
 from mcp_node.store.transaction import Operation
 from mcp_node.store.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
 from proto.messages import Audience, Message, Session, Visibility
+from proto.revocations import Revocation
 from proto.settings import Settings
 
 MARK: Final = "log.mark"
@@ -116,6 +117,16 @@ class SqliteStore:
     async def create_session(self, session: NewSession) -> tuple[Session, bool]:
         """The session of that id, and whether this call made it; see `Store.create_session`."""
         return await self.write(CreateSession(session))
+
+    async def revoke(
+        self, *, token_id: str | None, agent_id: str | None, issued_until: int
+    ) -> Revocation:
+        """Take tokens back; see `Store.revoke`."""
+        return await self.write(Revoke(token_id, agent_id, issued_until))
+
+    async def revocations(self) -> list[Revocation]:
+        """Every revocation; see `Store.revocations`."""
+        return await self._read(reads.revocations)
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation in the writer's next transaction.
