@@ -47,9 +47,10 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
         lifetime_seconds=seconds,
     )
     until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    where = ", ".join(sessions) if sessions else "every session"
     explanation = (
-        f"Token {token_id(token)} of {request.agent} (type {request.type}): may {', '.join(scopes)} in"
-        f" {', '.join(sessions) if sessions else 'every session'}, until {until}.\n"
+        f"Token {token_id(token)} of {request.agent} (type {request.type}): may"
+        f" {', '.join(scopes)} in {where}, until {until}.\n"
         "Whoever has it speaks as that agent. It is the last line of standard output, kept nowhere."
     )
     return token, explanation
