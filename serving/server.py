@@ -6,6 +6,7 @@ change; a supervisor should not restart it); 1 when something broke.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,9 @@ from serving.logs import escape, set_up_logging
 EXIT_REFUSED: Final = 2
 GRACE_SECONDS: Final = 3
 """How long open requests may take to end once the node is told to stop."""
+
+GARBAGE_THRESHOLD: Final = 10_000
+"""New objects after which the youngest are searched for garbage (Python's default is 700)."""
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +86,13 @@ class NodeServer(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start serving; what was made until now is kept out of garbage collection."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, 10, 10)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, let the node say goodbye, then close what is still open."""
         for server in self.servers:
@@ -113,7 +124,7 @@ async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any)
     server = NodeServer(config, drain)
 
     def stop() -> None:
-        server.force_exit = server.should_exit
+        # Only this: uvicorn's force_exit would skip the lifespan's end. GRACE_SECONDS bounds it.
         server.should_exit = True
 
     loop = asyncio.get_running_loop()

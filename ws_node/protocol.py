@@ -88,8 +88,15 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """The server stops; a handshake under way is answered 503 (uvicorn would say 500)."""
         self._leave()
+        if not self.handshake_complete and self.initial_response is None:
+            response = self.conn.reject(503, "the server restarts\n")
+            response.headers["Retry-After"] = "1"
+            self.conn.send_response(response)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            return
         super().shutdown()
         if not self.disconnected:
             self.close_timer = self.loop.call_later(SHUTDOWN_SECONDS, self.transport.abort)
@@ -119,6 +126,9 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         """Answer, unless the viewer only asks and never reads."""
+        if self.close_sent:
+            self.conn.data_to_send()  # the answer, unsent
+            return
         super().handle_ping()
         if self.transport.get_write_buffer_size() > PONG_BYTES:
             self.disconnect(Disconnect.SLOW)

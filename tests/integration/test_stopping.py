@@ -9,7 +9,7 @@ import pytest
 import websockets
 
 from tests.integration.crowd import is_quiet, make_room, say
-from tests.pair import Node, Pair, frame, plain_client
+from tests.pair import Node, Pair, frame, plain_client, until
 
 SECONDS = 5.0
 SIGNALS = pytest.mark.parametrize(
@@ -69,6 +69,36 @@ async def test_ws_node_sends_its_viewers_away_with_4001(
                 4001,
                 "the server restarts: reconnect with since",
             )
+
+
+async def test_a_handshake_under_way_is_told_to_come_back(mortal: Pair, name: str) -> None:
+    mortal.mcp.kill()  # its answer is what a handshake waits for, for a second
+    joining = [asyncio.ensure_future(mortal.viewer(name)) for _ in range(3)]
+    await until(lambda: _connections(mortal, 3))
+    await assert_stops(mortal.ws, signal.SIGTERM)
+    for outcome in await asyncio.gather(*joining, return_exceptions=True):
+        if isinstance(outcome, websockets.ClientConnection):  # it was let in meanwhile
+            await outcome.wait_closed()
+            assert outcome.close_code == 4001
+        else:
+            assert isinstance(outcome, websockets.InvalidStatus)
+            assert outcome.response.status_code == 503
+            assert outcome.response.headers["Retry-After"] == "1"
+
+
+async def _connections(pair: Pair, count: int) -> bool:
+    async with plain_client(headers=pair.headers("root", scopes="admin")) as client:
+        figures = (await client.get(f"{pair.ws_url}/metrics")).text
+    return f"partyline_viewers {count}.0\n" in figures
+
+
+@pytest.mark.parametrize("module", ["mcp", "ws"])
+async def test_a_second_signal_changes_nothing(mortal: Pair, name: str, module: str) -> None:
+    node: Node = getattr(mortal, module)
+    assert node.process is not None
+    async with mortal.viewer(name), open_get_stream(mortal):
+        node.process.send_signal(signal.SIGINT)
+        await assert_stops(node, signal.SIGTERM)
 
 
 @contextlib.asynccontextmanager
