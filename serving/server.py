@@ -62,15 +62,19 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
     Raises:
         ConfigurationError: the port is taken or the address is not this machine's.
     """
+    bound: socket.socket | None = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(2_048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        if bound is not None:
+            bound.close()
+        why = (error.strerror if isinstance(error, OSError) else None) or "unknown address"
         raise ConfigurationError(
-            f"port {port} on {host} cannot be used ({error.strerror or 'unknown address'}); "
+            f"port {port} on {host} cannot be used ({why}); "
             f"stop what uses it, or set {setting} to another port"
         ) from None
     bound.setblocking(False)
@@ -87,7 +91,10 @@ class NodeServer(uvicorn.Server):
         self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start serving; what was made until now is kept out of garbage collection."""
+        """Start serving; what was made until now stays, so garbage collection skips it.
+
+        Otherwise it takes a third of a tool call's time (see docs/performance.md).
+        """
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
