@@ -18,8 +18,8 @@ VERSION = "2026-07-28"
 CONTENT = "A finding of 256 characters, as an agent might write it. ".ljust(256, ".")
 
 
-def request(pair: Pair, tool: str, /, **arguments: Any) -> bytes:
-    """A whole HTTP request that calls a tool."""
+def request(pair: Pair, tool: str, agent: int = 0, /, **arguments: Any) -> bytes:
+    """A whole HTTP request that calls a tool, with the token of the agent of that number."""
     prefix = "io.modelcontextprotocol"
     meta = {f"{prefix}/protocolVersion": VERSION, f"{prefix}/clientCapabilities": {}}
     body = json.dumps(
@@ -38,15 +38,15 @@ def request(pair: Pair, tool: str, /, **arguments: Any) -> bytes:
         "Mcp-Method": "tools/call",
         "Mcp-Name": tool,
         "Content-Length": str(len(body)),
-        **pair.headers("bench-agent"),
+        **pair.headers(f"agent-{agent}"),
     }
     lines = [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(["POST /mcp HTTP/1.1", *lines, "", ""]).encode() + body
 
 
-def add_message(pair: Pair) -> bytes:
+def add_message(pair: Pair, agent: int = 0) -> bytes:
     """A request that adds a 256-byte message to the bench's session."""
-    return request(pair, "add_message", session_id=SESSION, content=CONTENT)
+    return request(pair, "add_message", agent, session_id=SESSION, content=CONTENT)
 
 
 class Caller(asyncio.Protocol):
@@ -121,17 +121,20 @@ async def answered(caller: Caller, request: bytes) -> dict[str, Any]:
     return result
 
 
-async def flood(connections: list[Caller], request: bytes, seconds: float) -> float:
-    """Call over all connections at once, each again as soon as it is answered: calls/s."""
+async def flood(connections: list[Caller], requests: list[bytes], seconds: float) -> float:
+    """Call over all connections at once, each again as soon as it is answered: calls/s.
+
+    Each has a request of its own, for a principal of its own: writes are limited for each.
+    """
     begin = time.perf_counter()
     end = begin + seconds
 
-    async def repeat(caller: Caller) -> int:
+    async def repeat(caller: Caller, request: bytes) -> int:
         calls = 0
         while time.perf_counter() < end:
             await caller.call(request)
             calls += 1
         return calls
 
-    done = await asyncio.gather(*(repeat(caller) for caller in connections))
+    done = await asyncio.gather(*map(repeat, connections, requests))
     return sum(done) / (time.perf_counter() - begin)

@@ -7,6 +7,8 @@ tool                   what it does
 ``noop_like_add``      nothing, with the arguments and the answer of add_message
 ``commit_times``       since it was last asked: message id, when its COMMIT returned in the
                        writer's thread, when the event loop announced it (CLOCK_MONOTONIC ns)
+``reach``              one message, in a session of its own, at a place far ahead in the log: ids
+                       that `bench.bridge` makes up then lie within the log, as real ones do
 =====================  =====================================================================
 
 Everything else is the product's own code, run by its own `mcp_node.app.run`: names in its modules
@@ -24,22 +26,40 @@ from fastmcp import FastMCP
 from mcp_node import app
 from mcp_node.rooms import Rooms
 from mcp_node.store import writer
+from mcp_node.store.queries import INSERT_SESSION, session_row
 from mcp_node.store.sqlite import SqliteStore
-from mcp_node.store.transaction import Committed
+from mcp_node.store.transaction import Committed, Transaction
 from mcp_node.tools.messages import Level
 from mcp_node.tools.results import MessageAdded
 from mcp_node.tools.sessions import ADDS, Metadata, SessionId
-from proto.messages import Message
+from proto.messages import Message, Session, Visibility, encode_metadata, utc_now
 from proto.settings import Settings
 from serving.identity import Identity
 from serving.server import run_node
 
+FAR_AHEAD = 10_000_000
+
 _committed: dict[int, int] = {}
 _announced: dict[int, int] = {}
+_stores: list[SqliteStore] = []
 
 _app: Any = app
 _writer: Any = writer
 _make_server, _open_store, _commit = _app.make_server, _app.open_store, _writer.commit
+
+
+class _Reach:
+    """A write: a message with the id `FAR_AHEAD`."""
+
+    size = 0
+
+    def apply(self, transaction: Transaction) -> None:
+        nobody, session = ("bench", "bench", "bench"), "bench-far-ahead"
+        empty = encode_metadata(None)
+        made = Session(session, "bench", empty, "bench", utc_now())
+        transaction.write(INSERT_SESSION, session_row(made))
+        public = Visibility.PUBLIC
+        transaction.add(Message(FAR_AHEAD, 0, session, *nobody, "", public, utc_now(), empty, None))
 
 
 def _timed_commit(*arguments: Any) -> Committed:
@@ -57,6 +77,7 @@ def _note_announced(messages: Sequence[Message]) -> None:
 async def _open_watched_store(data_dir: Path, settings: Settings) -> SqliteStore:
     store: SqliteStore = await _open_store(data_dir, settings)
     store.on_commit(_note_announced)  # before the publisher's
+    _stores.append(store)
     return store
 
 
@@ -86,6 +107,12 @@ def _make_bench_server(rooms: Rooms, identity: Identity) -> FastMCP:
         _committed.clear()
         _announced.clear()
         return {"times": times}
+
+    @mcp.tool
+    async def reach() -> dict[str, Any]:
+        """Have the log reach far ahead."""
+        await _stores[0].write(_Reach())
+        return {}
 
     return mcp
 

@@ -19,18 +19,21 @@ async def measure(quick: bool) -> list[Row]:
     rounds, seconds = (2, 0.5) if quick else (8, 2.0)
     async with bench_pair() as pair, callers(pair, AGENTS) as connections:
         requests = {
-            "add_message": add_message(pair),
-            "noop": request(pair, "noop"),
-            "noop_like_add": request(pair, "noop_like_add", session_id=SESSION, content=CONTENT),
+            "add_message": [add_message(pair, agent) for agent in range(AGENTS)],
+            "noop": [request(pair, "noop", agent) for agent in range(AGENTS)],
+            "noop_like_add": [
+                request(pair, "noop_like_add", agent, session_id=SESSION, content=CONTENT)
+                for agent in range(AGENTS)
+            ],
         }
         for warming in requests.values():
             await flood(connections, warming, seconds / 4)
         rates: dict[str, list[float]] = {name: [] for name in requests}
         costs: dict[str, list[float]] = {name: [] for name in requests}
         for _ in range(rounds):
-            for name, bytes_ in requests.items():
+            for name, calls in requests.items():
                 before = cpu_seconds(pair.mcp)
-                rate = await flood(connections, bytes_, seconds)
+                rate = await flood(connections, calls, seconds)
                 rates[name].append(rate)
                 costs[name].append((cpu_seconds(pair.mcp) - before) / (rate * seconds) * 1e3)
     rows = []

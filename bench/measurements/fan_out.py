@@ -21,7 +21,7 @@ import zmq
 
 from bench.audience import Viewers, quantile_ms
 from bench.bridge import Bridge
-from bench.calls import callers
+from bench.calls import callers, request
 from bench.child import Child
 from bench.row import Row
 from bench.stand import SESSION, allow_open_files, bench_pair, cpu_seconds
@@ -105,7 +105,8 @@ def _collect(watching: Viewers, count: int, within: float) -> None:
 @asynccontextmanager
 async def _watched(viewers: int, *, shared: bool) -> AsyncIterator[tuple[Pair, Viewers, str, str]]:
     """A pair with viewers, the bridge's endpoint, and the log's epoch."""
-    async with bench_pair() as pair, callers(pair, 1):
+    async with bench_pair() as pair, callers(pair, 1) as (caller,):
+        await caller.call(request(pair, "reach"))
         names = ["viewer" if shared else f"viewer-{number}" for number in range(viewers)]
         requests = [handshake(pair.ws_port, SESSION, pair.token(name)) for name in names]
         watching = Viewers(await asyncio.to_thread(connect, pair.ws_port, requests))
