@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.integration.crowd import gathered, make_room, say
 from tests.pair import Pair, frame
 
@@ -31,11 +33,12 @@ async def test_both_nodes_at_the_same_instant_make_one_set_of_keys() -> None:
             assert not [name for name in names if name.startswith(".")], "temporary files"
 
 
-async def test_a_very_long_path_still_bridges(tmp_path: Path) -> None:
+async def test_a_very_long_path_still_bridges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tempfile.TemporaryDirectory(prefix="pl-", dir="/tmp") as runtime:
-        pair = Pair(tmp_path / ("long" * 40), start=("mcp", "ws"))
-        pair.environment["XDG_RUNTIME_DIR"] = runtime
-        async with pair:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        async with Pair(tmp_path / ("long" * 40)) as pair:
             await assert_bridges(pair)
             assert_private_socket(pair, Path(runtime))
 
