@@ -1,0 +1,53 @@
+"""A node's port: bound once, and a refusal says which one and what to set."""
+
+import gc
+import socket
+
+import pytest
+
+from proto.errors import ConfigurationError
+from serving.server import listen
+from tests.pair import free_port
+
+
+def test_a_bound_socket_takes_connections_at_once() -> None:
+    port = free_port()
+    with listen("127.0.0.1", port, "PARTYLINE_MCP_PORT") as bound:
+        assert not bound.getblocking()
+        with socket.create_connection(("127.0.0.1", port), 5):
+            pass
+
+
+def test_a_busy_port_is_named_with_its_setting() -> None:
+    port = free_port()
+    with (
+        listen("127.0.0.1", port, "PARTYLINE_MCP_PORT"),
+        pytest.raises(ConfigurationError) as refusal,
+    ):
+        listen("127.0.0.1", port, "PARTYLINE_WS_PORT")
+    assert f"port {port} on 127.0.0.1" in str(refusal.value)
+    assert "PARTYLINE_WS_PORT" in str(refusal.value)
+
+
+def test_a_port_is_free_again_at_once() -> None:
+    port = free_port()
+    with listen("127.0.0.1", port, "X"), socket.create_connection(("127.0.0.1", port), 5):
+        pass
+    with listen("127.0.0.1", port, "X"):
+        pass
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_an_address_of_another_machine(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="PARTYLINE_MCP_PORT"):
+        listen(host, free_port(), "PARTYLINE_MCP_PORT")
+
+
+def test_a_refused_bind_leaves_no_socket_open() -> None:
+    """Warnings are errors: a socket that was forgotten would fail this test."""
+    port = free_port()
+    with listen("127.0.0.1", port, "X"):
+        for _ in range(3):
+            with pytest.raises(ConfigurationError):
+                listen("127.0.0.1", port, "X")
+        gc.collect()
