@@ -1,5 +1,5 @@
 # Partyline. `make run` and `make test` do all the set-up on a machine with Python 3.11+ and make.
-# PYTHON=… chooses the interpreter; ARGS=… goes on to partyline up, pytest or the benchmark.
+# PYTHON=… chooses the interpreter; ARGS=… goes on to partyline up, pytest, the benchmark or chaos.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -17,7 +17,7 @@ ifneq ($(FITS),yes)
 $(STAMP): always
 endif
 
-.PHONY: help run test bench lint format docs lock clean always
+.PHONY: help run test bench chaos lint format docs lock clean always
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(STAMP) ## install, run every test
 
 bench: $(STAMP) ## install, start real nodes, measure them
 	@exec $(BIN)/python -m bench $(ARGS)
+
+chaos: $(STAMP) ## install, break a real pair for SECONDS=120 with SEED=1, compare all with the log
+	@exec $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),120) --seed $(or $(SEED),1) $(ARGS)
 
 lint: $(STAMP) ## ruff, format, types, and the rules of the repository
 	$(BIN)/ruff check .

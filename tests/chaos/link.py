@@ -1,0 +1,256 @@
+"""The faulty link: stands between the two nodes and passes on what its faults leave over.
+
+mcp_node is told that the link is ws_node. What arrives while ws_node is away is lost here too.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import httpx
+import zmq
+import zmq.asyncio
+
+from tests.chaos.faults import Faults
+from tests.pair import free_port, plain_client
+
+NOT_FORWARDED: Final = {"host", "content-length", "connection"}
+
+
+class Link(Protocol):
+    """What the harness asks of a link.
+
+    Attributes:
+        faults: what it does to messages.
+        passed: copies handed on to ws_node.
+        undelivered: copies that found ws_node away.
+    """
+
+    faults: Faults
+    passed: int
+    undelivered: int
+
+    @property
+    def reordered(self) -> int:
+        """How many were handed on after a message that was published later."""
+
+    @property
+    def mcp_settings(self) -> dict[str, Any]:
+        """Settings that lead mcp_node to the link."""
+
+    @property
+    def ws_settings(self) -> dict[str, Any]:
+        """Settings with which ws_node is found by the link."""
+
+    async def start(self) -> None:
+        """Open both ends."""
+
+    async def close(self) -> None:
+        """Close both ends; delayed copies are lost."""
+
+
+class _Delays:
+    """Hands messages on after their delays, and sees which were overtaken."""
+
+    def __init__(self) -> None:
+        self.reordered = 0
+        self._number = 0
+        self._newest = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def number(self) -> int:
+        """The next message's number."""
+        self._number += 1
+        return self._number
+
+    def went(self, number: int, *, first: bool) -> None:
+        """A copy is handed on."""
+        self.reordered += first and number < self._newest
+        self._newest = max(self._newest, number)
+
+    def later(self, seconds: float, hand_on: Any) -> None:
+        """Run a coroutine function in a while."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            await hand_on()
+
+        task = asyncio.get_running_loop().create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Forget what is still delayed."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class ZmqLink:
+    """A link of two ZeroMQ sockets: PULL where mcp_node connects, PUSH to ws_node."""
+
+    def __init__(self, directory: Path, faults: Faults) -> None:
+        self.faults = faults
+        self.passed = 0
+        self.undelivered = 0
+        self._inward = f"ipc://{directory}/link.sock"
+        self._outward = f"ipc://{directory}/ws.sock"
+        self._delays = _Delays()
+
+    @property
+    def reordered(self) -> int:
+        """How many messages were overtaken."""
+        return self._delays.reordered
+
+    @property
+    def mcp_settings(self) -> dict[str, Any]:
+        """mcp_node connects to the link."""
+        return {"BRIDGE_ENDPOINT": self._inward}
+
+    @property
+    def ws_settings(self) -> dict[str, Any]:
+        """ws_node binds where the link connects."""
+        return {"BRIDGE_ENDPOINT": self._outward}
+
+    async def start(self) -> None:
+        """Bind inwards, connect outwards."""
+        self._context = zmq.Context()
+        self._pull = zmq.asyncio.Context.shadow(self._context).socket(zmq.PULL)
+        self._pull.bind(self._inward)
+        self._push = self._context.socket(zmq.PUSH)
+        self._push.set(zmq.IMMEDIATE, 1)
+        self._push.set(zmq.RECONNECT_IVL, 50)
+        self._push.set(zmq.RECONNECT_IVL_MAX, 200)
+        self._push.connect(self._outward)
+        self._task = asyncio.create_task(self._run(), name="zmq-link")
+
+    async def close(self) -> None:
+        """Close both sockets."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self._delays.close()
+        self._pull.close(linger=0)
+        self._push.close(linger=0)
+        self._context.term()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            frames = await self._pull.recv_multipart()
+            number = self._delays.number()
+            for copy, delay in enumerate(self.faults.fate(loop.time())):
+                if delay:
+                    self._delays.later(delay, self._sending(frames, number, first=copy == 0))
+                else:
+                    self._send(frames, number, first=copy == 0)
+
+    def _sending(self, frames: list[bytes], number: int, *, first: bool) -> Any:
+        async def send() -> None:
+            self._send(frames, number, first=first)
+
+        return send
+
+    def _send(self, frames: list[bytes], number: int, *, first: bool) -> None:
+        try:
+            self._push.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            self.undelivered += 1
+            return
+        self.passed += 1
+        self._delays.went(number, first=first)
+
+
+class HttpLink:
+    """A link that takes mcp_node's posts and posts them to ws_node."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.passed = 0
+        self.undelivered = 0
+        self._port, self._ws_port = free_port(), free_port()
+        self._delays = _Delays()
+
+    @property
+    def reordered(self) -> int:
+        """How many messages were overtaken."""
+        return self._delays.reordered
+
+    @property
+    def mcp_settings(self) -> dict[str, Any]:
+        """mcp_node posts to the link."""
+        return {"BRIDGE": "http", "WS_PORT": self._port}
+
+    @property
+    def ws_settings(self) -> dict[str, Any]:
+        """ws_node listens where the link posts."""
+        return {"BRIDGE": "http", "WS_PORT": self._ws_port}
+
+    async def start(self) -> None:
+        """Listen."""
+        self._client = plain_client(base_url=f"http://127.0.0.1:{self._ws_port}", timeout=2.0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._served: set[asyncio.StreamWriter] = set()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._server.close()
+        for writer in list(self._served):
+            writer.transport.abort()
+        await self._server.wait_closed()
+        await self._delays.close()
+        await self._client.aclose()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._served.add(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                path = head[0].split(" ")[1]
+                headers = {
+                    name.lower(): value.strip()
+                    for name, _, value in (line.partition(":") for line in head[1:] if line)
+                }
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                status = await self._pass_on(path, headers, body)
+                writer.write(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\n\r\n".encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._served.discard(writer)
+            writer.close()
+
+    async def _pass_on(self, path: str, headers: dict[str, str], body: bytes) -> int:
+        """Post every copy; the status mcp_node gets: 200 also for what is lost unseen."""
+        kept = {name: value for name, value in headers.items() if name not in NOT_FORWARDED}
+        number = self._delays.number()
+        status = 200
+        for copy, delay in enumerate(self.faults.fate(asyncio.get_running_loop().time())):
+            post = self._posting(path, kept, body, number, first=copy == 0)
+            if delay:
+                self._delays.later(delay, post)
+            else:
+                status = await post()
+        return status
+
+    def _posting(
+        self, path: str, headers: dict[str, str], body: bytes, number: int, *, first: bool
+    ) -> Any:
+        async def post() -> int:
+            try:
+                answer = await self._client.post(path, content=body, headers=headers)
+            except httpx.HTTPError:
+                self.undelivered += 1
+                return 503
+            self.passed += 1
+            self._delays.went(number, first=first)
+            return answer.status_code
+
+        return post
+
+
+def make_link(bridge: str, directory: Path, faults: Faults) -> Link:
+    """A link for one of the two bridges; the path of ``directory`` must be short."""
+    return ZmqLink(directory, faults) if bridge == "zmq" else HttpLink(faults)

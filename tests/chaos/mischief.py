@@ -1,0 +1,39 @@
+"""Mischief among the viewers: some are cut, some stop reading, some ask for the same again."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from tests.chaos.viewers import Viewer
+
+MAX_STALL_SECONDS = 5.0
+
+
+class Mischief:
+    """Does something to a random viewer, again and again.
+
+    Attributes:
+        done: how often each kind was done.
+    """
+
+    def __init__(self, viewers: Sequence[Viewer], rng: random.Random, every: float) -> None:
+        self.done: Counter[str] = Counter()
+        self._viewers = viewers
+        self._rng = rng
+        self._every = every
+
+    async def go_on_for_ever(self) -> None:
+        """Every ``every`` seconds on average, to one viewer."""
+        rng = self._rng
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / self._every))
+            viewer = rng.choice(self._viewers)
+            kind = rng.choice(("cut", "stalled", "asked again"))
+            if kind == "cut":
+                done = viewer.cut()
+            elif kind == "stalled":
+                done = viewer.stall(rng.uniform(0.5, MAX_STALL_SECONDS))
+            else:
+                done = await viewer.subscribe_again()
+            self.done[kind] += done
