@@ -102,10 +102,16 @@ class PushPublisher:
         return True
 
     def _flush(self) -> None:
-        """Send what waits, until it is empty or the socket is full again."""
-        while self._backlog and self._send(self._backlog.first()):
-            self._backlog.pop()
-        self._socket.get(zmq.EVENTS)  # re-arms the edge-triggered descriptor
+        """Send what waits, until it is empty or the socket is full again.
+
+        The descriptor is edge-triggered and reading EVENTS re-arms it: if that says there is room
+        again, nothing else will, so what waits must be tried once more.
+        """
+        while True:
+            while self._backlog and self._send(self._backlog.first()):
+                self._backlog.pop()
+            if not (int(self._socket.get(zmq.EVENTS)) & zmq.POLLOUT and self._backlog):
+                return
 
     def _on_monitor(self) -> None:
         with contextlib.suppress(zmq.Again):

@@ -1,0 +1,144 @@
+"""The HTTP publisher against a real server: in order, bounded, off the caller's path."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from mcp_node.publisher.post import PostPublisher
+from proto.settings import load_settings
+from proto.tokens import TO_WS_NODE, verify_service
+from tests.mcp_node.test_push import messages
+from tests.pair import free_port, until
+
+KEY = b"ab" * 32
+
+
+class Door:
+    """A ws_node's /broadcast: remembers what is posted; ``open`` lets it answer."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.status = 200
+        self.posts: list[tuple[str, dict[str, str], Any]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = {
+                    name.lower(): value
+                    for name, _, value in (line.partition(": ") for line in lines if line)
+                }
+                body = await reader.readexactly(int(headers["content-length"]))
+                self.posts.append((first.split()[1], headers, json.loads(body)))
+                await self.open.wait()
+                writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n\r\n".encode())
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["Door"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        try:
+            yield self
+        finally:
+            self.open.set()
+            server.close()
+            if hasattr(server, "close_clients"):
+                server.close_clients()
+
+    @property
+    def ids(self) -> list[int]:
+        return [body["position"] for _, _, body in self.posts]
+
+
+@asynccontextmanager
+async def publishing(door: Door, **settings: Any) -> AsyncIterator[PostPublisher]:
+    publisher = PostPublisher(
+        load_settings(ws_port=door.port, **settings), bridge_key=KEY, epoch="e"
+    )
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def test_posts_go_out_in_order_as_whole_frames() -> None:
+    async with Door().serving() as door, publishing(door) as publisher:
+        for first in range(1, 50, 10):
+            publisher.publish(messages(first, 10))
+        await until(lambda: publisher.published == 50)
+        assert door.ids == list(range(1, 51))
+        path, headers, body = door.posts[1]
+        assert path == "/broadcast/room"
+        assert headers["x-partyline-epoch"] == "e"
+        assert headers["x-partyline-prev"] == "1"
+        assert headers["x-partyline-principal"] == "alice"
+        verify_service(KEY, headers["authorization"].removeprefix("Bearer "), TO_WS_NODE)
+        assert (body["type"], body["data"]["content"]) == ("new_message", "hello")
+        assert publisher.connected
+
+
+async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted() -> None:
+    async with publishing(Door()) as publisher:
+        begin = time.perf_counter()
+        publisher.publish(messages(1, 50))
+        assert time.perf_counter() - begin < 0.2
+        await until(lambda: publisher.dropped == 50)
+        assert (publisher.published, publisher.waiting, publisher.connected) == (0, 0, False)
+
+
+async def test_a_peer_that_does_not_answer_costs_bounded_memory() -> None:
+    async with Door().serving() as door:
+        door.open.clear()
+        async with publishing(door, bridge_backlog_bytes=1_048_576) as publisher:
+            publisher.publish(messages(1, 100, "x" * 50_000))
+            assert publisher.waiting <= 1_048_576 // 50_000
+            assert publisher.dropped == 100 - publisher.waiting
+            kept = publisher.waiting
+            door.open.set()
+            await until(lambda: publisher.published == kept)
+            assert door.ids == list(range(1, kept + 1))
+
+
+async def test_a_peer_that_comes_back_gets_what_comes_from_then_on() -> None:
+    door = Door()
+    async with publishing(door) as publisher:
+        publisher.publish(messages(1, 3))
+        await until(lambda: publisher.dropped == 3)
+        async with door.serving():
+            publisher.publish(messages(4, 2))
+            await until(lambda: publisher.published == 2)
+        assert door.ids == [4, 5]
+
+
+@pytest.mark.parametrize("status", [401, 413, 500, 503])
+async def test_what_is_refused_is_dropped_and_counted(status: int) -> None:
+    async with Door().serving() as door, publishing(door) as publisher:
+        door.status = status
+        publisher.publish(messages(1, 2))
+        await until(lambda: publisher.dropped == 2)
+        assert not publisher.connected
+        door.status = 200
+        publisher.publish(messages(3, 1))
+        await until(lambda: publisher.published == 1)
+
+
+async def test_closing_does_not_wait_for_a_peer_that_hangs() -> None:
+    async with Door().serving() as door:
+        door.open.clear()
+        async with asyncio.timeout(1), publishing(door) as publisher:
+            publisher.publish(messages(1, 5))
+            await until(lambda: door.posts)
+        assert publisher.dropped >= 4
