@@ -1,0 +1,138 @@
+"""What the tests of ws_node share: events, settings, and the real parts on a free port."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import websockets
+
+from proto.messages import Visibility
+from proto.settings import Settings
+from proto.wire import Event
+from serving.identity import Identity
+from tests.pair import until
+from ws_node.catchup import CatchUp
+from ws_node.event_queue import EventQueue
+from ws_node.history import History
+from ws_node.hub import Hub
+from ws_node.protocol import EXTENSION, LendingProtocol
+from ws_node.room import Room
+from ws_node.sockets import Sockets
+
+EPOCH = "e1"
+
+
+def make_event(id_: int | None, body: bytes = b"{}", **more: Any) -> Event:
+    fields: dict[str, Any] = {
+        "session_id": "room",
+        "epoch": EPOCH if id_ else "",
+        "id": id_,
+        "prev": (id_ or 1) - 1,
+        "visibility": Visibility.PUBLIC,
+        "principal": "alice",
+        "sender_type": "claude",
+        "published_ns": 0,
+        "body": body,
+    }
+    return Event(**(fields | more))
+
+
+def make_settings(directory: Path, **more: Any) -> Settings:
+    return Settings(data_dir=directory, auth="off", **more)
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any, **options: Any) -> AsyncIterator[int]:
+    """Serve an ASGI app with LendingProtocol on a free port; the port."""
+    config = uvicorn.Config(
+        app,
+        ws=LendingProtocol,
+        lifespan="off",
+        log_config=None,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=1,
+        **options,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        try:
+            await until(lambda: server.started)
+            yield int(bound.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await task
+
+
+class Live:
+    """A hub that runs, its endpoint, and connections to it; no mcp_node, no following."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        self.settings = make_settings(directory, **settings)
+        self.queue = EventQueue(self.settings.max_queued_events)
+        self.hub = Hub(self.settings, self.queue)
+        self.history = History(self.settings, bridge_key=b"k" * 32)
+        identity = Identity(None, auth_off=True)  # type: ignore[arg-type]  # no tokens here
+        self.sockets = Sockets(
+            self.settings, identity=identity, hub=self.hub, catch_up=CatchUp(self.history)
+        )
+        self.connections: list[LendingProtocol] = []
+        self.port = 0
+
+    @contextlib.asynccontextmanager
+    async def running(self, **options: Any) -> AsyncIterator["Live"]:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            self.connections.append(scope["extensions"][EXTENSION])
+            scope["path_params"] = {"session_id": scope["path"].rpartition("/")[2]}
+            await self.sockets(scope, receive, send)
+
+        draining = asyncio.create_task(self.hub.run())
+        try:
+            async with served(app, **options) as self.port:
+                yield self
+        finally:
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)
+            await self.history.close()
+
+    def open_room(self, head: int = 0, session_id: str = "room") -> Room:
+        """A room whose position is known, and that stays."""
+        self.hub.epoch = EPOCH
+        room = self.hub.enter(session_id)
+        if room.follower.last is None:
+            room.follower.positioned(EPOCH, head)
+            room.found()
+        return room
+
+    def viewer(self, session_id: str = "room", query: str = "", **more: Any) -> websockets.connect:
+        url = f"ws://127.0.0.1:{self.port}/ws/{session_id}{query}"
+        return websockets.connect(url, compression=None, proxy=None, **more)
+
+    async def raw_viewer(self, session_id: str = "room", buffer: int = 4096) -> socket.socket:
+        """A viewer that has completed its handshake and reads nothing by itself."""
+        loop = asyncio.get_running_loop()
+        peer = socket.socket()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        peer.setblocking(False)
+        await loop.sock_connect(peer, ("127.0.0.1", self.port))
+        request = (
+            f"GET /ws/{session_id} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await loop.sock_sendall(peer, request.encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            piece = await loop.sock_recv(peer, 1)
+            if not piece:
+                peer.close()
+                raise ConnectionError("the handshake was not answered")
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 101"), answer
+        return peer
