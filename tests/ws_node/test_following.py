@@ -68,7 +68,7 @@ class Severed(Pair):
 
     def watch(self, room: str, query: str = "") -> websockets.connect:
         url = f"ws://127.0.0.1:{self.ws_port}/ws/{room}{query}"
-        return websockets.connect(url, compression=None, proxy=None, max_size=None)
+        return websockets.connect(url, compression=None, proxy=None, max_queue=None)
 
 
 class Talk:
