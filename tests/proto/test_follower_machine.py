@@ -112,15 +112,22 @@ class Follows(RuleBasedStateMachine):
         self.take(self.follower.page("new", foreign, through=self.asked_after + 1, head=99))
 
     @precondition(lambda self: self.asked is not Want.NOTHING)
-    @rule(limit=st.integers(1, 4), meanwhile=st.integers(0, 2), lost=st.booleans())
-    def answer(self, limit: int, meanwhile: int, lost: bool) -> None:
-        """Read now; it arrives after some more was committed and published."""
+    @rule(
+        limit=st.integers(1, 4),
+        meanwhile=st.integers(0, 2),
+        lost=st.integers(0, 2),
+        overtaken=st.booleans(),
+    )
+    def answer(self, limit: int, meanwhile: int, lost: int, overtaken: bool) -> None:
+        """Read now; it arrives after some more was committed, and published or not."""
         want, self.asked = self.asked, Want.NOTHING
         head = self.head
         rest = [one for one in self.log if (one.id or 0) > self.asked_after]
-        for _ in range(meanwhile):
+        if overtaken:
+            self.take(self.follower.feed(rest))
+        for number in range(meanwhile):
             self.append(1)
-            if not lost:
+            if number >= lost:
                 self.take(self.follower.feed(self.log[-1:]))
         if want is Want.POSITION:
             base = self.promise
@@ -152,12 +159,12 @@ class Follows(RuleBasedStateMachine):
         """Everything goes quiet: heads are told and every question is answered."""
         if not hasattr(self, "log"):
             return
+        self.follower.seen_head("log", self.head)
         for _ in range(10 + 2 * len(self.log)):
-            self.follower.seen_head("log", self.head)
             self.ask()
             if self.asked is Want.NOTHING:
                 break
-            self.answer(2, 0, True)
+            self.answer(2, 0, 0, False)
         assert self.asked is Want.NOTHING
         assert self.follower.last == self.head or not self.log
         assert self.follower.behind == 0
