@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from mcp_node.publisher.post import PostPublisher
@@ -97,6 +98,23 @@ async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted() -> Non
         assert time.perf_counter() - begin < 0.2
         await until(lambda: publisher.dropped == 50)
         assert (publisher.published, publisher.waiting, publisher.connected) == (0, 0, False)
+
+
+async def test_what_httpx_leaks_does_not_end_the_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With uvloop, a peer that dies while it is being connected to is an AttributeError, seldom."""
+    real = httpx.AsyncHTTPTransport.handle_async_request
+    failures = [AttributeError("'NoneType' object has no attribute 'getpeername'")]
+
+    async def leaking(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        if failures:
+            raise failures.pop()
+        return await real(self, request)
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", leaking)
+    async with Door().serving() as door, publishing(door) as publisher:
+        publisher.publish(messages(1, 2))
+        await until(lambda: publisher.published == 1)
+        assert (publisher.dropped, door.ids) == (1, [2])
 
 
 async def test_a_peer_that_does_not_answer_costs_bounded_memory() -> None:
