@@ -38,6 +38,9 @@ STOP_SECONDS = 10.0
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Both nodes speak plain HTTP; without this every client loads all CAs, 25 ms of a core."""
 
+UNANSWERED = (httpx.HTTPError, AttributeError)
+"""What a client raises when a node dies under it; the second while it connects, with uvloop."""
+
 
 def plain_client(**options: Any) -> httpx.AsyncClient:
     """An HTTP client for a node, cheap to make: no proxies, no certificates."""
@@ -104,7 +107,7 @@ class Node:
             async with plain_client() as client:
                 try:
                     return (await client.get(f"{self.url}/readyz")).status_code == 200
-                except httpx.HTTPError:
+                except UNANSWERED:
                     return False
 
         await until(ready, within=START_SECONDS, every=0.05)
@@ -235,7 +238,7 @@ class Pair:
             try:
                 ws = (await client.get(f"{self.ws_url}/readyz")).json()
                 mcp = (await client.get(f"{self.mcp_url}/readyz")).json()
-            except httpx.HTTPError:
+            except UNANSWERED:
                 return False
         bridged = mcp["bridge"] == "connected"
         return ws["status"] == "ready" and (

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 from collections import Counter
 
-import httpx
 import psutil  # type: ignore[import-untyped]
 
-from tests.pair import Node, plain_client
+from tests.pair import UNANSWERED, Node, plain_client
 
 READ_SECONDS = 0.5
 TIMEOUT_SECONDS = 0.3
@@ -42,7 +41,7 @@ class Gauges:
         life = self._current[node.module]
         try:
             answer = await self._client.get(f"{node.url}/metrics")
-        except httpx.HTTPError:
+        except UNANSWERED:
             return False
         for line in answer.text.splitlines():
             name, _, value = line.rpartition(" ")

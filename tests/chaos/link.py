@@ -8,12 +8,11 @@ import contextlib
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import httpx
 import zmq
 import zmq.asyncio
 
 from tests.chaos.faults import Faults
-from tests.pair import free_port, plain_client
+from tests.pair import UNANSWERED, free_port, plain_client
 
 NOT_FORWARDED: Final = {"host", "content-length", "connection"}
 
@@ -241,7 +240,7 @@ class HttpLink:
         async def post() -> int:
             try:
                 answer = await self._client.post(path, content=body, headers=headers)
-            except httpx.HTTPError:
+            except UNANSWERED:
                 self.undelivered += 1
                 return 503
             self.passed += 1

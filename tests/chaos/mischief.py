@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.chaos.viewers import Viewer
 
-MAX_STALL_SECONDS = 5.0
+MAX_STALL_SECONDS = 8.0
 
 
 class Mischief:

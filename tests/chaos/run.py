@@ -106,7 +106,7 @@ class _Run:
         return Report(self._judged(log), breaches, self._figures(log, healing))
 
     async def _broken(self, group: asyncio.TaskGroup) -> None:
-        """Everything at once, for the given time; then no more faults, and the last writes."""
+        """Everything at once, for the given time; the last writes still over the faulty link."""
         plan = self._plan
         self._link.faults.set(Odds())
         enough = asyncio.Event()
@@ -124,11 +124,11 @@ class _Run:
             trouble.cancel()
         for viewer in self._viewers:
             viewer.wake()
-        self._link.faults.set(NONE)
         await self._pair.mcp.answers()
         await self._pair.ws.answers()
         enough.set()
         await asyncio.gather(*writing)
+        self._link.faults.set(NONE)
 
     def _start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(group.create_task(work))

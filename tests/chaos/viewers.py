@@ -24,7 +24,7 @@ from tests.pair import Pair
 KINDS: Final = ("now", "all", "plain")
 LOG_REPLACED: Final = 4002
 FINAL: Final = 4500
-SMALL_BUFFER: Final = 32_768
+SMALL_BUFFER: Final = 4_096
 PING: Final = '{"type":"ping"}'
 
 
@@ -81,7 +81,7 @@ class Viewer:
         self.socket: ClientConnection | None = None
         self._rng = rng
         self._port = pair.ws_port
-        self._small = number % 3 == 0
+        self._small = number % 2 == 0
         scopes = "read,admin" if is_admin else "read"
         self._headers = pair.headers(name, kind=self.kind, scopes=scopes)
         self._epoch: str | None = None
