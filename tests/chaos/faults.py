@@ -30,6 +30,9 @@ class Odds:
 NONE = Odds(drop=0, repeat=0, reorder=0, late=0, silence_every=0)
 """A link that does what it should."""
 
+ALL_LOST = Odds(drop=1, silence_every=0)
+"""A link that passes nothing."""
+
 
 class Faults:
     """The fate of every message.

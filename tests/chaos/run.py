@@ -1,6 +1,7 @@
 """One run: the real pair, a faulty link, agents, viewers, a killer; then healing and judgement."""
 
 import asyncio
+import contextlib
 import random
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.agents import Agent, first_begun_after, make_rooms
-from tests.chaos.faults import NONE, Faults, Odds
+from tests.chaos.faults import ALL_LOST, NONE, Faults, Odds
 from tests.chaos.gauges import Gauges
 from tests.chaos.judge import Logged, Transcript, Verdict, judge, may_see
 from tests.chaos.killer import Killer
@@ -106,7 +107,7 @@ class _Run:
         return Report(self._judged(log), breaches, self._figures(log, healing))
 
     async def _broken(self, group: asyncio.TaskGroup) -> None:
-        """Everything at once, for the given time; the last writes still over the faulty link."""
+        """Everything at once, for the given time; then the last writes, which the link loses."""
         plan = self._plan
         self._link.faults.set(Odds())
         enough = asyncio.Event()
@@ -126,6 +127,10 @@ class _Run:
             viewer.wake()
         await self._pair.mcp.answers()
         await self._pair.ws.answers()
+        with contextlib.suppress(TimeoutError):  # who is not back is found out later
+            async with asyncio.timeout(HEAL_SECONDS):
+                await asyncio.gather(*(viewer.has_everything() for viewer in self._viewers))
+        self._link.faults.set(ALL_LOST)
         enough.set()
         await asyncio.gather(*writing)
         self._link.faults.set(NONE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.faults import Faults, Odds
+from tests.chaos.faults import ALL_LOST, Faults
 from tests.chaos.link import make_link
 from tests.integration.crowd import make_room, say
 from tests.pair import Pair, frame
@@ -29,7 +29,7 @@ async def test_a_lost_last_message_arrives_within_three_seconds(
             async with pair.viewer(room) as viewer, pair.rest() as rest:
                 await say(rest, room, "one that arrives")
                 assert (await frame(viewer))["position"] == 1
-                faults.set(Odds(drop=1.0, silence_every=0))
+                faults.set(ALL_LOST)
                 for lost in (2, 3):
                     begin = time.monotonic()
                     assert await say(rest, room, "one that is lost") == lost
