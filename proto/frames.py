@@ -6,6 +6,7 @@ frame           fields                                                  moves si
 new_message     type, session_id, position, data                        yes
 external event  type, session_id, data, origin = ``external``           no
 subscribed      type, session_id, epoch, position, recovered            no
+unsubscribed    type, session_id                                        no
 pong            type                                                    no
 error           type, code, message                                     no
 ==============  ======================================================  ==========
@@ -86,8 +87,13 @@ def subscribed_frame(session_id: str, epoch: str | None, position: int, recovere
     )
 
 
+def unsubscribed_frame(session_id: str) -> bytes:
+    """The answer to an unsubscription: nothing of that session follows it."""
+    return _encode({"type": "unsubscribed", "session_id": session_id})
+
+
 def error_frame(code: str, message: str) -> bytes:
-    """The answer to a command that was not understood; the connection stays."""
+    """The answer to a command that was not carried out; the connection stays."""
     return _encode({"type": "error", "code": code, "message": message})
 
 

@@ -113,11 +113,22 @@ class Settings(BaseSettings):
     max_viewers: int = Field(
         20_000, ge=1, description="WebSocket connections of one ws_node; more get 503."
     )
+    max_viewers_per_principal: int = Field(
+        5_000, ge=1, description="Connections of one principal to one ws_node; more get 503."
+    )
+    max_subscriptions: int = Field(
+        100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
+    )
+    max_unsent_node_bytes: int = Field(
+        536_870_912,
+        ge=1_048_576,
+        description="Bytes waiting for all viewers of a ws_node; beyond, the slowest are closed.",
+    )
     writes_per_second: float = Field(
         500.0,
         ge=0,
         le=1_000_000,
-        description="Writes of one principal a second, twice that at once; 0: no limit.",
+        description="Writes of one principal a second, twice that at once; 0, AUTH=off: no limit.",
     )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."

@@ -20,6 +20,7 @@ import uvloop
 
 from proto.errors import ConfigurationError
 from proto.settings import Settings, load_settings
+from serving.http import PatientHttp
 from serving.logs import escape, set_up_logging
 
 EXIT_REFUSED: Final = 2
@@ -120,7 +121,7 @@ async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any)
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http="httptools",
+        http=PatientHttp,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -11,7 +11,7 @@ from proto import keyfile
 from proto.settings import Settings
 from proto.tokens import PrincipalVerifier
 from serving import problems
-from serving.asgi import App, Receive, Scope, Send
+from serving.asgi import App, Receive, Scope, Send, respond
 from serving.doors import Doors, own_hosts
 from serving.identity import Identity
 from serving.lockfile import LockFile
@@ -22,9 +22,11 @@ from ws_node.catchup import CatchUp
 from ws_node.collector import Collector
 from ws_node.disconnect import Disconnect
 from ws_node.event_queue import EventQueue
+from ws_node.event_stream import EventStreams
 from ws_node.following import Following
 from ws_node.history import History
 from ws_node.hub import Hub
+from ws_node.places import Places
 from ws_node.protocol import LendingProtocol
 from ws_node.sockets import Sockets
 
@@ -64,16 +66,20 @@ class Node:
         identity = Identity(verifier, auth_off=settings.auth == "off")
         self._settings = settings
         self._queue = EventQueue(settings.max_queued_events)
-        self._hub = Hub(settings, self._queue)
+        self._hub = Hub(settings, self._queue, identity.revocations)
         self._history = History(settings, bridge_key=key)
-        self._following = Following(settings, self._hub, self._queue, self._history)
+        self._following = Following(
+            settings, self._hub, self._queue, self._history, identity.revocations
+        )
         endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
+        self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
+        catch_up = CatchUp(self._history)
         self._sockets = Sockets(
-            settings,
-            identity=identity,
-            hub=self._hub,
-            catch_up=CatchUp(self._history),
+            settings, identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
+        )
+        self._streams = EventStreams(
+            identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
         api = FastAPI(
             title="Partyline: live",
@@ -95,7 +101,7 @@ class Node:
             api, settings=settings, queue=self._queue, bridge_key=key
         )
         self.app = Doors(
-            _straight(self._sockets, api),
+            self._straight(api),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,
             refuse=refuse,
@@ -135,6 +141,29 @@ class Node:
         self._hub.disconnect_all(Disconnect.RESTART)
         await asyncio.sleep(0.1)
 
+    def _straight(self, api: App) -> App:
+        """Viewers go straight to their endpoints, everything else to the API.
+
+        Inside FastAPI each would hold the frames of its whole middleware while it is connected.
+        Nobody may watch while the nodes differ in AUTH: one of them would trust too much.
+        """
+
+        async def all_three(scope: Scope, receive: Receive, send: Send) -> None:
+            kind = scope["type"]
+            folder, _, session_id = scope.get("path", "").rpartition("/")
+            app: App = api
+            if kind == "websocket" and (folder == "/ws" or scope["path"] == "/ws"):
+                app = self._sockets
+            elif kind == "http" and folder == "/events" and scope["method"] == "GET":
+                app = self._streams
+            if app is not api:
+                scope["path_params"] = {"session_id": session_id} if folder else {}
+                if not self._readiness()[0]:
+                    app = _unready
+            await app(scope, receive, send)
+
+        return all_three
+
     def _readiness(self) -> tuple[bool, dict[str, str]]:
         following = self._following
         if following.their_auth not in (None, self._settings.auth):
@@ -147,7 +176,8 @@ class Node:
 
     def _figures(self) -> Iterator[tuple[str, str, float]]:
         hub, collector = self._hub, self._collector
-        yield "viewers", "Open WebSocket connections.", self._sockets.connections
+        yield "viewers", "Open connections of viewers.", self._places.taken
+        yield "viewers_refused_total", "Connections refused because of limits.", self._places.full
         yield "rooms", "Sessions somebody watches.", len(hub.rooms)
         yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
         yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
@@ -171,19 +201,10 @@ class Node:
         )
 
 
-def _straight(sockets: Sockets, api: App) -> App:
-    """Viewers go straight to their endpoint, everything else to the API.
-
-    Inside FastAPI each would hold the frames of its whole middleware while it is connected.
-    """
-
-    async def both(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            folder, _, session_id = scope["path"].rpartition("/")
-            if folder == "/ws":
-                scope["path_params"] = {"session_id": session_id}
-                await sockets(scope, receive, send)
-                return
-        await api(scope, receive, send)
-
-    return both
+async def _unready(scope: Scope, receive: Receive, send: Send) -> None:
+    """503, for WebSocket and HTTP."""
+    websocket = scope["type"] == "websocket"
+    if websocket:
+        await receive()
+    headers = [(b"retry-after", b"5")]
+    await respond(send, 503, headers, b"the nodes differ in AUTH\n", websocket=websocket)

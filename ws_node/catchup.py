@@ -15,9 +15,10 @@ from proto.frames import message_frame, subscribed_frame
 from proto.visibility import may_see
 from ws_node.commands import Subscribe
 from ws_node.disconnect import Disconnect
-from ws_node.framing import text_frame
+from ws_node.framing import framed
 from ws_node.history import History, HistoryAway, LogPage
-from ws_node.room import Room, Viewer
+from ws_node.room import Room
+from ws_node.viewer import Subscription
 
 PATIENCE_SECONDS: Final = 10.0
 """How long history may be away before a viewer is sent off to come back later."""
@@ -37,20 +38,21 @@ class CatchUp:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def subscribe(self, viewer: Viewer, room: Room, wish: Subscribe) -> None:
+    async def subscribe(self, subscription: Subscription, wish: Subscribe) -> None:
         """Answer a subscription, replay what was missed, and go live.
 
         Closes the viewer with 4003 if history stays away, with 4002 if the log is replaced
         meanwhile, with 4001 if it fails. Cancelling it leaves the viewer out of the live set.
         """
-        room.part(viewer)
+        viewer, room = subscription.viewer, subscription.room
+        room.part(subscription)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 recovered = await self._recoverable(room, wish)
             epoch = room.follower.epoch
             start = wish.since if recovered and wish.since is not None else room.last
             viewer.send(subscribed_frame(room.session_id, epoch, start, recovered))
-            await self._replay(viewer, room, epoch, start)
+            await self._replay(subscription, epoch, start)
         except TimeoutError:
             viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
         except Exception:
@@ -76,13 +78,14 @@ class CatchUp:
                     return wish.since <= head.id
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
 
-    async def _replay(self, viewer: Viewer, room: Room, epoch: str | None, cursor: int) -> None:
+    async def _replay(self, subscription: Subscription, epoch: str | None, cursor: int) -> None:
         """Feed pages until the ring covers the rest, then take that and go live.
 
         Raises:
             TimeoutError: the room or history did not get there.
         """
-        while not viewer.gone:
+        viewer, room = subscription.viewer, subscription.room
+        while not subscription.ended:
             ring = room.ring
             if ring is None or room.last < cursor:
                 async with asyncio.timeout(PATIENCE_SECONDS):
@@ -93,50 +96,52 @@ class CatchUp:
                 viewer.connection.disconnect(Disconnect.LOG_REPLACED)
                 return
             if ring.covers(cursor):
-                frames, more = ring.after(cursor, viewer.audience, CHUNK_BYTES)
-                viewer.send_frames(frames)
+                frames, more = ring.after(
+                    cursor, subscription.audience, subscription.framing, CHUNK_BYTES
+                )
+                subscription.send_framed(frames)
                 if more is None:
-                    room.join(viewer)
+                    room.join(subscription)
                     return
                 cursor = more
                 await viewer.drained()
                 continue
-            page = await self._page(viewer, room, cursor)
+            page = await self._page(subscription, cursor)
             if page is None or page.through <= cursor:
                 viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
                 return
             if page.epoch != epoch:
                 viewer.connection.disconnect(Disconnect.LOG_REPLACED)
                 return
-            await self._feed(viewer, page)
+            await self._feed(subscription, page)
             cursor = page.through
 
-    async def _page(self, viewer: Viewer, room: Room, cursor: int) -> LogPage | None:
+    async def _page(self, subscription: Subscription, cursor: int) -> LogPage | None:
         """The next page; None if history stays away or the viewer left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_SECONDS
-        while loop.time() < end and not viewer.gone:
+        session_id, audience = subscription.room.session_id, subscription.audience
+        while loop.time() < end and not subscription.ended:
             try:
-                return await self._history.visible_log(room.session_id, cursor, viewer.audience)
+                return await self._history.visible_log(session_id, cursor, audience)
             except HistoryAway:
                 await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
         return None
 
-    async def _feed(self, viewer: Viewer, page: LogPage) -> None:
+    async def _feed(self, subscription: Subscription, page: LogPage) -> None:
         """Send a page in pieces, each after the one before has mostly left the socket."""
+        audience, framing = subscription.audience, subscription.framing
         pieces: list[bytes] = []
         size = 0
         for message in page.messages:
-            if not may_see(
-                viewer.audience, message.visibility, message.principal, message.sender_type
-            ):
+            if not may_see(audience, message.visibility, message.principal, message.sender_type):
                 continue
-            frame = text_frame(message_frame(message))
+            frame = framed(framing, message_frame(message), message.id)
             if size + len(frame) > CHUNK_BYTES:
-                viewer.send_frames(b"".join(pieces))
-                await viewer.drained()
+                subscription.send_framed(b"".join(pieces))
+                await subscription.viewer.drained()
                 pieces, size = [], 0
             pieces.append(frame)
             size += len(frame)
-        viewer.send_frames(b"".join(pieces))
-        await viewer.drained()
+        subscription.send_framed(b"".join(pieces))
+        await subscription.viewer.drained()

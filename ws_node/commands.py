@@ -5,9 +5,12 @@ text                                                      meaning
 ========================================================  =========================================
 ``ping``                                                  answered with the text ``pong``
 ``{"type": "ping"}``                                      answered with ``{"type": "pong"}``
-``{"type": "subscribe", "since": ID, "epoch": E}``        start this session anew after ID
-``{"type": "subscribe"}``                                 start it anew from now
+``{"type": "subscribe", "since": ID, "epoch": E}``        start a session (anew) after ID
+``{"type": "subscribe"}``                                 start it (anew) from now
+``{"type": "unsubscribe"}``                               leave it
 ========================================================  =========================================
+
+Both take a ``session_id``; on ``/ws/{session_id}`` it may be left out and is that session.
 """
 
 from typing import Any
@@ -17,6 +20,7 @@ import msgspec
 from proto import strictjson
 from proto.errors import InvalidInput
 from proto.messages import MAX_ID
+from proto.names import check_name
 
 MAX_DEPTH = 8
 
@@ -28,14 +32,28 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """Start the session anew: after ``since`` of the log ``epoch``, or from now."""
+    """Start a session (anew): after ``since`` of the log ``epoch``, or from now."""
 
+    session_id: str
     since: int | None = None
     epoch: str | None = None
 
 
-def parse_command(text: str, *, max_bytes: int) -> Ping | Subscribe:
+class Unsubscribe(msgspec.Struct, frozen=True):
+    """Leave a session."""
+
+    session_id: str
+
+
+def parse_command(
+    text: str, *, max_bytes: int, default_session: str | None
+) -> Ping | Subscribe | Unsubscribe:
     """The command a viewer sent.
+
+    Args:
+        text: as received.
+        max_bytes: the most taken.
+        default_session: the session meant by a command that names none; None if it must.
 
     Raises:
         InvalidInput: it is none of the table above.
@@ -50,9 +68,18 @@ def parse_command(text: str, *, max_bytes: int) -> Ping | Subscribe:
         _only(value, {"type"})
         return Ping(plain=False)
     if kind == "subscribe":
-        _only(value, {"type", "since", "epoch"})
-        return Subscribe(*check_position(value.get("since"), value.get("epoch")))
-    raise InvalidInput("There is no such command.", "Use ping or subscribe.")
+        _only(value, {"type", "session_id", "since", "epoch"})
+        position = check_position(value.get("since"), value.get("epoch"))
+        return Subscribe(_session(value, default_session), *position)
+    if kind == "unsubscribe":
+        _only(value, {"type", "session_id"})
+        return Unsubscribe(_session(value, default_session))
+    raise InvalidInput("There is no such command.", "Use ping, subscribe or unsubscribe.")
+
+
+def _session(value: dict[str, Any], default: str | None) -> str:
+    named = value.get("session_id", default)
+    return check_name(named, "session_id")
 
 
 def check_position(since: Any, epoch: Any) -> tuple[int | None, str | None]:

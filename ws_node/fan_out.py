@@ -1,4 +1,6 @@
-"""The fan-out: what goes to a room's viewers, joined once per audience, written once to each.
+"""The fan-out: what goes to a room's viewers, joined once per class, written once to each.
+
+A class is an audience and a framing: all of it gets the same bytes.
 
 No task, no await and no copy of the payload per viewer. A viewer that does not keep up is closed;
 it delays nobody and loses nothing, because it comes back with its position.
@@ -12,6 +14,7 @@ from proto.messages import Audience, Visibility
 from proto.settings import Settings
 from proto.visibility import may_see
 from ws_node.disconnect import Disconnect
+from ws_node.framing import Framing, framed
 from ws_node.room import Outgoing, Room
 
 YIELD_EVERY: Final = 1_000
@@ -19,6 +22,9 @@ YIELD_EVERY: Final = 1_000
 
 BATCH_BYTES: Final = 1_048_576
 """Most bytes joined into one write, unless one frame alone is larger."""
+
+Joined = tuple[bytes, int]
+"""Frames as one piece of bytes, and how many they are."""
 
 
 class FanOut:
@@ -55,20 +61,23 @@ class FanOut:
         """One write to each live viewer; a turn for others every `YIELD_EVERY` writes."""
         batch = room.batch
         limit = self._max_unsent
-        common = everybodys(outgoing)
-        for audience, viewers in room.classes():
-            data, count = common or joined(outgoing, audience)
+        public = all(event.visibility is Visibility.PUBLIC for event, _ in outgoing)
+        common: dict[Framing, Joined] = {}
+        for audience, framing, members in room.classes():
+            data, count = common.get(framing) or joined(outgoing, audience, framing)
+            if public:
+                common[framing] = data, count
             if not count:
                 continue
-            for viewer in viewers:
-                if viewer.live_since >= batch:
+            for member in members:
+                if member.live_since >= batch:
                     continue
-                transport = viewer.transport
-                if transport.get_write_buffer_size() > limit:
+                outlet = member.outlet
+                if outlet.get_write_buffer_size() > limit:
                     self.slow += 1
-                    viewer.connection.disconnect(Disconnect.SLOW)
+                    member.connection.disconnect(Disconnect.SLOW)
                     continue
-                transport.write(data)
+                outlet.write(data)
                 self.delivered += count
                 self._unyielded += 1
                 if self._unyielded >= YIELD_EVERY:
@@ -76,23 +85,11 @@ class FanOut:
                     await asyncio.sleep(0)
 
 
-def everybodys(outgoing: list[Outgoing]) -> tuple[bytes, int] | None:
-    """The joined frames if all of them are public, whatever the audience; else None."""
-    if all(event.visibility is Visibility.PUBLIC for event, _ in outgoing):
-        return _join([frame for _, frame in outgoing])
-    return None
-
-
-def joined(outgoing: list[Outgoing], audience: Audience) -> tuple[bytes, int]:
+def joined(outgoing: list[Outgoing], audience: Audience, framing: Framing) -> Joined:
     """The frames an audience may see as one piece of bytes, and how many they are."""
-    return _join(
-        [
-            frame
-            for event, frame in outgoing
-            if may_see(audience, event.visibility, event.principal, event.sender_type)
-        ]
-    )
-
-
-def _join(frames: list[bytes]) -> tuple[bytes, int]:
+    frames = [
+        frame if framing is Framing.WEBSOCKET else framed(framing, event.body, event.id)
+        for event, frame in outgoing
+        if may_see(audience, event.visibility, event.principal, event.sender_type)
+    ]
     return (frames[0] if len(frames) == 1 else b"".join(frames)), len(frames)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from proto.follower import RoomFollower, Want
 from proto.messages import MAX_ID
+from proto.revocations import Revocations
 from proto.settings import Settings
 from ws_node.event_queue import (
     Answer,
@@ -52,7 +53,14 @@ class Following:
         repairs: gaps filled from history.
     """
 
-    def __init__(self, settings: Settings, hub: Hub, queue: EventQueue, history: History) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        hub: Hub,
+        queue: EventQueue,
+        history: History,
+        revocations: Revocations,
+    ) -> None:
         self.reachable: bool | None = None
         self.their_auth: str | None = None
         self.repairs = 0
@@ -60,6 +68,7 @@ class Following:
         self._hub = hub
         self._queue = queue
         self._history = history
+        self._revocations = revocations
         self._compared: int | None = None
         self._compared_once = asyncio.Event()
         self._prompted = asyncio.Event()
@@ -193,6 +202,10 @@ class Following:
             logger.info("mcp_node is there")
         self.reachable = True
         self.their_auth = heads.auth
+        if heads.revocations > self._revocations.number:
+            for revocation in await self._history.revocations():
+                self._revocations.add(revocation)
+            self._hub.sweep()
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)
@@ -223,3 +236,4 @@ class Following:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self._hub.sweep()
+            self._hub.relieve()

@@ -1,11 +1,40 @@
-"""WebSocket frames as a server sends them (RFC 6455, section 5.2): unmasked, whole, text."""
+"""A JSON text as bytes on its way to a viewer: a WebSocket frame, or a server-sent event."""
+
+from enum import Enum
+
+
+class Framing(Enum):
+    """How a viewer's connection carries JSON texts."""
+
+    WEBSOCKET = "websocket"
+    EVENT_STREAM = "event-stream"
+
+
+def framed(framing: Framing, payload: bytes, position: int | None = None) -> bytes:
+    """One JSON text in a viewer's framing.
+
+    Args:
+        framing: the viewer's.
+        payload: UTF-8 JSON without line breaks.
+        position: of a durable message; an event stream sends it as ``id``.
+    """
+    if framing is Framing.WEBSOCKET:
+        return text_frame(payload)
+    return stream_event(payload, position)
 
 
 def text_frame(payload: bytes) -> bytes:
-    """One final text frame around UTF-8 ``payload``: what every viewer is sent alike."""
+    """One final, unmasked text frame (RFC 6455, section 5.2), alike for every viewer."""
     size = len(payload)
     if size < 126:
         return bytes((0x81, size)) + payload
     if size < 65_536:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def stream_event(payload: bytes, position: int | None = None) -> bytes:
+    """One event of a ``text/event-stream`` (WHATWG HTML, section 9.2)."""
+    if position is None:
+        return b"data: " + payload + b"\n\n"
+    return b"id: %d\ndata: %b\n\n" % (position, payload)

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from proto.messages import Audience, Message
+from proto.revocations import Revocation
 from proto.settings import Settings
 from proto.tokens import TO_MCP_NODE, ServiceToken
 
@@ -45,6 +46,11 @@ class Heads(msgspec.Struct, frozen=True):
     through: int
     boot: int
     auth: str
+    revocations: int
+
+
+class _Revoked(msgspec.Struct, frozen=True):
+    revocations: list[Revocation]
 
 
 class SessionHead(msgspec.Struct, frozen=True):
@@ -87,6 +93,10 @@ class History:
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
         return await self._ask(Heads, "GET", f"/api/heads?after={after}")
+
+    async def revocations(self) -> list[Revocation]:
+        """Every token taken back."""
+        return (await self._ask(_Revoked, "GET", "/api/revocations")).revocations
 
     async def session_head(self, session_id: str) -> SessionHead:
         """Where a session stands now: never an answer to somebody's earlier question."""

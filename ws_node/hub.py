@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from proto.frames import message_frame
 from proto.messages import Message
+from proto.revocations import Revocations
 from proto.settings import Settings
 from proto.wire import Event
 from ws_node.disconnect import Disconnect
@@ -23,7 +24,8 @@ from ws_node.event_queue import (
     PositionFound,
 )
 from ws_node.fan_out import FanOut
-from ws_node.room import Outgoing, Promise, Room, Viewer
+from ws_node.room import Outgoing, Promise, Room
+from ws_node.viewer import Subscription, Viewer
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Hub:
         connected: every viewer, live, joining or catching up.
     """
 
-    def __init__(self, settings: Settings, queue: EventQueue) -> None:
+    def __init__(self, settings: Settings, queue: EventQueue, revocations: Revocations) -> None:
         self.epoch: str | None = None
         self.log_position = 0
         self.log_refused = False
@@ -55,6 +57,7 @@ class Hub:
         self.connected: dict[Viewer, None] = {}
         self._settings = settings
         self._queue = queue
+        self._revocations = revocations
 
     # Rooms
 
@@ -77,21 +80,67 @@ class Hub:
         if not room.remembers and self.rooms.get(room.session_id) is room:
             del self.rooms[room.session_id]
 
+    def subscribe(self, viewer: Viewer, session_id: str) -> Subscription:
+        """A viewer's place in a room, not live yet; the one it has, if it has one."""
+        subscription = viewer.subscriptions.get(session_id)
+        if subscription is None:
+            subscription = Subscription(viewer, self.enter(session_id))
+            viewer.subscriptions[session_id] = subscription
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a viewer's place in a room; idempotent."""
+        if subscription.ended:
+            return
+        subscription.ended = True
+        subscription.stop_replay()
+        subscription.room.part(subscription)
+        subscription.viewer.subscriptions.pop(subscription.room.session_id, None)
+        self.leave(subscription.room)
+
+    def connect(self, viewer: Viewer) -> None:
+        """Know a viewer until its connection ends."""
+        self.connected[viewer] = None
+        viewer.connection.on_leave = lambda: self.disconnect(viewer)
+
+    def disconnect(self, viewer: Viewer) -> None:
+        """A viewer is gone: end everything it has here; idempotent."""
+        viewer.gone = True
+        self.connected.pop(viewer, None)
+        for subscription in list(viewer.subscriptions.values()):
+            self.unsubscribe(subscription)
+
     def let_in_early(self, room: Room) -> None:
         """A viewer enters before the position is known: promise it everything from now on."""
         if room.promise is None and not room.positioned.is_set():
             room.promise = Promise(self.epoch, self.log_position, self.log_refused)
 
     def sweep(self) -> None:
-        """Drop rooms nobody came back to, and viewers whose token has died."""
+        """Drop rooms nobody came back to, and viewers whose token has died or was taken back."""
         oldest = asyncio.get_running_loop().time() - self._settings.room_linger_seconds
         now = time.time()
         for session_id, room in list(self.rooms.items()):
             if room.idle_since is not None and room.idle_since < oldest:
                 del self.rooms[session_id]
         for viewer in list(self.connected):
-            if viewer.expires_at is not None and viewer.expires_at <= now:
+            expires_at = viewer.principal.expires_at
+            if expires_at is not None and expires_at <= now:
                 viewer.connection.disconnect(Disconnect.TOKEN_EXPIRED)
+            elif self._revocations.cover(viewer.principal):
+                viewer.connection.disconnect(Disconnect.FORBIDDEN)
+
+    def relieve(self) -> None:
+        """Keep what waits for all viewers within its bound: those with most waiting go first."""
+        waiting = [(v.connection.outlet.get_write_buffer_size(), v) for v in self.connected]
+        total = sum(size for size, _ in waiting)
+        if total <= self._settings.max_unsent_node_bytes:
+            return
+        for size, viewer in sorted(waiting, key=lambda entry: -entry[0]):
+            if total <= self._settings.max_unsent_node_bytes:
+                return
+            self.fan_out.slow += 1
+            viewer.connection.disconnect(Disconnect.SLOW)
+            total -= size
 
     def disconnect_all(self, why: Disconnect) -> None:
         """Close every viewer."""
@@ -227,9 +276,9 @@ class Hub:
         self.wanted(room)
 
     def _send_away(self, room: Room, why: Disconnect) -> None:
-        for _, viewers in room.classes():
-            for viewer in viewers:
-                viewer.connection.disconnect(why)
+        for _, _, members in room.classes():
+            for member in members:
+                member.connection.disconnect(why)
 
 
 def durable_event(message: Message, epoch: str) -> Event:

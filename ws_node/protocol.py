@@ -5,6 +5,7 @@ to the transport, already framed and shared by all viewers of an audience. Reach
 pinned uvicorn release: a test holds what is used.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 
 from ws_node.disconnect import Disconnect
+from ws_node.framing import Framing
 
 EXTENSION: Final = "partyline.connection"
 """Key under which a connection puts itself into ``scope["extensions"]``."""
@@ -40,7 +42,13 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             frame may be written.
     """
 
+    framing = Framing.WEBSOCKET
     on_leave: Callable[[], None] = staticmethod(_nobody)
+
+    @property
+    def outlet(self) -> asyncio.Transport:
+        """The transport: whole frames may be written to it until `on_leave` is called."""
+        return self.transport
 
     def handle_connect(self, event: Request) -> None:
         """Start the ASGI app, with this connection in its scope."""

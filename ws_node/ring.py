@@ -6,6 +6,7 @@ from collections import deque
 from proto.messages import Audience
 from proto.visibility import may_see
 from proto.wire import Event
+from ws_node.framing import Framing, framed
 
 
 class Ring:
@@ -45,7 +46,9 @@ class Ring:
         """Whether everything after ``position`` that went by is here."""
         return position >= self.floor
 
-    def after(self, position: int, audience: Audience, max_bytes: int) -> tuple[bytes, int | None]:
+    def after(
+        self, position: int, audience: Audience, framing: Framing, max_bytes: int
+    ) -> tuple[bytes, int | None]:
         """The frames after ``position`` that an audience may see, joined.
 
         Returns:
@@ -57,6 +60,8 @@ class Ring:
         size = 0
         for id_, event, frame in reversed(list(new)):
             if may_see(audience, event.visibility, event.principal, event.sender_type):
+                if framing is not Framing.WEBSOCKET:
+                    frame = framed(framing, event.body, id_)
                 if wanted and size + len(frame) > max_bytes:
                     return b"".join(wanted), position
                 wanted.append(frame)

@@ -4,7 +4,6 @@ Everything here is synchronous: what happens in a room happens between two await
 """
 
 import asyncio
-from typing import Final
 
 import msgspec
 
@@ -12,53 +11,12 @@ from proto.follower import RoomFollower
 from proto.messages import Audience
 from proto.settings import Settings
 from proto.wire import Event
-from ws_node.framing import text_frame
-from ws_node.protocol import LendingProtocol
+from ws_node.framing import Framing, text_frame
 from ws_node.ring import Ring
-
-NEVER: Final = 1 << 62
-"""`Viewer.live_since` of a viewer that takes no live frames (it joins, catches up, or left)."""
+from ws_node.viewer import NEVER, Subscription
 
 Outgoing = tuple[Event, bytes]
 """An event and its frame."""
-
-
-class Viewer:
-    """A connected client of one room.
-
-    Attributes:
-        connection: its WebSocket.
-        audience: what it may see; viewers of one audience share their bytes.
-        expires_at: seconds of Unix time when its token dies; None for never.
-        live_since: the room's batch in which it went live.
-        gone: whether it has left for good.
-    """
-
-    __slots__ = ("audience", "connection", "expires_at", "gone", "live_since", "transport")
-
-    def __init__(
-        self, connection: LendingProtocol, audience: Audience, expires_at: int | None = None
-    ) -> None:
-        self.connection = connection
-        self.transport = connection.transport
-        self.audience = audience
-        self.expires_at = expires_at
-        self.live_since = NEVER
-        self.gone = False
-
-    def send(self, payload: bytes) -> None:
-        """Send one JSON text of its own, outside the fan-out."""
-        if not self.gone:
-            self.transport.write(text_frame(payload))
-
-    def send_frames(self, frames: bytes) -> None:
-        """Send frames of its own that are already framed and joined."""
-        if frames and not self.gone:
-            self.transport.write(frames)
-
-    async def drained(self) -> None:
-        """Wait until what was sent has mostly left; returns at once when it has gone."""
-        await self.connection.writable.wait()
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -82,7 +40,7 @@ class Room:
         batch: number of the drain being delivered; a viewer that joins meanwhile has its
             messages from the ring already.
         promise: what viewers were let in on before the position was known; None if none were.
-        guests: connections that hold the room open without being live.
+        guests: subscriptions and handshakes that hold the room open.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
 
@@ -96,7 +54,7 @@ class Room:
         self.idle_since: float | None = None
         self.positioned = asyncio.Event()
         self._settings = settings
-        self._classes: dict[Audience, dict[Viewer, None]] = {}
+        self._classes: dict[tuple[Audience, Framing], dict[Subscription, None]] = {}
         self._reached: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
@@ -112,25 +70,27 @@ class Room:
     @property
     def occupied(self) -> bool:
         """Whether anybody holds the room open."""
-        return bool(self._classes) or self.guests > 0
+        return self.guests > 0
 
-    def classes(self) -> list[tuple[Audience, list[Viewer]]]:
-        """A snapshot of the live viewers by audience."""
-        return [(audience, list(viewers)) for audience, viewers in self._classes.items()]
+    def classes(self) -> list[tuple[Audience, Framing, list[Subscription]]]:
+        """A snapshot of the live subscriptions by audience and framing: each class shares bytes."""
+        return [(*kind, list(members)) for kind, members in self._classes.items()]
 
-    def join(self, viewer: Viewer) -> None:
-        """Have a viewer take live frames from now on."""
-        viewer.live_since = self.batch
-        self._classes.setdefault(viewer.audience, {})[viewer] = None
+    def join(self, subscription: Subscription) -> None:
+        """Have a subscription take live frames from now on."""
+        subscription.live_since = self.batch
+        kind = (subscription.audience, subscription.framing)
+        self._classes.setdefault(kind, {})[subscription] = None
 
-    def part(self, viewer: Viewer) -> None:
-        """Have a viewer take no more live frames; idempotent."""
-        viewer.live_since = NEVER
-        viewers = self._classes.get(viewer.audience)
-        if viewers is not None:
-            viewers.pop(viewer, None)
-            if not viewers:
-                del self._classes[viewer.audience]
+    def part(self, subscription: Subscription) -> None:
+        """Have a subscription take no more live frames; idempotent."""
+        subscription.live_since = NEVER
+        kind = (subscription.audience, subscription.framing)
+        members = self._classes.get(kind)
+        if members is not None:
+            members.pop(subscription, None)
+            if not members:
+                del self._classes[kind]
 
     def went_by(self, events: list[Event]) -> list[Outgoing]:
         """Frame messages that are to be delivered now, and remember them."""

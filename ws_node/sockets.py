@@ -1,4 +1,4 @@
-"""``/ws/{session_id}``: a viewer's connection, from its handshake to its end.
+"""``/ws/{session_id}`` and ``/ws``: a viewer's WebSocket, from its handshake to its end.
 
 A raw ASGI endpoint: one coroutine per viewer, which waits for commands; what the viewer is sent
 comes from the hub, or while it catches up from `ws_node.catchup`.
@@ -6,214 +6,183 @@ comes from the hub, or while it catches up from `ws_node.catchup`.
 
 import asyncio
 import contextlib
-from typing import Final
-from urllib.parse import parse_qs
+from typing import Any, Final
 
 import msgspec
 
-from proto.errors import InvalidInput, PartylineError, Unauthenticated
-from proto.frames import PONG_FRAME, error_frame
+from proto.errors import Forbidden, InvalidInput, PartylineError, RateLimited, Unauthenticated
+from proto.frames import PONG_FRAME, error_frame, unsubscribed_frame
 from proto.messages import Principal
-from proto.names import is_name
 from proto.settings import Settings
 from serving.asgi import Receive, Scope, Send, respond
 from serving.identity import Identity
+from ws_node.admission import admit, check_session, wish_of
 from ws_node.catchup import CatchUp
-from ws_node.commands import Ping, Subscribe, check_position, parse_command
+from ws_node.commands import Ping, Subscribe, Unsubscribe, parse_command
 from ws_node.disconnect import Disconnect
 from ws_node.hub import Hub
+from ws_node.places import Places
 from ws_node.protocol import EXTENSION, LendingProtocol
-from ws_node.room import Room, Viewer
+from ws_node.viewer import Viewer
 
 SUBPROTOCOL: Final = "partyline"
-TOKEN_PREFIX: Final = "bearer."
 
 HANDSHAKE_SECONDS: Final = 1.0
 """How long a handshake waits for the room's position before it completes all the same."""
 
-
-class Refused(Exception):
-    """The connection is accepted, then closed for this reason, so that a browser sees why."""
-
-    def __init__(self, why: Disconnect) -> None:
-        super().__init__(why.reason)
-        self.why = why
+COMMANDS_PER_SECOND: Final = 50
+"""Commands of one viewer carried out in a second; more wait, unread, and slow only that viewer."""
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """Who came, for which session, from which position."""
+    """Who came, for which session if for one, from which position if from one."""
 
-    session_id: str
     principal: Principal
+    session_id: str | None
     wish: Subscribe | None
 
 
 class Sockets:
-    """The WebSocket endpoint.
+    """The WebSocket endpoint. ``scope["path_params"]`` holds ``session_id``, or nothing.
 
     Attributes:
-        connections: open ones, those still in their handshake included.
-        refused: counts of refusals, by close code, and of 503 under ``full``.
+        refused: counts of refusals, by close code.
     """
 
     def __init__(
-        self, settings: Settings, *, identity: Identity, hub: Hub, catch_up: CatchUp
+        self,
+        settings: Settings,
+        *,
+        identity: Identity,
+        hub: Hub,
+        catch_up: CatchUp,
+        places: Places,
     ) -> None:
-        self.connections = 0
-        self.refused: dict[str, int] = {}
-        self._max_viewers = settings.max_viewers
+        self.refused: dict[int, int] = {}
         self._max_bytes = settings.max_command_bytes
+        self._max_subscriptions = settings.max_subscriptions
         self._identity = identity
         self._hub = hub
         self._catch_up = catch_up
+        self._places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection until it ends."""
+        """Serve one connection until its socket is gone: until then it takes a place."""
         await receive()
-        if self.connections >= self._max_viewers:
-            self._count("full")
-            await respond(send, 503, [(b"retry-after", b"2")], b"full", websocket=True)
-            return
-        self.connections += 1
-        try:
-            await self._admitted(scope, receive, send)
-            await _gone(scope["extensions"][EXTENSION], receive)
-        finally:
-            self.connections -= 1
-
-    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection: LendingProtocol = scope["extensions"][EXTENSION]
         offered = scope["subprotocols"]
         accept = {
             "type": "websocket.accept",
             "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None,
         }
-        try:
-            admission = self._admit(scope)
-        except Refused as refused:
-            self._count(str(refused.why.code))
-            await send(accept)
-            scope["extensions"][EXTENSION].disconnect(refused.why)
+        admission = self._admit(scope)
+        key = admission.principal.agent_id if isinstance(admission, Admission) else None
+        if not self._places.take(key):
+            await respond(send, 503, [(b"retry-after", b"2")], b"full", websocket=True)
             return
-        room = self._hub.enter(admission.session_id)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HANDSHAKE_SECONDS):
-                    await room.positioned.wait()
-            self._hub.let_in_early(room)
-            await send(accept)
-            connection = scope["extensions"][EXTENSION]
-            connection.forget_handshake()
-            await self._attend(connection, room, admission, receive)
+            if isinstance(admission, Disconnect):
+                self.refused[admission.code] = self.refused.get(admission.code, 0) + 1
+                await send(accept)
+                connection.disconnect(admission)
+            else:
+                await self._attend(connection, admission, accept, receive, send)
+            while not connection.disconnected:
+                await receive()
         finally:
-            self._hub.leave(room)
+            self._places.free(key)
 
-    def _admit(self, scope: Scope) -> Admission:
-        """Who may enter where.
-
-        Raises:
-            Refused: nobody, or not there, or not so.
-        """
-        session_id = scope["path_params"]["session_id"]
-        if not is_name(session_id):
-            raise Refused(Disconnect.BAD_REQUEST)
-        tokens = [
-            offer.removeprefix(TOKEN_PREFIX)
-            for offer in scope["subprotocols"]
-            if offer.startswith(TOKEN_PREFIX)
-        ]
+    def _admit(self, scope: Scope) -> Admission | Disconnect:
+        """Who may enter, or why not: accepted and then closed, so that a browser sees it."""
         try:
-            principal = self._identity.from_headers(
-                scope["headers"], tokens[0] if len(tokens) == 1 else None
-            )
+            principal = admit(scope, self._identity)
+            if "session_id" not in scope["path_params"]:
+                return Admission(principal, None, None)
+            session_id = check_session(principal, scope["path_params"]["session_id"])
+            return Admission(principal, session_id, wish_of(session_id, scope["query_string"]))
         except Unauthenticated:
-            raise Refused(Disconnect.BAD_TOKEN) from None
-        if "read" not in principal.scopes or not principal.may_enter(session_id):
-            raise Refused(Disconnect.FORBIDDEN)
-        try:
-            return Admission(session_id, principal, _wish(scope["query_string"]))
+            return Disconnect.BAD_TOKEN
+        except Forbidden:
+            return Disconnect.FORBIDDEN
         except InvalidInput:
-            raise Refused(Disconnect.BAD_REQUEST) from None
+            return Disconnect.BAD_REQUEST
 
     async def _attend(
-        self, connection: LendingProtocol, room: Room, admission: Admission, receive: Receive
+        self,
+        connection: LendingProtocol,
+        admission: Admission,
+        accept: dict[str, Any],
+        receive: Receive,
+        send: Send,
     ) -> None:
-        """Serve an accepted viewer; nothing is awaited between the accept and the join."""
-        principal = admission.principal
-        viewer = Viewer(connection, principal.audience, principal.expires_at)
-        self._hub.connected[viewer] = None
-
-        def leave() -> None:
-            viewer.gone = True
-            room.part(viewer)
-            self._hub.connected.pop(viewer, None)
-
-        connection.on_leave = leave
-        catching_up: asyncio.Task[None] | None = None
+        """Serve an admitted viewer; nothing is awaited between the accept and the join."""
+        viewer = Viewer(connection, admission.principal)
+        room = None
+        if admission.session_id is not None:
+            room = self._hub.subscribe(viewer, admission.session_id).room
         try:
-            if admission.wish is None:
-                room.join(viewer)
-            else:
-                catching_up = self._start(viewer, room, admission.wish, None)
-            while True:
-                message = await receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                wish = self._reply(viewer, message)
-                if wish is not None:
-                    catching_up = self._start(viewer, room, wish, catching_up)
-                await viewer.drained()  # who does not read its answers asks no more
+            if room is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(HANDSHAKE_SECONDS):
+                        await room.positioned.wait()
+                self._hub.let_in_early(room)
+            await send(accept)
+            connection.forget_handshake()
+            self._hub.connect(viewer)
+            if admission.wish is not None:
+                self._start(viewer, admission.wish)
+            elif room is not None:
+                room.join(viewer.subscriptions[room.session_id])
+            await self._listen(viewer, admission.session_id, receive)
         finally:
-            leave()
-            if catching_up is not None:
-                catching_up.cancel()
+            self._hub.disconnect(viewer)
 
-    def _start(
-        self, viewer: Viewer, room: Room, wish: Subscribe, former: asyncio.Task[None] | None
-    ) -> asyncio.Task[None]:
-        if former is not None:
-            former.cancel()
-        room.part(viewer)
-        return asyncio.get_running_loop().create_task(self._catch_up.subscribe(viewer, room, wish))
+    async def _listen(self, viewer: Viewer, session_id: str | None, receive: Receive) -> None:
+        """Carry out commands until the viewer leaves."""
+        loop = asyncio.get_running_loop()
+        ready_at = loop.time()
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                self._carry_out(viewer, message.get("text"), session_id)
+            except PartylineError as error:
+                viewer.send(error_frame(error.code, f"{error.message} {error.hint}".strip()))
+            await viewer.drained()  # who does not read its answers asks no more
+            ready_at = max(ready_at, loop.time() - 1) + 1 / COMMANDS_PER_SECOND
+            if ready_at > loop.time():
+                await asyncio.sleep(ready_at - loop.time())
 
-    def _reply(self, viewer: Viewer, message: object) -> Subscribe | None:
-        """Answer a frame from the viewer; a subscription is the caller's to carry out."""
-        text = message.get("text") if isinstance(message, dict) else None
-        try:
-            if not isinstance(text, str):
-                raise InvalidInput("Commands are text frames.")
-            command = parse_command(text, max_bytes=self._max_bytes)
-        except PartylineError as error:
-            viewer.send(error_frame(error.code, f"{error.message} {error.hint}".strip()))
-            return None
+    def _carry_out(self, viewer: Viewer, text: object, session_id: str | None) -> None:
+        """Do what a frame from the viewer says.
+
+        Raises:
+            PartylineError: it says nothing that can be done.
+        """
+        if not isinstance(text, str):
+            raise InvalidInput("Commands are text frames.")
+        command = parse_command(text, max_bytes=self._max_bytes, default_session=session_id)
         if isinstance(command, Ping):
             viewer.send(b"pong" if command.plain else PONG_FRAME)
-            return None
-        return command
+        elif isinstance(command, Unsubscribe):
+            subscription = viewer.subscriptions.get(command.session_id)
+            if subscription is None:
+                raise InvalidInput("You are not subscribed to that session.")
+            self._hub.unsubscribe(subscription)
+            viewer.send(unsubscribed_frame(command.session_id))
+        else:
+            check_session(viewer.principal, command.session_id)
+            known = viewer.subscriptions
+            if command.session_id not in known and len(known) >= self._max_subscriptions:
+                raise RateLimited("This socket has as many subscriptions as one may have.")
+            self._start(viewer, command)
 
-    def _count(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
-
-def _wish(query: bytes) -> Subscribe | None:
-    """The position in a connection's address, ``?since=ID[&epoch=E]``; None without one.
-
-    Raises:
-        InvalidInput: it is malformed or given twice.
-    """
-    try:
-        fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=32)
-    except ValueError:
-        raise InvalidInput("There are too many parameters.") from None
-    since, epoch = fields.get("since", []), fields.get("epoch", [])
-    if not since and not epoch:
-        return None
-    if len(since) != 1 or len(epoch) > 1 or not (since[0].isdecimal() and since[0].isascii()):
-        raise InvalidInput("since must be an integer.")
-    number = int(since[0]) if len(since[0]) <= 17 else -1
-    return Subscribe(*check_position(number, epoch[0] if epoch else None))
-
-
-async def _gone(connection: LendingProtocol, receive: Receive) -> None:
-    """Wait until the socket itself is gone: until then it takes one of the places."""
-    while not connection.disconnected:
-        await receive()
+    def _start(self, viewer: Viewer, wish: Subscribe) -> None:
+        """Start a session (anew): what was under way for it ends here."""
+        subscription = self._hub.subscribe(viewer, wish.session_id)
+        subscription.stop_replay()
+        subscription.room.part(subscription)
+        subscription.replay = asyncio.get_running_loop().create_task(
+            self._catch_up.subscribe(subscription, wish)
+        )

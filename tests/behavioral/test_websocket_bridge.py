@@ -14,9 +14,7 @@ from tests.pair import Pair, frame
 
 @pytest.mark.parametrize("bridge", ["zmq", "http"])
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_message_is_the_viewers_first_frame(
-    tmp_path: Path, bridge: str, mode: str
-) -> None:
+async def test_a_message_is_the_viewers_first_frame(tmp_path: Path, bridge: str, mode: str) -> None:
     async with (
         Pair(tmp_path, auth="off", BRIDGE=bridge) as pair,
         pair.agent(mode=mode) as agent,

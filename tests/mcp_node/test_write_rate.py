@@ -10,8 +10,8 @@ from proto.messages import Principal
 from proto.settings import load_settings
 from tests.mcp_node.store.making import opened
 
-FLOODER = Principal("flooder", "claude", frozenset({"read", "write"}))
-OTHER = Principal("other", "claude", frozenset({"read", "write"}))
+FLOODER = Principal("flooder", "claude", frozenset({"read", "write"}), token_id="t1")
+OTHER = Principal("other", "claude", frozenset({"read", "write"}), token_id="t2")
 
 
 async def test_a_flooder_is_refused_and_nothing_of_it_is_stored(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import uvicorn
 import websockets
 
 from proto.messages import Visibility
+from proto.revocations import Revocations
 from proto.settings import Settings
 from proto.wire import Event
 from serving.identity import Identity
@@ -19,6 +20,7 @@ from ws_node.catchup import CatchUp
 from ws_node.event_queue import EventQueue
 from ws_node.history import History
 from ws_node.hub import Hub
+from ws_node.places import Places
 from ws_node.protocol import EXTENSION, LendingProtocol
 from ws_node.room import Room
 from ws_node.sockets import Sockets
@@ -76,11 +78,16 @@ class Live:
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.settings = make_settings(directory, **settings)
         self.queue = EventQueue(self.settings.max_queued_events)
-        self.hub = Hub(self.settings, self.queue)
+        self.hub = Hub(self.settings, self.queue, Revocations())
         self.history = History(self.settings, bridge_key=b"k" * 32)
         identity = Identity(None, auth_off=True)  # type: ignore[arg-type]  # no tokens here
+        self.places = Places(self.settings.max_viewers, self.settings.max_viewers_per_principal)
         self.sockets = Sockets(
-            self.settings, identity=identity, hub=self.hub, catch_up=CatchUp(self.history)
+            self.settings,
+            identity=identity,
+            hub=self.hub,
+            catch_up=CatchUp(self.history),
+            places=self.places,
         )
         self.connections: list[LendingProtocol] = []
         self.port = 0

@@ -10,6 +10,7 @@ import pytest
 
 from proto.follower import RoomFollower
 from proto.messages import Audience
+from proto.revocations import Revocations
 from proto.settings import Settings
 from tests.pair import free_port, until
 from tests.ws_node.making import make_settings
@@ -132,7 +133,8 @@ async def test_viewers_share_an_answer_rooms_and_the_comparison_do_not_wait(
     tmp_path: Path,
 ) -> None:
     page = {"epoch": "e", "head": 0, "through": 0, "messages": []}
-    heads = {"epoch": "e", "head": 0, "changed": {}, "through": 0, "boot": 0, "auth": "off"}
+    heads = {"epoch": "e", "head": 0, "changed": {}, "through": 0, "boot": 0}
+    heads |= {"auth": "off", "revocations": 0}
     released, open_now, most = asyncio.Event(), 0, 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -179,8 +181,8 @@ async def test_following_survives_it_and_asks_again(
     monkeypatch.setattr("ws_node.following.BACKOFF_SECONDS", (0.01, 0.05))
     async with answering(tmp_path, ODD[kind]) as settings, asking(settings) as history:
         queue = EventQueue(100)
-        hub = Hub(settings, queue)
-        following = Following(settings, hub, queue, history)
+        hub = Hub(settings, queue, Revocations())
+        following = Following(settings, hub, queue, history, Revocations())
         running = asyncio.create_task(following.run())
         hub.enter("room")
         await until(lambda: history.requests > 3)
@@ -195,7 +197,7 @@ async def test_a_room_whose_question_failed_may_ask_again(tmp_path: Path) -> Non
     follower = RoomFollower()
     follower.ask()
     queue = EventQueue(16)
-    hub = Hub(make_settings(tmp_path), queue)
+    hub = Hub(make_settings(tmp_path), queue, Revocations())
     room = hub.enter("room")
     room.follower = follower
     asked: list[object] = []

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import websockets
 
@@ -13,7 +14,8 @@ from tests.pair import until
 from tests.ws_node.making import EPOCH, Live, make_event
 from ws_node.disconnect import Disconnect
 from ws_node.event_queue import FetchFailed, HeadSeen, PageFound, PositionFound
-from ws_node.fan_out import everybodys, joined
+from ws_node.fan_out import joined
+from ws_node.framing import Framing
 from ws_node.room import Room
 
 NAMED = {"bob": "codex", "alice": "claude"}
@@ -73,14 +75,16 @@ async def test_everybody_gets_what_it_may_see_in_order(tmp_path: Path) -> None:
                 await nothing_more(viewer)
 
 
-def test_public_batches_are_joined_once_for_everybody() -> None:
+def test_a_batch_is_joined_for_an_audience_and_a_framing() -> None:
     public = [(make_event(id_), b"%d" % id_) for id_ in range(1, 4)]
-    assert everybodys(public) == joined(public, Audience("x", "y")) == (b"123", 3)
     hidden = (make_event(4, visibility=Visibility.PRIVATE), b"4")
-    assert everybodys([*public, hidden]) is None
-    assert joined([*public, hidden], Audience("x", "y")) == (b"123", 3)
-    assert joined([*public, hidden], Audience("alice", "y")) == (b"1234", 4)
-    assert joined([hidden], Audience("x", "y")) == (b"", 0)
+    both = [*public, hidden]
+    socket, stream = Framing.WEBSOCKET, Framing.EVENT_STREAM
+    assert joined(public, Audience("x", "y"), socket) == (b"123", 3)
+    assert joined(both, Audience("x", "y"), socket) == (b"123", 3)
+    assert joined(both, Audience("alice", "y"), socket) == (b"1234", 4)
+    assert joined([hidden], Audience("x", "y"), socket) == (b"", 0)
+    assert joined([hidden], Audience("alice", "y"), stream) == (b"id: 4\ndata: {}\n\n", 1)
 
 
 async def test_a_batch_larger_than_a_write_arrives_whole(tmp_path: Path) -> None:
@@ -243,7 +247,8 @@ async def test_a_dead_token_ends_its_connection(tmp_path: Path) -> None:
         live.open_room()
         async with live.viewer() as viewer:
             await until(lambda: live.hub.connected)
-            next(iter(live.hub.connected)).expires_at = 1
+            viewer_here = next(iter(live.hub.connected))
+            viewer_here.principal = msgspec.structs.replace(viewer_here.principal, expires_at=1)
             live.hub.sweep()
             assert await closed_with(viewer) == Disconnect.TOKEN_EXPIRED.code
 

@@ -7,7 +7,7 @@ from proto.messages import Audience, Visibility
 from proto.visibility import may_see
 from proto.wire import Event
 from tests.ws_node.making import make_event
-from ws_node.framing import text_frame
+from ws_node.framing import Framing, text_frame
 from ws_node.ring import Ring
 
 READERS = [Audience("alice", "claude"), Audience("bob", "codex"), Audience("root", "x", True)]
@@ -67,7 +67,7 @@ def test_what_it_covers_it_gives_completely(
         if (event.id or 0) > position
         and may_see(reader, event.visibility, event.principal, event.sender_type)
     )
-    assert ring.after(position, reader, 1 << 30) == (expected, None)
+    assert ring.after(position, reader, Framing.WEBSOCKET, 1 << 30) == (expected, None)
 
 
 @given(entries, st.integers(0, 60), st.integers(0, 150), st.sampled_from(READERS))
@@ -75,12 +75,12 @@ def test_pieces_are_bounded_and_join_to_the_whole(
     made: list[tuple[int, int, Visibility]], position: int, most: int, reader: Audience
 ) -> None:
     ring, model = filled(0, 1_000, 1 << 30, made)
-    whole, _ = ring.after(position, reader, 1 << 30)
+    whole, _ = ring.after(position, reader, Framing.WEBSOCKET, 1 << 30)
     pieces = []
     next_position: int | None = position
     while next_position is not None:
         former = next_position
-        piece, next_position = ring.after(former, reader, most)
+        piece, next_position = ring.after(former, reader, Framing.WEBSOCKET, most)
         pieces.append(piece)
         assert next_position is None or next_position > former
         assert len(piece) <= most or piece in [frame for _, frame in model]

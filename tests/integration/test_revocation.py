@@ -1,0 +1,106 @@
+"""A token that dies takes everything with it that was opened on it, within three seconds."""
+
+import asyncio
+import sys
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+
+from tests.pair import Pair, frame
+
+WITHIN = 3.0 + 1.0
+"""What is promised, and a second for a loaded machine."""
+
+
+async def revoke(pair: Pair, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mcp_node.cli", "revoke", *arguments), env=pair.environment
+    )
+    assert await process.wait() == 0
+
+
+async def closed(viewer: Any) -> int:
+    with pytest.raises(websockets.ConnectionClosed) as gone:
+        async with asyncio.timeout(WITHIN):
+            while True:
+                await viewer.recv()
+    assert gone.value.rcvd is not None
+    return gone.value.rcvd.code
+
+
+async def legacy_stream(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, str]:
+    """Headers of a legacy MCP session, initialized."""
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    hello |= {"clientInfo": {"name": "t", "version": "1"}}
+    headers = headers | {"Accept": "application/json, text/event-stream"}
+    answer = await client.post(
+        "/mcp",
+        json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        headers=headers,
+    )
+    return headers | {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
+
+
+async def test_a_revoked_agent_is_out_everywhere_and_nobody_else(pair: Pair) -> None:
+    token = pair.headers("mallory")
+    async with (
+        pair.rest("alice") as alice,
+        httpx.AsyncClient(base_url=pair.mcp_url, headers=token, trust_env=False) as mallory,
+        httpx.AsyncClient(base_url=pair.ws_url, headers=token, trust_env=False) as streams,
+        pair.viewer("revoked", "mallory") as out,
+        pair.viewer("revoked", "alice") as stays,
+    ):
+        await alice.post("/api/sessions", json={"purpose": "p", "session_id": "revoked"})
+        assert (await mallory.get("/api/sessions")).status_code == 200
+        session = await legacy_stream(mallory, token)
+        async with (
+            mallory.stream("GET", "/mcp", headers=session) as standing,
+            streams.stream("GET", "/events/revoked") as events,
+        ):
+            assert standing.status_code == events.status_code == 200
+            await revoke(pair, "--agent", "mallory")
+            assert (await mallory.get("/api/sessions")).status_code == 401
+            assert await closed(out) == 4501
+            async with asyncio.timeout(WITHIN):
+                assert b"4501" in await events.aread()
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await standing.aread()
+        refused = websockets.connect(
+            f"ws://127.0.0.1:{pair.ws_port}/ws/revoked", additional_headers=token, proxy=None
+        )
+        async with refused as again:
+            assert await closed(again) == 4500
+        await alice.post("/api/sessions/revoked/messages", json={"content": "still here"})
+        assert (await frame(stays))["data"]["content"] == "still here"
+
+
+async def test_one_token_can_be_revoked_by_its_id(pair: Pair) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mcp_node.cli", "token", "--agent", "carol", "--type", "claude"),
+        *("--scopes", "read"),
+        env=pair.environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    headers = {"Authorization": f"Bearer {out.decode().strip()}"}
+    async with httpx.AsyncClient(base_url=pair.mcp_url, trust_env=False) as client:
+        assert (await client.get("/api/sessions", headers=headers)).status_code == 200
+        await revoke(pair, "--token", err.decode().split()[1])
+        assert (await client.get("/api/sessions", headers=headers)).status_code == 401
+        other = pair.headers("carol", scopes="read")
+        assert (await client.get("/api/sessions", headers=other)).status_code == 200
+
+
+async def test_an_expired_token_ends_its_socket(pair: Pair) -> None:
+    async with pair.viewer("expiring", "brief", seconds=2) as viewer:
+        assert await closed(viewer) == 4503
+
+
+async def test_revocations_take_a_service_token(pair: Pair) -> None:
+    async with pair.rest("root", scopes="read,write,admin") as admin:
+        body = {"agent_id": "alice", "token_id": None}
+        assert (await admin.post("/api/revocations", json=body)).status_code == 401
+        assert (await admin.get("/api/revocations")).status_code == 401
