@@ -99,12 +99,13 @@ class EventStream:
     async def run(self, send: Send) -> None:
         """Send what is written until it has ended and everything has left."""
         while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                self.write(b": still here\n\n")
-            self._wake.clear()
+            if not self._pieces and not self._ended:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await self._wake.wait()
+                except TimeoutError:
+                    self.write(b": still here\n\n")
             pieces, self._pieces = self._pieces, []
             if pieces:
                 body = b"".join(pieces)
