@@ -1,8 +1,9 @@
 """The log for ws_node: heads and stretches of it. Between the nodes only (service token).
 
-Every answer carries ``epoch``. Heads also carry ``boot`` (the log's last id when this process
-started: what came later is newer than the process), ``auth`` (this node's AUTH, so that a ws_node
-with another one notices) and ``revocations`` (the number of the last one).
+Every answer carries ``epoch``. Heads also carry ``auth`` (this node's AUTH, so that a ws_node
+with another one notices) and ``revocations`` (the number of the last one); a session's head carries
+``starts`` (see `Store.starts`), by which ws_node knows what it owes to viewers who came while this
+node was not running.
 """
 
 from typing import Any, TypeVar
@@ -47,7 +48,6 @@ def make_log_api(
                 "head": found.head,
                 "changed": found.changed,
                 "through": found.through,
-                "boot": store.boot_head,
                 "auth": settings.auth,
                 "revocations": identity.revocations.number,
             }
@@ -56,7 +56,7 @@ def make_log_api(
     @router.get("/heads/{session_id}")
     async def session_head(session_id: str) -> Response:
         head = await store.session_head(check_name(session_id, "session_id"))
-        return answered({"epoch": store.epoch, "id": head, "boot": store.boot_head})
+        return answered({"epoch": store.epoch, "id": head, "starts": store.starts})
 
     @router.post("/log")
     async def log(request: Request) -> Response:

@@ -29,7 +29,7 @@ class PositionFound(_Answered):
 
     epoch: str
     head: int
-    boot: int
+    starts: list[tuple[float, int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -112,7 +113,7 @@ class Following:
         try:
             answer = await question(room, follower)
         except HistoryAway as away:
-            self._hub.log_refused = away.refused
+            self._hub.refused_at = time.time() if away.refused else None
             answer = None
         if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
             self._prompted.set()
@@ -132,7 +133,7 @@ class Following:
             if not self._follows(room, follower):
                 return None
         head = await self._history.session_head(room.session_id)
-        return PositionFound(room.session_id, follower, head.epoch, head.id, head.boot)
+        return PositionFound(room.session_id, follower, head.epoch, head.id, head.starts)
 
     async def _page(self, room: Room, follower: RoomFollower) -> PageFound:
         page = await self._history.log(room.session_id, follower.last or 0)
@@ -168,7 +169,7 @@ class Following:
             try:
                 complete = await self._compare()
             except HistoryAway as away:
-                self._hub.log_refused = away.refused
+                self._hub.refused_at = time.time() if away.refused else None
                 if self.reachable is not False:
                     logger.warning(
                         "mcp_node is away (%s); live viewers stay, history waits for it", away
@@ -182,7 +183,7 @@ class Following:
                 await self._rest()
 
     async def _rest(self) -> None:
-        wait = self._interval * random.uniform(0.8, 1.2)
+        wait = self._interval * random.uniform(0.6, 1.0)
         try:
             async with asyncio.timeout(wait):
                 await self._prompted.wait()

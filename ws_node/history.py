@@ -44,7 +44,6 @@ class Heads(msgspec.Struct, frozen=True):
     head: int
     changed: dict[str, int]
     through: int
-    boot: int
     auth: str
     revocations: int
 
@@ -54,11 +53,11 @@ class _Revoked(msgspec.Struct, frozen=True):
 
 
 class SessionHead(msgspec.Struct, frozen=True):
-    """Where a session stands."""
+    """Where a session stands; ``starts``: mcp_node's latest starts and the log's head then."""
 
     epoch: str
     id: int
-    boot: int
+    starts: list[tuple[float, int]]
 
 
 class LogPage(msgspec.Struct, frozen=True):

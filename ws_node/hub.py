@@ -36,7 +36,8 @@ class Hub:
     Attributes:
         epoch: of the log, as history last told; None while mcp_node has never been reached.
         log_position: highest id known to be committed in that log.
-        log_refused: whether mcp_node refused the last connection (it is not running).
+        refused_at: when mcp_node refused a connection (it did not run), in seconds of Unix time;
+            None if the last attempt ended otherwise.
         wanted: called with a room whenever its follower may want something from history.
         suspicious: called when a frame of another epoch came by.
         ephemeral: events without a position that came by, for the metrics.
@@ -48,7 +49,7 @@ class Hub:
     def __init__(self, settings: Settings, queue: EventQueue, revocations: Revocations) -> None:
         self.epoch: str | None = None
         self.log_position = 0
-        self.log_refused = False
+        self.refused_at: float | None = None
         self.wanted: Callable[[Room], None] = lambda room: None
         self.suspicious: Callable[[], None] = lambda: None
         self.ephemeral = 0
@@ -113,7 +114,7 @@ class Hub:
     def let_in_early(self, room: Room) -> None:
         """A viewer enters before the position is known: promise it everything from now on."""
         if room.promise is None and not room.positioned.is_set():
-            room.promise = Promise(self.epoch, self.log_position, self.log_refused)
+            room.promise = Promise(self.epoch, self.log_position, self.refused_at)
 
     def sweep(self) -> None:
         """Drop rooms nobody came back to, and viewers whose token has died or was taken back."""
@@ -259,8 +260,9 @@ class Hub:
             return None
         if promise.epoch == answer.epoch:
             return promise.position
-        if promise.epoch is None and promise.refused:
-            return answer.boot
+        if promise.epoch is None and promise.refused_at is not None:
+            later = [head for at, head in answer.starts if at > promise.refused_at]
+            return later[0] if later else answer.head
         self._send_away(room, Disconnect.HISTORY_UNAVAILABLE)
         return None
 

@@ -23,12 +23,13 @@ class Promise(msgspec.Struct, frozen=True):
     """Everything after this point goes to viewers let in before the room's position was known.
 
     With ``epoch``: after ``position`` of that log. Without, mcp_node had never been reached: if it
-    ``refused`` connections (was not running), after all it had when it started; else unknown.
+    refused connections (it did not run) at ``refused_at``, in seconds of Unix time, after all that
+    its log had when it next started (it listens before it opens its log); else unknown.
     """
 
     epoch: str | None
     position: int
-    refused: bool
+    refused_at: float | None
 
 
 class Room:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mcp_node.store.schema import DATABASE, MIGRATIONS, prepare
+from mcp_node.store.schema import DATABASE, MIGRATIONS, prepare, rename
 from proto.errors import ConfigurationError
 
 
@@ -79,9 +79,7 @@ def restore(data_dir: Path, source: Path) -> Copy:
         _examined(temporary)
         prepare(temporary, None)  # an older version is brought up to date
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            connection.execute(
-                "UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),)
-            )
+            rename(connection, secrets.token_hex(16))
             connection.execute("PRAGMA journal_mode = DELETE")
         copy = _examined(temporary)
         _sync(temporary)

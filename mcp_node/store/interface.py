@@ -46,6 +46,13 @@ class NewSession(msgspec.Struct, frozen=True):
     created_by: str
 
 
+class Start(msgspec.Struct, frozen=True, array_like=True):
+    """An opening of the log: when (seconds of Unix time), and its last id then."""
+
+    at: float
+    head: int
+
+
 class SessionListing(msgspec.Struct, frozen=True):
     """A session and when something visible to the asking audience last happened in it (UTC)."""
 
@@ -98,8 +105,11 @@ class Store(Protocol):
         """Random id of this log; a replaced log has another."""
 
     @property
-    def boot_head(self) -> int:
-        """The log's last id when this store was opened: all before it is older than the process."""
+    def starts(self) -> list[Start]:
+        """When the log was opened lately, this time included, and its last id each time.
+
+        Before an opening nobody could write: what came after its head was committed after it.
+        """
 
     @property
     def pending(self) -> int:

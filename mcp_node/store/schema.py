@@ -8,11 +8,13 @@ import os
 import secrets
 import sqlite3
 import stat
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from mcp_node.store.interface import Start
 from mcp_node.store.mark import Mark
 from proto.errors import ConfigurationError
 from proto.visibility import SQL_AUDIENCE_KEY
@@ -73,6 +75,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             CHECK ((token_id IS NULL) <> (agent_id IS NULL))
         ) STRICT
         """,
+        "CREATE TABLE starts (at REAL NOT NULL, head INTEGER NOT NULL) STRICT",
+        "CREATE INDEX sessions_by_maker ON sessions (created_by)",
     ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""
@@ -81,11 +85,16 @@ LOCK_SECONDS: Final = 2.0
 """How long opening waits for another program's lock."""
 
 
+KEPT_STARTS: Final = 20
+"""How many openings of the log are remembered."""
+
+
 class Log(NamedTuple):
-    """Which log a database file holds, and its last id."""
+    """Which log a database file holds, its last id, and its latest openings, oldest first."""
 
     epoch: str
     head: int
+    starts: list[Start]
 
 
 def prepare(path: Path, mark: Mark | None) -> Log:
@@ -164,8 +173,19 @@ def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
     (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
     if mark is not None and mark.epoch == epoch and head < mark.id:
         epoch = secrets.token_hex(16)
-        connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-    return Log(epoch, head)
+        rename(connection, epoch)
+    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
+    connection.execute(
+        "DELETE FROM starts WHERE rowid <= (SELECT max(rowid) FROM starts) - ?", (KEPT_STARTS,)
+    )
+    rows = connection.execute("SELECT at, head FROM starts ORDER BY rowid").fetchall()
+    return Log(epoch, head, [Start(*row) for row in rows])
+
+
+def rename(connection: sqlite3.Connection, epoch: str) -> None:
+    """Give the log another epoch: what was known of its past openings says nothing any more."""
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
+    connection.execute("DELETE FROM starts")
 
 
 def _complaint(path: Path, error: sqlite3.Error) -> str:

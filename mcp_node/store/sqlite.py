@@ -20,6 +20,7 @@ from mcp_node.store.interface import (
     NewSession,
     Page,
     SessionListing,
+    Start,
 )
 from mcp_node.store.mark import Mark, MarkKeeper, read_mark
 from mcp_node.store.operations import AppendMessage, CreateSession, Revoke
@@ -87,9 +88,9 @@ class SqliteStore:
         return self._log.epoch
 
     @property
-    def boot_head(self) -> int:
-        """The log's last id when this store was opened."""
-        return self._log.head
+    def starts(self) -> list[Start]:
+        """The latest openings of the log, oldest first; see `Store.starts`."""
+        return self._log.starts
 
     @property
     def pending(self) -> int:
@@ -108,7 +109,8 @@ class SqliteStore:
         """
         await self._writer.open()
         self._reader = await connect_reader(self._path)
-        self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, Mark(*self._log))
+        current = Mark(self._log.epoch, self._log.head)
+        self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
 
     async def append(self, message: NewMessage) -> Message:
         """Commit a message and give it its place; see `Store.append`."""

@@ -1,13 +1,14 @@
 """mcp_node is away: who watches stays, who comes gets in, and nothing committed later is missed."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
 import websockets
 
 from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say, status
-from tests.pair import Pair, frame, until
+from tests.pair import Pair, frame, frames, until
 
 DEGRADED = (200, {"status": "degraded", "log": "away"})
 
@@ -79,3 +80,25 @@ async def bad_and_foreign_tokens_stay_out(pair: Pair) -> None:
             with pytest.raises(websockets.ConnectionClosedError):
                 await viewer.recv()
             assert viewer.close_code == code
+
+
+async def test_two_starts_between_two_questions_lose_nothing(tmp_path: Path) -> None:
+    """ws_node sleeps while mcp_node starts, takes a message, dies and starts again."""
+    async with Pair(tmp_path, start=("ws",)) as pair:
+        assert pair.ws.process is not None
+        async with pair.viewer("twice") as viewer:
+            pair.ws.process.send_signal(signal.SIGSTOP)
+            try:
+                for content in ("first start", "second start"):
+                    await pair.mcp.start()
+                    async with pair.rest() as rest:
+                        await rest.post(
+                            "/api/sessions", json={"purpose": "p", "session_id": "twice"}
+                        )
+                        await rest.post("/api/sessions/twice/messages", json={"content": content})
+                    if content == "first start":
+                        pair.mcp.kill()
+            finally:
+                pair.ws.process.send_signal(signal.SIGCONT)
+            got = [event["data"]["content"] for event in await frames(viewer, 2)]
+            assert got == ["first start", "second start"]

@@ -133,7 +133,7 @@ async def test_viewers_share_an_answer_rooms_and_the_comparison_do_not_wait(
     tmp_path: Path,
 ) -> None:
     page = {"epoch": "e", "head": 0, "through": 0, "messages": []}
-    heads = {"epoch": "e", "head": 0, "changed": {}, "through": 0, "boot": 0}
+    heads = {"epoch": "e", "head": 0, "changed": {}, "through": 0}
     heads |= {"auth": "off", "revocations": 0}
     released, open_now, most = asyncio.Event(), 0, 0
 
@@ -148,7 +148,7 @@ async def test_viewers_share_an_answer_rooms_and_the_comparison_do_not_wait(
         if b"/api/log" in request:
             await released.wait()
         open_now -= 1
-        body = page if b"/api/log" in request else {"epoch": "e", "id": 0, "boot": 0}
+        body = page if b"/api/log" in request else {"epoch": "e", "id": 0, "starts": []}
         await http("200 OK", msgspec.json.encode(body))(_read(request), writer)
 
     async with answering(tmp_path, answer) as settings, asking(settings) as history:

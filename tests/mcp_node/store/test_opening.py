@@ -41,7 +41,7 @@ async def test_a_new_log_is_empty_private_and_has_a_random_epoch(tmp_path: Path)
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     async with opened(tmp_path / "one") as one, opened(tmp_path / "two") as two:
-        assert one.boot_head == 0
+        assert one.starts[-1].head == 0
         assert len(one.epoch) == 32
         assert int(one.epoch, 16)
         assert one.epoch != two.epoch
@@ -65,9 +65,9 @@ async def test_reopening_finds_the_same_log(tmp_path: Path):
             await store.append(new_message())
     async with opened(tmp_path) as store:
         assert store.epoch == epoch
-        assert store.boot_head == 3
+        assert store.starts[-1].head == 3
         assert (await store.append(new_message())).id == 4
-        assert store.boot_head == 3
+        assert store.starts[-1].head == 3
         assert await everything(store) == [1, 2, 3, 4]
 
 
@@ -166,7 +166,7 @@ async def test_a_restored_older_database_is_another_log(tmp_path: Path):
     async with opened(tmp_path) as store:
         second = store.epoch
         assert second != first
-        assert store.boot_head == 1
+        assert store.starts[-1].head == 1
         assert (await store.heads(0)).epoch == second
     async with opened(tmp_path) as store:
         assert store.epoch == second
@@ -180,7 +180,7 @@ async def test_a_deleted_database_is_another_log(tmp_path: Path):
     (tmp_path / "partyline.db").unlink()
     async with opened(tmp_path) as store:
         assert store.epoch != first
-        assert store.boot_head == 0
+        assert store.starts[-1].head == 0
 
 
 @pytest.mark.parametrize(
