@@ -11,6 +11,9 @@ MAX_ID: Final = 2**53
 """Ids and positions are below this, so that every JSON reader holds them exactly."""
 
 
+_TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
 class Visibility(StrEnum):
     """Who in a session may see a message; `proto.visibility` is the rule."""
 
@@ -119,7 +122,12 @@ class Principal(msgspec.Struct, frozen=True):
 
 def utc_now() -> str:
     """Now, UTC, as every Partyline timestamp: ``2026-11-23T21:30:00.123456Z`` (27 characters)."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(UTC).strftime(_TIMESTAMP)
+
+
+def utc(moment: float) -> str:
+    """Seconds of Unix time as a Partyline timestamp."""
+    return datetime.fromtimestamp(moment, UTC).strftime(_TIMESTAMP)
 
 
 def encode_metadata(metadata: Mapping[str, Any] | None) -> msgspec.Raw:

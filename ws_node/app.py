@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 from fastapi import FastAPI
 
 from proto import keyfile
+from proto.messages import utc
 from proto.settings import Settings
 from proto.tokens import PrincipalVerifier
 from serving import problems
@@ -25,7 +28,7 @@ from ws_node.event_queue import EventQueue
 from ws_node.event_stream import EventStreams
 from ws_node.following import Following
 from ws_node.history import History
-from ws_node.hub import Hub
+from ws_node.hub import Behind, Hub
 from ws_node.places import Places
 from ws_node.protocol import LendingProtocol
 from ws_node.sockets import Sockets
@@ -54,6 +57,10 @@ async def run(settings: Settings) -> None:
                     ws_max_size=settings.max_command_bytes,
                     ws_per_message_deflate=False,
                 )
+
+
+BEHIND_SECONDS: Final = 1.0
+"""A gap that is younger is being filled as a matter of course, and no reason to worry."""
 
 
 class Node:
@@ -87,6 +94,7 @@ class Node:
             description="Watch a session at /ws/{session_id}; send events to its viewers here.",
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,  # it would repeat the path
         )
         problems.install(api)
         add_api_docs(api)
@@ -168,11 +176,21 @@ class Node:
         following = self._following
         if following.their_auth not in (None, self._settings.auth):
             return False, {"status": "misconfigured", "log": "its AUTH differs from ours"}
+        since = {"since": utc(following.reachable_since)}
         if following.reachable is None:
-            return True, {"status": "degraded", "log": "not yet reached"}
+            return True, {"status": "degraded", "log": "not yet reached", **since}
         if not following.reachable:
-            return True, {"status": "degraded", "log": "away"}
-        return True, {"status": "ready", "log": "followed"}
+            return True, {"status": "degraded", "log": "away", **since}
+        behind = self._hub.behind()
+        if behind is not None and time.time() - behind.since > BEHIND_SECONDS:
+            words = {"rooms_behind": str(behind.rooms), "ids_behind": str(behind.ids)}
+            return True, {
+                "status": "degraded",
+                "log": "behind",
+                "since": utc(behind.since),
+                **words,
+            }
+        return True, {"status": "ready", "log": "followed", **since}
 
     def _figures(self) -> Iterator[tuple[str, str, float]]:
         hub, collector = self._hub, self._collector
@@ -186,12 +204,19 @@ class Node:
         yield "overflowed_total", "Bridge messages that did not fit.", collector.overflowed
         malformed = sum(collector.malformed.values())
         yield "malformed_total", "Bridge messages that were not ours.", malformed
+        yield (
+            "bridge_refused_total",
+            "Peers and messages a tcp bridge let not in.",
+            collector.refused,
+        )
         yield "broadcasts_total", "Events taken at /broadcast.", self._broadcast.taken
         refused = sum(self._broadcast.refused.values())
         yield "broadcasts_refused_total", "Events refused at /broadcast.", refused
         yield "log_reachable", "1 while mcp_node answers.", bool(self._following.reachable)
-        behind = sum(room.follower.behind > 0 for room in hub.rooms.values())
-        yield "rooms_behind", "Rooms waiting for what they missed.", behind
+        behind = hub.behind() or Behind(0, 0, time.time())
+        yield "rooms_behind", "Rooms waiting for what they missed.", behind.rooms
+        yield "ids_behind", "The most ids a room is behind.", behind.ids
+        yield "behind_seconds", "How long a room has been behind.", time.time() - behind.since
         yield "repairs_total", "Gaps read from history.", self._following.repairs
         yield "history_requests_total", "Questions to mcp_node.", self._history.requests
         yield (

@@ -50,6 +50,7 @@ class Following:
 
     Attributes:
         reachable: whether mcp_node answered last; None before the first answer.
+        reachable_since: since when that is so, in seconds of Unix time.
         their_auth: mcp_node's AUTH, once known.
         repairs: gaps filled from history.
     """
@@ -63,6 +64,7 @@ class Following:
         revocations: Revocations,
     ) -> None:
         self.reachable: bool | None = None
+        self.reachable_since = time.time()
         self.their_auth: str | None = None
         self.repairs = 0
         self._interval = settings.log_poll_seconds
@@ -174,6 +176,7 @@ class Following:
                     logger.warning(
                         "mcp_node is away (%s); live viewers stay, history waits for it", away
                     )
+                    self.reachable_since = time.time()
                 self.reachable = False
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, BACKOFF_SECONDS[1])
@@ -201,6 +204,7 @@ class Following:
             raise HistoryAway("its heads make no progress")
         if not self.reachable:
             logger.info("mcp_node is there")
+            self.reachable_since = time.time()
         self.reachable = True
         self.their_auth = heads.auth
         if heads.revocations > self._revocations.number:

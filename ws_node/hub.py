@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from proto.frames import message_frame
 from proto.messages import Message
@@ -28,6 +29,14 @@ from ws_node.room import Outgoing, Promise, Room
 from ws_node.viewer import Subscription, Viewer
 
 logger = logging.getLogger(__name__)
+
+
+class Behind(NamedTuple):
+    """Rooms that wait for what they missed: how many, the most ids, and since when (Unix time)."""
+
+    rooms: int
+    ids: int
+    since: float
 
 
 class Hub:
@@ -143,6 +152,17 @@ class Hub:
             viewer.connection.disconnect(Disconnect.SLOW)
             total -= size
 
+    def behind(self) -> Behind | None:
+        """How far rooms are behind what they know of; None while none is."""
+        rooms = [room for room in self.rooms.values() if room.behind_since is not None]
+        if not rooms:
+            return None
+        return Behind(
+            len(rooms),
+            max(room.follower.behind for room in rooms),
+            min(room.behind_since or 0.0 for room in rooms),
+        )
+
     def disconnect_all(self, why: Disconnect) -> None:
         """Close every viewer."""
         for viewer in list(self.connected):
@@ -227,6 +247,10 @@ class Hub:
             self.suspicious()
         if follower.last is None or follower.target > follower.last:
             self.wanted(room)
+        if not follower.behind:
+            room.behind_since = None
+        elif room.behind_since is None:
+            room.behind_since = time.time()
         if outgoing:
             await self.fan_out.deliver(room, outgoing)
 

@@ -42,6 +42,7 @@ class Room:
             messages from the ring already.
         promise: what viewers were let in on before the position was known; None if none were.
         guests: subscriptions and handshakes that hold the room open.
+        behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
 
@@ -53,6 +54,7 @@ class Room:
         self.promise: Promise | None = None
         self.guests = 0
         self.idle_since: float | None = None
+        self.behind_since: float | None = None
         self.positioned = asyncio.Event()
         self._settings = settings
         self._classes: dict[tuple[Audience, Framing], dict[Subscription, None]] = {}

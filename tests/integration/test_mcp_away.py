@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ import websockets
 from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say, status
 from tests.pair import Pair, frame, frames, until
 
-DEGRADED = (200, {"status": "degraded", "log": "away"})
-
 
 async def noticed(pair: Pair) -> bool:
     """Whether ws_node knows that mcp_node is away."""
-    return await readiness(pair.ws_url) == DEGRADED
+    code, words = await readiness(pair.ws_url)
+    since = datetime.fromisoformat(words.pop("since"))
+    assert since <= datetime.now(UTC)
+    return (code, words) == (200, {"status": "degraded", "log": "away"})
 
 
 @pytest.mark.parametrize("knew_the_log", [True, False])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,17 @@ async def test_waiting_for_a_position_leaves_nothing_behind_when_cancelled(tmp_p
     room.went_by(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
     await asyncio.wait_for(asyncio.gather(*waiting[1:]), 1)
     assert room._reached == []
+
+
+async def test_a_gap_is_told_by_how_much_and_since_when(tmp_path: Path) -> None:
+    async with Live(tmp_path).running() as live:
+        room = live.open_room()
+        assert live.hub.behind() is None
+        live.queue.put(make_event(7))
+        await until(lambda: live.hub.behind() is not None)
+        behind = live.hub.behind()
+        assert behind is not None
+        assert (behind.rooms, behind.ids) == (1, 7)
+        assert 0 <= time.time() - behind.since < 30
+        live.queue.put_answer(page(room, *range(1, 8), head=7))
+        await until(lambda: live.hub.behind() is None)
