@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_node.backup_command import make_backup, restore_backup
+from mcp_node.keys_command import keys
 from mcp_node.revoke_command import revoke
 from mcp_node.token_command import TokenRequest, make_token
 from mcp_node.up_command import up
@@ -74,6 +75,11 @@ def _revoke(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _keys(chosen: argparse.Namespace) -> int:
+    print(keys(load_settings(), allow=chosen.allow, remove=chosen.remove, server=chosen.server))
+    return 0
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "up": _up,
     "token": _token,
@@ -81,6 +87,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "backup": _backup,
     "restore": _restore,
     "revoke": _revoke,
+    "keys": _keys,
 }
 
 
@@ -150,6 +157,18 @@ def _parser() -> argparse.ArgumentParser:
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("--agent", metavar="NAME", help="all of this agent's tokens")
     which.add_argument("--token", metavar="ID", help="the id partyline token printed")
+    keys_ = commands.add_parser(
+        "keys",
+        help="show or edit whom a bridge over tcp lets in",
+        description="Show the public keys of this machine's nodes and whom they let in, or change"
+        " that. Only a bridge over tcp needs it, and only between machines: docs/operations.md.",
+    )
+    edit = keys_.add_mutually_exclusive_group()
+    edit.add_argument("--allow", metavar="KEY", help="let the mcp_node with this key send here")
+    edit.add_argument("--remove", metavar="KEY", help="let it no more; heeded at once")
+    edit.add_argument(
+        "--server", metavar="KEY", help="the ws_node to send to, from mcp_node's next start on"
+    )
     return parser
 
 

@@ -9,6 +9,15 @@ bridge.key      0600   64 hex digits: the secret between the nodes (HS256)
 bridge.dir      0600   where bridge.sock lives, if the data directory's path is too long
 ==============  =====  ============================================================
 
+For a bridge over tcp also these, made and read by `serving.curve` and `serving.allow_list`:
+
+================  =====  ==============================================================
+curve-server.key  0600   64 hex digits: CURVE secret key of ws_node
+curve-client.key  0600   64 hex digits: CURVE secret key of mcp_node
+curve-allowed     0600   public keys ws_node lets in besides that of curve-client.key
+curve-trusted     0600   public key of the ws_node to send to, if not that of curve-server.key
+================  =====  ==============================================================
+
 Files appear atomically and complete (a temporary file, then ``link``), so that both nodes may
 start first, at the same time: one wins, the other reads what it made.
 """
@@ -18,8 +27,8 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -85,7 +94,7 @@ def signing_key(data_dir: Path) -> Ed25519PrivateKey:
         ConfigurationError: the file is unreadable, open to others, not an Ed25519 key, or not
             the one that ``signing.pub`` belongs to (no token it signs would verify).
     """
-    raw = _read_or_make(data_dir / "signing.key", _new_private_key)
+    raw = read_or_make(data_dir / "signing.key", _new_private_key)
     try:
         key = load_pem_private_key(raw, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -93,7 +102,7 @@ def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError(f"{data_dir / 'signing.key'} is not an Ed25519 key")
     with suppress(FileNotFoundError):
-        if _read_private(data_dir / "signing.pub").strip() != public_pem(key).strip():
+        if read_private(data_dir / "signing.pub").strip() != public_pem(key).strip():
             raise ConfigurationError(
                 f"{data_dir / 'signing.pub'} does not belong to signing.key; delete signing.pub"
             )
@@ -106,7 +115,7 @@ def public_key(data_dir: Path) -> bytes:
     Raises:
         ConfigurationError: as `signing_key`, or the file is not a public Ed25519 key.
     """
-    raw = _read_or_make(data_dir / "signing.pub", lambda: public_pem(signing_key(data_dir)))
+    raw = read_or_make(data_dir / "signing.pub", lambda: public_pem(signing_key(data_dir)))
     try:
         key = load_pem_public_key(raw)
     except (ValueError, UnsupportedAlgorithm):
@@ -127,7 +136,7 @@ def bridge_key(data_dir: Path) -> bytes:
     Raises:
         ConfigurationError: the file is unreadable, open to others, or not 64 hex digits.
     """
-    raw = _read_or_make(
+    raw = read_or_make(
         data_dir / "bridge.key", lambda: secrets.token_hex(_BRIDGE_SECRET_DIGITS // 2).encode()
     ).strip()
     if not _BRIDGE_SECRET.fullmatch(raw):
@@ -146,14 +155,15 @@ def bridge_endpoint(data_dir: Path, configured: str = "") -> str:
             directory is not ours (any more): whoever owns it would own the bridge.
     """
     if configured:
-        if len(os.fsencode(configured.removeprefix("ipc://"))) > MAX_SOCKET_PATH:
+        path_bytes = os.fsencode(configured.removeprefix("ipc://"))
+        if configured.startswith("ipc://") and len(path_bytes) > MAX_SOCKET_PATH:
             raise ConfigurationError(
                 f"PARTYLINE_BRIDGE_ENDPOINT: a socket's path has at most {MAX_SOCKET_PATH} bytes"
             )
         return configured
     path = data_dir / "bridge.sock"
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        recorded = Path(os.fsdecode(_read_or_make(data_dir / "bridge.dir", _new_socket_dir)))
+        recorded = Path(os.fsdecode(read_or_make(data_dir / "bridge.dir", _new_socket_dir)))
         if not recorded.is_absolute() or b"\0" in os.fsencode(recorded):
             raise ConfigurationError(f"{data_dir / 'bridge.dir'} names no directory; delete it")
         path = open_data_dir(recorded) / "bridge.sock"
@@ -172,11 +182,32 @@ def _new_private_key() -> bytes:
     )
 
 
-def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of a secret file; made atomically if it is missing. First one wins."""
+def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of a secret file; made atomically if it is missing. First one wins.
+
+    Raises:
+        ConfigurationError: it cannot be made, or as `read_private`.
+    """
     with suppress(FileNotFoundError):
-        return _read_private(path)
-    content = make()
+        return read_private(path)
+    with _written_beside(path, make()) as temporary, suppress(FileExistsError):
+        os.link(temporary, path)
+    return read_private(path)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Give a secret file new content, atomically; made if it is missing.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    with _written_beside(path, content) as temporary:
+        os.replace(temporary, path)
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes) -> Iterator[str]:
+    """A complete temporary file in the same directory, for the length of a block."""
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
@@ -184,16 +215,21 @@ def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                os.link(temporary, path)
+            yield temporary
         finally:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be made: {error.strerror}") from None
-    return _read_private(path)
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """The content of a secret file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigurationError: it is no regular file, another user's, or open to others.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from proto.errors import ConfigurationError
-from proto.origins import is_host, parse_origin
+from proto.origins import is_host, parse_authority, parse_origin
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -35,6 +35,24 @@ def is_loopback(host: str) -> bool:
     # A socket bound to :: names its IPv4 peers ::ffff:127.0.0.1, which Python 3.11 takes as is.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def tcp_host(endpoint: str) -> str | None:
+    """The host of ``tcp://HOST:PORT``, without brackets; None if it is anything else.
+
+    Wildcards are no hosts: who means every address writes ``0.0.0.0`` or ``[::]``.
+    """
+    scheme, _, rest = endpoint.partition("://")
+    authority = parse_authority(rest) if scheme == "tcp" else None
+    if authority is None or authority[1] is None:
+        return None
+    host = authority[0]
+    if ":" in host or not host.strip("0123456789."):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return None
+    return host
 
 
 class Settings(BaseSettings):
@@ -61,7 +79,8 @@ class Settings(BaseSettings):
     )
     bridge_endpoint: str = Field(
         "",
-        description="ZeroMQ endpoint (ipc://…); empty: bridge.sock in the data directory.",
+        description="ZeroMQ endpoint: ipc:// and an absolute path, or tcp://HOST:PORT (always"
+        " encrypted, for listed keys only); empty: bridge.sock in the data directory.",
     )
     auth: Literal["token", "off"] = Field(
         "token", description="token: every door wants one; off: loopback only, for trying out."
@@ -182,6 +201,14 @@ class Settings(BaseSettings):
             raise ValueError("each must be scheme://host or scheme://host:port; null never is one")
         return value
 
+    @field_validator("bridge_endpoint")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        if value and not value.startswith("ipc:///") and not tcp_host(value):
+            raise ValueError("must be ipc:// and an absolute path, or tcp://HOST:PORT")
+        # ZeroMQ binds addresses and interfaces only.
+        return value.replace("tcp://localhost:", "tcp://127.0.0.1:")
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -192,7 +219,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_open_doors(self) -> Self:
-        exposed = [h for h in (self.mcp_host, self.ws_host) if not is_loopback(h)]
+        hosts = (self.mcp_host, self.ws_host, tcp_host(self.bridge_endpoint) or "127.0.0.1")
+        exposed = [host for host in hosts if not is_loopback(host)]
         if self.auth == "off" and (exposed or self.allowed_hosts):
             raise ValueError("AUTH=off works on loopback addresses and names only")
         if self.auth == "off" and self.allowed_origins:
@@ -201,8 +229,6 @@ class Settings(BaseSettings):
             raise ValueError("a public WS_HOST or ALLOWED_HOSTS needs BROADCAST_TOKEN")
         if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
             raise ValueError("BROADCAST_TOKEN must have at least 16 characters")
-        if self.bridge_endpoint and not self.bridge_endpoint.startswith("ipc:///"):
-            raise ValueError("BRIDGE_ENDPOINT must be ipc:// and an absolute path")
         return self
 
     @model_validator(mode="after")

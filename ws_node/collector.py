@@ -16,6 +16,7 @@ from proto import wire
 from proto.errors import ConfigurationError, WireError
 from proto.settings import Settings
 from ws_node.event_queue import EventQueue
+from ws_node.gate import Gate
 
 BATCH: Final = 1_000
 """Messages taken before other work gets a turn."""
@@ -28,6 +29,9 @@ class Collector:
         received: well-formed messages.
         overflowed: well-formed messages dropped because the queue was full.
         malformed: counts of what was dropped, by `proto.errors.WireError` reason.
+
+    Raises:
+        ConfigurationError: the endpoint is tcp, and a key file is not usable.
     """
 
     def __init__(self, settings: Settings, *, endpoint: str, queue: EventQueue) -> None:
@@ -38,6 +42,12 @@ class Collector:
         self._queue = queue
         self._hwm = settings.bridge_hwm
         self._max_bytes = settings.max_bridge_bytes
+        self._gate = Gate(settings.data_dir) if endpoint.startswith("tcp://") else None
+
+    @property
+    def refused(self) -> int:
+        """Peers and messages that were not let in (over tcp)."""
+        return self._gate.refused if self._gate else 0
 
     def start(self) -> None:
         """Bind and listen. The caller holds the lock file: a second bind would steal the path.
@@ -50,15 +60,19 @@ class Collector:
         self._socket.set(zmq.RCVHWM, self._hwm)
         self._socket.set(zmq.MAXMSGSIZE, self._max_bytes)
         self._socket.set(zmq.LINGER, 0)
+        if self._gate:
+            self._gate.guard(self._context, self._socket, self._endpoint)
         try:
             self._socket.bind(self._endpoint)
         except zmq.ZMQError as error:
+            self._close_gate()
             self._context.destroy(linger=0)
             raise ConfigurationError(
                 f"the bridge {self._endpoint} cannot be bound ({error.strerror}); "
                 "set PARTYLINE_DATA_DIR or PARTYLINE_BRIDGE_ENDPOINT"
             ) from None
-        os.chmod(Path(self._endpoint.removeprefix("ipc://")), 0o600)
+        if self._endpoint.startswith("ipc://"):
+            os.chmod(Path(self._endpoint.removeprefix("ipc://")), 0o600)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._collect)
         self._loop.call_soon(self._collect)
@@ -66,20 +80,32 @@ class Collector:
     def close(self) -> None:
         """Stop listening. What was not yet taken is healed from the log later."""
         self._loop.remove_reader(self._socket.fileno())
+        self._close_gate()
         self._context.destroy(linger=0)
+
+    def _close_gate(self) -> None:
+        if self._gate:
+            self._gate.close()
 
     def _collect(self) -> None:
         if self._socket.closed:
             return
         for _ in range(BATCH):
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                frames = self._receive()
             except zmq.Again:
                 if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
                     return
                 continue
-            self._take(frames)
+            if frames:
+                self._take(frames)
         self._loop.call_soon(self._collect)
+
+    def _receive(self) -> list[bytes]:
+        """The next message, or nothing if its sender is not let in; raises zmq.Again."""
+        if self._gate is None:
+            return self._socket.recv_multipart(zmq.NOBLOCK)
+        return self._gate.admitted(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
 
     def _take(self, frames: list[bytes]) -> None:
         try:

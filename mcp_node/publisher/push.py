@@ -18,6 +18,7 @@ from proto import wire
 from proto.messages import Message
 from proto.settings import Settings
 from proto.wire import Event
+from serving.curve import Credentials
 
 _LINGER_MS: Final = 300
 _RECONNECT_MS: Final = 50
@@ -25,7 +26,12 @@ _RECONNECT_MAX_MS: Final = 500
 
 
 class PushPublisher:
-    """Publishes over ZeroMQ. Not safe for use outside the event loop's thread."""
+    """Publishes over ZeroMQ. Not safe for use outside the event loop's thread.
+
+    Raises:
+        ConfigurationError: the endpoint is tcp, and a key file is not usable, or it is one that
+            can only be bound.
+    """
 
     def __init__(self, settings: Settings, *, endpoint: str, epoch: str) -> None:
         self.published = 0
@@ -36,6 +42,8 @@ class PushPublisher:
         self._max_bytes = settings.max_bridge_bytes
         self._backlog = Backlog(settings.bridge_backlog_bytes)
         self._peers = 0
+        over_tcp = endpoint.startswith("tcp://")
+        self._credentials = Credentials(settings.data_dir, endpoint) if over_tcp else None
 
     @property
     def connected(self) -> bool:
@@ -56,6 +64,8 @@ class PushPublisher:
         self._socket.set(zmq.LINGER, _LINGER_MS)
         self._socket.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
         self._socket.set(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        if self._credentials:
+            self._credentials.put_on(self._socket)
         self._monitor = self._socket.get_monitor_socket(
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )

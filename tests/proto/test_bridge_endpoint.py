@@ -36,6 +36,11 @@ def test_the_length_is_counted_in_bytes(runtime: Path) -> None:
     assert socket_dir(bridge_endpoint(too_long)).parent == runtime
 
 
+def test_a_host_is_not_a_path(long_dir: Path) -> None:
+    endpoint = f"tcp://{'h' * 150}.example:5555"
+    assert bridge_endpoint(long_dir, endpoint) == endpoint
+
+
 def test_a_configured_endpoint_is_taken_as_it_is(long_dir: Path) -> None:
     assert bridge_endpoint(long_dir, "ipc:///run/b.sock") == "ipc:///run/b.sock"
     assert not (long_dir / "bridge.dir").exists()

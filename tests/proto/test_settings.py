@@ -144,7 +144,19 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example"}),
     ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": ""}),
     ("BROADCAST_TOKEN", {"BROADCAST_TOKEN": TOKEN[:15]}),
-    ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "tcp://127.0.0.1:5555"}),
+    *(
+        ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": endpoint})
+        for endpoint in (
+            *("tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:0"),
+            *("tcp://127.0.0.1:65536", "tcp://127.0.0.1:*", "tcp://127.0.0.1:5555/", "tcp://:5555"),
+            *("tcp://*:5555", "tcp://eth0;10.0.0.1:5555", "tcp://a b:5555", "tcp://u@a:5555"),
+            *("tcp://999.0.0.1:5555", "tcp://::1:5555", "tcp://[::1:5555", "tcp://[1::2::3]:5555"),
+            *("TCP://127.0.0.1:5555", "udp://127.0.0.1:5555", "ws://127.0.0.1:5555", "127.0.0.1:1"),
+        )
+    ),
+    ("AUTH=off", {"AUTH": "off", "BRIDGE_ENDPOINT": "tcp://0.0.0.0:5555"}),
+    ("AUTH=off", {"AUTH": "off", "BRIDGE_ENDPOINT": "tcp://[::]:5555"}),
+    ("AUTH=off", {"AUTH": "off", "BRIDGE_ENDPOINT": "tcp://ws.example:5555"}),
     ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://"}),
     ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://relative.sock"}),
     ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": "ipc://@abstract"}),  # no file, so no permissions
@@ -167,10 +179,19 @@ ACCEPTED: list[dict[str, str]] = [
     {"WS_HOST": "0.0.0.0", "BROADCAST_TOKEN": TOKEN},
     {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": TOKEN},
     {"BRIDGE_ENDPOINT": "ipc:///run/partyline/bridge.sock"},
+    {"BRIDGE_ENDPOINT": "tcp://127.0.0.1:5555", "AUTH": "off"},
+    {"BRIDGE_ENDPOINT": "tcp://0.0.0.0:5555"},
+    {"BRIDGE_ENDPOINT": "tcp://[fd00::1]:65535"},
+    {"BRIDGE_ENDPOINT": "tcp://ws-1.example:1"},
     {"ALLOWED_ORIGINS": "https://a.example, http://b.example:8080, HTTP://[fd00::1]:8080"},
     {"ALLOWED_HOSTS": "A.example, node_1, fd00::1, 192.168.1.5", "BROADCAST_TOKEN": TOKEN},
     {"MAX_CONTENT_CHARS": "1000000", "MAX_BODY_BYTES": "6100000", "MAX_BRIDGE_BYTES": "6100000"},
 ]
+
+
+def test_a_bridge_on_localhost_is_one_zeromq_can_bind() -> None:
+    settings = load_settings(bridge_endpoint="tcp://localhost:5555")
+    assert settings.bridge_endpoint == "tcp://127.0.0.1:5555"
 
 
 @pytest.mark.parametrize("variables", ACCEPTED, ids=str)
