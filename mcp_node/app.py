@@ -31,6 +31,7 @@ from serving import problems
 from serving.asgi import App, Receive, Scope, Send
 from serving.bodies import StrictBodies
 from serving.doors import Doors, own_hosts
+from serving.failures import Failures, SlowFailures
 from serving.identity import Identity
 from serving.leases import Leases
 from serving.lockfile import LockFile
@@ -85,6 +86,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         lifespan=_lifespan(mcp_app, leases),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would repeat the path
     )
     problems.install(api)
     add_api_docs(api)
@@ -109,7 +111,8 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         admit=lambda scope: _admit(scope, identity, bridge_key),
         check=lambda scope, value: check_envelope(value) if _is_mcp(scope) else None,
     )
-    return Doors(bodies, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+    slow = SlowFailures(bodies, Failures(settings.failed_token_seconds))
+    return Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
 
 
 def _lifespan(mcp_app: StarletteWithLifespan, leases: Leases) -> Lifespan[FastAPI]:

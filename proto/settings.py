@@ -143,6 +143,12 @@ class Settings(BaseSettings):
         ge=1_048_576,
         description="Bytes waiting for all viewers of a ws_node; beyond, the slowest are closed.",
     )
+    failed_token_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="How late an address that fails often gets the answer to a bad token.",
+    )
     writes_per_second: float = Field(
         500.0,
         ge=0,

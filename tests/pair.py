@@ -177,6 +177,7 @@ class Pair:
             "PARTYLINE_MCP_PORT": str(self.mcp_port),
             "PARTYLINE_WS_PORT": str(self.ws_port),
             "PARTYLINE_AUTH": auth,
+            "PARTYLINE_FAILED_TOKEN_SECONDS": "0",  # tests fail on purpose, often
         }
         environment |= _variables(settings)
         self.environment = environment

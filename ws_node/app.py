@@ -16,6 +16,7 @@ from proto.tokens import PrincipalVerifier
 from serving import problems
 from serving.asgi import App, Receive, Scope, Send, respond
 from serving.doors import Doors, own_hosts
+from serving.failures import Failures, SlowFailures
 from serving.identity import Identity
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
@@ -82,8 +83,14 @@ class Node:
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
         self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
         catch_up = CatchUp(self._history)
+        failures = Failures(settings.failed_token_seconds)
         self._sockets = Sockets(
-            settings, identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
+            settings,
+            identity=identity,
+            failures=failures,
+            hub=self._hub,
+            catch_up=catch_up,
+            places=self._places,
         )
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
@@ -109,7 +116,7 @@ class Node:
             api, settings=settings, queue=self._queue, bridge_key=key
         )
         self.app = Doors(
-            self._straight(api),
+            SlowFailures(self._straight(api), failures),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,
             refuse=refuse,

@@ -15,6 +15,7 @@ from proto.frames import PONG_FRAME, error_frame, unsubscribed_frame
 from proto.messages import Principal
 from proto.settings import Settings
 from serving.asgi import Receive, Scope, Send, respond
+from serving.failures import Failures
 from serving.identity import Identity
 from ws_node.admission import admit, check_session, wish_of
 from ws_node.catchup import CatchUp
@@ -54,6 +55,7 @@ class Sockets:
         settings: Settings,
         *,
         identity: Identity,
+        failures: Failures,
         hub: Hub,
         catch_up: CatchUp,
         places: Places,
@@ -62,6 +64,7 @@ class Sockets:
         self._max_bytes = settings.max_command_bytes
         self._max_subscriptions = settings.max_subscriptions
         self._identity = identity
+        self._failures = failures
         self._hub = hub
         self._catch_up = catch_up
         self._places = places
@@ -83,6 +86,8 @@ class Sockets:
         try:
             if isinstance(admission, Disconnect):
                 self.refused[admission.code] = self.refused.get(admission.code, 0) + 1
+                if admission is Disconnect.BAD_TOKEN:
+                    await self._failures.answered_late(scope)
                 await send(accept)
                 connection.disconnect(admission)
             else:

@@ -14,6 +14,7 @@ from proto.messages import Visibility
 from proto.revocations import Revocations
 from proto.settings import Settings
 from proto.wire import Event
+from serving.failures import Failures
 from serving.identity import Identity
 from tests.pair import until
 from ws_node.catchup import CatchUp
@@ -85,6 +86,7 @@ class Live:
         self.sockets = Sockets(
             self.settings,
             identity=identity,
+            failures=Failures(0),
             hub=self.hub,
             catch_up=CatchUp(self.history),
             places=self.places,
