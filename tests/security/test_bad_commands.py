@@ -110,7 +110,7 @@ async def test_a_malformed_session_id(pair: Pair, name: str) -> None:
         assert await closed_with(viewer) == 4502
 
 
-@pytest.mark.parametrize("path", ["/ws/", "/ws/a/b", "/", f"/{MARK}", "/broadcast/a"])
+@pytest.mark.parametrize("path", ["/wsx", "/ws/a/b", "/", f"/{MARK}", "/broadcast/a"])
 async def test_there_is_no_socket_elsewhere(pair: Pair, path: str) -> None:
     async with unharmed(pair):
         for port in (pair.ws_port, pair.mcp_port):
