@@ -1,12 +1,13 @@
 """REST: the same rooms as the tools, for programs and pages. Authorization header only."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.rooms import Rooms
 from proto.messages import Principal
+from proto.names import NAME_PATTERN
 from serving.identity import Identity
 
 
@@ -93,6 +94,45 @@ class MessageMade(BaseModel):
     timestamp: str
 
 
+class ProblemDetail(BaseModel):
+    """What was wrong and what to do next; ``code`` is stable."""
+
+    code: str
+    message: str
+    next_step: str
+
+
+class Problem(BaseModel):
+    """The body of every failure."""
+
+    error: ProblemDetail
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What an OpenAPI document says of failures: those of every route, and ``statuses``."""
+    return {
+        status: {"model": Problem, "description": _MEANINGS[status]}
+        for status in sorted({401, 403, 422, *statuses})
+    }
+
+
+_MEANINGS: Final = {
+    401: "No token, or not a valid one.",
+    403: "The token lacks the right, or another site's page asks.",
+    404: "No such session, or no such parent message, that this caller may see.",
+    409: "The idempotency key belongs to another message.",
+    413: "The body, or a field of it, is larger than a limit allows.",
+    415: "The body is not application/json.",
+    422: "Something in the request breaks a documented rule.",
+    429: "Too many writes in too short a time; wait a second.",
+    503: "A bounded queue is full; nothing was stored, try again.",
+}
+_WRITING: Final = (413, 415, 429, 503)
+
+_SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+"""Documented here, checked in `Rooms`, which has its own words for it."""
+
+
 def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
     """The routes under /api."""
     router = APIRouter(prefix="/api", tags=["rooms"])
@@ -102,13 +142,27 @@ def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
 
     Caller = Annotated[Principal, Depends(principal)]
 
-    @router.get("/sessions", summary="List sessions", response_model=SessionListAnswer)
+    @router.get(
+        "/sessions",
+        summary="List sessions",
+        response_model=SessionListAnswer,
+        responses=_problems(),
+    )
     async def list_sessions(
         caller: Caller, limit: int = 20, active_since: str | None = None
     ) -> dict[str, Any]:
         return {"sessions": await rooms.list_sessions(caller, limit, active_since)}
 
-    @router.post("/sessions", summary="Make a session, or get it", response_model=SessionMade)
+    @router.post(
+        "/sessions",
+        summary="Make a session, or get it",
+        response_model=SessionMade,
+        response_description="It was there already.",
+        responses={
+            201: {"model": SessionMade, "description": "It was made."},
+            **_problems(*_WRITING),
+        },
+    )
     async def create_session(
         caller: Caller, body: SessionBody, response: Response
     ) -> dict[str, Any]:
@@ -116,18 +170,24 @@ def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
         response.status_code = 201 if made["created"] else 200
         return made
 
-    @router.get("/sessions/{session_id}", summary="A session", response_model=SessionViewAnswer)
-    async def get_session(caller: Caller, session_id: str) -> dict[str, Any]:
+    @router.get(
+        "/sessions/{session_id}",
+        summary="A session",
+        response_model=SessionViewAnswer,
+        responses=_problems(404),
+    )
+    async def get_session(caller: Caller, session_id: _SessionId) -> dict[str, Any]:
         return await rooms.get_session(caller, session_id)
 
     @router.get(
         "/sessions/{session_id}/messages",
         summary="A page of messages",
         response_model=PageAnswer,
+        responses=_problems(404),
     )
     async def get_messages(
         caller: Caller,
-        session_id: str,
+        session_id: _SessionId,
         after: int | None = None,
         before: int | None = None,
         limit: int = 50,
@@ -143,8 +203,11 @@ def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
         summary="Add a message",
         response_model=MessageMade,
         status_code=201,
+        responses=_problems(404, 409, *_WRITING),
     )
-    async def add_message(caller: Caller, session_id: str, body: MessageBody) -> dict[str, Any]:
+    async def add_message(
+        caller: Caller, session_id: _SessionId, body: MessageBody
+    ) -> dict[str, Any]:
         message = await rooms.add_message(
             caller,
             session_id,

@@ -19,12 +19,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from mcp_node.backup_command import make_backup, restore_backup
-from mcp_node.keys_command import keys
-from mcp_node.revoke_command import revoke
-from mcp_node.token_command import TokenRequest, make_token
-from mcp_node.up_command import up
-from mcp_node.watch_command import Watch
+from mcp_node.commands.backup import make_backup, restore_backup
+from mcp_node.commands.keys import keys
+from mcp_node.commands.revoke import revoke
+from mcp_node.commands.token import TokenRequest, make_token
+from mcp_node.commands.up import up
+from mcp_node.commands.watch import Watch
 from proto.errors import ConfigurationError, InvalidInput
 from proto.settings import load_settings
 

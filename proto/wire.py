@@ -34,7 +34,8 @@ from typing import Annotated, Final
 import msgspec
 
 from proto.errors import WireError
-from proto.messages import MAX_ID, Visibility
+from proto.frames import message_frame
+from proto.messages import MAX_ID, Message, Visibility
 from proto.names import is_name
 
 VERSION: Final = 1
@@ -58,6 +59,27 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     sender_type: str
     published_ns: int
     body: bytes
+
+
+def message_event(message: Message, epoch: str, published_ns: int = 0) -> Event:
+    """The event of a message of the log, with the bytes a browser will get.
+
+    Args:
+        message: committed.
+        epoch: of its log.
+        published_ns: see the table above; 0 for one that was read from history.
+    """
+    return Event(
+        message.session_id,
+        epoch,
+        message.id,
+        message.prev,
+        message.visibility,
+        message.principal,
+        message.sender_type,
+        published_ns,
+        message_frame(message),
+    )
 
 
 class _Header(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):

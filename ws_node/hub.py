@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from proto.frames import message_frame
-from proto.messages import Message
 from proto.revocations import Revocations
 from proto.settings import Settings
-from proto.wire import Event
+from proto.wire import Event, message_event
 from ws_node.disconnect import Disconnect
 from ws_node.event_queue import (
     Answer,
@@ -268,7 +266,7 @@ class Hub:
             room.found()
             return room.went_by(events)
         if isinstance(answer, PageFound):
-            events = [durable_event(message, answer.epoch) for message in answer.messages]
+            events = [message_event(message, answer.epoch) for message in answer.messages]
             through, head = answer.through, answer.head
             return room.went_by(follower.page(answer.epoch, events, through=through, head=head))
         if isinstance(answer, HeadSeen):
@@ -305,18 +303,3 @@ class Hub:
         for _, _, members in room.classes():
             for member in members:
                 member.connection.disconnect(why)
-
-
-def durable_event(message: Message, epoch: str) -> Event:
-    """A message read from history, as the event the bridge would have brought."""
-    return Event(
-        message.session_id,
-        epoch,
-        message.id,
-        message.prev,
-        message.visibility,
-        message.principal,
-        message.sender_type,
-        0,
-        message_frame(message),
-    )

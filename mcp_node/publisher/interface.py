@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from proto.frames import message_frame
 from proto.messages import Message
 from proto.wire import Event
 
@@ -77,18 +76,3 @@ class Backlog:
         self._events.clear()
         self._bytes = 0
         return count
-
-
-def event_of(message: Message, epoch: str, published_ns: int) -> Event:
-    """The event of a committed message: encoded here, once, to the bytes a browser will get."""
-    return Event(
-        message.session_id,
-        epoch,
-        message.id,
-        message.prev,
-        message.visibility,
-        message.principal,
-        message.sender_type,
-        published_ns,
-        message_frame(message),
-    )

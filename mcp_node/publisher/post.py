@@ -16,11 +16,11 @@ from typing import Final
 
 import httpx
 
-from mcp_node.publisher.interface import Backlog, event_of
+from mcp_node.publisher.interface import Backlog
 from proto.messages import Message
 from proto.settings import Settings
 from proto.tokens import TO_WS_NODE, ServiceToken
-from proto.wire import Event
+from proto.wire import Event, message_event
 
 _TIMEOUT_SECONDS: Final = 2.0
 
@@ -65,7 +65,7 @@ class PostPublisher:
         """Queue messages in their order; drop and count what the backlog cannot take."""
         now = time.monotonic_ns()
         for message in messages:
-            if not self._backlog.push(event_of(message, self._epoch, now)):
+            if not self._backlog.push(message_event(message, self._epoch, now)):
                 self.dropped += 1
         self._wake.set()
 

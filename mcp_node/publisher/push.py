@@ -13,11 +13,11 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from mcp_node.publisher.interface import Backlog, event_of
+from mcp_node.publisher.interface import Backlog
 from proto import wire
 from proto.messages import Message
 from proto.settings import Settings
-from proto.wire import Event
+from proto.wire import Event, message_event
 from serving.curve import Credentials
 
 _LINGER_MS: Final = 300
@@ -84,7 +84,7 @@ class PushPublisher:
         now = time.monotonic_ns()
         self._flush()
         for message in messages:
-            event = event_of(message, self._epoch, now)
+            event = message_event(message, self._epoch, now)
             if len(event.body) > self._max_bytes or not self._take(event):
                 self.dropped += 1
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.token_command import lifetime_seconds
-from mcp_node.up_command import claude_code_lines, welcome
+from mcp_node.commands.token import lifetime_seconds
+from mcp_node.commands.up import claude_code_lines, welcome
 from proto.errors import InvalidInput
 from proto.keyfile import public_key
 from proto.settings import load_settings

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager, suppress
 import psutil
 import pytest
 
-from mcp_node.supervisor import Backoff
+from mcp_node.commands.supervisor import Backoff
 
 SUPERVISE = """
 import asyncio, sys
-from mcp_node.supervisor import Child, Supervisor
-from mcp_node.up_command import Console
+from mcp_node.commands.supervisor import Child, Supervisor
+from mcp_node.commands.up import Console
 grace, *programs = sys.argv[1:]
 console = Console(sys.stdout)
 names = ["mcp", "ws"]

@@ -16,10 +16,9 @@ import zmq
 
 from proto import keyfile, wire
 from proto.tokens import TO_MCP_NODE, mint_service
-from proto.wire import Event
+from proto.wire import Event, message_event
 from tests.pair import START_SECONDS, Pair, frame, frames
 from ws_node.history import LogPage
-from ws_node.hub import durable_event
 
 names = (f"room-{number}" for number in itertools.count())
 
@@ -100,7 +99,7 @@ class Talk:
             Authorization=f"Bearer {mint_service(key, TO_MCP_NODE)}",
         )
         page = msgspec.json.decode(raw, type=LogPage)
-        return [durable_event(message, page.epoch) for message in page.messages]
+        return [message_event(message, page.epoch) for message in page.messages]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 
 import httpx
 
-from mcp_node.supervisor import Child, Supervisor
+from mcp_node.commands.supervisor import Child, Supervisor
 from proto.settings import Settings
 
 READY_POLL_SECONDS: Final = 0.25
