@@ -3,9 +3,13 @@
 The library's own refusal repeats the whole message, and tells how it was parsed.
 """
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from proto.errors import InvalidInput
+
+_METHOD: Final = re.compile(r"[A-Za-z$][A-Za-z0-9$/._-]{0,63}")
+"""A word of the protocol: the library repeats one it does not know, so it may be nothing else."""
 
 
 def check_envelope(value: Any) -> None:
@@ -25,7 +29,12 @@ def check_envelope(value: Any) -> None:
 
 
 def _is_request(value: dict[str, Any]) -> bool:
-    return isinstance(value.get("method"), str) and isinstance(value.get("params", {}), dict)
+    method = value.get("method")
+    return (
+        isinstance(method, str)
+        and _METHOD.fullmatch(method) is not None
+        and isinstance(value.get("params", {}), dict)
+    )
 
 
 def _is_answer(value: dict[str, Any]) -> bool:

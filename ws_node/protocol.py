@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidState
+from websockets.exceptions import InvalidHandshake, InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
@@ -28,6 +28,12 @@ SHUTDOWN_SECONDS: Final = 2.0
 
 PONG_BYTES: Final = 2 * 1_048_576
 """Unsent bytes at which a viewer that sends pings is closed."""
+
+
+_NO_HANDSHAKE: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\n"
+    b"content-length: 31\r\n\r\nThis is no WebSocket handshake."
+)
 
 
 def _nobody() -> None:
@@ -50,8 +56,19 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         """The transport: whole frames may be written to it until `on_leave` is called."""
         return self.transport
 
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; uvicorn leaves a handshake that websockets cannot read unanswered, open."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake()
+
     def handle_connect(self, event: Request) -> None:
         """Start the ASGI app, with this connection in its scope."""
+        try:
+            self.conn.process_request(event)
+        except InvalidHandshake:  # the library's own answer repeats the request
+            self._refuse_handshake()
+            return
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
@@ -132,6 +149,18 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self._leave()
         self._cut_later()
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a whole message; text that is not UTF-8 ends the connection, without a trace."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
     def handle_ping(self) -> None:
         """Answer, unless the viewer only asks and never reads."""
         if self.close_sent:
@@ -140,6 +169,12 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         super().handle_ping()
         if self.transport.get_write_buffer_size() > PONG_BYTES:
             self.disconnect(Disconnect.SLOW)
+
+    def _refuse_handshake(self) -> None:
+        """Say no, once, and close."""
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        self.transport.write(_NO_HANDSHAKE)
+        self.transport.close()
 
     def _cut_later(self) -> None:
         """Closing waits until everything is sent: with a peer that does not read, for ever."""

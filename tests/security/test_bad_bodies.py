@@ -109,6 +109,8 @@ async def test_another_shape(pair: Pair, body: bytes, route: str) -> None:
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["%b"]}' % M,
         b'{"jsonrpc":"%b","id":1,"method":"tools/list"}' % M,
         b'{"jsonrpc":"2.0","id":{"%b":1},"method":"tools/list"}' % M,
+        b'{"jsonrpc":"2.0","id":1,"method":"%b no word"}' % M,
+        b'{"jsonrpc":"2.0","id":1,"method":"%b"}' % (M * 7),
     ],
 )
 async def test_foreign_json_rpc(pair: Pair, body: bytes, route: str) -> None:

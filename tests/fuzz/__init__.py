@@ -1,0 +1,1 @@
+"""Generated nonsense at every door of a real pair: nothing breaks, leaks or gets through."""

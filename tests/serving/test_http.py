@@ -1,0 +1,248 @@
+"""PatientHttp on a real uvicorn: who says nothing is cut, everybody else is served as before."""
+
+import asyncio
+import contextlib
+import inspect
+import re
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+import websockets
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+import serving.http
+from serving.asgi import Message, Receive, Scope, Send
+from serving.http import PatientHttp
+from tests.pair import until
+
+SECONDS = 0.3
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.http, "REQUEST_SECONDS", SECONDS)
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the headers it was given; ``/late`` after longer than a head may take."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(2 * SECONDS)
+        await send({"type": "websocket.send", "text": "still here"})
+        await receive()
+        return
+    if scope["path"] == "/late":
+        await asyncio.sleep(2 * SECONDS)
+    if scope["path"] == "/read":
+        message: Message = {"more_body": True}
+        while message.get("more_body"):
+            message = await receive()
+    body = b",".join(name for name, _ in scope["headers"])
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.asynccontextmanager
+async def served() -> AsyncIterator[int]:
+    """The port of a server with our protocol."""
+    config = uvicorn.Config(
+        app, http=PatientHttp, lifespan="off", log_config=None, ws="websockets-sansio"
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        task = asyncio.create_task(server.serve([bound]))
+        await until(lambda: server.started)
+        assert PatientHttp.silent == 0
+        try:
+            yield bound.getsockname()[1]
+            await until(lambda: PatientHttp.silent == 0)
+        finally:
+            server.should_exit = True
+            await task
+
+
+class Peer:
+    """A socket that says what it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def answer(self) -> bytes:
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"content-length: (\d+)", head)
+        assert found is not None
+        return head + await self.reader.readexactly(int(found[1]))
+
+    async def cut(self, within: float = 20 * SECONDS) -> bytes:
+        """What came before the end."""
+        with contextlib.suppress(ConnectionResetError):
+            return await asyncio.wait_for(self.reader.read(), within)
+        return b""
+
+
+@contextlib.asynccontextmanager
+async def peer(port: int, *says: bytes) -> AsyncIterator[Peer]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in says:
+            writer.write(piece)
+        yield Peer(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("says", [b"", b"G", GET[:-2], b"\r\n"])
+async def test_who_does_not_say_what_it_wants_is_cut(says: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    async with served() as port:
+        begin = loop.time()
+        async with peer(port, says) as one:
+            assert await one.cut() == b""
+            assert loop.time() - begin > 0.9 * SECONDS
+
+
+@pytest.mark.parametrize("says", [b"G", GET[:-2], b"\r\n"])
+async def test_so_is_who_said_it_once(says: bytes) -> None:
+    async with served() as port, peer(port, GET) as one:
+        assert b"200 OK" in await one.answer()
+        one.writer.write(says)
+        assert await one.cut(10 * SECONDS) == b""  # uvicorn itself would wait for ever
+
+
+async def test_so_is_who_goes_on_with_a_body_that_was_answered_already() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    async with served() as port, peer(port, head) as one:
+        assert b"200 OK" in await one.answer()
+        one.writer.write(b"x")
+        assert await one.cut(10 * SECONDS) == b""
+
+
+async def test_only_so_many_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.http, "REQUEST_SECONDS", 60)
+    monkeypatch.setattr(serving.http, "MAX_SILENT", 2)
+    async with served() as port, peer(port) as first, peer(port):
+        await until(lambda: PatientHttp.silent == 2)
+        async with peer(port) as third:
+            assert await third.cut() == b""
+        await until(lambda: PatientHttp.silent == 2)
+        first.writer.write(GET)
+        assert b"200 OK" in await first.answer()
+        async with peer(port, GET) as fourth:
+            assert b"200 OK" in await fourth.answer()
+
+
+async def test_an_answer_may_take_longer_and_the_connection_stays() -> None:
+    async with served() as port, peer(port) as one:
+        for path in (b"/late", b"/", b"/late"):
+            one.writer.write(GET.replace(b" / ", b" " + path + b" "))
+            assert b"200 OK" in await one.answer()
+        one.writer.write(GET * 3)
+        for _ in range(3):
+            assert b"200 OK" in await one.answer()
+
+
+async def test_a_websocket_stays() -> None:
+    async with served() as port:
+        url = f"ws://127.0.0.1:{port}/"
+        async with websockets.connect(url, proxy=None) as viewer:
+            assert PatientHttp.silent == 0
+            assert await viewer.recv() == "still here"
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+async def test_a_head_without_end_is_refused(end: bytes) -> None:
+    async with served() as port, peer(port, GET[:-2]) as one:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1_000):
+                one.writer.write(b"a: " + b"x" * 8_000 + end if end else b"x" * 8_000)
+                await one.writer.drain()
+        assert await one.cut() in (serving.http._TOO_LARGE, b"")
+
+
+async def test_a_large_head_and_a_large_body_are_taken() -> None:
+    body = b"x" * 3_000_000
+    head = b"POST /read HTTP/1.1\r\nHost: x\r\nA: %b\r\nContent-Length: %d\r\n\r\n"
+    async with served() as port, peer(port, head % (b"x" * 60_000, len(body)), body) as one:
+        assert (await one.answer()).endswith(b"\r\n\r\nhost,a,content-length")
+
+
+async def test_trailers_are_no_headers() -> None:
+    chunked = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    said = chunked + b"1\r\nx\r\n0\r\nAuthorization: y\r\n\r\n"
+    async with served() as port, peer(port, said) as one:
+        assert (await one.answer()).endswith(b"\r\n\r\nhost,transfer-encoding")
+
+
+@pytest.mark.parametrize("endless", [b"0\r\na: ", b"1;a="])
+async def test_a_body_that_never_comes_to_the_point_is_cut(endless: bytes) -> None:
+    chunked = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with served() as port, peer(port, chunked + endless) as one:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1_000):
+                one.writer.write(b"x" * 8_000)
+                await one.writer.drain()
+        assert b"200 OK" not in await one.cut()
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["one", "pipelined"])
+@pytest.mark.parametrize("path", [b"/", b"/late", b"/read"])
+def test_garbage_behind_a_request_is_no_error_of_ours(
+    path: bytes, times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On uvloop, where writing to a closed transport raises; no 400 amid another answer either."""
+    says = GET.replace(b" / ", b" " + path + b" ").replace(
+        b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n"
+    )
+
+    async def scenario() -> bytes:
+        async with (
+            served() as port,
+            peer(port, (says + b"abc") * times + b"\x00 garbage\r\n\r\n") as one,
+        ):
+            said = await one.cut()
+            await asyncio.sleep(3 * SECONDS if path == b"/late" else 0)  # as long as the app takes
+            return said
+
+    assert uvloop.run(scenario()) == b""
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_the_transport_is_in_the_scope() -> None:
+    seen: list[Any] = []
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["extensions"][serving.http.TRANSPORT])
+        await app(scope, receive, send)
+
+    loop = asyncio.get_running_loop()
+    config = uvicorn.Config(look, http=PatientHttp, lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.server.ServerState()
+    server = await loop.create_server(
+        lambda: PatientHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server, peer(server.sockets[0].getsockname()[1], GET) as one:
+        assert b"200 OK" in await one.answer()
+        assert isinstance(seen[0], asyncio.Transport)
+        seen[0].abort()
+        assert await one.cut() == b""
+
+
+def test_every_private_thing_we_use_is_there() -> None:
+    overridden = {name for name, value in vars(PatientHttp).items() if inspect.isfunction(value)}
+    assert overridden - {"_wait", "_heard", "_hang_up"} <= set(dir(HttpToolsProtocol))
+    source = inspect.getsource(HttpToolsProtocol.__init__)
+    for name in ("cycle", "transport", "scope", "loop"):
+        assert f"self.{name}" in source
