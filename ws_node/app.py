@@ -98,7 +98,8 @@ class Node:
         api = FastAPI(
             title="Partyline: live",
             version="1",
-            description="Watch a session at /ws/{session_id}; send events to its viewers here.",
+            description="Watch a session at /ws/{session_id} (WebSocket) or /events/{session_id} "
+            "(server-sent events); send events to its viewers here.",
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,  # it would repeat the path
