@@ -63,12 +63,12 @@ def requests(draw: st.DrawFn) -> bytes:
     """One or two requests, from parts none of which is quite proper."""
     raw = b""
     for _ in range(draw(st.integers(1, 2))):
-        fields = draw(st.lists(FIELDS, max_size=5))
+        fields = draw(st.lists(FIELDS, max_size=2))  # more, and hardly any gets past the parser
         if draw(st.integers(0, 3)):
             fields.insert(0, b"Host: localhost")
-        end = draw(st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r"]))
+        end = draw(st.sampled_from([b"\r\n"] * 8 + [b"\n", b"\r"]))
         raw += end.join([draw(LINES), *fields]) + end * 2 + draw(BODIES)
-    return draw(damaged(raw)) if draw(st.booleans()) else raw
+    return raw if draw(st.integers(0, 3)) else draw(damaged(raw))
 
 
 @pytest.mark.parametrize("node", ["mcp", "ws"])
