@@ -13,6 +13,7 @@ import mcp_types
 from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
+from mcp import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
 from proto.errors import InvalidInput, PartylineError, Unauthenticated
@@ -52,6 +53,29 @@ class ArgumentErrors(Middleware):
         except NotFoundError:
             unknown = InvalidInput("There is no such tool.", "Call tools/list to see the tools.")
             raise ToolError(str(unknown), log_level=logging.DEBUG) from None
+
+    async def on_read_resource(
+        self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
+    ) -> Any:
+        """Read the resource; rephrase that there is none."""
+        try:
+            return await call_next(context)
+        except NotFoundError:
+            raise _unknown("resource", "resources/list") from None
+
+    async def on_get_prompt(
+        self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
+    ) -> Any:
+        """Get the prompt; rephrase that there is none."""
+        try:
+            return await call_next(context)
+        except NotFoundError:
+            raise _unknown("prompt", "prompts/list") from None
+
+
+def _unknown(what: str, where: str) -> MCPError:
+    error = InvalidInput(f"There is no such {what}.", f"Call {where} to see what there is.")
+    return MCPError(code=mcp_types.INVALID_PARAMS, message=str(error))
 
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:

@@ -32,7 +32,7 @@ from fastmcp import Client
 from proto import keyfile
 from proto.tokens import sign_principal
 
-START_SECONDS = 20.0
+START_SECONDS = 45.0
 STOP_SECONDS = 10.0
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

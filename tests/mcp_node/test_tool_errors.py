@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastmcp import Client
 from fastmcp.exceptions import ToolError
+from mcp import MCPError
 
 from mcp_node.errors import ArgumentErrors, refuse, tool_errors
 from proto.errors import InvalidInput, SessionNotFound, TooLarge, Unauthenticated
@@ -88,3 +89,11 @@ async def test_a_request_refused_at_the_door_has_its_paths_form(
 def test_the_middleware_names_its_parameters_as_fastmcp_calls_them() -> None:
     names = ArgumentErrors.on_call_tool.__code__.co_varnames[:3]
     assert names == ("self", "context", "call_next")
+
+
+async def test_unknown_resources_and_prompts_are_not_repeated(tmp_path: Path) -> None:
+    async with server(tmp_path / "data") as mcp, Client(mcp) as client:
+        for ask in (client.read_resource(f"session://{MARK}"), client.get_prompt(MARK)):
+            with pytest.raises(MCPError, match="There is no such") as refused:
+                await ask
+            assert MARK not in str(refused.value.error)
