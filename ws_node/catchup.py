@@ -11,12 +11,12 @@ import logging
 import random
 from typing import Final
 
-from proto.frames import message_frame, subscribed_frame
-from proto.visibility import may_see
+from proto.frames import subscribed_frame
 from ws_node.commands import Subscribe
 from ws_node.disconnect import Disconnect
-from ws_node.framing import framed
-from ws_node.history import History, HistoryAway, LogPage
+from ws_node.history import History, HistoryAway
+from ws_node.reading import Reading, Stretch
+from ws_node.ring import Ring
 from ws_node.room import Room
 from ws_node.viewer import Subscription
 
@@ -37,6 +37,7 @@ class CatchUp:
 
     def __init__(self, history: History) -> None:
         self._history = history
+        self._reading = Reading(history)
 
     async def subscribe(self, subscription: Subscription, wish: Subscribe) -> None:
         """Answer a subscription, replay what was missed, and go live.
@@ -106,42 +107,33 @@ class CatchUp:
                 cursor = more
                 await viewer.drained()
                 continue
-            page = await self._page(subscription, cursor)
-            if page is None or page.through <= cursor:
+            stretch = await self._read(subscription, cursor)
+            if stretch is None or stretch.through <= cursor:
                 viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
                 return
-            if page.epoch != epoch:
+            if stretch.epoch != epoch:
                 viewer.connection.disconnect(Disconnect.LOG_REPLACED)
                 return
-            await self._feed(subscription, page)
-            cursor = page.through
+            await self._feed(subscription, stretch.messages, cursor)
+            cursor = stretch.through
 
-    async def _page(self, subscription: Subscription, cursor: int) -> LogPage | None:
-        """The next page; None if history stays away or the viewer left."""
+    async def _read(self, subscription: Subscription, cursor: int) -> Stretch | None:
+        """What follows in the log; None if history stays away or the viewer left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_SECONDS
-        session_id, audience = subscription.room.session_id, subscription.audience
         while loop.time() < end and not subscription.ended:
             try:
-                return await self._history.visible_log(session_id, cursor, audience)
+                return await self._reading.after(subscription.room, cursor, subscription.audience)
             except HistoryAway:
                 await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
         return None
 
-    async def _feed(self, subscription: Subscription, page: LogPage) -> None:
-        """Send a page in pieces, each after the one before has mostly left the socket."""
-        audience, framing = subscription.audience, subscription.framing
-        pieces: list[bytes] = []
-        size = 0
-        for message in page.messages:
-            if not may_see(audience, message.visibility, message.principal, message.sender_type):
-                continue
-            frame = framed(framing, message_frame(message), message.id)
-            if size + len(frame) > CHUNK_BYTES:
-                subscription.send_framed(b"".join(pieces))
-                await subscription.viewer.drained()
-                pieces, size = [], 0
-            pieces.append(frame)
-            size += len(frame)
-        subscription.send_framed(b"".join(pieces))
-        await subscription.viewer.drained()
+    async def _feed(self, subscription: Subscription, messages: Ring, cursor: int) -> None:
+        """Send a stretch in pieces, each after the one before has mostly left the socket."""
+        position: int | None = cursor
+        while position is not None:
+            frames, position = messages.after(
+                position, subscription.audience, subscription.framing, CHUNK_BYTES
+            )
+            subscription.send_framed(frames)
+            await subscription.viewer.drained()

@@ -107,8 +107,11 @@ class History:
         async with self._for_rooms:
             return await self._ask(LogPage, "POST", "/api/log", _question(session_id, after, None))
 
-    async def visible_log(self, session_id: str, after: int, audience: Audience) -> LogPage:
-        """The next stretch after an id, filtered for an audience; perhaps read a moment ago."""
+    async def visible_log(self, session_id: str, after: int, audience: Audience | None) -> LogPage:
+        """The next stretch after an id, for viewers; perhaps read a moment ago.
+
+        It is filtered for an audience, if one is given.
+        """
         question = _question(session_id, after, audience)
         task = self._shared.get(question)
         if task is None:

@@ -14,16 +14,20 @@ class Ring:
 
     Every message with an id above ``floor`` that went by is in it.
 
+    Attributes:
+        past_read: whether somebody read, or reads, what came before it was opened, to `extend` it.
+
     Args:
         floor: the position from which it is complete.
         max_messages: at least 1.
         max_bytes: of the frames in it.
     """
 
-    __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_messages", "floor")
+    __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_messages", "floor", "past_read")
 
     def __init__(self, floor: int, *, max_messages: int, max_bytes: int) -> None:
         self.floor = floor
+        self.past_read = False
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._entries: deque[tuple[int, Event, bytes]] = deque()
@@ -34,13 +38,36 @@ class Ring:
         return len(self._entries)
 
     def append(self, event: Event, frame: bytes) -> None:
-        """Add the newest message; the oldest make room."""
+        """Add the newest message, if it is above the floor; the oldest make room."""
         assert event.id is not None
+        if event.id <= self.floor:  # it went by while the room opened
+            return
         self._entries.append((event.id, event, frame))
         self._bytes += len(frame)
         while len(self._entries) > self._max_messages or self._bytes > self._max_bytes:
             self.floor, _, dropped = self._entries.popleft()
             self._bytes -= len(dropped)
+
+    def extend(self, older: "Ring", through: int) -> None:
+        """Add what came before, as far as there is room for it.
+
+        Args:
+            older: every message after its floor up to ``through``, whoever may see it.
+            through: how far that goes; nothing is added unless it meets this ring.
+        """
+        if not older.floor < self.floor <= through:
+            return
+        met, floor = self.floor, older.floor
+        for entry in reversed(older._entries):
+            if entry[0] > met:
+                continue
+            size = self._bytes + len(entry[2])
+            if len(self._entries) >= self._max_messages or size > self._max_bytes:
+                floor = entry[0]
+                break
+            self._entries.appendleft(entry)
+            self._bytes = size
+        self.floor = floor
 
     def covers(self, position: int) -> bool:
         """Whether everything after ``position`` that went by is here."""

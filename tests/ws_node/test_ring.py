@@ -92,3 +92,46 @@ def test_a_message_larger_than_the_ring_leaves_it_empty_and_honest() -> None:
     ring.append(make_event(1), b"x" * 10)
     ring.append(make_event(2), b"x" * 30)
     assert (len(ring), ring.floor, ring.covers(1), ring.covers(2)) == (0, 2, False, True)
+
+
+@given(
+    st.integers(1, 10),
+    st.integers(1, 300),
+    entries,
+    st.integers(0, 30),
+    st.integers(0, 60),
+    st.sampled_from(READERS),
+)
+def test_extended_by_what_came_before_it_is_still_complete(
+    most: int,
+    most_bytes: int,
+    made: list[tuple[int, int, Visibility]],
+    opened_at: int,
+    start: int,
+    reader: Audience,
+) -> None:
+    """It opens in the middle of a log and is extended by a stretch of it, with any overlap."""
+    _, log = filled(0, 1_000, 1 << 30, made)
+    ring = Ring(opened_at, max_messages=most, max_bytes=most_bytes)
+    for event, frame in log:
+        if (event.id or 0) > opened_at:
+            ring.append(event, frame)
+    older = Ring(start, max_messages=1_000, max_bytes=1 << 30)
+    for event, frame in log:
+        if (event.id or 0) > start:
+            older.append(event, frame)
+    through = max([event.id or 0 for event, _ in log], default=0)
+    floor = ring.floor
+    ring.extend(older, through)
+    assert ring.floor <= floor
+    assert ring.floor >= min(start, floor)
+    assert len(ring) <= most
+    for position in {ring.floor, (ring.floor + through) // 2 + 1, floor}:
+        expected = [(event, frame) for event, frame in log if (event.id or 0) > position]
+        assert sum(len(frame) for _, frame in expected) <= most_bytes
+        visible = b"".join(
+            frame
+            for event, frame in expected
+            if may_see(reader, event.visibility, event.principal, event.sender_type)
+        )
+        assert ring.after(position, reader, Framing.WEBSOCKET, 1 << 30) == (visible, None)
