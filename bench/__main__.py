@@ -17,6 +17,8 @@ MEASUREMENTS = (
     "idle_viewer_memory",
     "writes_without_viewers",
     "fan_out",
+    "reconnect_storm",
+    "long_replay",
 )
 
 

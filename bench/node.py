@@ -9,6 +9,7 @@ tool                   what it does
                        writer's thread, when the event loop announced it (CLOCK_MONOTONIC ns)
 ``reach``              one message, in a session of its own, at a place far ahead in the log: ids
                        that `bench.bridge` makes up then lie within the log, as real ones do
+``fill``               as many messages of 256 characters in a session, many to a commit
 =====================  =====================================================================
 
 Everything else is the product's own code, run by its own `mcp_node.app.run`: names in its modules
@@ -38,6 +39,7 @@ from serving.identity import Identity
 from serving.server import run_node
 
 FAR_AHEAD = 10_000_000
+FILL_BATCH = 500
 
 _committed: dict[int, int] = {}
 _announced: dict[int, int] = {}
@@ -60,6 +62,27 @@ class _Reach:
         transaction.write(INSERT_SESSION, session_row(made))
         public = Visibility.PUBLIC
         transaction.add(Message(FAR_AHEAD, 0, session, *nobody, "", public, utc_now(), empty, None))
+
+
+class _Fill:
+    """A write: many messages at the end of a session."""
+
+    size = 0
+
+    def __init__(self, session_id: str, count: int) -> None:
+        self._session_id = session_id
+        self._count = count
+
+    def apply(self, transaction: Transaction) -> None:
+        who, empty, now = ("bench", "bench", "bench"), encode_metadata(None), utc_now()
+        for _ in range(self._count):
+            id_, prev = transaction.last() + 1, transaction.last_of(self._session_id) or 0
+            content = f"Message {id_} ".ljust(256, ".")
+            transaction.add(
+                Message(
+                    id_, prev, self._session_id, *who, content, Visibility.PUBLIC, now, empty, None
+                )
+            )
 
 
 def _timed_commit(*arguments: Any) -> Committed:
@@ -112,6 +135,13 @@ def _make_bench_server(rooms: Rooms, identity: Identity) -> FastMCP:
     async def reach() -> dict[str, Any]:
         """Have the log reach far ahead."""
         await _stores[0].write(_Reach())
+        return {}
+
+    @mcp.tool
+    async def fill(session_id: SessionId, count: int) -> dict[str, Any]:
+        """Add many messages."""
+        for start in range(0, count, FILL_BATCH):
+            await _stores[0].write(_Fill(session_id, min(FILL_BATCH, count - start)))
         return {}
 
     return mcp

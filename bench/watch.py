@@ -1,7 +1,7 @@
 """``python -m bench.watch PORT SESSION TOKEN COUNT``: one viewer that notes when messages come.
 
 A blocking socket in a process of its own: the clock is read as soon as ``recv`` returns. Reports
-``[[message id, CLOCK_MONOTONIC in ns], …]``.
+``[[message id, CLOCK_MONOTONIC in ns], …]``. With COUNT 0 it watches until a message says `LAST`.
 """
 
 import json
@@ -11,15 +11,18 @@ import time
 from bench.child import READY, report
 from bench.viewers import PING, connect, handshake, pong, split
 
+LAST = "that is all"
+
 
 def main(port: int, session_id: str, token: str, count: int) -> None:
-    """Watch until ``count`` messages have come."""
+    """Watch until ``count`` messages have come, or the last one."""
     (viewer,) = connect(port, [handshake(port, session_id, token)])
     viewer.settimeout(60)
     report(READY)
     seen: list[tuple[int, int]] = []
     received = bytearray()
-    while len(seen) < count:
+    done = False
+    while not done:
         chunk = viewer.recv(65_536)
         now = time.monotonic_ns()
         if not chunk:
@@ -29,7 +32,9 @@ def main(port: int, session_id: str, token: str, count: int) -> None:
             if first == PING:
                 viewer.sendall(pong(payload))
             else:
-                seen.append((json.loads(payload)["position"], now))
+                message = json.loads(payload)
+                seen.append((message["position"], now))
+                done = len(seen) == count or message["data"].get("content") == LAST
     report(seen)
 
 
