@@ -116,6 +116,7 @@ class Writer:
         try:
             while not (self._closing and not self._queue):
                 await self._wake.wait()
+                await asyncio.sleep(0)  # who writes in this same turn of the loop shares the commit
                 self._wake.clear()
                 while batch := self._take():
                     await self._commit(batch)
