@@ -9,15 +9,21 @@ import psutil
 import pytest
 
 from proto import keyfile
-from tests.pair import Pair, frame
+from tests.pair import Pair, frame, until
 from tests.security.asking import ask, broadcast, modern, say
 from tests.security.secrets_in_logs import assert_quiet
 from tests.security.unharmed import MARK, add, make_room
 
 
+def lasting(directory: Path) -> list[Path]:
+    """The files in a directory, but for those on their way to another name."""
+    return [path for path in directory.rglob("*") if path.suffix != ".tmp"]
+
+
 async def test_every_file_is_its_owners_alone(pair: Pair) -> None:
     await add(pair, await make_room(pair), content="so that the write-ahead log exists")
-    found = {path.name: path for path in pair.data_dir.rglob("*")}
+    await until((pair.data_dir / "log.mark").exists)  # written within a second of a commit
+    found = {path.name: path for path in lasting(pair.data_dir)}
     expected = {"partyline.db", "partyline.db-wal", "partyline.db-shm", "log.mark"}
     expected |= {"signing.key", "signing.pub", "bridge.key", "mcp.lock", "ws.lock"}
     endpoint = Path(keyfile.bridge_endpoint(pair.data_dir).removeprefix("ipc://"))
@@ -41,7 +47,8 @@ async def test_a_wide_umask_changes_nothing(tmp_path: Path) -> None:
         os.umask(previous)
     try:
         await add(both, await make_room(both), content="a")
-        for path in both.data_dir.rglob("*"):
+        await until((both.data_dir / "log.mark").exists)
+        for path in lasting(both.data_dir):
             assert stat.S_IMODE(path.lstat().st_mode) == 0o600, path
     finally:
         await both.__aexit__(None, None, None)
