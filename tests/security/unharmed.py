@@ -16,7 +16,7 @@ MARK: Final = "xYzzY-mArK"
 """Stands in everything an attacker sends that must not come back or be logged."""
 
 _INTERNAL: Final = re.compile(
-    r"Traceback|File \"|site-packages|/work/|/tmp/|\.py\b|sqlite|pydantic|input_value|msgspec"
+    r"Traceback|File \"|site-packages|/home/|/tmp/|\.py\b|sqlite|pydantic|input_value|msgspec"
     r"|starlette|uvicorn|fastmcp|Exception|Error\(|0x[0-9a-f]{6}|errors\.pydantic",
     re.IGNORECASE,
 )
