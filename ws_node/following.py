@@ -172,7 +172,9 @@ class Following:
                 complete = await self._compare()
             except HistoryAway as away:
                 self._hub.refused_at = time.time() if away.refused else None
-                if self.reachable is not False:
+                if self.reachable is None:
+                    logger.info("waiting for mcp_node (%s)", away)
+                elif self.reachable:
                     logger.warning(
                         "mcp_node is away (%s); live viewers stay, history waits for it", away
                     )
