@@ -4,22 +4,17 @@ import argparse
 import importlib
 import json
 import os
+import pkgutil
 import platform
 import sys
 
 import uvloop
 
+from bench import measurements
 from bench.row import Row, table
 
-MEASUREMENTS = (
-    "add_message_rate",
-    "commit_to_viewer",
-    "idle_viewer_memory",
-    "writes_without_viewers",
-    "fan_out",
-    "reconnect_storm",
-    "long_replay",
-)
+MEASUREMENTS = tuple(sorted(module.name for module in pkgutil.iter_modules(measurements.__path__)))
+"""Each module of `bench.measurements` with its ``async measure(quick)``."""
 
 
 def main() -> int:
