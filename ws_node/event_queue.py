@@ -1,4 +1,4 @@
-"""The node's one internal queue: the bridge and /broadcast put in, the hub takes everything out."""
+"""The node's one internal queue: the bridge and /broadcast put in, the hub takes it out."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from proto.wire import Event
 
 MAX_BYTES: Final = 64 * 1_048_576
 """Bytes of bodies that may wait; as a count alone, large messages would fill the memory."""
+
+TAKEN_AT_ONCE: Final = 1_000
+"""Most items taken together, so that other work gets a turn before the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,25 @@ class EventQueue:
         self._add(answer)
 
     async def take(self) -> list[Item]:
-        """Everything that waits, in order; waits until there is something. One taker only."""
+        """What waits, in order, `TAKEN_AT_ONCE` at most; waits for something. One taker only."""
         while not self._items:
             self._taker = asyncio.get_running_loop().create_future()
             await self._taker
-        items, self._items = self._items, []
-        self._events = 0
-        self._bytes = 0
+        return self.take_now()
+
+    def take_now(self) -> list[Item]:
+        """What waits now, `TAKEN_AT_ONCE` at most."""
+        if len(self._items) <= TAKEN_AT_ONCE:
+            items, self._items = self._items, []
+            self._events = 0
+            self._bytes = 0
+            return items
+        items = self._items[:TAKEN_AT_ONCE]
+        del self._items[:TAKEN_AT_ONCE]
+        for item in items:
+            if isinstance(item, Event):
+                self._events -= 1
+                self._bytes -= len(item.body)
         return items
 
     def _add(self, item: Item) -> None:

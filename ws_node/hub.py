@@ -61,6 +61,7 @@ class Hub:
         self.suspicious: Callable[[], None] = lambda: None
         self.ephemeral = 0
         self.fan_out = FanOut(settings)
+        self.fan_out.failed = self._abandon
         self.rooms: dict[str, Room] = {}
         self.connected: dict[Viewer, None] = {}
         self._settings = settings
@@ -201,27 +202,39 @@ class Hub:
     # The drain
 
     async def run(self) -> None:
-        """Drain the queue for ever."""
-        while True:
-            by_room: dict[str, list[Item]] = {}
-            for item in await self._queue.take():
-                by_room.setdefault(item.session_id, []).append(item)
-            for session_id, items in by_room.items():
-                room = self.rooms.get(session_id)
-                try:
-                    if room is not None:
-                        await self._serve(room, items)
-                    else:
-                        self._note(items)
-                except Exception:
-                    logger.exception("a room failed; its viewers are sent away to come back")
-                    if room is not None:
-                        self._abandon(room)
+        """Move rooms by what comes out of the queue and send what goes by, in turns, for ever.
 
-    async def _serve(self, room: Room, items: list[Item]) -> None:
-        """Move a room by what came for it, and deliver what may go."""
-        self._note(items)
-        room.batch += 1
+        While viewers are written to, the queue is drained too, so that what comes for a busy room
+        waits there and for the others nothing does; unless too much waits already: then the queue
+        fills, and what does not fit is read from the log again.
+        """
+        fan_out, queue = self.fan_out, self._queue
+        while True:
+            if not fan_out.busy:
+                self._move(await queue.take())
+            elif not fan_out.full:
+                self._move(queue.take_now())
+            fan_out.turn()
+            if fan_out.busy or len(queue):
+                await asyncio.sleep(0)
+
+    def _move(self, items: list[Item]) -> None:
+        by_room: dict[str, list[Item]] = {}
+        for item in items:
+            by_room.setdefault(item.session_id, []).append(item)
+        for session_id, of_one in by_room.items():
+            room = self.rooms.get(session_id)
+            self._note(of_one)
+            if room is None:
+                continue
+            try:
+                self._serve(room, of_one)
+            except Exception:
+                logger.exception("a room failed; its viewers are sent away to come back")
+                self._abandon(room)
+
+    def _serve(self, room: Room, items: list[Item]) -> None:
+        """Move a room by what came for it, and have sent what may go."""
         outgoing: list[Outgoing] = []
         durable: list[Event] = []
         for item in items:
@@ -250,7 +263,7 @@ class Hub:
         elif room.behind_since is None:
             room.behind_since = time.time()
         if outgoing:
-            await self.fan_out.deliver(room, outgoing)
+            self.fan_out.add(room, outgoing)
 
     def _answered(self, room: Room, answer: Answer) -> list[Outgoing]:
         """History answered: what of it goes to the viewers."""

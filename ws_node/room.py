@@ -4,6 +4,7 @@ Everything here is synchronous: what happens in a room happens between two await
 """
 
 import asyncio
+from collections import deque
 
 import msgspec
 
@@ -17,6 +18,9 @@ from ws_node.viewer import NEVER, Subscription
 
 Outgoing = tuple[Event, bytes]
 """An event and its frame."""
+
+Class = tuple[Audience, Framing, list[Subscription]]
+"""Live subscriptions that share their bytes."""
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -38,8 +42,10 @@ class Room:
     Attributes:
         follower: the session's chain; touched by the hub's drain task alone.
         ring: recent messages; None until the position is known.
-        batch: number of the drain being delivered; a viewer that joins meanwhile has its
-            messages from the ring already.
+        batch: number of what goes by from now on; a viewer that joins has everything of earlier
+            batches from the ring already, also what is not sent yet.
+        unsent: what went by and is to be sent, by batch; the fan-out's.
+        sending: whether the fan-out has this room among the busy ones.
         promise: what viewers were let in on before the position was known; None if none were.
         guests: subscriptions and handshakes that hold the room open.
         behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
@@ -51,13 +57,17 @@ class Room:
         self.follower = RoomFollower()
         self.ring: Ring | None = None
         self.batch = 0
+        self.unsent: deque[tuple[int, list[Outgoing]]] = deque()
+        self.sending = False
         self.promise: Promise | None = None
         self.guests = 0
         self.idle_since: float | None = None
         self.behind_since: float | None = None
         self.positioned = asyncio.Event()
         self._settings = settings
-        self._classes: dict[tuple[Audience, Framing], dict[Subscription, None]] = {}
+        self._members: dict[tuple[Audience, Framing], dict[Subscription, None]] = {}
+        self._classes: list[Class] | None = None
+        self._everyone: list[tuple[Framing, list[Subscription]]] | None = None
         self._reached: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
@@ -75,25 +85,42 @@ class Room:
         """Whether anybody holds the room open."""
         return self.guests > 0
 
-    def classes(self) -> list[tuple[Audience, Framing, list[Subscription]]]:
-        """A snapshot of the live subscriptions by audience and framing: each class shares bytes."""
-        return [(*kind, list(members)) for kind, members in self._classes.items()]
+    def classes(self) -> list[Class]:
+        """The live subscriptions by audience and framing: each class shares its bytes.
+
+        What is given stays as it is; whoever parts meanwhile is no longer `live_since` anything.
+        """
+        if self._classes is None:
+            self._classes = [(*kind, list(members)) for kind, members in self._members.items()]
+        return self._classes
+
+    def everyone(self) -> list[tuple[Framing, list[Subscription]]]:
+        """The live subscriptions by framing; otherwise as `classes`."""
+        if self._everyone is None:
+            found: dict[Framing, list[Subscription]] = {}
+            for (_, framing), members in self._members.items():
+                found.setdefault(framing, []).extend(members)
+            self._everyone = list(found.items())
+        return self._everyone
 
     def join(self, subscription: Subscription) -> None:
-        """Have a subscription take live frames from now on."""
+        """Have a subscription take what goes by from now on."""
         subscription.live_since = self.batch
+        self.batch += 1
         kind = (subscription.audience, subscription.framing)
-        self._classes.setdefault(kind, {})[subscription] = None
+        self._members.setdefault(kind, {})[subscription] = None
+        self._classes = self._everyone = None
 
     def part(self, subscription: Subscription) -> None:
         """Have a subscription take no more live frames; idempotent."""
         subscription.live_since = NEVER
         kind = (subscription.audience, subscription.framing)
-        members = self._classes.get(kind)
-        if members is not None:
-            members.pop(subscription, None)
+        members = self._members.get(kind)
+        if members is not None and subscription in members:
+            del members[subscription]
             if not members:
-                del self._classes[kind]
+                del self._members[kind]
+            self._classes = self._everyone = None
 
     def went_by(self, events: list[Event]) -> list[Outgoing]:
         """Frame messages that are to be delivered now, and remember them."""

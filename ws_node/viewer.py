@@ -82,7 +82,7 @@ class Subscription:
         room: the room.
         audience: what the viewer may see; those of one audience share their bytes.
         framing, outlet, connection: the viewer's, at hand for the fan-out.
-        live_since: the room's batch in which it went live.
+        live_since: the room's last batch that it had when it went live.
         ended: whether the viewer left the room or altogether.
         replay: the task that catches up, while one does.
     """
