@@ -178,8 +178,11 @@ async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncI
         key = keyfile.bridge_key(data_dir)
         publisher = PostPublisher(settings, bridge_key=key, epoch=store.epoch)
     else:
-        endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint)
-        publisher = PushPublisher(settings, endpoint=endpoint, epoch=store.epoch)
+        endpoints = [
+            keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
+            for worker in range(settings.ws_workers)
+        ]
+        publisher = PushPublisher(settings, endpoints=endpoints, epoch=store.epoch)
     await publisher.start()
     store.on_commit(publisher.publish)
     try:
@@ -204,4 +207,4 @@ def _figures(store: Store, publisher: Publisher) -> Iterator[tuple[str, str, flo
     yield "bridge_published_total", "Messages handed to the bridge.", publisher.published
     yield "bridge_dropped_total", "Messages the bridge did not take.", publisher.dropped
     yield "bridge_waiting", "Messages held for a slow bridge.", publisher.waiting
-    yield "bridge_connected", "1 while ws_node is there.", publisher.connected
+    yield "bridge_connected", "1 while ws_node is there, every worker of it.", publisher.connected

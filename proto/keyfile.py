@@ -144,30 +144,51 @@ def bridge_key(data_dir: Path) -> bytes:
     return raw
 
 
-def bridge_endpoint(data_dir: Path, configured: str = "") -> str:
-    """The ZeroMQ endpoint both nodes agree on.
+def bridge_endpoint(data_dir: Path, configured: str = "", worker: int = 0) -> str:
+    """The ZeroMQ endpoint both nodes agree on, for one of ws_node's workers.
 
     ``configured`` if given; else ``bridge.sock`` in the data directory; where that path is too
     long for a socket, in XDG_RUNTIME_DIR or a private directory that ``bridge.dir`` records.
+    Worker 0 has that very endpoint, worker N ``bridge-N.sock``, or the port N above.
 
     Raises:
-        ConfigurationError: the configured path is too long for a socket, or the recorded
-            directory is not ours (any more): whoever owns it would own the bridge.
+        ConfigurationError: the configured path is too long for a socket, the port too high, or
+            the recorded directory is not ours (any more): whoever owns it would own the bridge.
     """
-    if configured:
-        path_bytes = os.fsencode(configured.removeprefix("ipc://"))
-        if configured.startswith("ipc://") and len(path_bytes) > MAX_SOCKET_PATH:
-            raise ConfigurationError(
-                f"PARTYLINE_BRIDGE_ENDPOINT: a socket's path has at most {MAX_SOCKET_PATH} bytes"
-            )
-        return configured
-    path = data_dir / "bridge.sock"
+    if not configured:
+        return _socket_endpoint(data_dir, _numbered("bridge.sock", worker))
+    if configured.startswith("tcp://"):
+        address, _, port = configured.rpartition(":")
+        if int(port) + worker > 65_535:
+            raise ConfigurationError("PARTYLINE_BRIDGE_ENDPOINT: worker N needs the port N above")
+        return f"{address}:{int(port) + worker}"
+    path = Path(configured.removeprefix("ipc://"))
+    path = path.with_name(_numbered(path.name, worker))
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise ConfigurationError(
+            f"PARTYLINE_BRIDGE_ENDPOINT: a socket's path has at most {MAX_SOCKET_PATH} bytes"
+        )
+    return f"ipc://{path}"
+
+
+def worker_endpoint(data_dir: Path, worker: int) -> str:
+    """Where a worker of ws_node hears from its siblings; otherwise as `bridge_endpoint`."""
+    return _socket_endpoint(data_dir, f"worker-{worker}.sock")
+
+
+def _socket_endpoint(data_dir: Path, name: str) -> str:
+    path = data_dir / name
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         recorded = Path(os.fsdecode(read_or_make(data_dir / "bridge.dir", _new_socket_dir)))
         if not recorded.is_absolute() or b"\0" in os.fsencode(recorded):
             raise ConfigurationError(f"{data_dir / 'bridge.dir'} names no directory; delete it")
-        path = open_data_dir(recorded) / "bridge.sock"
+        path = open_data_dir(recorded) / name
     return f"ipc://{path}"
+
+
+def _numbered(name: str, worker: int) -> str:
+    path = Path(name)
+    return f"{path.stem}-{worker}{path.suffix}" if worker else name
 
 
 def _new_socket_dir() -> bytes:

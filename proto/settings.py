@@ -74,13 +74,21 @@ class Settings(BaseSettings):
     mcp_port: Port = Field(23456, description="Port of the MCP node; agents connect to /mcp.")
     ws_host: str = Field("127.0.0.1", description="Address the WebSocket node listens on.")
     ws_port: Port = Field(8081, description="Port of the WebSocket node.")
+    ws_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes of the WebSocket node, on one port; both nodes must know it. They"
+        " share out the limits of a ws_node evenly.",
+    )
     bridge: Literal["zmq", "http"] = Field(
         "zmq", description="How messages cross to ws_node: ZeroMQ, or plain HTTP posts."
     )
     bridge_endpoint: str = Field(
         "",
         description="ZeroMQ endpoint: ipc:// and an absolute path, or tcp://HOST:PORT (always"
-        " encrypted, for listed keys only); empty: bridge.sock in the data directory.",
+        " encrypted, for listed keys only); empty: bridge.sock in the data directory."
+        " Worker N of ws_node: bridge-N.sock, or the port N above.",
     )
     auth: Literal["token", "off"] = Field(
         "token", description="token: every door wants one; off: loopback only, for trying out."

@@ -2,24 +2,26 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from proto.messages import Message
-from proto.wire import Event
+
+T = TypeVar("T")
 
 
 class Publisher(Protocol):
     """A bridge out. ``publish`` never blocks and never raises: what cannot leave is dropped.
 
     Dropping loses nothing: the log is the truth, and ws_node reads from it what it missed.
-
-    Attributes:
-        published: messages handed to the bridge.
-        dropped: messages that were not, because the other side is away or too slow.
     """
 
-    published: int
-    dropped: int
+    @property
+    def published(self) -> int:
+        """Messages handed to the bridge."""
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were not, because the other side is away or too slow."""
 
     @property
     def connected(self) -> bool:
@@ -39,40 +41,39 @@ class Publisher(Protocol):
         """Give what is waiting a short time to leave, then close."""
 
 
-class Backlog:
-    """Events in order, bounded by their bytes; a full one refuses the newest."""
+class Backlog(Generic[T]):
+    """Items in order, bounded by their bytes; a full one refuses the newest."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._events: deque[Event] = deque()
+        self._items: deque[tuple[int, T]] = deque()
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._events)
+        return len(self._items)
 
-    def push(self, event: Event) -> bool:
-        """Add an event; False if there is no room for it."""
-        size = len(event.body)
+    def push(self, item: T, size: int) -> bool:
+        """Add an item of so many bytes; False if there is no room for it."""
         if self._bytes + size > self._max_bytes:
             return False
         self._bytes += size
-        self._events.append(event)
+        self._items.append((size, item))
         return True
 
-    def first(self) -> Event:
+    def first(self) -> T:
         """The oldest; raises IndexError when empty."""
-        return self._events[0]
+        return self._items[0][1]
 
-    def pop(self) -> Event:
+    def pop(self) -> T:
         """Take the oldest out; raises IndexError when empty."""
-        event = self._events.popleft()
-        self._bytes -= len(event.body)
-        return event
+        size, item = self._items.popleft()
+        self._bytes -= size
+        return item
 
     def clear(self) -> int:
         """Forget everything; how many that were."""
-        count = len(self._events)
-        self._events.clear()
+        count = len(self._items)
+        self._items.clear()
         self._bytes = 0
         return count

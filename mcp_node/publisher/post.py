@@ -36,7 +36,7 @@ class PostPublisher:
         self._url = settings.ws_url
         self._epoch = epoch
         self._token = ServiceToken(bridge_key, TO_WS_NODE)
-        self._backlog = Backlog(settings.bridge_backlog_bytes)
+        self._backlog: Backlog[Event] = Backlog(settings.bridge_backlog_bytes)
         self._wake = asyncio.Event()
         self._reached = False
         self._task: asyncio.Task[None] | None = None
@@ -65,7 +65,8 @@ class PostPublisher:
         """Queue messages in their order; drop and count what the backlog cannot take."""
         now = time.monotonic_ns()
         for message in messages:
-            if not self._backlog.push(message_event(message, self._epoch, now)):
+            event = message_event(message, self._epoch, now)
+            if not self._backlog.push(event, len(event.body)):
                 self.dropped += 1
         self._wake.set()
 

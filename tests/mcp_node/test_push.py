@@ -31,8 +31,8 @@ def messages(first: int, count: int, content: str = "hello") -> list[Message]:
 
 
 @asynccontextmanager
-async def publishing(endpoint: str, **settings: Any) -> AsyncIterator[PushPublisher]:
-    publisher = PushPublisher(load_settings(**settings), endpoint=endpoint, epoch="e")
+async def publishing(*endpoints: str, **settings: Any) -> AsyncIterator[PushPublisher]:
+    publisher = PushPublisher(load_settings(**settings), endpoints=endpoints, epoch="e")
     await publisher.start()
     try:
         yield publisher
@@ -130,7 +130,7 @@ async def test_a_peer_that_comes_back_gets_what_comes_from_then_on(
         publisher.publish(messages(1, 1))
         assert await peers[0].take(1) == [1]
         peers.pop().close()
-        await until(lambda: publisher._on_monitor() or not publisher.connected)
+        await until(lambda: not publisher.connected)
         publisher.publish(messages(2, 5))
         assert publisher.dropped == 5
         peers.append(Peer(endpoint))
@@ -157,3 +157,23 @@ async def test_closing_is_quick_whatever_waits(endpoint: str, peers: list[Peer])
         async with publishing(endpoint, bridge_hwm=1) as publisher:
             await until(lambda: publisher.connected)
             publisher.publish(messages(1, 100, "x" * 50_000))
+
+
+async def test_every_worker_gets_all_and_an_absent_one_holds_up_nobody(
+    endpoint: str, peers: list[Peer]
+) -> None:
+    others = [f"{endpoint}-{number}" for number in (1, 2)]
+    peers.extend([Peer(endpoint), Peer(others[0], hwm=10)])
+    async with publishing(endpoint, *others, bridge_hwm=10) as publisher:
+        await until(lambda: [link.connected for link in publisher._links] == [True, True, False])
+        assert not publisher.connected
+        publisher.publish(messages(1, 50))
+        assert publisher.dropped == 50
+        assert await peers[0].take(50) == list(range(1, 51))
+        assert await peers[1].take(50) == list(range(1, 51))
+        peers.append(Peer(others[1]))
+        await until(lambda: publisher.connected)
+        publisher.publish(messages(51, 3))
+        for peer in peers:
+            assert await peer.take(3) == [51, 52, 53]
+        assert (publisher.dropped, publisher.published) == (50, 109)

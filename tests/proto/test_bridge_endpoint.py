@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proto.errors import ConfigurationError
-from proto.keyfile import MAX_SOCKET_PATH, bridge_endpoint
+from proto.keyfile import MAX_SOCKET_PATH, bridge_endpoint, worker_endpoint
 
 LONG = "d" * MAX_SOCKET_PATH
 
@@ -44,6 +44,27 @@ def test_a_host_is_not_a_path(long_dir: Path) -> None:
 def test_a_configured_endpoint_is_taken_as_it_is(long_dir: Path) -> None:
     assert bridge_endpoint(long_dir, "ipc:///run/b.sock") == "ipc:///run/b.sock"
     assert not (long_dir / "bridge.dir").exists()
+
+
+@pytest.mark.parametrize(
+    ("configured", "first", "second"),
+    [
+        ("", "ipc:///data/bridge.sock", "ipc:///data/bridge-1.sock"),
+        ("ipc:///run/b.sock", "ipc:///run/b.sock", "ipc:///run/b-1.sock"),
+        ("ipc:///run/b", "ipc:///run/b", "ipc:///run/b-1"),
+        ("tcp://[::1]:5555", "tcp://[::1]:5555", "tcp://[::1]:5556"),
+    ],
+)
+def test_each_worker_has_its_own(configured: str, first: str, second: str) -> None:
+    assert bridge_endpoint(Path("/data"), configured) == first
+    assert bridge_endpoint(Path("/data"), configured, 1) == second
+    assert worker_endpoint(Path("/data"), 1) == "ipc:///data/worker-1.sock"
+
+
+def test_a_worker_needs_a_port() -> None:
+    assert bridge_endpoint(Path("/data"), "tcp://h:65535") == "tcp://h:65535"
+    with pytest.raises(ConfigurationError, match="port"):
+        bridge_endpoint(Path("/data"), "tcp://h:65535", 1)
 
 
 def test_a_configured_path_too_long_for_a_socket_is_refused() -> None:
