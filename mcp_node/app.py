@@ -98,7 +98,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
             True,
             {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
         ),
-        figures=lambda: _figures(store, publisher),
+        figures=lambda: {0: _figures(store, publisher)},
     )
     api.include_router(make_api(rooms, identity))
     bridge_key = keyfile.bridge_key(data_dir)

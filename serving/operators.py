@@ -7,7 +7,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import Final
 
@@ -24,8 +24,11 @@ from proto.settings import Settings
 from serving.identity import Identity, from_loopback
 
 Readiness = Callable[[], tuple[bool, dict[str, str]]]
-Figures = Callable[[], Iterable[tuple[str, str, float]]]
-"""Name, help and value of each figure; names that end in ``_total`` are counters."""
+Figure = tuple[str, str, float]
+"""Name, help and value; a name that ends in ``_total`` is a counter's."""
+
+Figures = Callable[[], Mapping[int, Iterable[Figure]]]
+"""The figures of a node by worker; with one worker they have no label."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -71,9 +74,17 @@ class _Figures(Collector):
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
-        for name, text, value in self._figures():
-            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield family(f"partyline_{name}", text, value=value)
+        by_worker = self._figures()
+        labels = ["worker"] if len(by_worker) > 1 else []
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for worker, figures in sorted(by_worker.items()):
+            for name, text, value in figures:
+                family = families.get(name)
+                if family is None:
+                    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+                    family = families[name] = kind(f"partyline_{name}", text, labels=labels)
+                family.add_metric([str(worker)] if labels else [], value)
+        return families.values()
 
 
 def add_api_docs(app: FastAPI) -> None:

@@ -35,8 +35,11 @@ logger = logging.getLogger(__name__)
 Drain = Callable[[], Awaitable[None]]
 
 
-def run_node(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> int:
+def run_node(main: Callable[[Settings], Coroutine[Any, Any, int | None]]) -> int:
     """Run a node from the environment's settings until it is told to stop.
+
+    Args:
+        main: may return an exit code.
 
     Returns:
         The process's exit code.
@@ -45,31 +48,53 @@ def run_node(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> int:
     try:
         settings = load_settings()
         set_up_logging(settings)
-        uvloop.run(main(settings))
+        code = uvloop.run(main(settings))
     except ConfigurationError as error:
         print(f"partyline: {escape(str(error))}", file=sys.stderr, flush=True)
         return EXIT_REFUSED
-    return 0
+    return code or 0
 
 
-def listen(host: str, port: int, setting: str) -> socket.socket:
-    """A bound socket for a node's HTTP port (uvicorn starts listening on it).
+def listen(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
+    """A socket that listens on a node's HTTP port.
 
     Args:
         host: address or name.
         port: 1 to 65535.
         setting: name of the port's setting, for the error.
+        shared: several processes listen; the kernel gives each connection to one of them.
 
     Raises:
         ConfigurationError: the port is taken or the address is not this machine's.
     """
+    bound = _bind(host, port, setting, shared=shared)
+    bound.listen(2_048)
+    bound.setblocking(False)
+    return bound
+
+
+def reserve(host: str, port: int, setting: str) -> socket.socket:
+    """A socket that keeps a port for processes of ours to `listen` on, ``shared``.
+
+    It does not listen itself. Sharing would let in any process of the same user, so nobody may
+    have the port yet.
+
+    Raises:
+        ConfigurationError: as `listen`.
+    """
+    _bind(host, port, setting, shared=False).close()
+    return _bind(host, port, setting, shared=True)
+
+
+def _bind(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
     bound: socket.socket | None = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((host, port))
-        bound.listen(2_048)
     except (OSError, UnicodeError) as error:
         if bound is not None:
             bound.close()
@@ -78,7 +103,6 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
             f"port {port} on {host} cannot be used ({why}); "
             f"stop what uses it, or set {setting} to another port"
         ) from None
-    bound.setblocking(False)
     return bound
 
 

@@ -1,4 +1,7 @@
-"""ws_node put together: lock, port, collector, hub, following, doors; then it serves."""
+"""ws_node put together: lock, port, collector, hub, following, doors; then it serves.
+
+One process, or one worker of several (`ws_node.workers`).
+"""
 
 import asyncio
 import contextlib
@@ -32,32 +35,47 @@ from ws_node.history import History
 from ws_node.hub import Behind, Hub
 from ws_node.places import Places
 from ws_node.protocol import LendingProtocol
+from ws_node.siblings import Siblings
 from ws_node.sockets import Sockets
+from ws_node.workers import LIFELINE, die_with_supervisor, patiently, shared_out
 
 logger = logging.getLogger(__name__)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, worker: int | None = None) -> None:
     """Run the node until it is told to stop.
+
+    Args:
+        settings: of the node.
+        worker: number of this process if it is one of several, whose supervisor has the port.
 
     Raises:
         ConfigurationError: it cannot start; the text says what to change.
     """
-    warn_of_open_doors(settings)
+    if not worker:
+        warn_of_open_doors(settings)
     data_dir = keyfile.open_data_dir(settings.data_dir)
-    with LockFile(data_dir / "ws.lock", "ws_node"):
-        bound = listen(settings.ws_host, settings.ws_port, "PARTYLINE_WS_PORT")
-        with contextlib.closing(bound):
-            node = Node(settings)
-            async with node.running():
-                await serve(
-                    node.app,
-                    bound,
-                    drain=node.drain,
-                    ws=LendingProtocol,
-                    ws_max_size=settings.max_command_bytes,
-                    ws_per_message_deflate=False,
-                )
+    if worker is None:
+        lock = LockFile(data_dir / "ws.lock", "ws_node").take()
+    else:
+        asyncio.get_running_loop().add_reader(LIFELINE, die_with_supervisor)
+        lock = await patiently(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").take)
+        settings = shared_out(settings)
+    shared = worker is not None
+    with contextlib.ExitStack() as held:
+        held.callback(lock.release)
+        bound = listen(settings.ws_host, settings.ws_port, "PARTYLINE_WS_PORT", shared=shared)
+        held.enter_context(contextlib.closing(bound))
+        node = Node(settings, worker or 0)
+        async with node.running():
+            await serve(
+                node.app,
+                bound,
+                drain=node.drain,
+                ws=LendingProtocol,
+                ws_max_size=settings.max_command_bytes,
+                ws_per_message_deflate=False,
+            )
 
 
 BEHIND_SECONDS: Final = 1.0
@@ -67,7 +85,7 @@ BEHIND_SECONDS: Final = 1.0
 class Node:
     """The parts of a ws_node and its ASGI app."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, worker: int = 0) -> None:
         data_dir = settings.data_dir
         key = keyfile.bridge_key(data_dir)
         verifier = PrincipalVerifier(keyfile.public_key(data_dir))
@@ -79,8 +97,11 @@ class Node:
         self._following = Following(
             settings, self._hub, self._queue, self._history, identity.revocations
         )
-        endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint)
+        endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
+        self._siblings = Siblings(
+            settings, worker=worker, data_dir=data_dir, queue=self._queue, figures=self._figures
+        )
         self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
         catch_up = CatchUp(self._history)
         failures = Failures(settings.failed_token_seconds)
@@ -111,10 +132,14 @@ class Node:
             settings=settings,
             identity=identity,
             readiness=self._readiness,
-            figures=self._figures,
+            figures=self._siblings.everyones_figures,
         )
         self._broadcast: Broadcast = add_broadcast(
-            api, settings=settings, queue=self._queue, bridge_key=key
+            api,
+            settings=settings,
+            queue=self._queue,
+            bridge_key=key,
+            pass_on=self._siblings.pass_on,
         )
         self.app = Doors(
             SlowFailures(self._straight(api), failures),
@@ -127,9 +152,9 @@ class Node:
     async def running(self) -> AsyncIterator[None]:
         """Collect, follow and fan out for the length of a block.
 
-        Without the hub or the following a node would look alive and deliver nothing: if one of
-        them fails, the block is cancelled and the error leaves it, so that the process ends with
-        an exit code at which a supervisor starts it again.
+        Without the hub or the following a node would look alive and deliver nothing, and without
+        its siblings half of it: if one of them fails, the block is cancelled and the error leaves
+        it, so that the process ends with an exit code at which a supervisor starts it again.
         """
         self._collector.start()
         try:
@@ -139,6 +164,7 @@ class Node:
                     for name, work in (
                         ("hub", self._hub.run()),
                         ("following", self._following.run()),
+                        ("siblings", self._siblings.run()),
                     )
                 ]
                 yield
@@ -198,6 +224,8 @@ class Node:
                 "since": utc(behind.since),
                 **words,
             }
+        if away := self._siblings.away():
+            return True, {"status": "degraded", "log": "followed", "workers_away": str(away)}
         return True, {"status": "ready", "log": "followed", **since}
 
     def _figures(self) -> Iterator[tuple[str, str, float]]:
@@ -210,13 +238,14 @@ class Node:
         yield "queue_items", "Items waiting in the queue.", len(self._queue)
         yield "collected_total", "Bridge messages taken.", collector.received
         yield "overflowed_total", "Bridge messages that did not fit.", collector.overflowed
-        malformed = sum(collector.malformed.values())
+        malformed = sum(collector.malformed.values()) + self._siblings.malformed
         yield "malformed_total", "Bridge messages that were not ours.", malformed
         yield (
             "bridge_refused_total",
             "Peers and messages a tcp bridge let not in.",
             collector.refused,
         )
+        yield "sibling_dropped_total", "Events a sibling did not take.", self._siblings.dropped
         yield "broadcasts_total", "Events taken at /broadcast.", self._broadcast.taken
         refused = sum(self._broadcast.refused.values())
         yield "broadcasts_refused_total", "Events refused at /broadcast.", refused

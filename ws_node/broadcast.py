@@ -7,6 +7,7 @@ makes durable events of it (``X-Partyline-Epoch``, ``-Prev``, ``-Principal``).
 
 import hmac
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -83,10 +84,15 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def add_broadcast(
-    app: FastAPI, *, settings: Settings, queue: EventQueue, bridge_key: bytes
+    app: FastAPI,
+    *,
+    settings: Settings,
+    queue: EventQueue,
+    bridge_key: bytes,
+    pass_on: Callable[[Event], None],
 ) -> "Broadcast":
     """Add the route to the node's app."""
-    door = Broadcast(settings, queue=queue, bridge_key=bridge_key)
+    door = Broadcast(settings, queue=queue, bridge_key=bridge_key, pass_on=pass_on)
 
     @app.post(
         "/broadcast/{session_id}",
@@ -122,15 +128,29 @@ def add_broadcast(
 class Broadcast:
     """The door behind the route.
 
+    Args:
+        settings: of the node.
+        queue: where events go.
+        bridge_key: verifies the HTTP bridge's tokens.
+        pass_on: takes each event as well, for the node's other workers.
+
     Attributes:
         taken: events put into the queue.
         refused: counts of failures, by status.
     """
 
-    def __init__(self, settings: Settings, *, queue: EventQueue, bridge_key: bytes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        queue: EventQueue,
+        bridge_key: bytes,
+        pass_on: Callable[[Event], None],
+    ) -> None:
         self.taken = 0
         self.refused: dict[int, int] = {}
         self._queue = queue
+        self._pass_on = pass_on
         self._bridge_key = bridge_key
         self._max_bytes = settings.max_body_bytes
         token = settings.broadcast_token
@@ -142,12 +162,16 @@ class Broadcast:
             session_id = check_name(request.path_params["session_id"], "session_id")
             durable = self._authorize(request.scope)
             body = await self._body(request)
-            event = durable_event(session_id, body, request) if durable else None
-            if not self._queue.put(event or external_event(session_id, body)):
+            if durable:
+                event = durable_event(session_id, body, request)
+            else:
+                event = external_event(session_id, body)
+            if not self._queue.put(event):
                 raise Overloaded("The queue is full.", "Nothing was sent; try again in a moment.")
         except PartylineError as error:
             self.refused[error.status] = self.refused.get(error.status, 0) + 1
             return Response(failure(error), error.status, media_type="application/json")
+        self._pass_on(event)
         self.taken += 1
         done = {"success": True, "session_id": session_id}
         return Response(_encode(done), media_type="application/json")

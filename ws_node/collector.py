@@ -1,13 +1,9 @@
 """The collector: takes bridge messages off the PULL socket into the queue.
 
-Its descriptor is edge-triggered: after every batch EVENTS is read again, or a message would wait
-for the next one. What is malformed, foreign or does not fit is counted and dropped; nothing that
-arrives can stop it.
+What is malformed, foreign or does not fit is counted and dropped; nothing that arrives can stop it.
 """
 
 import asyncio
-import os
-from pathlib import Path
 from typing import Final
 
 import zmq
@@ -17,6 +13,7 @@ from proto.errors import ConfigurationError, WireError
 from proto.settings import Settings
 from ws_node.event_queue import EventQueue
 from ws_node.gate import Gate
+from ws_node.pull import bind, drain
 
 BATCH: Final = 1_000
 """Messages taken before other work gets a turn."""
@@ -63,16 +60,11 @@ class Collector:
         if self._gate:
             self._gate.guard(self._context, self._socket, self._endpoint)
         try:
-            self._socket.bind(self._endpoint)
-        except zmq.ZMQError as error:
+            bind(self._socket, self._endpoint)
+        except ConfigurationError:
             self._close_gate()
             self._context.destroy(linger=0)
-            raise ConfigurationError(
-                f"the bridge {self._endpoint} cannot be bound ({error.strerror}); "
-                "set PARTYLINE_DATA_DIR or PARTYLINE_BRIDGE_ENDPOINT"
-            ) from None
-        if self._endpoint.startswith("ipc://"):
-            os.chmod(Path(self._endpoint.removeprefix("ipc://")), 0o600)
+            raise
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._collect)
         self._loop.call_soon(self._collect)
@@ -88,18 +80,7 @@ class Collector:
             self._gate.close()
 
     def _collect(self) -> None:
-        if self._socket.closed:
-            return
-        for _ in range(BATCH):
-            try:
-                frames = self._receive()
-            except zmq.Again:
-                if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-                    return
-                continue
-            if frames:
-                self._take(frames)
-        self._loop.call_soon(self._collect)
+        drain(self._socket, self._take, again=self._collect, most=BATCH)
 
     def _receive(self) -> list[bytes]:
         """The next message, or nothing if its sender is not let in; raises zmq.Again."""
@@ -107,7 +88,10 @@ class Collector:
             return self._socket.recv_multipart(zmq.NOBLOCK)
         return self._gate.admitted(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
 
-    def _take(self, frames: list[bytes]) -> None:
+    def _take(self) -> None:
+        frames = self._receive()
+        if not frames:
+            return
         try:
             event = wire.decode(frames, max_body=self._max_bytes)
         except WireError as error:

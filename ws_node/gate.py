@@ -9,7 +9,6 @@ refused message by message.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from serving import curve
 from serving.allow_list import AllowList
+from ws_node.pull import drain
 
 _ZAP: Final = "inproc://zeromq.zap.01"
 _OK: Final = b"200"
@@ -91,33 +91,14 @@ class Gate:
         return []
 
     def _answer(self) -> None:
-        self._drain(self._zap, self._judge, again=self._answer)
+        drain(self._zap, self._judge, again=self._answer, most=_BATCH)
 
     def _count(self) -> None:
-        self._drain(self._monitor, self._note, again=self._count)
+        drain(self._monitor, self._note, again=self._count, most=_BATCH)
 
-    def _drain(
-        self,
-        socket: zmq.Socket[Any],
-        take: Callable[[list[bytes]], None],
-        *,
-        again: Callable[[], None],
-    ) -> None:
-        """Take what is there; the descriptor is edge-triggered, so until EVENTS says no more."""
-        if socket.closed:
-            return
-        for _ in range(_BATCH):
-            try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                if not int(socket.get(zmq.EVENTS)) & zmq.POLLIN:
-                    return
-                continue
-            take(frames)
-        self._loop.call_soon(again)
-
-    def _judge(self, request: list[bytes]) -> None:
+    def _judge(self) -> None:
         """Answer one question: version, id, domain, address, identity, mechanism, key."""
+        request = self._zap.recv_multipart(zmq.NOBLOCK)
         mechanism, key = request[5], b"".join(request[6:]).hex()
         admitted = mechanism == b"CURVE" and key in self._allowed
         status, user = (_OK, key.encode()) if admitted else (_NOT_NOW, b"")
@@ -125,7 +106,8 @@ class Gate:
         if not admitted:
             self._log(f"its key is not in the allow-list: {key}")
 
-    def _note(self, event: list[bytes]) -> None:
+    def _note(self) -> None:
+        event = self._monitor.recv_multipart(zmq.NOBLOCK)
         self.refused += 1
         if parse_monitor_message(event)["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self._log("it speaks no CURVE, or wants another server key")

@@ -12,8 +12,8 @@ from typing import Final, TextIO
 
 import httpx
 
-from mcp_node.commands.supervisor import Child, Supervisor
 from proto.settings import Settings
+from serving.supervisor import Child, Supervisor
 
 READY_POLL_SECONDS: Final = 0.25
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from proto.errors import ConfigurationError
-from serving.server import listen
+from serving.server import listen, reserve
 from tests.pair import free_port
 
 
@@ -51,3 +51,18 @@ def test_a_refused_bind_leaves_no_socket_open() -> None:
             with pytest.raises(ConfigurationError):
                 listen("127.0.0.1", port, "X")
         gc.collect()
+
+
+def test_a_reserved_port_is_listened_on_by_several_of_ours_and_nobody_else() -> None:
+    port = free_port()
+    with reserve("127.0.0.1", port, "X"):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5)
+        with listen("127.0.0.1", port, "X", shared=True) as first:
+            with listen("127.0.0.1", port, "X", shared=True):
+                with pytest.raises(ConfigurationError):
+                    listen("127.0.0.1", port, "X")
+                with pytest.raises(ConfigurationError):  # another ws_node of this user
+                    reserve("127.0.0.1", port, "X")
+            with socket.create_connection(("127.0.0.1", port), 5):
+                assert first.accept()[0].close() is None

@@ -20,7 +20,9 @@ ADMIN = {"Authorization": f"Bearer {eddsa(KEY, principal_claims(scope='admin'))}
 PLAIN = {"Authorization": f"Bearer {eddsa(KEY, principal_claims())}"}
 
 
-def app(*, serving: bool = True, auth_off: bool = False, **settings: Any) -> FastAPI:
+def app(
+    *, serving: bool = True, auth_off: bool = False, workers: int = 1, **settings: Any
+) -> FastAPI:
     made = FastAPI(docs_url=None, redoc_url=None)
     problems.install(made)
     add_api_docs(made)
@@ -29,7 +31,10 @@ def app(*, serving: bool = True, auth_off: bool = False, **settings: Any) -> Fas
         settings=load_settings(**settings),
         identity=Identity(PrincipalVerifier(public_pem(KEY)), auth_off=auth_off),
         readiness=lambda: (serving, {"status": "ready" if serving else "away"}),
-        figures=lambda: [("seen_total", "Seen.", 3.0), ("waiting", "Waiting.", 2.0)],
+        figures=lambda: {
+            number: [("seen_total", "Seen.", 3.0 + number), ("waiting", "Waiting.", 2.0)]
+            for number in range(workers)
+        },
     )
     return made
 
@@ -58,6 +63,13 @@ async def test_metrics_want_an_admin_by_default(auth_off: bool) -> None:
     assert "partyline_seen_total 3.0" in answer.text
     assert "partyline_waiting 2.0" in answer.text
     assert "# TYPE partyline_seen_total counter" in answer.text
+
+
+async def test_the_figures_of_several_workers_have_their_number() -> None:
+    text = (await get(app(workers=2), "/metrics", ADMIN)).text
+    assert 'partyline_seen_total{worker="0"} 3.0' in text
+    assert 'partyline_seen_total{worker="1"} 4.0' in text
+    assert text.count("# TYPE partyline_seen_total counter") == 1
 
 
 async def test_loopback_reads_metrics_where_the_setting_says_so() -> None:

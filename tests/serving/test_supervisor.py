@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, suppress
 import psutil
 import pytest
 
-from mcp_node.commands.supervisor import Backoff
+from serving.supervisor import Backoff
 
 SUPERVISE = """
 import asyncio, sys
-from mcp_node.commands.supervisor import Child, Supervisor
+from serving.supervisor import Child, Supervisor
 from mcp_node.commands.up import Console
 grace, *programs = sys.argv[1:]
 console = Console(sys.stdout)

@@ -4,7 +4,7 @@ A child that exits with `REFUSED` will not run however often it is started: it h
 everything stops. A child that ends in any other way, 0 included, is started again after a pause
 that doubles from one short life to the next.
 
-Each child leads a process group of its own. So Ctrl-C in a terminal reaches the supervisor alone,
+Each child leads a session of its own. So Ctrl-C in a terminal reaches the supervisor alone,
 which tells every child once, with SIGTERM; and what a child leaves behind ends with it.
 """
 
@@ -69,6 +69,8 @@ class Supervisor:
         backoff: makes the pauses of one child.
         grace_seconds: from SIGTERM to SIGKILL.
         environment: added to the environment of every child.
+        lifeline: what children print goes where ours does, unchanged; and their standard input is
+            a pipe that ends when this process does, however it dies.
     """
 
     def __init__(
@@ -79,12 +81,14 @@ class Supervisor:
         backoff: Callable[[], Backoff] = Backoff,
         grace_seconds: float = 5.0,
         environment: Mapping[str, str] | None = None,
+        lifeline: bool = False,
     ) -> None:
         self._children = list(children)
         self._say = say
         self._backoff = backoff
         self._grace = grace_seconds
         self._environment = {**os.environ, **(environment or {})}
+        self._lifeline = os.pipe() if lifeline else None
         self._stopping = asyncio.Event()
         self._code = 0
 
@@ -127,21 +131,23 @@ class Supervisor:
 
     async def _live(self, child: Child) -> int:
         """One life of a child, from start to end; its return code."""
-        async with _output(lambda line: self._say(child.name, line)) as sink:
+        async with _output(lambda line: self._say(child.name, line), self._lifeline) as sink:
+            stdin = self._lifeline[0] if self._lifeline else asyncio.subprocess.DEVNULL
             try:
                 process = await asyncio.create_subprocess_exec(
                     *child.command,
-                    stdin=asyncio.subprocess.DEVNULL,
+                    stdin=stdin,
                     stdout=sink,
                     stderr=sink,
                     env=self._environment,
-                    process_group=0,
+                    start_new_session=True,
                 )
             except OSError as error:
                 self._say(child.name, f"cannot be started: {error.strerror}")
                 return os.EX_OSERR
             finally:
-                os.close(sink)
+                if sink is not None:
+                    os.close(sink)
             try:
                 await self._until_it_ends(process)
             finally:
@@ -183,13 +189,18 @@ class _stop_signals:
 
 
 @asynccontextmanager
-async def _output(say: Callable[[str], None]) -> AsyncIterator[int]:
+async def _output(say: Callable[[str], None], lifeline: object = None) -> AsyncIterator[int | None]:
     """A pipe's writing end for a child; what comes out of it is said line by line.
+
+    None, for our own output, if the child has a lifeline.
 
     A pipe of our own, because asyncio's would keep `Process.wait` waiting for any grandchild that
     holds it. The caller closes the end it got. On leaving, what was written is said, but nobody
     waits for a writer that outlived the child.
     """
+    if lifeline:
+        yield None
+        return
     ours, theirs = os.pipe()
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(

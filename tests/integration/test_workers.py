@@ -1,0 +1,150 @@
+"""WS_WORKERS=2: one port, every viewer gets everything, whichever process it came to."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+import pytest_asyncio
+import websockets
+
+from tests.integration.crowd import broadcast, make_room, say
+from tests.pair import Pair, frame, until
+
+VIEWERS = 24
+"""That all of them come to one worker happens once in four million times."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["zmq", "http"])
+async def workers(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    async with Pair(WS_WORKERS=2, BRIDGE=request.param, METRICS_LOOPBACK=True) as running:
+        yield running
+
+
+def processes(pair: Pair) -> list[psutil.Process]:
+    """The workers."""
+    assert pair.ws.process is not None
+    return sorted(psutil.Process(pair.ws.process.pid).children(), key=lambda one: one.pid)
+
+
+async def viewers_of_workers(pair: Pair) -> list[float]:
+    """How many viewers each worker has."""
+    async with pair.rest() as client:
+        text = (await client.get(f"{pair.ws_url}/metrics")).text
+    found = [line for line in text.splitlines() if line.startswith("partyline_viewers{")]
+    return [float(line.split()[1]) for line in found]
+
+
+@contextlib.asynccontextmanager
+async def crowd(pair: Pair, name: str) -> AsyncIterator[list[Any]]:
+    """Viewers, some with each worker."""
+    async with contextlib.AsyncExitStack() as stack:
+        viewers = [await stack.enter_async_context(pair.viewer(name)) for _ in range(VIEWERS)]
+
+        async def counted() -> bool:
+            return sum(await viewers_of_workers(pair)) == len(viewers)
+
+        await until(counted)
+        assert all(await viewers_of_workers(pair))
+        yield viewers
+
+
+async def test_messages_and_broadcasts_reach_the_viewers_of_both(workers: Pair, name: str) -> None:
+    await make_room(workers, name)
+    async with workers.rest() as rest, crowd(workers, name) as viewers:
+        said = [await say(rest, name, str(n)) for n in range(20)]
+        for viewer in viewers:
+            assert [(await frame(viewer))["position"] for _ in said] == said
+        for n in range(4):  # whichever worker takes it
+            answer = await broadcast(workers, name, {"type": "note", "data": {"n": n}})
+            assert answer.json() == {"success": True, "session_id": name}
+            for viewer in viewers:
+                assert (await frame(viewer))["data"] == {"n": n}
+
+
+async def test_a_killed_worker_comes_back_and_its_viewers_miss_nothing(
+    workers: Pair, name: str
+) -> None:
+    await make_room(workers, name)
+    async with workers.rest() as rest, crowd(workers, name) as viewers:
+        first = await say(rest, name, "before")
+        for viewer in viewers:
+            assert (await frame(viewer))["position"] == first
+        before = processes(workers)
+        before[0].kill()
+        cut = []
+        said = [await say(rest, name, "meanwhile")]
+        for viewer in viewers:
+            try:
+                assert (await frame(viewer))["position"] == said[0]
+            except websockets.ConnectionClosed:
+                cut.append(viewer)
+        assert 0 < len(cut) < len(viewers)
+        for _ in cut:
+            async with workers.viewer(name, query=f"?since={first}") as back:
+                answers = [await frame(back), await frame(back)]
+            assert answers[0]["recovered"] is True
+            assert answers[1]["position"] == said[0]
+        await until(lambda: len(processes(workers)) == 2 and processes(workers) != before)
+        await until(workers.joined, within=30)
+
+
+async def test_a_killed_supervisor_takes_its_workers_along_and_can_be_started_at_once(
+    workers: Pair, name: str
+) -> None:
+    await make_room(workers, name)
+    await until(lambda: len(processes(workers)) == 2)
+    before = processes(workers)
+    workers.ws.kill()
+    await asyncio.to_thread(psutil.wait_procs, before, 10)
+    assert not [one for one in before if one.is_running() and one.status() != "zombie"]
+    await workers.ws.start()
+    await until(workers.joined, within=30)
+    async with workers.viewer(name) as viewer, workers.rest() as rest:
+        said = await say(rest, name, "again")
+        assert (await frame(viewer))["position"] == said
+
+
+async def test_stopping_ends_all_of_them_and_viewers_are_told(workers: Pair, name: str) -> None:
+    await make_room(workers, name)
+    await until(lambda: len(processes(workers)) == 2)
+    before = processes(workers)
+    async with workers.viewer(name) as viewer:
+        code, _ = await workers.ws.stop()
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await viewer.recv()
+    assert code == 0
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4001
+    assert not [one for one in before if one.is_running() and one.status() != "zombie"]
+    await workers.ws.start()
+    await until(workers.joined, within=30)
+
+
+async def test_limits_are_of_the_whole_node(tmp_path: Path, name: str) -> None:
+    async with Pair(tmp_path, WS_WORKERS=2, MAX_VIEWERS=6) as pair:
+        await make_room(pair, name)
+        async with contextlib.AsyncExitStack() as stack:
+            refused = let_in = 0
+            for _ in range(40):
+                try:
+                    await stack.enter_async_context(pair.viewer(name))
+                    let_in += 1
+                except websockets.InvalidStatus as answer:
+                    assert answer.response.status_code == 503
+                    refused += 1
+            assert let_in == 6
+            assert refused == 34
+
+
+async def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:
+    async with Pair(tmp_path / "one", start=("ws",), WS_WORKERS=2) as pair:
+        other = Pair(
+            tmp_path / "two", start=("ws",), WS_WORKERS=2, ws_settings={"WS_PORT": pair.ws_port}
+        )
+        other.ws.spawn()
+        assert other.ws.process is not None
+        assert await asyncio.to_thread(other.ws.process.wait, 20) == 2
+        assert f"port {pair.ws_port}" in other.ws.output()
