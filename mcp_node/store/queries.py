@@ -2,7 +2,8 @@
 
 A filtered read has one branch per audience key its reader holds, each a stretch of the index
 (session_id, audience, id) in order of id; SQLite merges them and stops at the limit. So a page
-costs what it shows, however much of the session its reader may not see. An admin's
+costs what it shows, however much of the session its reader may not see; with a sender asked for,
+the index is (session_id, audience, sender, id), and a rare sender costs no more. An admin's
 `KEY_RANGE_ALL_TYPES` spans many keys and would not be in order of id: `ALL_TYPES` finds the keys
 that occur in a session, one seek each, and they become branches like the others.
 """
@@ -90,8 +91,9 @@ def visible(keys: int, *, descending: bool, by_sender: bool) -> str:
     Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
     and sender if asked for.
     """
+    index = "messages_by_sender" if by_sender else "messages_by_audience"
     branches = " UNION ALL ".join(
-        f"SELECT {COLUMNS} FROM messages INDEXED BY messages_by_audience"
+        f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"
         f" WHERE session_id = :session AND audience = :key{number}"
         f" AND id > :after AND id < :before{' AND sender = :sender' if by_sender else ''}"
         for number in range(keys)

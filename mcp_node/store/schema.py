@@ -78,6 +78,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE TABLE starts (at REAL NOT NULL, head INTEGER NOT NULL) STRICT",
         "CREATE INDEX sessions_by_maker ON sessions (created_by)",
     ),
+    ("CREATE INDEX messages_by_sender ON messages (session_id, audience, sender, id)",),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""
 

@@ -11,6 +11,7 @@ import pytest
 from mcp_node.store import queries
 from mcp_node.store.schema import prepare
 
+BY_AUDIENCE = "messages_by_audience"
 PARAMETERS = {
     "session": "room",
     "after": 0,
@@ -41,14 +42,9 @@ def test_a_filtered_read_seeks_each_key_and_merges(database, keys, descending, b
     sql = queries.visible(keys, descending=descending, by_sender=by_sender)
     steps = plan(database, sql)
     searches = [step for step in steps if "messages" in step]
-    assert (
-        searches
-        == [
-            "SEARCH messages USING INDEX messages_by_audience "
-            "(session_id=? AND audience=? AND id>? AND id<?)"
-        ]
-        * keys
-    )
+    index, sender = ("messages_by_sender", " AND sender=?") if by_sender else (BY_AUDIENCE, "")
+    sought = f"(session_id=? AND audience=?{sender} AND id>? AND id<?)"
+    assert searches == [f"SEARCH messages USING INDEX {index} {sought}"] * keys
     assert not [step for step in steps if "SCAN" in step or "B-TREE" in step]
     assert ("MERGE (UNION ALL)" in steps) == (keys > 1)
 

@@ -1,0 +1,79 @@
+"""A log of many messages, written straight into the real schema, before a node opens it.
+
+Half of the messages are in one session, the others in thousands of sessions of very different
+sizes, all in turn as they would be written. Seven in ten are public. `RARE` speaks three times in
+the large session, at its beginning.
+"""
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from mcp_node.store.queries import INSERT_MESSAGE, INSERT_SESSION
+from mcp_node.store.schema import prepare
+from proto.messages import utc_now
+
+LARGE = "bench-large"
+RARE = "rare"
+SENDERS = 8
+PER_SESSION = 800
+_VISIBILITIES = ("public",) * 7 + ("agent_only", "agent_only", "private", "admin_only")
+_QUICKLY = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -524288")
+
+
+def write_log(path: Path, count: int) -> None:
+    """Make a database of ``count`` messages of about 200 characters; nothing may have it open.
+
+    Indexes are taken away meanwhile and made again in one go.
+    """
+    prepare(path, None)
+    sessions = max(2, count // PER_SESSION)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for pragma in _QUICKLY:
+            connection.execute(pragma)
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'messages' AND type = 'index'"
+        ).fetchall()
+        connection.execute("BEGIN")
+        for name, _ in indexes:
+            connection.execute(f"DROP INDEX {name}")
+        now = utc_now()
+        names = [LARGE, *(f"bench-{number}" for number in range(1, sessions))]
+        connection.executemany(
+            INSERT_SESSION, [(name, "bench", "{}", "bench", now) for name in names]
+        )
+        connection.executemany(INSERT_MESSAGE, _rows(count, names, now))
+        for _, sql in indexes:
+            connection.execute(sql)
+        connection.execute("COMMIT")
+
+
+def _rows(count: int, sessions: list[str], now: str) -> Iterator[tuple[object, ...]]:
+    draw = random.Random(7).random
+    last = [0] * len(sessions)
+    rare = 0
+    for id_ in range(1, count + 1):
+        number = 0 if id_ % 2 else int(draw() ** 2 * (len(sessions) - 1)) + 1
+        agent = int(draw() * SENDERS)
+        sender = f"agent-{agent}"
+        visibility = _VISIBILITIES[int(draw() * len(_VISIBILITIES))]
+        if not number and rare < 3:
+            rare, sender, visibility = rare + 1, RARE, "public"
+        kind = "codex" if agent % 2 else "claude"
+        content = f"Message {id_} ".ljust(100 + id_ % 200, ".")
+        yield (
+            id_,
+            last[number],
+            sessions[number],
+            sender,
+            sender,
+            kind,
+            content,
+            visibility,
+            now,
+            "{}",
+            None,
+        )
+        last[number] = id_
