@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Writes of one principal a second, twice that at once; 0, AUTH=off: no limit.",
     )
+    max_sessions_per_principal: int = Field(
+        10_000,
+        ge=1,
+        description="Sessions one principal may have made, admins too; AUTH=off: no limit.",
+    )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
     )
