@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     max_viewers_per_principal: int = Field(
         5_000, ge=1, description="Connections of one principal to one ws_node; more get 503."
     )
+    max_replays_per_principal: int = Field(
+        16,
+        ge=1,
+        le=10_000,
+        description="Viewers of one principal that read the log at once; more wait their turn.",
+    )
     max_subscriptions: int = Field(
         100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
     )

@@ -82,7 +82,7 @@ class Node:
         endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
         self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
-        catch_up = CatchUp(self._history)
+        catch_up = CatchUp(self._history, settings.max_replays_per_principal)
         failures = Failures(settings.failed_token_seconds)
         self._sockets = Sockets(
             settings,
