@@ -124,7 +124,7 @@ _MEANINGS: Final = {
     413: "The body, or a field of it, is larger than a limit allows.",
     415: "The body is not application/json.",
     422: "Something in the request breaks a documented rule.",
-    429: "Too many writes in too short a time; wait a second.",
+    429: "Too many writes in too short a time, or as many sessions as one may make.",
     503: "A bounded queue is full; nothing was stored, try again.",
 }
 _WRITING: Final = (413, 415, 429, 503)

@@ -12,7 +12,7 @@
     │   ├── SessionNotFound SESSION_NOT_FOUND   404   no such session (that the caller may enter)
     │   └── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
     ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
-    ├── RateLimited         RATE_LIMITED        429   too many calls in too short a time
+    ├── RateLimited         RATE_LIMITED        429   too much in too short a time, or in all
     ├── Overloaded          OVERLOADED          503   a bounded queue is full; retry
     └── Unavailable         UNAVAILABLE         503   a part is away; retry
     ConfigurationError      the node refuses to start; its text is for the operator
@@ -131,7 +131,7 @@ class KeyReused(PartylineError):
 
 
 class RateLimited(PartylineError):
-    """One caller does too much at once; others are not affected."""
+    """One caller does too much, at once or in all; others are not affected."""
 
     code = "RATE_LIMITED"
     status = 429

@@ -143,6 +143,12 @@ class Settings(BaseSettings):
     max_viewers_per_principal: int = Field(
         5_000, ge=1, description="Connections of one principal to one ws_node; more get 503."
     )
+    max_replays_per_principal: int = Field(
+        16,
+        ge=1,
+        le=10_000,
+        description="Viewers of one principal that read the log at once; more wait their turn.",
+    )
     max_subscriptions: int = Field(
         100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
     )
@@ -162,6 +168,11 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         description="Writes of one principal a second, twice that at once; 0, AUTH=off: no limit.",
+    )
+    max_sessions_per_principal: int = Field(
+        10_000,
+        ge=1,
+        description="Sessions one principal may have made, admins too; AUTH=off: no limit.",
     )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."

@@ -3,9 +3,12 @@
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from proto.rate import Buckets
 from proto.settings import Settings
 
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
@@ -14,6 +17,9 @@ _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
 }
 _OURS: Final = ("proto", "serving", "mcp_node", "ws_node")
 _FOREIGN_WITH_HANDLERS: Final = ("fastmcp", "mcp")
+
+LINES_PER_SECOND: Final = 1.0
+LINES_AT_ONCE: Final = 20.0
 
 
 def escape(text: str) -> str:
@@ -49,15 +55,48 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields)
 
 
+class Sparing(logging.Filter):
+    """Bounds the lines of libraries: uvicorn writes one for every malformed request it gets.
+
+    Each of their loggers has its own allowance at each level. Our own lines are not its business:
+    what a peer can cause of them is bounded where they are written.
+
+    Args:
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._buckets = Buckets(LINES_PER_SECOND, LINES_AT_ONCE)
+        self._left_out: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to write the line; the next one written says how many were left out."""
+        if record.name.partition(".")[0] in _OURS:
+            return True
+        key = f"{record.name} {record.levelname}"
+        if not self._buckets.take(key, self._clock()):
+            self._left_out[key] = self._left_out.get(key, 0) + 1
+            return False
+        left_out = self._left_out.pop(key, 0)
+        if left_out:
+            more = f" ({left_out} lines of this logger were left out before this one)"
+            record.msg, record.args = record.getMessage() + more, None
+        return True
+
+
 def set_up_logging(settings: Settings) -> None:
     """Send every log line of this process to stderr in the form the settings ask for.
 
     LOG_LEVEL is for our own lines. Libraries stay at WARNING: below that, aiosqlite logs the
-    messages it stores, and websockets logs the headers with their tokens.
+    messages it stores, and websockets logs the headers with their tokens. Their lines are bounded
+    (`Sparing`).
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
     foreign = max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level])
+    handler.addFilter(Sparing())
     logging.basicConfig(level=foreign, handlers=[handler], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(settings.log_level)

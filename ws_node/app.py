@@ -103,7 +103,7 @@ class Node:
             settings, worker=worker, data_dir=data_dir, queue=self._queue, figures=self._figures
         )
         self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
-        catch_up = CatchUp(self._history)
+        catch_up = CatchUp(self._history, settings.max_replays_per_principal)
         failures = Failures(settings.failed_token_seconds)
         self._sockets = Sockets(
             settings,

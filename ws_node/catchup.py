@@ -15,6 +15,7 @@ from proto.frames import subscribed_frame
 from ws_node.commands import Subscribe
 from ws_node.disconnect import Disconnect
 from ws_node.history import History, HistoryAway
+from ws_node.places import Turns
 from ws_node.reading import Reading, Stretch
 from ws_node.ring import Ring
 from ws_node.room import Room
@@ -29,13 +30,22 @@ PAUSE_SECONDS: Final = (0.2, 0.4)
 CHUNK_BYTES: Final = 262_144
 """Most bytes written to a viewer that catches up before it has taken those before."""
 
+TAKING_SECONDS: Final = 30.0
+"""How long a viewer may take over a chunk while it holds a stretch others may wait for."""
+
 logger = logging.getLogger(__name__)
 
 
 class CatchUp:
-    """Subscriptions of viewers, from their position to live."""
+    """Subscriptions of viewers, from their position to live.
 
-    def __init__(self, history: History) -> None:
+    Args:
+        history: where they read.
+        most_each: viewers of one principal that hold a stretch of the log at once.
+    """
+
+    def __init__(self, history: History, most_each: int) -> None:
+        self._turns = Turns(most_each)
         self._history = history
         self._reading = Reading(history)
 
@@ -43,7 +53,9 @@ class CatchUp:
         """Answer a subscription, replay what was missed, and go live.
 
         Closes the viewer with 4003 if history stays away, with 4002 if the log is replaced
-        meanwhile, with 4001 if it fails. Cancelling it leaves the viewer out of the live set.
+        meanwhile, with 4000 if it does not read what it is sent, with 4001 if it fails. Waiting
+        for a turn (`Turns`) has no limit: it is a queue, and who has a turn cannot keep it.
+        Cancelling it leaves the viewer out of the live set.
         """
         viewer, room = subscription.viewer, subscription.room
         room.part(subscription)
@@ -107,15 +119,20 @@ class CatchUp:
                 cursor = more
                 await viewer.drained()
                 continue
-            stretch = await self._read(subscription, cursor)
-            if stretch is None or stretch.through <= cursor:
-                viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
-                return
-            if stretch.epoch != epoch:
-                viewer.connection.disconnect(Disconnect.LOG_REPLACED)
-                return
-            await self._feed(subscription, stretch.messages, cursor)
-            cursor = stretch.through
+            async with self._turns.of(viewer.principal.agent_id):
+                if room.ring is not ring or ring.covers(cursor):
+                    continue  # somebody read that meanwhile, or the log was replaced
+                stretch = await self._read(subscription, cursor)
+                if stretch is None or stretch.through <= cursor:
+                    viewer.connection.disconnect(Disconnect.HISTORY_UNAVAILABLE)
+                    return
+                if stretch.epoch != epoch:
+                    viewer.connection.disconnect(Disconnect.LOG_REPLACED)
+                    return
+                if not await self._feed(subscription, stretch.messages, cursor):
+                    viewer.connection.disconnect(Disconnect.SLOW)
+                    return
+                cursor = stretch.through
 
     async def _read(self, subscription: Subscription, cursor: int) -> Stretch | None:
         """What follows in the log; None if history stays away or the viewer left."""
@@ -128,12 +145,21 @@ class CatchUp:
                 await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
         return None
 
-    async def _feed(self, subscription: Subscription, messages: Ring, cursor: int) -> None:
-        """Send a stretch in pieces, each after the one before has mostly left the socket."""
+    async def _feed(self, subscription: Subscription, messages: Ring, cursor: int) -> bool:
+        """Send a stretch in pieces, each after the one before has mostly left the socket.
+
+        Returns:
+            False if the viewer does not take them.
+        """
         position: int | None = cursor
         while position is not None:
             frames, position = messages.after(
                 position, subscription.audience, subscription.framing, CHUNK_BYTES
             )
             subscription.send_framed(frames)
-            await subscription.viewer.drained()
+            try:
+                async with asyncio.timeout(TAKING_SECONDS):
+                    await subscription.viewer.drained()
+            except TimeoutError:
+                return False
+        return True

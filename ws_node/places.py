@@ -1,6 +1,8 @@
-"""Places for viewers: so many in this node, so many for one principal."""
+"""Places for viewers, and turns at the log: so many in this node, so many for one principal."""
 
+import asyncio
 from collections import Counter
+from weakref import WeakValueDictionary
 
 
 class Places:
@@ -45,3 +47,25 @@ class Places:
             self._each[principal] -= 1
             if not self._each[principal]:
                 del self._each[principal]
+
+
+class Turns:
+    """Turns at something of which one principal may have so many at once; the rest wait in line.
+
+    Args:
+        most_each: turns one principal has at once.
+    """
+
+    def __init__(self, most_each: int) -> None:
+        self._most_each = most_each
+        self._lines: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def of(self, principal: str) -> asyncio.Semaphore:
+        """Where a principal waits, first come first served; for ``async with``.
+
+        It is forgotten with the last who waits there or has a turn, however they leave.
+        """
+        line = self._lines.get(principal)
+        if line is None:
+            line = self._lines[principal] = asyncio.Semaphore(self._most_each)
+        return line

@@ -133,6 +133,7 @@ class Store(Protocol):
         """The session of that id, and whether this call made it.
 
         Raises:
+            RateLimited: its maker has made as many sessions as one principal may.
             Overloaded, Unavailable: as `append`.
         """
 

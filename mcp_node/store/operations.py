@@ -7,6 +7,7 @@ from mcp_node.store.queries import (
     INSERT_KEY,
     INSERT_REVOCATION,
     INSERT_SESSION,
+    MADE_BY,
     REPEATED,
     SESSION,
     message_from_row,
@@ -14,7 +15,7 @@ from mcp_node.store.queries import (
     session_row,
 )
 from mcp_node.store.transaction import Transaction
-from proto.errors import KeyReused, ParentNotFound, SessionNotFound
+from proto.errors import KeyReused, ParentNotFound, RateLimited, SessionNotFound
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
 from proto.revocations import Revocation
 from proto.visibility import may_see
@@ -113,18 +114,36 @@ class Revoke:
 
 
 class CreateSession:
-    """Make a session, or find the one of that id."""
+    """Make a session, or find the one of that id.
 
-    def __init__(self, session: NewSession) -> None:
+    Args:
+        session: what to make.
+        most: sessions its maker may have made, this one included; None for no limit.
+    """
+
+    def __init__(self, session: NewSession, most: int | None) -> None:
         self._new = session
+        self._most = most
         self.size = _ROW_BYTES + _utf8_length(session.purpose) + len(bytes(session.metadata))
 
     def apply(self, transaction: Transaction) -> tuple[Session, bool]:
-        """The session, and whether it is new."""
+        """The session, and whether it is new.
+
+        Raises:
+            RateLimited: its maker has made as many as it may.
+        """
         new = self._new
         row = transaction.read(SESSION, (new.session_id,)).fetchone()
         if row is not None:
             return session_from_row(row), False
+        if self._most is not None:
+            (made_before,) = transaction.read(MADE_BY, (new.created_by, self._most)).fetchone()
+            if made_before >= self._most:
+                raise RateLimited(
+                    "You have made as many sessions as one principal may.",
+                    "Use one that exists (list_sessions shows them), or ask the operator to raise"
+                    " PARTYLINE_MAX_SESSIONS_PER_PRINCIPAL.",
+                )
         made = Session(new.session_id, new.purpose, new.metadata, new.created_by, utc_now())
         transaction.write(INSERT_SESSION, session_row(made))
         return made, True

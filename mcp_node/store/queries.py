@@ -40,6 +40,10 @@ SESSION: Final = (
     "SELECT session_id, purpose, metadata, created_by, created_at FROM sessions"
     " WHERE session_id = ?"
 )
+MADE_BY: Final = (
+    "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_by_maker"
+    " WHERE created_by = ? LIMIT ?)"
+)
 INSERT_SESSION: Final = (
     "INSERT INTO sessions (session_id, purpose, metadata, created_by, created_at)"
     " VALUES (?, ?, ?, ?, ?)"

@@ -75,6 +75,9 @@ class SqliteStore:
         self._reader: aiosqlite.Connection | None = None
         self._mark: MarkKeeper | None = None
         self._closing: asyncio.Task[None] | None = None
+        # Where AUTH=off everybody may be the same nobody.
+        verified = settings.auth != "off"
+        self._most_sessions = settings.max_sessions_per_principal if verified else None
         self._writer = Writer(
             path,
             max_pending=settings.max_pending_writes,
@@ -118,7 +121,7 @@ class SqliteStore:
 
     async def create_session(self, session: NewSession) -> tuple[Session, bool]:
         """The session of that id, and whether this call made it; see `Store.create_session`."""
-        return await self.write(CreateSession(session))
+        return await self.write(CreateSession(session, self._most_sessions))
 
     async def revoke(
         self, *, token_id: str | None, agent_id: str | None, issued_until: int

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.logs import JsonLines, TextLines, escape
+from serving.logs import JsonLines, Sparing, TextLines, escape
 
 
 def record(message: str, *arguments: object, trace: bool = False) -> logging.LogRecord:
@@ -84,3 +84,21 @@ def test_the_level_is_for_our_own_lines_and_libraries_only_warn(level: str) -> N
     assert said["mcp_node.app"] == said["ws_node.hub"] == ours
     for library in ("aiosqlite", "websockets.server", "httpx", "mcp"):
         assert said[library] == [one for one in ours if one in ("WARNING", "ERROR")]
+
+
+def test_a_library_that_says_much_is_cut_short_and_says_so_afterwards() -> None:
+    now = [100.0]
+    sparing = Sparing(lambda: now[0])
+
+    def spoken(name: str, level: int = logging.WARNING) -> list[str]:
+        lines = [logging.LogRecord(name, level, "x.py", 1, "no %s", ("HTTP",), None)] * 1000
+        return [line.getMessage() for line in lines if sparing.filter(line)]
+
+    assert spoken("uvicorn.error") == ["no HTTP"] * 20
+    assert spoken("uvicorn.error", logging.ERROR) == ["no HTTP"] * 20, "an allowance of its own"
+    assert spoken("ws_node.hub") == ["no HTTP"] * 1000, "ours are not cut"
+    assert spoken("uvicorn.error") == []
+    now[0] += 1.0
+    assert spoken("uvicorn.error") == [
+        "no HTTP (1980 lines of this logger were left out before this one)"
+    ]

@@ -88,7 +88,7 @@ class Live:
             identity=identity,
             failures=Failures(0),
             hub=self.hub,
-            catch_up=CatchUp(self.history),
+            catch_up=CatchUp(self.history, self.settings.max_replays_per_principal),
             places=self.places,
         )
         self.connections: list[LendingProtocol] = []
