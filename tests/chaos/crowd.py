@@ -30,7 +30,7 @@ def make_viewers(
     pair: Pair, count: int, rooms: Sequence[str], rng: Callable[[str], random.Random]
 ) -> list[Viewer]:
     """The viewers of a run; ``rng`` makes the generator of one part."""
-    viewers = []
+    viewers: list[Viewer] = []
     for number in range(count):
         kind = KINDS[number % len(KINDS)]
         begins = BEGINNINGS[number // len(rooms) % len(BEGINNINGS)]

@@ -42,17 +42,13 @@ class Seer(NamedTuple):
 
 @dataclass(slots=True)
 class Transcript:
-    """What a viewer says it was given: everything of a session after ``start``.
-
-    With an ``end``, as of a log that was replaced meanwhile, it need not have got beyond that.
-    """
+    """What a viewer says it was given: everything of a session after ``start``."""
 
     viewer: str
     session_id: str
     seer: Seer
     start: int
     got: list[Got]
-    end: int | None = None
 
 
 class Acknowledged(NamedTuple):
@@ -97,12 +93,6 @@ class Verdict:
     def clean(self) -> bool:
         """Whether there is nothing to say."""
         return not any(self.counts().values())
-
-    def add(self, other: "Verdict") -> None:
-        """Take in what was found in another log."""
-        for kind, count in other.counts().items():
-            setattr(self, kind, getattr(self, kind) + count)
-        self.examples += other.examples
 
     def found(self, kind: str, text: str) -> None:
         """Count a finding; describe it if it is among the first."""
@@ -189,7 +179,6 @@ def _judge_viewer(
     for message in log:
         if (
             message.id > one.start
-            and (one.end is None or message.id <= one.end)
             and message.session_id == one.session_id
             and message.id not in seen
             and may_see(one.seer, message)

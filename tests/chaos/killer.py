@@ -21,14 +21,12 @@ class Killer:
 
     Attributes:
         kills: by module, and of workers alone.
-        paused: set while nobody may be started: the log is being replaced.
         crashes: what a node printed before it ended without being killed.
         moments: when each kill happened, in seconds of the monotonic clock.
     """
 
     def __init__(self, pair: Pair, gauges: Gauges, rng: random.Random, every: float) -> None:
         self.kills = {pair.mcp.module: 0, pair.ws.module: 0, WORKER: 0}
-        self.paused = False
         self.crashes: list[str] = []
         self.moments: list[float] = []
         self._nodes = (pair.mcp, pair.ws)
@@ -40,8 +38,6 @@ class Killer:
         """Kill one node or both, every ``every`` seconds on average."""
         while True:
             await asyncio.sleep(self._rng.uniform(0.1, 1.9) * self._every)
-            if self.paused:
-                continue
             if self._kill_a_worker():
                 continue
             (victims,) = self._rng.choices(
@@ -49,8 +45,6 @@ class Killer:
             )
             for node in victims:
                 await self._gauges.read(node)
-            if self.paused:
-                continue
             self.look()
             self.moments.append(time.monotonic())
             for node in victims:
@@ -82,8 +76,6 @@ class Killer:
 
     def look(self) -> None:
         """See whether a node has died by itself."""
-        if self.paused:
-            return
         for node in self._nodes:
             assert node.process is not None
             if node.process.poll() is not None:

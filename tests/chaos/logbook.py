@@ -13,16 +13,10 @@ FROM messages ORDER BY id
 """
 
 
-def read_epoch(data_dir: Path) -> str:
-    """The log's name."""
-    with closing(sqlite3.connect(_address(data_dir), uri=True)) as database:
-        (epoch,) = database.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        return str(epoch)
-
-
 def read_log(data_dir: Path) -> list[Logged]:
     """Every message, ascending by id."""
-    with closing(sqlite3.connect(_address(data_dir), uri=True)) as database:
+    address = f"file:{data_dir / 'partyline.db'}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as database:
         return [
             Logged(
                 id_,
@@ -37,7 +31,3 @@ def read_log(data_dir: Path) -> list[Logged]:
                 database.execute(_QUERY)
             )
         ]
-
-
-def _address(data_dir: Path) -> str:
-    return f"file:{data_dir / 'partyline.db'}?mode=ro"

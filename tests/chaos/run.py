@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ class _Run:
                 task.cancel()
         await self._gauges.close()
         breaches = [
-            *breaches_of(self._viewers, self._agents, restores=0),
+            *breaches_of(self._viewers, self._agents),
             *self._killer.crashes,
             *late,
         ]
@@ -157,8 +158,7 @@ class _Run:
             target = last_visible(log, sight)
             try:
                 await until(
-                    lambda sight=sight, target=target: (sight.last or 0) >= target,
-                    within=max(0.0, end - time.monotonic()),
+                    partial(sight.has_come_to, target), within=max(0.0, end - time.monotonic())
                 )
             except TimeoutError:
                 late.append(f"{sight.name} is at {sight.last}, not at {target}, after the end")

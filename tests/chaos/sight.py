@@ -1,7 +1,6 @@
 """What a viewer knows of one session: its transcript, and what may come next. Pure: no I/O."""
 
 import time
-from typing import NamedTuple
 
 import msgspec
 
@@ -36,27 +35,18 @@ class Frame(msgspec.Struct, gc=False):
 decode = msgspec.json.Decoder(Frame).decode
 
 
-class Segment(NamedTuple):
-    """The transcript of a log that was replaced: complete after ``start``, as far as it goes."""
-
-    epoch: str
-    start: int
-    got: list[Got]
-
-
 class Sight:
     """One viewer's view of one session.
 
     Attributes:
-        got: its transcript of the present log, with ``times`` of arrival.
+        got: its transcript, with ``times`` of arrival.
         start: the position after which the transcript is complete; None while only ``moment``,
             the end of its handshake, is known.
-        epoch: of that log, once known.
-        former: the transcripts of logs that were replaced.
+        epoch: of the log, once known.
         live: whether it is subscribed, as far as it knows; ``asked`` while an answer is due.
         left: whether it has unsubscribed: nothing may come.
         replays: subscriptions answered with what was missed.
-        told, resets: times it was told that the log was replaced, by 4002 and by ``recovered``.
+        resets: times it was told to reload, which must not happen.
         broken: breaches of the protocol, in words.
     """
 
@@ -70,12 +60,10 @@ class Sight:
         self.start: int | None = None
         self.moment = 0.0
         self.epoch: str | None = None
-        self.former: list[Segment] = []
         self.live = self.asked = self.left = False
-        self.replays = self.told = self.resets = 0
+        self.replays = self.resets = 0
         self.broken: list[str] = []
         self._awaiting: int | None = None
-        self._must_reload = False
 
     @property
     def last(self) -> int | None:
@@ -118,9 +106,14 @@ class Sight:
             self._complain(f"was sent {frame}")
 
     def log_replaced(self) -> None:
-        """Told with 4002: the next subscription must say ``recovered: false``."""
-        self.told += 1
-        self._must_reload = self.epoch is not None
+        """Told that the log is another one: everything starts over."""
+        self.resets += 1
+        self.epoch = None
+        self._reload(0)
+
+    def has_come_to(self, position: int) -> bool:
+        """Whether it has read so far."""
+        return (self.last or 0) >= position
 
     def _note(self, frame: Frame, data: Data) -> None:
         if not self.live:
@@ -143,20 +136,16 @@ class Sight:
         if not self.asked:
             self._complain("was subscribed without asking")
         known, self.epoch = self.epoch, frame.epoch
-        must_reload, self._must_reload = self._must_reload, False
         self.live, self.asked = True, False
         if self._awaiting is None:
             self.start = position
             return
         if not frame.recovered:
             self.resets += 1
-            if known in (None, frame.epoch):
-                self._complain(f"was told to reload, but the log is the same: {known}")
-            self.former.append(Segment(known or "", self.start or 0, self.got))
-            self.got, self.times, self.start = [], [], position
+            self._reload(position)
             return
-        if must_reload or known not in (None, frame.epoch):
-            self._complain(f"went on from {known} in {frame.epoch}")
+        if known not in (None, frame.epoch):
+            self._complain(f"went on from the log {known} in {frame.epoch}")
         self.replays += 1
         if position != self._awaiting:
             self._complain(f"asked for {self._awaiting} and was answered with {position}")
@@ -165,6 +154,11 @@ class Sight:
         while self.got and self.got[-1].id > position:
             self.got.pop()  # came after a later position was asked for on a live socket
             self.times.pop()
+
+    def _reload(self, position: int) -> None:
+        self.got.clear()
+        self.times.clear()
+        self.start = position
 
     def _complain(self, text: str) -> None:
         self.broken.append(f"{self.name} {text}")

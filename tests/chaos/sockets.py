@@ -92,7 +92,7 @@ class SocketViewer(Viewer):
             await connection.send('{"type":"subscribe"}')
 
     async def _subscribe(self, connection: ClientConnection, sight: Sight) -> None:
-        command = {"type": "subscribe", "session_id": sight.room}
+        command: dict[str, object] = {"type": "subscribe", "session_id": sight.room}
         since = sight.ask()
         if since is not None:
             command |= {"since": since}
