@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--pause", type=float, default=default.pause, help="mean seconds between an agent's writes"
     )
+    parser.add_argument("--workers", type=int, default=default.workers, help="of ws_node")
     plan = Plan(**vars(parser.parse_args()))
     print(f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}")
     report = uvloop.run(run(plan))

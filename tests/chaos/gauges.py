@@ -16,7 +16,7 @@ class Gauges:
     """The counters of both nodes, as far as they could be read before a node died.
 
     Attributes:
-        most_bytes: the largest resident size seen, by module.
+        most_bytes: the largest resident size seen, by module, with its child processes.
         looks, both: how often both nodes were asked, and how often both answered.
     """
 
@@ -49,7 +49,9 @@ class Gauges:
                 life[f"{node.module}.{name.removeprefix('partyline_')}"] = float(value)
         if node.process is not None:
             with contextlib.suppress(psutil.Error):
-                size = psutil.Process(node.process.pid).memory_info().rss
+                process = psutil.Process(node.process.pid)
+                family = [process, *process.children(recursive=True)]
+                size = sum(one.memory_info().rss for one in family)
                 self.most_bytes[node.module] = max(self.most_bytes[node.module], size)
         return True
 

@@ -1,17 +1,19 @@
 """The faulty link: stands between the two nodes and passes on what its faults leave over.
 
 mcp_node is told that the link is ws_node. What arrives while ws_node is away is lost here too.
+Over ZeroMQ every worker of ws_node has a lane of its own, with faults of its own.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import zmq
 import zmq.asyncio
 
-from tests.chaos.faults import Faults
+from tests.chaos.faults import Faults, Odds
 from tests.pair import UNANSWERED, free_port, plain_client
 
 NOT_FORWARDED: Final = {"host", "content-length", "connection"}
@@ -21,14 +23,22 @@ class Link(Protocol):
     """What the harness asks of a link.
 
     Attributes:
-        faults: what it does to messages.
+        faults: what it does to messages, lane by lane.
         passed: copies handed on to ws_node.
         undelivered: copies that found ws_node away.
     """
 
-    faults: Faults
-    passed: int
-    undelivered: int
+    @property
+    def faults(self) -> Sequence[Faults]:
+        """By lane."""
+
+    @property
+    def passed(self) -> int:
+        """Over all lanes."""
+
+    @property
+    def undelivered(self) -> int:
+        """Over all lanes."""
 
     @property
     def reordered(self) -> int:
@@ -47,6 +57,17 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Close both ends; delayed copies are lost."""
+
+
+def set_odds(link: Link, odds: Odds) -> None:
+    """Have every lane be that bad from now on."""
+    for faults in link.faults:
+        faults.set(odds)
+
+
+def lane_endpoint(endpoint: str, worker: int) -> str:
+    """Where a worker listens: the first at the endpoint itself, ``x.sock``, others at ``x-N``."""
+    return endpoint if worker == 0 else f"{endpoint.removesuffix('.sock')}-{worker}.sock"
 
 
 class _Delays:
@@ -87,38 +108,21 @@ class _Delays:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class ZmqLink:
-    """A link of two ZeroMQ sockets: PULL where mcp_node connects, PUSH to ws_node."""
+class _Lane:
+    """Two ZeroMQ sockets: PULL where mcp_node connects, PUSH to one worker of ws_node."""
 
-    def __init__(self, directory: Path, faults: Faults) -> None:
-        self.faults = faults
+    def __init__(self, faults: Faults, inward: str, outward: str) -> None:
         self.passed = 0
         self.undelivered = 0
-        self._inward = f"ipc://{directory}/link.sock"
-        self._outward = f"ipc://{directory}/ws.sock"
-        self._delays = _Delays()
+        self.delays = _Delays()
+        self._faults = faults
+        self._inward, self._outward = inward, outward
 
-    @property
-    def reordered(self) -> int:
-        """How many messages were overtaken."""
-        return self._delays.reordered
-
-    @property
-    def mcp_settings(self) -> dict[str, Any]:
-        """mcp_node connects to the link."""
-        return {"BRIDGE_ENDPOINT": self._inward}
-
-    @property
-    def ws_settings(self) -> dict[str, Any]:
-        """ws_node binds where the link connects."""
-        return {"BRIDGE_ENDPOINT": self._outward}
-
-    async def start(self) -> None:
+    def start(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         """Bind inwards, connect outwards."""
-        self._context = zmq.Context()
-        self._pull = zmq.asyncio.Context.shadow(self._context).socket(zmq.PULL)
+        self._pull = zmq.asyncio.Context.shadow(context).socket(zmq.PULL)
         self._pull.bind(self._inward)
-        self._push = self._context.socket(zmq.PUSH)
+        self._push = context.socket(zmq.PUSH)
         self._push.set(zmq.IMMEDIATE, 1)
         self._push.set(zmq.RECONNECT_IVL, 50)
         self._push.set(zmq.RECONNECT_IVL_MAX, 200)
@@ -130,19 +134,18 @@ class ZmqLink:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await self._delays.close()
+        await self.delays.close()
         self._pull.close(linger=0)
         self._push.close(linger=0)
-        self._context.term()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             frames = await self._pull.recv_multipart()
-            number = self._delays.number()
-            for copy, delay in enumerate(self.faults.fate(loop.time())):
+            number = self.delays.number()
+            for copy, delay in enumerate(self._faults.fate(loop.time())):
                 if delay:
-                    self._delays.later(delay, self._sending(frames, number, first=copy == 0))
+                    self.delays.later(delay, self._sending(frames, number, first=copy == 0))
                 else:
                     self._send(frames, number, first=copy == 0)
 
@@ -159,14 +162,64 @@ class ZmqLink:
             self.undelivered += 1
             return
         self.passed += 1
-        self._delays.went(number, first=first)
+        self.delays.went(number, first=first)
+
+
+class ZmqLink:
+    """A link of one lane for each worker."""
+
+    def __init__(self, directory: Path, faults: Sequence[Faults]) -> None:
+        self.faults = faults
+        self._inward = f"ipc://{directory}/link.sock"
+        self._outward = f"ipc://{directory}/ws.sock"
+        self._lanes = [
+            _Lane(one, lane_endpoint(self._inward, i), lane_endpoint(self._outward, i))
+            for i, one in enumerate(faults)
+        ]
+
+    @property
+    def passed(self) -> int:
+        """Copies handed on, on all lanes."""
+        return sum(lane.passed for lane in self._lanes)
+
+    @property
+    def undelivered(self) -> int:
+        """Copies that found their worker away."""
+        return sum(lane.undelivered for lane in self._lanes)
+
+    @property
+    def reordered(self) -> int:
+        """How many messages were overtaken."""
+        return sum(lane.delays.reordered for lane in self._lanes)
+
+    @property
+    def mcp_settings(self) -> dict[str, Any]:
+        """mcp_node connects to the link."""
+        return {"BRIDGE_ENDPOINT": self._inward}
+
+    @property
+    def ws_settings(self) -> dict[str, Any]:
+        """ws_node binds where the link connects."""
+        return {"BRIDGE_ENDPOINT": self._outward}
+
+    async def start(self) -> None:
+        """Open every lane."""
+        self._context = zmq.Context()
+        for lane in self._lanes:
+            lane.start(self._context)
+
+    async def close(self) -> None:
+        """Close every lane."""
+        for lane in self._lanes:
+            await lane.close()
+        self._context.term()
 
 
 class HttpLink:
-    """A link that takes mcp_node's posts and posts them to ws_node."""
+    """A link that takes mcp_node's posts and posts them to ws_node; its workers share its lane."""
 
     def __init__(self, faults: Faults) -> None:
-        self.faults = faults
+        self.faults = [faults]
         self.passed = 0
         self.undelivered = 0
         self._port, self._ws_port = free_port(), free_port()
@@ -226,7 +279,7 @@ class HttpLink:
         kept = {name: value for name, value in headers.items() if name not in NOT_FORWARDED}
         number = self._delays.number()
         status = 200
-        for copy, delay in enumerate(self.faults.fate(asyncio.get_running_loop().time())):
+        for copy, delay in enumerate(self.faults[0].fate(asyncio.get_running_loop().time())):
             post = self._posting(path, kept, body, number, first=copy == 0)
             if delay:
                 self._delays.later(delay, post)
@@ -250,6 +303,6 @@ class HttpLink:
         return post
 
 
-def make_link(bridge: str, directory: Path, faults: Faults) -> Link:
-    """A link for one of the two bridges; the path of ``directory`` must be short."""
-    return ZmqLink(directory, faults) if bridge == "zmq" else HttpLink(faults)
+def make_link(bridge: str, directory: Path, faults: Sequence[Faults]) -> Link:
+    """A link for one of the two bridges, with faults for each worker; ``directory`` is short."""
+    return ZmqLink(directory, faults) if bridge == "zmq" else HttpLink(faults[0])

@@ -41,12 +41,12 @@ class Report:
 
 def breaches_of(viewers: Sequence[Viewer], agents: Sequence[Agent]) -> list[str]:
     """What viewers and agents met that should not have happened."""
+    sights = [sight for viewer in viewers for sight in viewer.sights.values()]
     found = [text for viewer in viewers for text in viewer.broken]
+    found += [text for sight in sights for text in sight.broken]
     found += [text for agent in agents for text in agent.refused]
     found += [
-        f"{viewer.name} was told to reload {viewer.resets} times"
-        for viewer in viewers
-        if viewer.resets
+        f"{sight.name} was told to reload {sight.resets} times" for sight in sights if sight.resets
     ]
     return found
 
@@ -60,6 +60,7 @@ def delays(viewers: Sequence[Viewer], agents: Sequence[Agent]) -> list[float]:
     return sorted(
         max(0.0, time - known[got.id])
         for viewer in viewers
-        for got, time in zip(viewer.got, viewer.times, strict=True)
+        for sight in viewer.sights.values()
+        for got, time in zip(sight.got, sight.times, strict=True)
         if known.get(got.id, 0.0) > viewer.joined
     )

@@ -1,7 +1,6 @@
 """One run: the real pair, a faulty link, agents, viewers, a killer; then healing and judgement."""
 
 import asyncio
-import contextlib
 import random
 import tempfile
 import time
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.agents import Agent, first_begun_after, make_rooms
+from tests.chaos.crowd import deliveries_by_kind, kinds_of, make_viewers
 from tests.chaos.faults import ALL_LOST, NONE, Faults, Odds
 from tests.chaos.gauges import Gauges
 from tests.chaos.judge import Logged, Transcript, Verdict, judge, may_see
-from tests.chaos.killer import Killer
-from tests.chaos.link import Link, make_link
+from tests.chaos.killer import WORKER, Killer
+from tests.chaos.link import Link, make_link, set_odds
 from tests.chaos.logbook import read_log
 from tests.chaos.mischief import Mischief
 from tests.chaos.report import Report, breaches_of, delays
+from tests.chaos.sight import Sight
 from tests.chaos.viewers import Viewer
 from tests.pair import Pair, until
 
@@ -43,6 +44,7 @@ class Plan:
     kill_every: float = 2.0
     bridge: str = "zmq"
     pause: float = 0.06
+    workers: int = 1
 
     def rng(self, part: str) -> random.Random:
         """The generator of one part: parts do not disturb each other's choices."""
@@ -53,7 +55,10 @@ async def run(plan: Plan) -> Report:
     """Carry out a plan."""
     with tempfile.TemporaryDirectory(prefix="plc-") as name:
         directory = Path(name)
-        faults = Faults(plan.rng("link"))
+        faults = [
+            Faults(plan.rng(f"link {worker}" if worker else "link"))
+            for worker in range(plan.workers)
+        ]
         link = make_link(plan.bridge, directory, faults)
         await link.start()
         try:
@@ -61,6 +66,7 @@ async def run(plan: Plan) -> Report:
                 directory,
                 mcp_settings=link.mcp_settings,
                 ws_settings=link.ws_settings,
+                WS_WORKERS=plan.workers,
                 METRICS_LOOPBACK="true",
                 MAX_UNSENT_BYTES=65_536,
                 LOG_LEVEL="WARNING",
@@ -88,10 +94,7 @@ class _Run:
             Agent(pair, number, rooms, plan.rng(f"agent {number}"), plan.pause)
             for number in range(plan.agents)
         ]
-        self._viewers = [
-            Viewer(pair, number, rooms, plan.rng(f"viewer {number}"))
-            for number in range(plan.viewers)
-        ]
+        self._viewers = make_viewers(pair, plan.viewers, rooms, plan.rng)
         self._mischief = Mischief(
             self._viewers, plan.rng("mischief"), MISCHIEF_SECONDS / plan.viewers
         )
@@ -103,13 +106,17 @@ class _Run:
             for task in self._tasks:
                 task.cancel()
         await self._gauges.close()
-        breaches = [*breaches_of(self._viewers, self._agents), *self._killer.crashes, *late]
+        breaches = [
+            *breaches_of(self._viewers, self._agents),
+            *self._killer.crashes,
+            *late,
+        ]
         return Report(self._judged(log), breaches, self._figures(log, healing))
 
     async def _broken(self, group: asyncio.TaskGroup) -> None:
         """Everything at once, for the given time; then the last writes, which the link loses."""
         plan = self._plan
-        self._link.faults.set(Odds())
+        set_odds(self._link, Odds())
         enough = asyncio.Event()
         for viewer in self._viewers:
             self._start(group, self._come(viewer, plan.rng(f"arrival of {viewer.name}")))
@@ -127,13 +134,11 @@ class _Run:
             viewer.wake()
         await self._pair.mcp.answers()
         await self._pair.ws.answers()
-        with contextlib.suppress(TimeoutError):  # who is not back is found out later
-            async with asyncio.timeout(HEAL_SECONDS):
-                await asyncio.gather(*(viewer.has_everything() for viewer in self._viewers))
-        self._link.faults.set(ALL_LOST)
+        await self._everybody_has_everything()  # who is not back is found out later
+        set_odds(self._link, ALL_LOST)
         enough.set()
         await asyncio.gather(*writing)
-        self._link.faults.set(NONE)
+        set_odds(self._link, NONE)
 
     def _start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(group.create_task(work))
@@ -149,27 +154,38 @@ class _Run:
         log = read_log(self._pair.data_dir)
         late = []
         end = time.monotonic() + HEAL_SECONDS
-        for viewer in self._viewers:
-            target = last_visible(log, viewer)
+        for sight in self._sights():
+            target = last_visible(log, sight)
             try:
                 await until(
-                    partial(viewer.has_come_to, target), within=max(0.0, end - time.monotonic())
+                    partial(sight.has_come_to, target), within=max(0.0, end - time.monotonic())
                 )
-                await asyncio.wait_for(viewer.has_everything(), HEAL_SECONDS)
             except TimeoutError:
-                late.append(f"{viewer.name} is at {viewer.last}, not at {target}, after the end")
+                late.append(f"{sight.name} is at {sight.last}, not at {target}, after the end")
+        late += await self._everybody_has_everything()
         return read_log(self._pair.data_dir), late
+
+    def _sights(self) -> list[Sight]:
+        return [sight for viewer in self._viewers for sight in viewer.sights.values()]
+
+    async def _everybody_has_everything(self) -> list[str]:
+        """Wait until all that was on its way has been read; who does not answer."""
+        waiting = {asyncio.create_task(v.has_everything()): v.name for v in self._viewers}
+        _, silent = await asyncio.wait(waiting, timeout=HEAL_SECONDS)
+        for task in silent:
+            task.cancel()
+        return [f"{waiting[task]} does not answer after the end" for task in silent]
 
     def _judged(self, log: Sequence[Logged]) -> Verdict:
         writes = [write for agent in self._agents for write in agent.writes]
         transcripts = []
-        for viewer in self._viewers:
-            start = viewer.start
+        for sight in self._sights():
+            start = sight.start
             if start is None:  # it only connected: everything begun since then was promised
-                began = first_begun_after(writes, viewer.room, viewer.moment)
-                firsts = [id_ for id_ in (began, viewer.got[0].id if viewer.got else None) if id_]
+                began = first_begun_after(writes, sight.room, sight.moment)
+                firsts = [id_ for id_ in (began, sight.got[0].id if sight.got else None) if id_]
                 start = min(firsts) - 1 if firsts else log[-1].id if log else 0
-            transcripts.append(Transcript(viewer.name, viewer.room, viewer.seer, start, viewer.got))
+            transcripts.append(Transcript(sight.name, sight.room, sight.seer, start, sight.got))
         answers = [answer for agent in self._agents for answer in agent.answers]
         return judge(log, transcripts, answers)
 
@@ -181,22 +197,26 @@ class _Run:
         return [
             ("seed, bridge, seconds", f"{plan.seed}, {plan.bridge}, {plan.seconds:g}"),
             ("agents, viewers, sessions", f"{plan.agents}, {plan.viewers}, {plan.sessions}"),
+            ("viewers by kind", kinds_of(self._viewers)),
+            ("transcripts", f"{len(self._sights()):,}"),
             ("messages in the log", f"{len(log):,}"),
             ("writes acknowledged", f"{sum(bool(w.id) for a in self._agents for w in a.writes):,}"),
             ("writes asked again", f"{sum(agent.retries for agent in self._agents):,}"),
-            ("deliveries", f"{sum(len(viewer.got) for viewer in self._viewers):,}"),
-            ("kill -9 of mcp_node, ws_node", ", ".join(str(n) for n in kills.values())),
+            ("deliveries", f"{sum(len(sight.got) for sight in self._sights()):,}"),
+            ("deliveries by kind", deliveries_by_kind(self._viewers)),
+            ("kill -9 of mcp_node, ws_node", ", ".join(str(n) for n in (*kills.values(),)[:2])),
+            *([("kill -9 of one worker", str(kills[WORKER]))] if plan.workers > 1 else []),
             ("both nodes answered", f"{gauges.both / max(1, gauges.looks):.0%} of the time"),
             ("connections of viewers", f"{sum(v.connects for v in self._viewers):,}"),
-            ("replays", f"{sum(v.replays for v in self._viewers):,}"),
+            ("replays", f"{sum(sight.replays for sight in self._sights()):,}"),
             (
                 "mischief",
                 ", ".join(f"{kind} {n}" for kind, n in sorted(self._mischief.done.items())),
             ),
             ("close codes", ", ".join(f"{code}: {n}" for code, n in sorted(codes.items()))),
             ("link: passed", f"{link.passed:,}"),
-            ("link: dropped, silenced", f"{link.faults.dropped:,}, {link.faults.silenced:,}"),
-            ("link: repeated, reordered", f"{link.faults.repeated:,}, {link.reordered:,}"),
+            ("link: dropped, silenced", f"{_sum(link, 'dropped')}, {_sum(link, 'silenced')}"),
+            ("link: repeated, reordered", f"{_sum(link, 'repeated')}, {link.reordered:,}"),
             ("link: found ws_node away", f"{link.undelivered:,}"),
             ("bridge: refused by the link", f"{gauges.total(pair.mcp, 'bridge_dropped_total'):,}"),
             ("history requests", f"{gauges.total(pair.ws, 'history_requests_total'):,}"),
@@ -212,13 +232,17 @@ class _Run:
         ]
 
 
-def last_visible(log: Sequence[Logged], viewer: Viewer) -> int:
-    """The last id a viewer must have seen; 0 if there is nothing for it."""
+def _sum(link: Link, fate: str) -> str:
+    return f"{sum(getattr(faults, fate) for faults in link.faults):,}"
+
+
+def last_visible(log: Sequence[Logged], sight: Sight) -> int:
+    """The last id that must have been seen; 0 if there is nothing for it."""
     return max(
         (
             message.id
             for message in log
-            if message.session_id == viewer.room and may_see(viewer.seer, message)
+            if message.session_id == sight.room and may_see(sight.seer, message)
         ),
         default=0,
     )

@@ -76,6 +76,14 @@ def test_viewers_are_judged_one_by_one() -> None:
     assert (verdict.lost, verdict.out_of_order) == (2, 1)
 
 
+def test_every_session_of_a_viewer_is_a_transcript_of_its_own() -> None:
+    both = [given(RIGHT), Transcript("viewer", "elsewhere", ALICE, 0, [Got(3, 1003)])]
+    assert judge(LOG, both).clean
+    swapped = [given([1, 3, 4, 6, 7]), Transcript("viewer", "elsewhere", ALICE, 0, [])]
+    verdict = judge(LOG, swapped)
+    assert (verdict.forbidden, verdict.lost) == (1, 1)
+
+
 def test_an_acknowledged_message_that_is_not_in_the_log_vanished() -> None:
     assert judge(LOG, [], [Acknowledged(7, 1007, "k")]).clean
     assert judge(LOG, [], [Acknowledged(8, 1008, "k")]).vanished == 1

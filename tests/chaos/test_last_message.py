@@ -19,7 +19,7 @@ async def test_a_lost_last_message_arrives_within_three_seconds(
     bridge: str, short_directory: Path
 ) -> None:
     faults = Faults(random.Random(0))
-    link = make_link(bridge, short_directory, faults)
+    link = make_link(bridge, short_directory, [faults])
     await link.start()
     try:
         async with Pair(
