@@ -1,0 +1,33 @@
+"""``python -m bench.publishing bridge ENDPOINT EPOCH`` or ``… nats PORT``: a steady publisher.
+
+A process of its own, so that nothing else holds it up. For each line ``COUNT RATE`` it reads it
+sends so many messages at that rate, open loop, and reports when each was handed over
+(CLOCK_MONOTONIC in ns).
+"""
+
+import sys
+import time
+
+from bench.bridge import Bridge
+from bench.child import READY, report
+from bench.peers.interface import Publisher
+from bench.peers.nats import NatsPublisher
+
+
+def main(publisher: Publisher) -> None:
+    """Publish as told, until there is no more to read."""
+    report(READY)
+    for line in sys.stdin:
+        count, rate = line.split()
+        start, times = time.monotonic(), []
+        for number in range(int(count)):
+            if (early := start + number / float(rate) - time.monotonic()) > 0:
+                time.sleep(early)
+            times.append(publisher.send())
+        report(times)
+    publisher.close()
+
+
+if __name__ == "__main__":
+    kind, *where = sys.argv[1:]
+    main(Bridge(*where) if kind == "bridge" else NatsPublisher(int(where[0])))
