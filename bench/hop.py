@@ -10,10 +10,20 @@ import time
 
 import zmq
 
-from bench.child import READY, report
+from bench.child import READY, Child, report
 
 BODY = b"." * 450
 """About the size of the frame of a 256-byte message."""
+
+
+async def hop(endpoint: str, count: int, rate: float) -> list[int]:
+    """Nanoseconds each of ``count`` messages took, between two processes started for it."""
+    async with (
+        Child("bench.hop", "pull", endpoint, count, rate) as pulling,
+        Child("bench.hop", "push", endpoint, count, rate),
+    ):
+        took: list[int] = await pulling.found()
+        return took
 
 
 def push(endpoint: str, count: int, rate: float) -> None:

@@ -11,7 +11,7 @@ from bench.row import Row, median
 from bench.stand import SESSION, bench_pair, cpu_seconds
 
 AGENTS = 20
-SHARE = 0.80
+SHARE = 0.85
 
 
 async def measure(quick: bool) -> list[Row]:

@@ -16,6 +16,7 @@ import time
 
 from bench.calls import Caller, add_message, answered, callers, request
 from bench.child import Child
+from bench.hop import hop
 from bench.row import Row, quantile
 from bench.stand import SESSION, bench_pair
 from tests.pair import Pair
@@ -80,7 +81,7 @@ async def _latencies(
             await answered(caller, request(pair, "commit_times"))
             for _ in range(blocks):
                 if bridge == "zmq":
-                    hops += await _hop(endpoint, size)
+                    hops += await hop(endpoint, size, RATE)
                 await _add(pair, caller, size)
             arrived = dict(await viewer.found())
         times = (await answered(caller, request(pair, "commit_times")))["times"]
@@ -98,12 +99,3 @@ async def _add(pair: Pair, caller: Caller, count: int) -> None:
     for number in range(count):
         await asyncio.sleep(max(0.0, start + number / RATE - time.monotonic()))
         await caller.call(adding)
-
-
-async def _hop(endpoint: str, count: int) -> list[int]:
-    async with (
-        Child("bench.hop", "pull", endpoint, count, RATE) as pull,
-        Child("bench.hop", "push", endpoint, count, RATE),
-    ):
-        took: list[int] = await pull.found()
-        return took

@@ -1,15 +1,19 @@
 """Latency from the bridge to 1 and to 10 viewers at 200 messages/s, beside nats-server.
 
-Blocks of a few seconds in turns, both servers up all the time; the p50 of all blocks together.
+Blocks of a few seconds in turns, both servers up all the time; the p50 of all blocks together. A
+raw pyzmq hop between two processes (`bench.hop`) has its blocks in turn with them: it is the least
+that anything behind a ZeroMQ bridge can take, before a byte is sent to a viewer.
 """
 
+import tempfile
 from contextlib import AsyncExitStack
 
 from bench.audience import quantile_ms
+from bench.hop import hop
 from bench.partyline import Partyline
 from bench.peers.nats import Nats
 from bench.peers.starting import started
-from bench.row import Row
+from bench.row import Row, quantile
 from bench.stand import allow_open_files
 from bench.steady import stand
 
@@ -23,11 +27,13 @@ async def measure(quick: bool) -> list[Row]:
     """p50 and p99 for each number of viewers."""
     allow_open_files()
     turns, block = (1, 300) if quick else (5, 300)
-    rows = []
+    rows, hops = [], []
     for size in SIZES:
         async with started([Partyline(), Nats()]) as servers, AsyncExitStack() as stack:
             stands = [await stand(stack, server, size) for server in servers]
             for _ in range(turns):
+                with tempfile.TemporaryDirectory(prefix="pl-") as directory:
+                    hops += await hop(f"ipc://{directory}/hop.sock", block, RATE)
                 for each in stands:
                     if not await each.run(block, RATE):
                         raise TimeoutError(f"{each.server.name} did not deliver in time")
@@ -50,4 +56,5 @@ async def measure(quick: bool) -> list[Row]:
                     value <= bound * peer if bound else None,
                 )
             )
-    return rows
+    least = Row("the same rate: a raw pyzmq hop, p50", quantile(hops, 0.5) / 1e6, "ms")
+    return [*rows, least]

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import zmq
 import zmq.asyncio
 
+from proto.keyfile import bridge_endpoint
 from tests.chaos.faults import Faults, Odds
 from tests.pair import UNANSWERED, free_port, plain_client
 
@@ -63,11 +64,6 @@ def set_odds(link: Link, odds: Odds) -> None:
     """Have every lane be that bad from now on."""
     for faults in link.faults:
         faults.set(odds)
-
-
-def lane_endpoint(endpoint: str, worker: int) -> str:
-    """Where a worker listens: the first at the endpoint itself, ``x.sock``, others at ``x-N``."""
-    return endpoint if worker == 0 else f"{endpoint.removesuffix('.sock')}-{worker}.sock"
 
 
 class _Delays:
@@ -172,10 +168,11 @@ class ZmqLink:
         self.faults = faults
         self._inward = f"ipc://{directory}/link.sock"
         self._outward = f"ipc://{directory}/ws.sock"
-        self._lanes = [
-            _Lane(one, lane_endpoint(self._inward, i), lane_endpoint(self._outward, i))
-            for i, one in enumerate(faults)
-        ]
+        self._lanes = []
+        for worker, one in enumerate(faults):
+            ends = (self._inward, self._outward)
+            inward, outward = (bridge_endpoint(directory, end, worker) for end in ends)
+            self._lanes.append(_Lane(one, inward, outward))
 
     @property
     def passed(self) -> int:

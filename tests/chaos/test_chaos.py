@@ -10,7 +10,9 @@ from tests.chaos.run import Plan, run
     "plan",
     [
         Plan(seconds=12, seed=1, agents=6, viewers=15, sessions=4, pause=0.03),
-        Plan(seconds=6, seed=2, agents=4, viewers=6, sessions=2, pause=0.03, bridge="http"),
+        Plan(
+            seconds=6, seed=2, agents=4, viewers=6, sessions=2, pause=0.03, bridge="http", workers=2
+        ),
     ],
     ids=lambda plan: plan.bridge,
 )

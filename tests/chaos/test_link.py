@@ -7,8 +7,9 @@ from pathlib import Path
 import zmq
 import zmq.asyncio
 
+from proto.keyfile import bridge_endpoint
 from tests.chaos.faults import ALL_LOST, Faults
-from tests.chaos.link import ZmqLink, lane_endpoint
+from tests.chaos.link import ZmqLink
 from tests.pair import until
 
 
@@ -23,8 +24,8 @@ async def test_what_one_lane_loses_another_passes(short_directory: Path) -> None
         pulls = [context.socket(zmq.PULL) for _ in faults]
         pushes = [context.socket(zmq.PUSH) for _ in faults]
         for worker, (pull, push) in enumerate(zip(pulls, pushes, strict=True)):
-            pull.bind(lane_endpoint(outward, worker))
-            push.connect(lane_endpoint(inward, worker))
+            pull.bind(bridge_endpoint(short_directory, outward, worker))
+            push.connect(bridge_endpoint(short_directory, inward, worker))
         number = 0
         while not link.passed:  # its connection outwards comes up when it can
             number += 1
