@@ -38,7 +38,7 @@ lint: $(STAMP) ## ruff, format, types, and the rules of the repository
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict proto serving mcp_node ws_node
-	$(BIN)/python -m pytest -q tests/test_repository.py
+	$(BIN)/python -m pytest -q -n 0 tests/test_repository.py
 
 format: $(STAMP) ## let ruff put the code in form
 	$(BIN)/ruff check --fix .

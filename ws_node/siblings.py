@@ -77,7 +77,7 @@ class Siblings:
         self._queue = queue
         self._figures = figures
         self._heard: dict[int, tuple[float, list[Figure]]] = {}
-        self._pushes: list[zmq.Socket[Any]] = []
+        self._pushes: dict[int, zmq.Socket[Any]] = {}
 
     async def run(self) -> None:
         """Listen, and tell the siblings our figures, until cancelled.
@@ -94,14 +94,14 @@ class Siblings:
             self._pull.set(zmq.RCVHWM, _HWM)
             self._pull.set(zmq.MAXMSGSIZE, self._max_bytes)
             bind(self._pull, keyfile.worker_endpoint(self._data_dir, self.worker))
-            self._pushes = [self._push(context, number) for number in self._others]
+            self._pushes = {number: self._push(context, number) for number in self._others}
             loop.add_reader(self._pull.fileno(), self._collect)
             self._collect()
             while True:
                 self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
                 await asyncio.sleep(FIGURES_SECONDS)
         finally:
-            self._pushes = []
+            self._pushes = {}
             with contextlib.suppress(ValueError, AttributeError, zmq.ZMQError):
                 loop.remove_reader(self._pull.fileno())
             context.destroy(linger=0)
@@ -135,12 +135,13 @@ class Siblings:
         return push
 
     def _send(self, frames: list[bytes]) -> int:
-        """Send a message to every sibling; how many did not take it."""
+        """Send a message to every sibling; how many did not take it, and so are away."""
         missed = 0
-        for push in self._pushes:
+        for number, push in self._pushes.items():
             try:
                 push.send_multipart(frames, zmq.NOBLOCK)
             except zmq.Again:
+                self._heard.pop(number, None)
                 missed += 1
         return missed
 

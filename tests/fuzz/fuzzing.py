@@ -16,7 +16,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from tests.pair import _NO_TLS, Pair, frame
+from tests.pair import _NO_TLS, Pair, frame, until
 from tests.security.asking import Answer, broadcast
 from tests.security.unharmed import MARK, add, clean, log_head, make_room, room_names
 
@@ -191,7 +191,7 @@ async def watched(pair: Pair) -> AsyncIterator[Watch]:
     async with pair.viewer(watch.room, "boss", scopes="read,write,admin") as viewer:
 
         async def read() -> None:
-            while not seen or seen[-1].get("type") != "sentinel":
+            while True:
                 seen.append(await frame(viewer, 600))
 
         reading = asyncio.create_task(read())
@@ -201,7 +201,12 @@ async def watched(pair: Pair) -> AsyncIterator[Watch]:
             watch.messages.add(last)
             posted = await broadcast(pair, watch.room, b'{"type":"sentinel","data":{}}')
             assert posted.status == 200, posted
-            await asyncio.wait_for(reading, 10)
+            await until(
+                lambda: (
+                    any(one.get("type") == "sentinel" for one in seen)
+                    and any(one.get("position") == last for one in seen)
+                )
+            )
         finally:
             reading.cancel()
     assert await log_head(pair) == last == head + len(watch.messages)

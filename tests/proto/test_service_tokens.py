@@ -76,7 +76,7 @@ def test_every_claim_is_required(claim: str, value: object) -> None:
         {"aud": "partyline"},
         {"aud": ""},
     ],
-    ids=str,
+    ids=" and ".join,
 )
 def test_too_long_lived_too_old_or_of_another_form(changes: dict[str, object]) -> None:
     refused(hmac_token(KEY, service_claims(**changes)))

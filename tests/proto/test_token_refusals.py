@@ -98,13 +98,17 @@ WRONG: list[tuple[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize(("claim", "value"), WRONG, ids=str)
+@pytest.mark.parametrize(
+    ("claim", "value"), WRONG, ids=[f"{claim} {number}" for number, (claim, _) in enumerate(WRONG)]
+)
 def test_a_claim_of_another_form_or_value(claim: str, value: object) -> None:
     message = refused(eddsa(KEY, principal_claims(**{claim: value})))
     assert message == "The token is not valid."
 
 
-@pytest.mark.parametrize("exp", [0, 1, True, -1, NOW - 1, str(NOW - 1)])
+@pytest.mark.parametrize(
+    "exp", [0, 1, True, -1, NOW - 1, str(NOW - 1)], ids=("0", "1", "true", "-1", "now", "text")
+)
 def test_a_time_that_has_passed(exp: object) -> None:
     assert refused(eddsa(KEY, principal_claims(exp=exp))) == "The token has expired."
 
@@ -126,7 +130,9 @@ def test_claims_nested_beyond_the_stack() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
-@pytest.mark.parametrize("signature", ["", "AA", GENUINE.rsplit(".", 1)[1]])
+@pytest.mark.parametrize(
+    "signature", ["", "AA", GENUINE.rsplit(".", 1)[1]], ids=("none", "short", "genuine")
+)
 def test_an_unsigned_token(algorithm: str, signature: str) -> None:
     refused(f"{signing_input({'alg': algorithm, 'typ': 'JWT'}, principal_claims())}.{signature}")
 
