@@ -20,12 +20,18 @@ FRAME_BYTES = BODY_BYTES + 4
 class Bridge:
     """A connected PUSH socket.
 
+    Args:
+        endpoint: ws_node's.
+        epoch: of the log.
+        body_bytes: size of every message; a viewer gets 4 bytes more.
+
     Attributes:
         sent: how many messages were sent; the last one's id.
     """
 
-    def __init__(self, endpoint: str, epoch: str) -> None:
+    def __init__(self, endpoint: str, epoch: str, body_bytes: int = BODY_BYTES) -> None:
         self.sent = 0
+        self._body_bytes = body_bytes
         self._epoch = epoch
         self._last: dict[str, int] = {}
         self._context = zmq.Context()
@@ -39,7 +45,7 @@ class Bridge:
             session_id.encode(),
             id_,
         )
-        body = body.ljust(BODY_BYTES - 2, b".") + b'"}'
+        body = body.ljust(self._body_bytes - 2, b".") + b'"}'
         now, prev = time.monotonic_ns(), self._last.get(session_id, 0)
         event = Event(
             session_id, self._epoch, id_, prev, Visibility.PUBLIC, "agent", "bench", now, body

@@ -1,4 +1,6 @@
-"""``python -m bench.publishing bridge ENDPOINT EPOCH`` or ``… nats PORT``: a steady publisher.
+"""``python -m bench.publishing``: a steady publisher.
+
+Followed by ``bridge ENDPOINT EPOCH [BODY_BYTES]`` or ``nats PORT``.
 
 A process of its own, so that nothing else holds it up. For each line ``COUNT RATE`` it reads it
 sends so many messages at that rate, open loop, and reports when each was handed over
@@ -30,4 +32,8 @@ def main(publisher: Publisher) -> None:
 
 if __name__ == "__main__":
     kind, *where = sys.argv[1:]
-    main(Bridge(*where) if kind == "bridge" else NatsPublisher(int(where[0])))
+    if kind == "bridge":
+        endpoint, epoch, *size = where
+        main(Bridge(endpoint, epoch, *map(int, size)))
+    else:
+        main(NatsPublisher(int(where[0])))
