@@ -157,5 +157,5 @@ async def _announce(settings: Settings, program: Path, console: Console) -> None
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:
     try:
         return (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+    except Exception:  # httpx leaks others when a node dies while it is being connected to
         return False
