@@ -56,9 +56,8 @@ async def served(app: Any, **options: Any) -> AsyncIterator[int]:
         ws=LendingProtocol,
         lifespan="off",
         log_config=None,
-        ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,
-        **options,
+        **{"ws_per_message_deflate": False, **options},
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
