@@ -26,17 +26,19 @@ def messages(session_id: str, ids: Iterator[int], count: int, size: int) -> Iter
 
 
 def _message(session_id: str, id_: int, prev: int, choice: random.Random, size: int) -> Message:
-    start = choice.randrange(len(_text()) - size)
-    content, excess = _text()[start : start + size], size
     at = f"2026-11-24T{choice.randrange(24):02}:17:{choice.randrange(60):02}.{id_ % 10**6:06}Z"
-    while excess > 0:
-        message = Message(
-            *(id_, prev, session_id, "claude-main", "claude-main", "claude", content),
-            *(Visibility.PUBLIC, at, _EMPTY, None),
-        )
-        excess = len(message_frame(message)) - size
-        content = content[: len(content) - excess]
-    return msgspec.structs.replace(message, content=message.content + "." * -excess)
+    message = Message(
+        *(id_, prev, session_id, "claude", "claude", "claude", ""),
+        *(Visibility.PUBLIC, at, _EMPTY, None),
+    )
+    room = size - len(message_frame(message))
+    if room < 0:
+        raise ValueError(f"{size} bytes are too few for a frame")
+    start = choice.randrange(len(_text()) - size)
+    content = _text()[start : start + room]
+    while (escapes := len(msgspec.json.encode(content)) - 2 - room) > 0:
+        content = content[:-escapes]
+    return msgspec.structs.replace(message, content=content + "." * -escapes)
 
 
 @cache

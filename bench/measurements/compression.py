@@ -41,7 +41,7 @@ class Crowd:
     """Viewers of a session of their own, and what is sent there."""
 
     def __init__(self, server: Partyline, framing: Framing, count: int, size: int) -> None:
-        self._session = f"{framing.name.lower().replace('_', '-')}-{count}-{size}"
+        self._session = f"{framing.name[0]}-{count}-{size}"
         self._framing, self._size = framing, size
         _, self._endpoint, self._epoch = server.publishing
         pair = server.pair
