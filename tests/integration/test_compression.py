@@ -31,6 +31,8 @@ async def test_all_kinds_of_viewers_get_the_same_live_and_replayed(tmp_path: Pat
                     pair.viewer("room", "bob", query=query, compression="deflate") as other,
                     stream(pair, "room", query) as streamed,
                 ):
+                    assert "Sec-WebSocket-Extensions" not in plain.response.headers
+                    assert "Sec-WebSocket-Extensions" in deflated.response.headers
                     viewers = (plain, deflated, other, streamed)
                     for viewer in viewers:
                         (subscribed,) = await heard(viewer, 1)
