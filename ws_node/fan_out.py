@@ -76,8 +76,7 @@ class FanOut:
 
     def add(self, room: Room, outgoing: list[Outgoing]) -> None:
         """Have a room send messages to those who are live now."""
-        for each in outgoing:
-            self._waiting_bytes += len(each.frame)
+        self._waiting_bytes += sum([len(each.frame) for each in outgoing])
         waiting = room.unsent
         if waiting and waiting[-1][0] == room.batch:
             waiting[-1][1].extend(outgoing)
