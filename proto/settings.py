@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         description="Processes of the WebSocket node, on one port; both nodes must know it. They"
         " share out the limits of a ws_node evenly.",
     )
+    ws_compression: Literal["off", "deflate"] = Field(
+        "off",
+        description="deflate: viewers that offer permessage-deflate get compressed messages.",
+    )
     bridge: Literal["zmq", "http"] = Field(
         "zmq", description="How messages cross to ws_node: ZeroMQ, or plain HTTP posts."
     )

@@ -281,13 +281,19 @@ class Pair:
             yield client
 
     def viewer(
-        self, session_id: str, agent: str = "watcher", *, query: str = "", **rights: Any
+        self,
+        session_id: str,
+        agent: str = "watcher",
+        *,
+        query: str = "",
+        compression: str | None = None,
+        **rights: Any,
     ) -> websockets.connect:
         """A WebSocket client of a session, to be entered with ``async with``."""
         return websockets.connect(
             f"ws://127.0.0.1:{self.ws_port}/ws/{session_id}{query}",
             additional_headers=self.headers(agent, **rights),
-            compression=None,
+            compression=compression,
             proxy=None,
         )
 

@@ -74,7 +74,7 @@ async def run(settings: Settings, worker: int | None = None) -> None:
                 drain=node.drain,
                 ws=LendingProtocol,
                 ws_max_size=settings.max_command_bytes,
-                ws_per_message_deflate=False,
+                ws_per_message_deflate=settings.ws_compression == "deflate",
             )
 
 

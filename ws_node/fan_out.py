@@ -22,8 +22,9 @@ from proto.messages import Audience, Visibility
 from proto.settings import Settings
 from proto.visibility import may_see
 from ws_node.disconnect import Disconnect
-from ws_node.framing import Framing, framed
-from ws_node.room import Outgoing, Room
+from ws_node.framing import Framing
+from ws_node.outgoing import Outgoing
+from ws_node.room import Room
 from ws_node.viewer import Subscription
 
 TURN_WRITES: Final = 1_000
@@ -75,8 +76,7 @@ class FanOut:
 
     def add(self, room: Room, outgoing: list[Outgoing]) -> None:
         """Have a room send messages to those who are live now."""
-        for _, frame in outgoing:
-            self._waiting_bytes += len(frame)
+        self._waiting_bytes += sum([len(each.frame) for each in outgoing])
         waiting = room.unsent
         if waiting and waiting[-1][0] == room.batch:
             waiting[-1][1].extend(outgoing)
@@ -108,7 +108,7 @@ class FanOut:
         """Send what a room has; yields how many writes it made since it last did."""
         while room.unsent:
             number, outgoing = self._batch(room)
-            published = outgoing[-1][0].published_ns
+            published = outgoing[-1].event.published_ns
             if published:
                 self.latency = (time.monotonic_ns() - published) / 1e9
             writes = 0
@@ -130,12 +130,12 @@ class FanOut:
         """The next messages of a room, as many as may be one write, and their batch's number."""
         number, outgoing = room.unsent.popleft()
         size = 0
-        for index, (_, frame) in enumerate(outgoing):
-            if size and size + len(frame) > BATCH_BYTES:
+        for index, each in enumerate(outgoing):
+            if size and size + len(each.frame) > BATCH_BYTES:
                 room.unsent.appendleft((number, outgoing[index:]))
                 outgoing = outgoing[:index]
                 break
-            size += len(frame)
+            size += len(each.frame)
         self._waiting_bytes -= size
         return number, outgoing
 
@@ -156,13 +156,13 @@ class FanOut:
 
     def _forget(self, room: Room) -> None:
         for _, outgoing in room.unsent:
-            self._waiting_bytes -= sum(len(frame) for _, frame in outgoing)
+            self._waiting_bytes -= sum(len(each.frame) for each in outgoing)
         room.unsent.clear()
 
 
 def _pieces(room: Room, outgoing: list[Outgoing]) -> Iterator[tuple[Joined, list[Subscription]]]:
     """What to write, and to whom."""
-    if all(event.visibility is Visibility.PUBLIC for event, _ in outgoing):
+    if all(each.event.visibility is Visibility.PUBLIC for each in outgoing):
         for framing, members in room.everyone():
             yield joined(outgoing, None, framing), members
     else:
@@ -178,10 +178,16 @@ def joined(outgoing: list[Outgoing], audience: Audience | None, framing: Framing
         audience: None if they are public, every one.
         framing: how the bytes are framed.
     """
-    frames = [
-        frame if framing is Framing.WEBSOCKET else framed(framing, event.body, event.id)
-        for event, frame in outgoing
-        if audience is None
-        or may_see(audience, event.visibility, event.principal, event.sender_type)
-    ]
+    if audience is not None:
+        outgoing = [
+            each
+            for each in outgoing
+            if may_see(
+                audience, each.event.visibility, each.event.principal, each.event.sender_type
+            )
+        ]
+    if framing is Framing.WEBSOCKET:
+        frames = [each.frame for each in outgoing]
+    else:
+        frames = [each.framed(framing) for each in outgoing]
     return (frames[0] if len(frames) == 1 else b"".join(frames)), len(frames)

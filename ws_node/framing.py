@@ -7,20 +7,18 @@ class Framing(Enum):
     """How a viewer's connection carries JSON texts."""
 
     WEBSOCKET = "websocket"
+    DEFLATED = "websocket, compressed"
     EVENT_STREAM = "event-stream"
 
 
-def framed(framing: Framing, payload: bytes, position: int | None = None) -> bytes:
-    """One JSON text in a viewer's framing.
+def framed(framing: Framing, payload: bytes) -> bytes:
+    """One JSON text for one viewer alone; never compressed.
 
     Args:
         framing: the viewer's.
         payload: UTF-8 JSON without line breaks.
-        position: of a durable message; an event stream sends it as ``id``.
     """
-    if framing is Framing.WEBSOCKET:
-        return text_frame(payload)
-    return stream_event(payload, position)
+    return stream_event(payload) if framing is Framing.EVENT_STREAM else text_frame(payload)
 
 
 def text_frame(payload: bytes) -> bytes:

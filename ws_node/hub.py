@@ -23,7 +23,8 @@ from ws_node.event_queue import (
     PositionFound,
 )
 from ws_node.fan_out import FanOut
-from ws_node.room import Outgoing, Promise, Room
+from ws_node.outgoing import Outgoing
+from ws_node.room import Promise, Room
 from ws_node.viewer import Subscription, Viewer
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidHandshake, InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from ws_node.deflate import SharedDeflate
 from ws_node.disconnect import Disconnect
 from ws_node.framing import Framing
 
@@ -29,6 +31,7 @@ SHUTDOWN_SECONDS: Final = 2.0
 PONG_BYTES: Final = 2 * 1_048_576
 """Unsent bytes at which a viewer that sends pings is closed."""
 
+_SHARED_DEFLATE: Final = SharedDeflate()
 
 _NO_HANDSHAKE: Final = (
     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\n"
@@ -43,13 +46,22 @@ def _nobody() -> None:
 class LendingProtocol(WebSocketsSansIOProtocol):
     """One WebSocket connection.
 
+    With uvicorn's option ``ws_per_message_deflate`` clients may negotiate compression, in a form
+    that allows shared frames. What they send is inflated to at most ``ws_max_size`` bytes.
+
     Attributes:
+        framing: known once the connection is in its app's scope.
         on_leave: called once, before anything that ends the connection: from then on no data
             frame may be written.
     """
 
     framing = Framing.WEBSOCKET
     on_leave: Callable[[], None] = staticmethod(_nobody)
+
+    def __init__(self, config: Config, *more: Any, **options: Any) -> None:
+        super().__init__(config, *more, **options)
+        if config.ws_per_message_deflate:
+            self.conn.available_extensions = [_SHARED_DEFLATE]
 
     @property
     def outlet(self) -> asyncio.Transport:
@@ -73,6 +85,8 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
             scope["extensions"][EXTENSION] = self
+            if self.conn.extensions:
+                self.framing = Framing.DEFLATED
 
     def forget_handshake(self) -> None:
         """Let go of every header, the token among them, once the handshake is over.

@@ -16,6 +16,7 @@ from proto.messages import Audience
 from proto.wire import message_event
 from ws_node.framing import text_frame
 from ws_node.history import History, LogPage
+from ws_node.outgoing import Outgoing
 from ws_node.ring import Ring
 from ws_node.room import Room
 
@@ -111,5 +112,5 @@ def stretch_of(page: LogPage, position: int) -> Stretch:
     messages = Ring(position, max_messages=len(page.messages) + 1, max_bytes=1 << 62)
     for message in page.messages:
         event = message_event(message, page.epoch)
-        messages.append(event, text_frame(event.body))
+        messages.append(Outgoing(event, text_frame(event.body)))
     return Stretch(page.epoch, page.through, messages)

@@ -5,8 +5,8 @@ from collections import deque
 
 from proto.messages import Audience
 from proto.visibility import may_see
-from proto.wire import Event
-from ws_node.framing import Framing, framed
+from ws_node.framing import Framing
+from ws_node.outgoing import Outgoing
 
 
 class Ring:
@@ -20,7 +20,7 @@ class Ring:
     Args:
         floor: the position from which it is complete.
         max_messages: at least 1.
-        max_bytes: of the frames in it.
+        max_bytes: of the plain frames in it.
     """
 
     __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_messages", "floor", "past_read")
@@ -30,23 +30,24 @@ class Ring:
         self.past_read = False
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._entries: deque[tuple[int, Event, bytes]] = deque()
+        self._entries: deque[tuple[int, Outgoing]] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
         """How many messages it holds."""
         return len(self._entries)
 
-    def append(self, event: Event, frame: bytes) -> None:
+    def append(self, newest: Outgoing) -> None:
         """Add the newest message, if it is above the floor; the oldest make room."""
-        assert event.id is not None
-        if event.id <= self.floor:  # it went by while the room opened
+        id_ = newest.event.id
+        assert id_ is not None
+        if id_ <= self.floor:  # it went by while the room opened
             return
-        self._entries.append((event.id, event, frame))
-        self._bytes += len(frame)
+        self._entries.append((id_, newest))
+        self._bytes += len(newest.frame)
         while len(self._entries) > self._max_messages or self._bytes > self._max_bytes:
-            self.floor, _, dropped = self._entries.popleft()
-            self._bytes -= len(dropped)
+            self.floor, dropped = self._entries.popleft()
+            self._bytes -= len(dropped.frame)
 
     def extend(self, older: "Ring", through: int) -> None:
         """Add what came before, as far as there is room for it.
@@ -61,7 +62,7 @@ class Ring:
         for entry in reversed(older._entries):
             if entry[0] > met:
                 continue
-            size = self._bytes + len(entry[2])
+            size = self._bytes + len(entry[1].frame)
             if len(self._entries) >= self._max_messages or size > self._max_bytes:
                 floor = entry[0]
                 break
@@ -79,19 +80,21 @@ class Ring:
         """The frames after ``position`` that an audience may see, joined.
 
         Returns:
-            At most ``max_bytes`` of them (but one frame at least), and the position they lead to
-            if there are more; None if these are all.
+            At most ``max_bytes`` of them (but one frame at least), counted before compression,
+            which takes time too; and the position they lead to if there are more, None if these
+            are all.
         """
         new = itertools.takewhile(lambda entry: entry[0] > position, reversed(self._entries))
         wanted: list[bytes] = []
         size = 0
-        for id_, event, frame in reversed(list(new)):
+        for id_, each in reversed(list(new)):
+            event = each.event
             if may_see(audience, event.visibility, event.principal, event.sender_type):
-                if framing is not Framing.WEBSOCKET:
-                    frame = framed(framing, event.body, id_)
-                if wanted and size + len(frame) > max_bytes:
+                frame = each.framed(framing)
+                counted = max(len(frame), len(each.frame))
+                if wanted and size + counted > max_bytes:
                     return b"".join(wanted), position
                 wanted.append(frame)
-                size += len(frame)
+                size += counted
             position = id_
         return b"".join(wanted), None

@@ -13,11 +13,9 @@ from proto.messages import Audience
 from proto.settings import Settings
 from proto.wire import Event
 from ws_node.framing import Framing, text_frame
+from ws_node.outgoing import Outgoing
 from ws_node.ring import Ring
 from ws_node.viewer import NEVER, Subscription
-
-Outgoing = tuple[Event, bytes]
-"""An event and its frame."""
 
 Class = tuple[Audience, Framing, list[Subscription]]
 """Live subscriptions that share their bytes."""
@@ -124,10 +122,10 @@ class Room:
 
     def went_by(self, events: list[Event]) -> list[Outgoing]:
         """Frame messages that are to be delivered now, and remember them."""
-        outgoing = [(event, text_frame(event.body)) for event in events]
+        outgoing = [Outgoing(event, text_frame(event.body)) for event in events]
         if self.ring is not None:
-            for event, frame in outgoing:
-                self.ring.append(event, frame)
+            for each in outgoing:
+                self.ring.append(each)
         self._wake()
         return outgoing
 
@@ -153,7 +151,7 @@ class Room:
 
     def passing(self, event: Event) -> Outgoing:
         """Frame an ephemeral event, which nothing remembers."""
-        return event, text_frame(event.body)
+        return Outgoing(event, text_frame(event.body))
 
     def start_over(self) -> None:
         """Forget the log: the position must be asked anew."""

@@ -56,9 +56,8 @@ async def served(app: Any, **options: Any) -> AsyncIterator[int]:
         ws=LendingProtocol,
         lifespan="off",
         log_config=None,
-        ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,
-        **options,
+        **{"ws_per_message_deflate": False, **options},
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
@@ -121,9 +120,11 @@ class Live:
 
     def viewer(self, session_id: str = "room", query: str = "", **more: Any) -> websockets.connect:
         url = f"ws://127.0.0.1:{self.port}/ws/{session_id}{query}"
-        return websockets.connect(url, compression=None, proxy=None, **more)
+        return websockets.connect(url, **{"compression": None, "proxy": None, **more})
 
-    async def raw_viewer(self, session_id: str = "room", buffer: int = 4096) -> socket.socket:
+    async def raw_viewer(
+        self, session_id: str = "room", buffer: int = 4096, header: str = ""
+    ) -> socket.socket:
         """A viewer that has completed its handshake and reads nothing by itself."""
         loop = asyncio.get_running_loop()
         peer = socket.socket()
@@ -133,7 +134,7 @@ class Live:
         request = (
             f"GET /ws/{session_id} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{header}\r\n"
         )
         await loop.sock_sendall(peer, request.encode())
         answer = b""

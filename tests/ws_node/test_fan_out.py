@@ -12,6 +12,7 @@ from tests.ws_node.making import EPOCH, make_event, make_settings
 from ws_node.disconnect import Disconnect
 from ws_node.fan_out import SLICE, TURN_WRITES, FanOut
 from ws_node.framing import Framing, text_frame
+from ws_node.outgoing import Outgoing
 from ws_node.room import Room
 from ws_node.viewer import Subscription, Viewer
 
@@ -153,7 +154,7 @@ def test_what_waits_is_counted_and_forgotten_with_its_room() -> None:
     room.join(broken)
     kept.write = lambda data: 1 / 0  # type: ignore[assignment,method-assign,return-value]
     event = make_event(1, bytes(17 * 1_048_576))
-    fan_out.add(room, [(event, text_frame(event.body))])
+    fan_out.add(room, [Outgoing(event, text_frame(event.body))])
     assert fan_out.full
     assert fan_out.busy
     fan_out.turn()

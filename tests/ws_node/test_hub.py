@@ -17,6 +17,7 @@ from ws_node.disconnect import Disconnect
 from ws_node.event_queue import FetchFailed, HeadSeen, PageFound, PositionFound
 from ws_node.fan_out import joined
 from ws_node.framing import Framing
+from ws_node.outgoing import Outgoing
 from ws_node.room import Room
 
 NAMED = {"bob": "codex", "alice": "claude"}
@@ -77,8 +78,8 @@ async def test_everybody_gets_what_it_may_see_in_order(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_joined_for_an_audience_and_a_framing() -> None:
-    public = [(make_event(id_), b"%d" % id_) for id_ in range(1, 4)]
-    hidden = (make_event(4, visibility=Visibility.PRIVATE), b"4")
+    public = [Outgoing(make_event(id_), b"%d" % id_) for id_ in range(1, 4)]
+    hidden = Outgoing(make_event(4, visibility=Visibility.PRIVATE), b"4")
     both = [*public, hidden]
     socket, stream = Framing.WEBSOCKET, Framing.EVENT_STREAM
     assert joined(public, Audience("x", "y"), socket) == (b"123", 3)

@@ -8,6 +8,7 @@ from proto.visibility import may_see
 from proto.wire import Event
 from tests.ws_node.making import make_event
 from ws_node.framing import Framing, text_frame
+from ws_node.outgoing import Outgoing
 from ws_node.ring import Ring
 
 READERS = [Audience("alice", "claude"), Audience("bob", "codex"), Audience("root", "x", True)]
@@ -28,7 +29,7 @@ def filled(
         id_ += step
         event = make_event(id_, b"%d" % id_ + b"." * size, visibility=visibility)
         model.append((event, text_frame(event.body)))
-        ring.append(*model[-1])
+        ring.append(Outgoing(*model[-1]))
     return ring, model
 
 
@@ -89,8 +90,8 @@ def test_pieces_are_bounded_and_join_to_the_whole(
 
 def test_a_message_larger_than_the_ring_leaves_it_empty_and_honest() -> None:
     ring = Ring(0, max_messages=10, max_bytes=20)
-    ring.append(make_event(1), b"x" * 10)
-    ring.append(make_event(2), b"x" * 30)
+    ring.append(Outgoing(make_event(1), b"x" * 10))
+    ring.append(Outgoing(make_event(2), b"x" * 30))
     assert (len(ring), ring.floor, ring.covers(1), ring.covers(2)) == (0, 2, False, True)
 
 
@@ -115,11 +116,11 @@ def test_extended_by_what_came_before_it_is_still_complete(
     ring = Ring(opened_at, max_messages=most, max_bytes=most_bytes)
     for event, frame in log:
         if (event.id or 0) > opened_at:
-            ring.append(event, frame)
+            ring.append(Outgoing(event, frame))
     older = Ring(start, max_messages=1_000, max_bytes=1 << 30)
     for event, frame in log:
         if (event.id or 0) > start:
-            older.append(event, frame)
+            older.append(Outgoing(event, frame))
     through = max([event.id or 0 for event, _ in log], default=0)
     floor = ring.floor
     ring.extend(older, through)
