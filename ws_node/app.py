@@ -237,7 +237,8 @@ class Node:
         yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
         yield "queue_items", "Items waiting in the queue.", len(self._queue)
         yield "collected_total", "Bridge messages taken.", collector.received
-        yield "overflowed_total", "Bridge messages that did not fit.", collector.overflowed
+        overflowed = collector.overflowed + self._siblings.overflowed
+        yield "overflowed_total", "Bridge messages that did not fit.", overflowed
         malformed = sum(collector.malformed.values()) + self._siblings.malformed
         yield "malformed_total", "Bridge messages that were not ours.", malformed
         yield (

@@ -13,7 +13,6 @@ from the log, an ephemeral one is at most once anyway.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -49,6 +48,7 @@ class Siblings:
 
     Attributes:
         dropped: events a sibling did not take.
+        overflowed: events of siblings that did not fit the queue.
         malformed: messages that were not ours.
 
     Args:
@@ -69,6 +69,7 @@ class Siblings:
         figures: Callable[[], Iterable[Figure]],
     ) -> None:
         self.dropped = 0
+        self.overflowed = 0
         self.malformed = 0
         self.worker = worker
         self._others = [n for n in range(settings.ws_workers) if n != worker]
@@ -89,8 +90,8 @@ class Siblings:
             await asyncio.get_running_loop().create_future()
         context: zmq.Context[Any] = zmq.Context()
         loop = asyncio.get_running_loop()
+        self._pull = context.socket(zmq.PULL)
         try:
-            self._pull = context.socket(zmq.PULL)
             self._pull.set(zmq.RCVHWM, _HWM)
             self._pull.set(zmq.MAXMSGSIZE, self._max_bytes)
             bind(self._pull, keyfile.worker_endpoint(self._data_dir, self.worker))
@@ -101,10 +102,9 @@ class Siblings:
                 self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
                 await asyncio.sleep(FIGURES_SECONDS)
         finally:
-            self._pushes = {}
-            with contextlib.suppress(ValueError, AttributeError, zmq.ZMQError):
-                loop.remove_reader(self._pull.fileno())
+            loop.remove_reader(self._pull.fileno())
             context.destroy(linger=0)
+            self._pushes = {}
 
     def pass_on(self, event: Event) -> None:
         """Give every sibling an event."""
@@ -149,12 +149,18 @@ class Siblings:
         drain(self._pull, self._take, again=self._collect, most=_BATCH)
 
     def _take(self) -> None:
+        """Take one message. Nothing it may hold raises: what is there behind it would wait."""
         frames = self._pull.recv_multipart(zmq.NOBLOCK)
         try:
-            if frames[0] == _FIGURES and len(frames) == 2:
-                number, figures = _decode(frames[1])
-                self._heard[number] = time.monotonic(), figures
-            else:
-                self._queue.put(wire.decode(frames, max_body=self._max_bytes))
-        except (WireError, msgspec.MsgspecError):
+            if frames[0] != _FIGURES or len(frames) != 2:
+                if not self._queue.put(wire.decode(frames, max_body=self._max_bytes)):
+                    self.overflowed += 1
+                return
+            number, figures = _decode(frames[1])
+        except (WireError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.malformed += 1
+            return
+        if number in self._others:
+            self._heard[number] = time.monotonic(), figures
+        else:
             self.malformed += 1
