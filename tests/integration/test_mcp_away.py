@@ -22,9 +22,12 @@ async def noticed(pair: Pair) -> bool:
 
 @pytest.mark.parametrize("knew_the_log", [True, False])
 async def test_viewers_come_and_miss_nothing(mortal: Pair, name: str, knew_the_log: bool) -> None:
+    elsewhere = await make_room(mortal, f"{name}-elsewhere")
     await make_room(mortal, name)
-    async with mortal.rest() as rest:
+    async with mortal.rest() as rest, mortal.viewer(elsewhere) as witness:
         await say(rest, name, "long ago")
+        await say(rest, elsewhere, "and later still")  # once here, ws_node knows of the first too
+        await frame(witness)
     mortal.mcp.kill()
     if not knew_the_log:
         mortal.ws.kill()
