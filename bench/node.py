@@ -25,7 +25,7 @@ from typing import Any
 from fastmcp import FastMCP
 
 from mcp_node import app
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.abilities import Abilities
 from mcp_node.store import writer
 from mcp_node.store.queries import INSERT_SESSION, session_row
 from mcp_node.store.sqlite import SqliteStore
@@ -104,8 +104,8 @@ async def _open_watched_store(data_dir: Path, settings: Settings) -> SqliteStore
     return store
 
 
-def _make_bench_server(rooms: Rooms, identity: Identity) -> FastMCP:
-    mcp: FastMCP = _make_server(rooms, identity)
+def _make_bench_server(abilities: Abilities, identity: Identity) -> FastMCP:
+    mcp: FastMCP = _make_server(abilities, identity)
 
     @mcp.tool(annotations=ADDS)
     async def noop() -> dict[str, Any]:

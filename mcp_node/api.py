@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.abilities import Abilities
 from proto.messages import Principal
 from proto.names import NAME_PATTERN
 from serving.identity import Identity
@@ -133,8 +133,9 @@ _SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}
 """Documented here, checked in `Rooms`, which has its own words for it."""
 
 
-def make_api(rooms: Rooms, identity: Identity) -> APIRouter:
+def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
     """The routes under /api."""
+    rooms = abilities.rooms
     router = APIRouter(prefix="/api", tags=["rooms"])
 
     async def principal(request: Request) -> Principal:

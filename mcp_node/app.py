@@ -20,7 +20,7 @@ from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
 from mcp_node.revocation_api import make_revocation_api
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.abilities import make_abilities
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
 from mcp_node.store.sqlite import open_store
@@ -68,8 +68,8 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     identity = Identity(verifier, auth_off=settings.auth == "off")
     for revocation in await store.revocations():
         identity.revocations.add(revocation)
-    rooms = Rooms(store, settings)
-    mcp = make_server(rooms, identity)
+    abilities = make_abilities(store, settings)
+    mcp = make_server(abilities, identity)
     await install_schema_lookup(mcp)
     hosts = own_hosts(settings, settings.mcp_host)
     mcp_app = mcp.http_app(
@@ -100,7 +100,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         ),
         figures=lambda: {0: _figures(store, publisher)},
     )
-    api.include_router(make_api(rooms, identity))
+    api.include_router(make_api(abilities, identity))
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
     api.include_router(make_revocation_api(store, settings, identity, bridge_key))

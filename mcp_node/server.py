@@ -7,7 +7,7 @@ from fastmcp import FastMCP
 
 from mcp_node.errors import ArgumentErrors
 from mcp_node.identity import McpTokenVerifier
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.messages import add_message_tools
 from mcp_node.tools.sessions import add_session_tools
 from serving.identity import Identity
@@ -19,7 +19,7 @@ INSTRUCTIONS = (
 )
 
 
-def make_server(rooms: Rooms, identity: Identity) -> FastMCP:
+def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     """A FastMCP server with every tool, for both protocol eras.
 
     Call `install_schema_lookup` once all tools are on it.
@@ -32,8 +32,8 @@ def make_server(rooms: Rooms, identity: Identity) -> FastMCP:
         mask_error_details=True,
         middleware=[ArgumentErrors()],
     )
-    add_session_tools(mcp, rooms, identity)
-    add_message_tools(mcp, rooms, identity)
+    add_session_tools(mcp, abilities.rooms, identity)
+    add_message_tools(mcp, abilities.rooms, identity)
     return mcp
 
 

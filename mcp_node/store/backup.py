@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mcp_node.store.schema import DATABASE, MIGRATIONS, prepare, rename
+from mcp_node.store.migrations import MIGRATIONS
+from mcp_node.store.schema import DATABASE, prepare, rename
 from proto.errors import ConfigurationError
 
 

@@ -5,13 +5,17 @@ the id of the message before it in its session. An awaited write that returned i
 survives ``kill -9`` and power loss. Reads see every write that has returned.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
+from mcp_node.store.transaction import Operation
 from proto.messages import Audience, Message, Session, Visibility
 from proto.revocations import Revocation
+
+T = TypeVar("T")
 
 CommitListener = Callable[[Sequence[Message]], None]
 """Called in the event loop after each commit, in commit order, before the writers are answered.
@@ -93,7 +97,33 @@ class Heads(msgspec.Struct, frozen=True):
     through: int
 
 
-class Store(Protocol):
+class Database(Protocol):
+    """What is stored beside the log (positions, memory, links, search) reads and writes through it.
+
+    A feature keeps its SQL, its operations and its reads in a file of its own.
+    """
+
+    def on_commit(self, listener: CommitListener) -> None:
+        """Have ``listener`` called with the messages of every commit from now on."""
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read in one snapshot of the database, in the reader's thread.
+
+        Raises:
+            Unavailable: the database failed or is closed.
+            PartylineError: whatever ``work`` refuses with.
+        """
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run an operation in the writer's next transaction; durable when this returns.
+
+        Raises:
+            Overloaded, Unavailable: as `Store.append`.
+            PartylineError: whatever else the operation refuses with.
+        """
+
+
+class Store(Database, Protocol):
     """The log. All methods are safe to call concurrently from one event loop.
 
     Reads raise `proto.errors.Unavailable` when the database fails. Cancelling a read is safe;
@@ -114,9 +144,6 @@ class Store(Protocol):
     @property
     def pending(self) -> int:
         """Writes waiting for their commit."""
-
-    def on_commit(self, listener: CommitListener) -> None:
-        """Have ``listener`` called with the messages of every commit from now on."""
 
     async def append(self, message: NewMessage) -> Message:
         """Commit a message and give it its place.

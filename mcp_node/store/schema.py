@@ -1,4 +1,4 @@
-"""The database file: its tables as numbered migrations, and the identity of the log in it.
+"""The database file: made, migrated, and the identity of the log in it.
 
 Everything here runs before the node's own connections exist, on a plain one that is closed
 again, so that a file that cannot be used never leaves a thread behind.
@@ -9,78 +9,17 @@ import secrets
 import sqlite3
 import stat
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mcp_node.store.interface import Start
 from mcp_node.store.mark import Mark
+from mcp_node.store.migrations import MIGRATIONS
 from proto.errors import ConfigurationError
-from proto.visibility import SQL_AUDIENCE_KEY
 
 DATABASE: Final = "partyline.db"
 """Name of the file in the data directory."""
-
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (
-    (
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-        "INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))))",
-        """
-        CREATE TABLE sessions (
-            session_id TEXT PRIMARY KEY CHECK (length(session_id) BETWEEN 1 AND 64),
-            purpose    TEXT NOT NULL,
-            metadata   TEXT NOT NULL CHECK (json_valid(metadata)),
-            created_by TEXT NOT NULL,
-            created_at TEXT NOT NULL CHECK (length(created_at) = 27)
-        ) STRICT
-        """,
-        # What heads() looks at stands before content: a long row's overflow pages stay unread.
-        f"""
-        CREATE TABLE messages (
-            id          INTEGER PRIMARY KEY CHECK (id > 0),
-            prev        INTEGER NOT NULL CHECK (prev >= 0 AND prev < id),
-            session_id  TEXT NOT NULL REFERENCES sessions (session_id),
-            principal   TEXT NOT NULL,
-            sender      TEXT NOT NULL,
-            sender_type TEXT NOT NULL,
-            visibility  TEXT NOT NULL
-                CHECK (visibility IN ('public', 'private', 'agent_only', 'admin_only')),
-            timestamp   TEXT NOT NULL CHECK (length(timestamp) = 27),
-            parent_message_id INTEGER REFERENCES messages (id) CHECK (parent_message_id < id),
-            metadata    TEXT NOT NULL CHECK (json_valid(metadata)),
-            content     TEXT NOT NULL,
-            audience    TEXT NOT NULL GENERATED ALWAYS AS ({SQL_AUDIENCE_KEY}) VIRTUAL
-        ) STRICT
-        """,
-        "CREATE INDEX messages_by_session ON messages (session_id, id)",
-        "CREATE INDEX messages_by_audience ON messages (session_id, audience, id)",
-    ),
-    (
-        """
-        CREATE TABLE idempotency (
-            session_id TEXT NOT NULL REFERENCES sessions (session_id),
-            principal  TEXT NOT NULL,
-            key        TEXT NOT NULL,
-            message_id INTEGER NOT NULL REFERENCES messages (id),
-            PRIMARY KEY (session_id, principal, key)
-        ) STRICT, WITHOUT ROWID
-        """,
-        """
-        CREATE TABLE revocations (
-            number       INTEGER PRIMARY KEY,
-            token_id     TEXT,
-            agent_id     TEXT,
-            issued_until INTEGER NOT NULL,
-            CHECK ((token_id IS NULL) <> (agent_id IS NULL))
-        ) STRICT
-        """,
-        "CREATE TABLE starts (at REAL NOT NULL, head INTEGER NOT NULL) STRICT",
-        "CREATE INDEX sessions_by_maker ON sessions (created_by)",
-    ),
-    ("CREATE INDEX messages_by_sender ON messages (session_id, audience, sender, id)",),
-)
-"""Statements of each version, in order. Never edit one that was released: add the next."""
 
 LOCK_SECONDS: Final = 2.0
 """How long opening waits for another program's lock."""

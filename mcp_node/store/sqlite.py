@@ -131,7 +131,7 @@ class SqliteStore:
 
     async def revocations(self) -> list[Revocation]:
         """Every revocation; see `Store.revocations`."""
-        return await self._read(reads.revocations)
+        return await self.read(reads.revocations)
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation in the writer's next transaction.
@@ -147,7 +147,7 @@ class SqliteStore:
 
     async def get_session(self, session_id: str) -> Session:
         """The session; see `Store.get_session`."""
-        return await self._read(partial(reads.session, session_id=session_id))
+        return await self.read(partial(reads.session, session_id=session_id))
 
     async def list_sessions(
         self,
@@ -158,7 +158,7 @@ class SqliteStore:
         active_since: str | None,
     ) -> list[SessionListing]:
         """Sessions, latest activity first; see `Store.list_sessions`."""
-        return await self._read(
+        return await self.read(
             partial(
                 reads.sessions,
                 audience=audience,
@@ -183,23 +183,23 @@ class SqliteStore:
         stretch = Stretch(
             session_id, after, before, limit, after is None, sender=sender, visibility=visibility
         )
-        return await self._read(partial(reads.page, audience=audience, stretch=stretch))
+        return await self.read(partial(reads.page, audience=audience, stretch=stretch))
 
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
-        head, changed, through = await self._read(partial(reads.moved, after=after))
+        head, changed, through = await self.read(partial(reads.moved, after=after))
         return Heads(self.epoch, head, changed, through)
 
     async def session_head(self, session_id: str) -> int:
         """The last id of a session, 0 if it has no messages or does not exist."""
-        return await self._read(partial(reads.session_head, session_id=session_id))
+        return await self.read(partial(reads.session_head, session_id=session_id))
 
     async def log_page(
         self, session_id: str, *, after: int, limit: int, audience: Audience | None
     ) -> LogPage:
         """A stretch of a session's log after an id; unfiltered without an audience."""
         stretch = Stretch(session_id, after, None, limit)
-        read = await self._read(partial(reads.log_stretch, audience=audience, stretch=stretch))
+        read = await self.read(partial(reads.log_stretch, audience=audience, stretch=stretch))
         return LogPage(self.epoch, read.head, read.through, read.messages)
 
     async def close(self) -> None:
@@ -219,8 +219,8 @@ class SqliteStore:
             if self._mark is not None:
                 await self._mark.close()
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read in one snapshot of the database."""
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read in one snapshot of the database; see `Database.read`."""
         if self._reader is None:
             raise Unavailable("The message log is closed.")
         try:

@@ -7,7 +7,7 @@ from pydantic import Field, StrictInt
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.rooms import Rooms
 from mcp_node.tools.results import MessageAdded, MessagePage, marked
 from mcp_node.tools.sessions import ADDS, READS, Metadata, SessionId
 from serving.identity import Identity

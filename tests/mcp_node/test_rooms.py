@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.abilities import make_abilities
+from mcp_node.rooms.rooms import Rooms
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -33,7 +34,7 @@ NOWHERE = Principal("alice", "claude", frozenset({"read", "write"}), frozenset()
 @pytest.fixture
 async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
     async with opened(tmp_path) as store:
-        made = Rooms(store, load_settings(data_dir=tmp_path))
+        made = make_abilities(store, load_settings(data_dir=tmp_path)).rooms
         await made.create_session(ALICE, "to talk", "room")
         yield made
 

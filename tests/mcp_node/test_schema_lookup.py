@@ -13,7 +13,7 @@ from fastmcp import FastMCP
 from fastmcp.server.middleware import Middleware
 from fastmcp.utilities.tests import asgi_server
 
-from mcp_node.rooms import Rooms
+from mcp_node.rooms.abilities import make_abilities
 from mcp_node.server import install_schema_lookup, make_server
 from proto.keyfile import open_data_dir, public_key
 from proto.settings import load_settings
@@ -36,7 +36,7 @@ async def server(data_dir: Path) -> AsyncIterator[FastMCP]:
     key = public_key(open_data_dir(data_dir))
     identity = Identity(PrincipalVerifier(key), auth_off=True)
     async with opened(data_dir) as store:
-        yield make_server(Rooms(store, load_settings(data_dir=data_dir)), identity)
+        yield make_server(make_abilities(store, load_settings(data_dir=data_dir)), identity)
 
 
 async def listings(mcp: FastMCP, *, mode: str, calls: int) -> int:

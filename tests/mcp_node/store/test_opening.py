@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from mcp_node.store.mark import Mark, read_mark, write_mark
-from mcp_node.store.schema import MIGRATIONS
+from mcp_node.store.migrations import MIGRATIONS
 from mcp_node.store.sqlite import open_store
 from proto.errors import ConfigurationError
 from proto.settings import Settings

@@ -85,8 +85,8 @@ def test_heads_seek(database, sql, parameters):
 
 
 def test_the_types_are_distinct_sorted_and_of_that_session_alone(database):
-    database.execute("INSERT INTO sessions VALUES ('room', '', '{}', 'a', ?)", ("x" * 27,))
-    database.execute("INSERT INTO sessions VALUES ('other', '', '{}', 'a', ?)", ("x" * 27,))
+    database.execute(queries.INSERT_SESSION, ("room", "", "{}", "a", "x" * 27))
+    database.execute(queries.INSERT_SESSION, ("other", "", "{}", "a", "x" * 27))
     rows = [("room", kind) for kind in "bacab;~"] + [("other", "z")]
     for number, (room, kind) in enumerate(rows, 1):
         database.execute(

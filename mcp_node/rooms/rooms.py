@@ -1,17 +1,13 @@
-"""What can be done in rooms, by a principal: checks, rights, then the store.
+"""Sessions and messages: making, finding, adding, reading."""
 
-Tools and REST are thin doors to these; nothing else decides who may do what.
-"""
-
-import time
 from typing import Any, Final
 
 from mcp_node import checks
+from mcp_node.rooms.rights import Rights, entered, need
 from mcp_node.store.interface import NewMessage, NewSession, Store
-from proto.errors import Forbidden, RateLimited, SessionNotFound
+from proto.errors import Forbidden
 from proto.messages import ANONYMOUS, Message, Principal, Visibility
 from proto.names import check_name, new_session_id
-from proto.rate import Buckets
 from proto.settings import Settings
 
 RECENT_MESSAGES: Final = 20
@@ -28,17 +24,16 @@ class Rooms:
     was stored.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, rights: Rights) -> None:
         self._store = store
         self._settings = settings
-        rate = settings.writes_per_second
-        self._writes = Buckets(rate, max(1.0, rate * 2))
+        self._rights = rights
 
     async def create_session(
         self, principal: Principal, purpose: Any, session_id: Any = None, metadata: Any = None
     ) -> dict[str, Any]:
         """Make a session, or get the one of that id."""
-        self._may_write(principal)
+        self._rights.may_write(principal)
         checked = checks.check_purpose(purpose, self._settings)
         encoded = checks.check_metadata(metadata, self._settings)
         name = new_session_id() if session_id is None else check_name(session_id, "session_id")
@@ -52,7 +47,7 @@ class Rooms:
         self, principal: Principal, limit: Any = 20, active_since: Any = None
     ) -> list[dict[str, Any]]:
         """The sessions a principal may enter, latest activity first."""
-        _need(principal, "read")
+        need(principal, "read")
         listings = await self._store.list_sessions(
             principal.audience,
             within=principal.sessions,
@@ -63,7 +58,7 @@ class Rooms:
 
     async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
         """A session and its most recent visible messages."""
-        name = self._entered(principal, session_id, "read")
+        name = entered(principal, session_id, "read")
         session = await self._store.get_session(name)
         page = await self._store.page(
             name, principal.audience, after=None, before=None, limit=RECENT_MESSAGES
@@ -88,8 +83,8 @@ class Rooms:
 
         The same call again with the same ``idempotency_key`` gives the message of the first one.
         """
-        self._may_write(principal)
-        name = self._entered(principal, session_id, "write")
+        self._rights.may_write(principal)
+        name = entered(principal, session_id, "write")
         level = checks.check_visibility(visibility)
         if level is Visibility.ADMIN_ONLY and not principal.is_admin:
             raise Forbidden("admin_only messages need the scope admin.")
@@ -121,7 +116,7 @@ class Rooms:
         visibility: Any = None,
     ) -> dict[str, Any]:
         """A page of visible messages, ascending by id."""
-        name = self._entered(principal, session_id, "read")
+        name = entered(principal, session_id, "read")
         first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
         most = checks.check_limit(limit)
         level = None if visibility is None else checks.check_visibility(visibility)
@@ -140,28 +135,3 @@ class Rooms:
             "messages": [message.shown() for message in page.messages],
             "has_more": page.has_more,
         }
-
-    def _may_write(self, principal: Principal) -> None:
-        """Count a write against its principal's rate.
-
-        Raises:
-            Forbidden: it may not write at all.
-            RateLimited: it has written too much just now.
-        """
-        _need(principal, "write")
-        verified = bool(principal.token_id)  # where AUTH=off everybody may be the same nobody
-        if verified and not self._writes.take(principal.agent_id, time.monotonic()):
-            raise RateLimited("You write faster than this server takes from one principal.")
-
-    def _entered(self, principal: Principal, session_id: Any, scope: str) -> str:
-        """The checked id of a session the principal may enter with that right."""
-        _need(principal, scope)
-        name = check_name(session_id, "session_id")
-        if not principal.may_enter(name):
-            raise SessionNotFound
-        return name
-
-
-def _need(principal: Principal, scope: str) -> None:
-    if scope not in principal.scopes:
-        raise Forbidden(f"This needs a token with the scope {scope}.")

@@ -1,0 +1,164 @@
+"""The tables, as numbered migrations."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from proto.visibility import SQL_AUDIENCE_KEY
+
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+        "INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))))",
+        """
+        CREATE TABLE sessions (
+            session_id TEXT PRIMARY KEY CHECK (length(session_id) BETWEEN 1 AND 64),
+            purpose    TEXT NOT NULL,
+            metadata   TEXT NOT NULL CHECK (json_valid(metadata)),
+            created_by TEXT NOT NULL,
+            created_at TEXT NOT NULL CHECK (length(created_at) = 27)
+        ) STRICT
+        """,
+        # What heads() looks at stands before content: a long row's overflow pages stay unread.
+        f"""
+        CREATE TABLE messages (
+            id          INTEGER PRIMARY KEY CHECK (id > 0),
+            prev        INTEGER NOT NULL CHECK (prev >= 0 AND prev < id),
+            session_id  TEXT NOT NULL REFERENCES sessions (session_id),
+            principal   TEXT NOT NULL,
+            sender      TEXT NOT NULL,
+            sender_type TEXT NOT NULL,
+            visibility  TEXT NOT NULL
+                CHECK (visibility IN ('public', 'private', 'agent_only', 'admin_only')),
+            timestamp   TEXT NOT NULL CHECK (length(timestamp) = 27),
+            parent_message_id INTEGER REFERENCES messages (id) CHECK (parent_message_id < id),
+            metadata    TEXT NOT NULL CHECK (json_valid(metadata)),
+            content     TEXT NOT NULL,
+            audience    TEXT NOT NULL GENERATED ALWAYS AS ({SQL_AUDIENCE_KEY}) VIRTUAL
+        ) STRICT
+        """,
+        "CREATE INDEX messages_by_session ON messages (session_id, id)",
+        "CREATE INDEX messages_by_audience ON messages (session_id, audience, id)",
+    ),
+    (
+        """
+        CREATE TABLE idempotency (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            principal  TEXT NOT NULL,
+            key        TEXT NOT NULL,
+            message_id INTEGER NOT NULL REFERENCES messages (id),
+            PRIMARY KEY (session_id, principal, key)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE revocations (
+            number       INTEGER PRIMARY KEY,
+            token_id     TEXT,
+            agent_id     TEXT,
+            issued_until INTEGER NOT NULL,
+            CHECK ((token_id IS NULL) <> (agent_id IS NULL))
+        ) STRICT
+        """,
+        "CREATE TABLE starts (at REAL NOT NULL, head INTEGER NOT NULL) STRICT",
+        "CREATE INDEX sessions_by_maker ON sessions (created_by)",
+    ),
+    ("CREATE INDEX messages_by_sender ON messages (session_id, audience, sender, id)",),
+    # What agents do in a session. `deletes`: this entry of the log deletes that message;
+    # `deleted_at`: this message was deleted, its texts are empty.
+    (
+        "ALTER TABLE messages ADD COLUMN deletes INTEGER",
+        "ALTER TABLE messages ADD COLUMN deleted_at TEXT",
+        "ALTER TABLE sessions ADD COLUMN closed_at TEXT",
+        # Limits of one session; NULL: the server's own (proto/settings.py), 0: none.
+        "ALTER TABLE sessions ADD COLUMN messages_per_minute INTEGER",
+        "ALTER TABLE sessions ADD COLUMN agent_messages INTEGER",
+        # How many messages of each audience key a session has, and the last of them. Deleted
+        # ones and the entries that delete are not counted.
+        """
+        CREATE TABLE tallies (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            audience   TEXT NOT NULL,
+            messages   INTEGER NOT NULL,
+            last_id    INTEGER NOT NULL,
+            PRIMARY KEY (session_id, audience)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        INSERT INTO tallies
+        SELECT session_id, audience, count(*), max(id) FROM messages GROUP BY session_id, audience
+        """,
+        # `name` in lower case, as it was mentioned: a principal, or principal/label.
+        """
+        CREATE TABLE mentions (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            name       TEXT NOT NULL,
+            message_id INTEGER NOT NULL REFERENCES messages (id),
+            PRIMARY KEY (session_id, name, message_id)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX mentions_by_message ON mentions (message_id)",
+        # Who was in a session. `position`: how far it has read, NULL if it has not; the first
+        # page it read began after `joined_after`.
+        """
+        CREATE TABLE readers (
+            session_id   TEXT NOT NULL REFERENCES sessions (session_id),
+            principal    TEXT NOT NULL,
+            agent_type   TEXT NOT NULL,
+            is_admin     INTEGER NOT NULL,
+            first_seen   TEXT NOT NULL,
+            last_seen    TEXT NOT NULL,
+            joined_after INTEGER,
+            position     INTEGER,
+            PRIMARY KEY (session_id, principal)
+        ) STRICT, WITHOUT ROWID
+        """,
+        # When a reader's position came to be what it was.
+        """
+        CREATE TABLE advances (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            principal  TEXT NOT NULL,
+            position   INTEGER NOT NULL,
+            at         TEXT NOT NULL,
+            PRIMARY KEY (session_id, principal, position)
+        ) STRICT, WITHOUT ROWID
+        """,
+        # A human's word, by which the guard against loops counts.
+        """
+        CREATE INDEX messages_by_humans ON messages (session_id, id) WHERE sender_type = 'human'
+        """,
+    ),
+    # A principal's memory; `session_id` is empty for what belongs to no session.
+    (
+        """
+        CREATE TABLE memory (
+            principal  TEXT NOT NULL,
+            session_id TEXT NOT NULL,
+            key        TEXT NOT NULL,
+            value      TEXT NOT NULL,
+            bytes      INTEGER NOT NULL,
+            updated_at TEXT NOT NULL,
+            expires_at REAL,
+            PRIMARY KEY (principal, session_id, key)
+        ) STRICT
+        """,
+        "CREATE INDEX memory_by_expiry ON memory (expires_at) WHERE expires_at IS NOT NULL",
+    ),
+    # Links for people. The code itself is kept nowhere: `code_hash` is its SHA-256.
+    (
+        """
+        CREATE TABLE links (
+            link_id     TEXT PRIMARY KEY,
+            code_hash   BLOB NOT NULL UNIQUE,
+            kind        TEXT NOT NULL CHECK (kind IN ('login', 'live')),
+            session_id  TEXT REFERENCES sessions (session_id),
+            may_write   INTEGER NOT NULL,
+            minted_by   TEXT NOT NULL,
+            created_at  REAL NOT NULL,
+            expires_at  REAL NOT NULL,
+            redeemed_at REAL,
+            revoked_at  REAL
+        ) STRICT
+        """,
+        "CREATE INDEX links_by_minter ON links (minted_by)",
+    ),
+)
+"""Statements of each version, in order. Never edit one that was released: add the next."""
