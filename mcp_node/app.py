@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI
 from fastmcp.server.http import StarletteWithLifespan
@@ -21,10 +22,13 @@ from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
 from mcp_node.revocation_api import make_revocation_api
 from mcp_node.rooms.abilities import make_abilities
+from mcp_node.rooms.readers import Readers
+from mcp_node.rooms.waiting import Waiting
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
 from mcp_node.store.sqlite import open_store
 from proto import keyfile
+from proto.errors import PartylineError
 from proto.settings import Settings
 from proto.tokens import PrincipalVerifier
 from serving import problems
@@ -36,7 +40,13 @@ from serving.identity import Identity
 from serving.leases import Leases
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
-from serving.server import listen, serve, warn_of_open_doors
+from serving.server import Drain, listen, serve, warn_of_open_doors
+
+ANSWER_SECONDS: Final = 1.0
+"""How long stopping waits for those who wait to take their answer."""
+
+ANSWERED_SECONDS: Final = 0.2
+"""How long an answer may take from its tool to the socket, once the node stops."""
 
 _SERVICE_PATHS: Final = frozenset({"/api/log", "/api/revocations"})
 """Routes that take a service token and a body."""
@@ -58,17 +68,24 @@ async def run(settings: Settings) -> None:
                 _store(data_dir, settings) as store,
                 _publisher(data_dir, settings, store) as publisher,
             ):
-                app = await build(settings, data_dir, store, publisher)
-                await serve(app, bound, drain=_drain, ws="none")
+                node = await build(settings, data_dir, store, publisher)
+                await serve(node.app, bound, drain=node.drain, ws="none")
 
 
-async def build(settings: Settings, data_dir: Path, store: Store, publisher: Publisher) -> App:
-    """The node's ASGI app around an open store and a started publisher."""
+class Node(NamedTuple):
+    """The node's ASGI app, and what is to be awaited before its connections are closed."""
+
+    app: App
+    drain: Drain
+
+
+async def build(settings: Settings, data_dir: Path, store: Store, publisher: Publisher) -> Node:
+    """The node around an open store and a started publisher."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
     for revocation in await store.revocations():
         identity.revocations.add(revocation)
-    abilities = make_abilities(store, settings)
+    abilities = make_abilities(store, settings, identity.revocations)
     mcp = make_server(abilities, identity)
     await install_schema_lookup(mcp)
     hosts = own_hosts(settings, settings.mcp_host)
@@ -83,7 +100,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         title="Partyline: rooms",
         version="1",
         description="Sessions and messages over REST; agents use MCP at /mcp.",
-        lifespan=_lifespan(mcp_app, leases),
+        lifespan=_lifespan(mcp_app, leases, abilities.readers),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would repeat the path
@@ -112,20 +129,30 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         check=lambda scope, value: check_envelope(value) if _is_mcp(scope) else None,
     )
     slow = SlowFailures(bodies, Failures(settings.failed_token_seconds))
-    return Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+    doors = Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+    return Node(doors, partial(_drain, abilities.waiting))
 
 
-def _lifespan(mcp_app: StarletteWithLifespan, leases: Leases) -> Lifespan[FastAPI]:
-    """The MCP app's own, and the sweep that ends streams whose token has died."""
+def _lifespan(
+    mcp_app: StarletteWithLifespan, leases: Leases, readers: Readers
+) -> Lifespan[FastAPI]:
+    """The MCP app's own, the sweep that ends streams whose token has died, and read positions."""
 
     @contextlib.asynccontextmanager
     async def both(api: FastAPI) -> AsyncIterator[None]:
         async with mcp_app.lifespan(mcp_app):
-            sweeping = asyncio.create_task(leases.sweep_for_ever(), name="leases")
+            tasks = [
+                asyncio.create_task(leases.sweep_for_ever(), name="leases"),
+                asyncio.create_task(readers.save_for_ever(), name="readers"),
+            ]
             try:
                 yield
             finally:
-                sweeping.cancel()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                with contextlib.suppress(PartylineError):
+                    await readers.save()
 
     return both
 
@@ -191,8 +218,16 @@ async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncI
         await publisher.close()
 
 
-async def _drain() -> None:
-    """Stopping begins: end the event streams that legacy MCP clients keep open."""
+async def _drain(waiting: Waiting) -> None:
+    """Stopping begins: whoever waits gets an answer; then legacy clients' event streams end."""
+    somebody = len(waiting) > 0
+    waiting.end()
+    if somebody:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while len(waiting):  # noqa: ASYNC110  # a matter of a few turns of the loop
+                    await asyncio.sleep(0.01)
+        await asyncio.sleep(ANSWERED_SECONDS)
     AppStatus.should_exit = True
 
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from proto.errors import InvalidInput, TooLarge
-from proto.messages import MAX_ID, Visibility, encode_metadata
+from proto.errors import Forbidden, InvalidInput, TooLarge
+from proto.messages import ANONYMOUS, MAX_ID, Visibility, encode_metadata
+from proto.names import check_free_name
 from proto.settings import Settings
 from proto.strictjson import check_text, check_value
 
@@ -103,6 +104,22 @@ def check_sender(sender: Any) -> str | None:
         raise InvalidInput("sender must be a string of 1 to 129 characters.")
     check_text(sender, "sender")
     return sender
+
+
+def check_label(agent_id: str, speaking_as: Any) -> str:
+    """The sender's name: the principal's own, or ``principal/label`` for a sub-agent."""
+    if speaking_as is None:
+        return agent_id
+    if agent_id == ANONYMOUS:
+        raise Forbidden("Without a name there are no sub-agents.", "Connect with a token.")
+    return f"{agent_id}/{check_free_name(speaking_as, 'speaking_as')}"
+
+
+def check_seconds(value: Any, what: str, *, most: float) -> float:
+    """A time span in seconds: 0 to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise InvalidInput(f"{what} must be a number of seconds from 0 to {most:g}.")
+    return float(value)
 
 
 def check_moment(value: Any, what: str) -> str | None:

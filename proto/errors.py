@@ -10,6 +10,7 @@
     ├── Forbidden           FORBIDDEN           403   a valid token without that right
     ├── NotFound
     │   ├── SessionNotFound SESSION_NOT_FOUND   404   no such session (that the caller may enter)
+    │   ├── MessageNotFound MESSAGE_NOT_FOUND   404   no such message (that the caller may see)
     │   └── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
     ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
     ├── RateLimited         RATE_LIMITED        429   too much in too short a time, or in all
@@ -102,6 +103,16 @@ class SessionNotFound(NotFound):
     next_step = "Call list_sessions to see the sessions, or create_session to make one."
 
     def __init__(self, message: str = "There is no such session.", hint: str = "") -> None:
+        super().__init__(message, hint)
+
+
+class MessageNotFound(NotFound):
+    """No such message in this session, as far as this caller may know."""
+
+    code = "MESSAGE_NOT_FOUND"
+    next_step = "Call get_messages and use the id of a message of this session."
+
+    def __init__(self, message: str = "There is no such message.", hint: str = "") -> None:
         super().__init__(message, hint)
 
 

@@ -43,6 +43,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     timestamp: str
     metadata: msgspec.Raw
     parent_message_id: int | None
+    deletes: int | None = None
+    deleted: bool = False
 
     def shown(self) -> dict[str, Any]:
         """The message as tools and REST give it to a reader who may see it."""

@@ -153,6 +153,12 @@ class Settings(BaseSettings):
         le=10_000,
         description="Viewers of one principal that read the log at once; more wait their turn.",
     )
+    max_waits_per_principal: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Calls of wait_for_messages that one principal has open; AUTH=off: no limit.",
+    )
     max_subscriptions: int = Field(
         100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
     )

@@ -2,20 +2,52 @@
 
 from dataclasses import dataclass
 
+from mcp_node.rooms.hearing import Hearing
+from mcp_node.rooms.readers import Readers
+from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
 from mcp_node.rooms.rooms import Rooms
+from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
+from proto.revocations import Revocations
 from proto.settings import Settings
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What tools, resources and REST are doors to."""
+    """What tools, resources and REST are doors to.
+
+    ``readers`` and ``waiting`` are what the node itself looks after: it stores the one, and ends
+    the other when it stops.
+    """
 
     rooms: Rooms
+    hearing: Hearing
+    attending: Attending
+    readers: Readers
+    waiting: Waiting
 
 
-def make_abilities(store: Store, settings: Settings) -> Abilities:
-    """The abilities of a node, sharing one store and one count of rates."""
+def make_abilities(
+    store: Store, settings: Settings, revocations: Revocations | None = None
+) -> Abilities:
+    """The abilities of a node, sharing one store and one count of rates.
+
+    Args:
+        store: the log.
+        settings: of the node.
+        revocations: of tokens, which whoever waits is checked against; None: none ever.
+    """
     rights = Rights(settings)
-    return Abilities(rooms=Rooms(store, settings, rights))
+    readers = Readers(store)
+    waiting = Waiting(settings.max_waits_per_principal)
+    store.on_commit(waiting.committed)
+    rooms = Rooms(store, settings, rights, readers)
+    hearing = Hearing(store, rooms, readers, waiting, revocations or Revocations())
+    return Abilities(
+        rooms=rooms,
+        hearing=hearing,
+        attending=Attending(store, readers, waiting),
+        readers=readers,
+        waiting=waiting,
+    )

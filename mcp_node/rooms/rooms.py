@@ -3,10 +3,11 @@
 from typing import Any, Final
 
 from mcp_node import checks
+from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.rights import Rights, entered, need
-from mcp_node.store.interface import NewMessage, NewSession, Store
+from mcp_node.store.interface import NewMessage, NewSession, Page, Store
 from proto.errors import Forbidden
-from proto.messages import ANONYMOUS, Message, Principal, Visibility
+from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
 from proto.names import check_name, new_session_id
 from proto.settings import Settings
 
@@ -24,8 +25,9 @@ class Rooms:
     was stored.
     """
 
-    def __init__(self, store: Store, settings: Settings, rights: Rights) -> None:
+    def __init__(self, store: Store, settings: Settings, rights: Rights, readers: Readers) -> None:
         self._store = store
+        self._readers = readers
         self._settings = settings
         self._rights = rights
 
@@ -41,6 +43,7 @@ class Rooms:
             raise Forbidden("Your token does not cover that session.")
         new = NewSession(name, checked, encoded, principal.agent_id)
         session, created = await self._store.create_session(new)
+        self._readers.seen(principal, name)
         return {**session.shown(), "created": created}
 
     async def list_sessions(
@@ -58,16 +61,18 @@ class Rooms:
 
     async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
         """A session and its most recent visible messages."""
+        session, page = await self.view(principal, session_id)
+        return {**session.shown(), **shown_page(page)}
+
+    async def view(self, principal: Principal, session_id: Any) -> tuple[Session, Page]:
+        """A session and its most recent visible messages, as values."""
         name = entered(principal, session_id, "read")
         session = await self._store.get_session(name)
+        self._readers.seen(principal, name)
         page = await self._store.page(
             name, principal.audience, after=None, before=None, limit=RECENT_MESSAGES
         )
-        return {
-            **session.shown(),
-            "messages": [message.shown() for message in page.messages],
-            "has_more": page.has_more,
-        }
+        return session, page
 
     async def add_message(
         self,
@@ -78,10 +83,12 @@ class Rooms:
         metadata: Any = None,
         parent_message_id: Any = None,
         idempotency_key: Any = None,
+        speaking_as: Any = None,
     ) -> Message:
         """Add a message; it is durable when this returns.
 
         The same call again with the same ``idempotency_key`` gives the message of the first one.
+        ``speaking_as`` labels the sender; rights, limits and receipts stay the principal's.
         """
         self._rights.may_write(principal)
         name = entered(principal, session_id, "write")
@@ -96,14 +103,17 @@ class Rooms:
         new = NewMessage(
             session_id=name,
             author=principal.audience,
-            sender=principal.agent_id,
+            sender=checks.check_label(principal.agent_id, speaking_as),
             content=checks.check_content(content, self._settings),
             visibility=level,
             metadata=checks.check_metadata(metadata, self._settings),
             parent_message_id=checks.check_id(parent_message_id, "parent_message_id", least=1),
             idempotency_key=checks.check_key(idempotency_key),
         )
-        return await self._store.append(new)
+        message = await self._store.append(new)
+        if level is Visibility.PUBLIC:  # whoever is heard by all was here; others leave no trace
+            self._readers.seen(principal, name)
+        return message
 
     async def get_messages(
         self,
@@ -116,13 +126,29 @@ class Rooms:
         visibility: Any = None,
     ) -> dict[str, Any]:
         """A page of visible messages, ascending by id."""
+        return shown_page(
+            await self.page(principal, session_id, after, before, limit, sender, visibility)
+        )
+
+    async def page(
+        self,
+        principal: Principal,
+        session_id: Any,
+        after: Any = None,
+        before: Any = None,
+        limit: Any = 50,
+        sender: Any = None,
+        visibility: Any = None,
+    ) -> Page:
+        """A page of visible messages, as values."""
         name = entered(principal, session_id, "read")
         first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
         most = checks.check_limit(limit)
         level = None if visibility is None else checks.check_visibility(visibility)
         who = checks.check_sender(sender)
         await self._store.get_session(name)
-        page = await self._store.page(
+        self._readers.seen(principal, name)
+        return await self._store.page(
             name,
             principal.audience,
             after=first,
@@ -131,7 +157,11 @@ class Rooms:
             sender=who,
             visibility=level,
         )
-        return {
-            "messages": [message.shown() for message in page.messages],
-            "has_more": page.has_more,
-        }
+
+
+def shown_page(page: Page) -> dict[str, Any]:
+    """A page as tools and REST give it."""
+    return {
+        "messages": [message.shown() for message in page.messages],
+        "has_more": page.has_more,
+    }

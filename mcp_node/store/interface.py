@@ -201,6 +201,7 @@ class Store(Database, Protocol):
         limit: int,
         sender: str | None = None,
         visibility: Visibility | None = None,
+        not_by: str | None = None,
     ) -> Page:
         """Visible messages: the newest, the first after ``after``, or the last before ``before``.
 
@@ -213,6 +214,7 @@ class Store(Database, Protocol):
             limit: 1 to 1,000.
             sender: only this sender's.
             visibility: only this visibility.
+            not_by: none of this principal's.
         """
 
     async def heads(self, after: int) -> Heads:

@@ -97,7 +97,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
         "CREATE INDEX mentions_by_message ON mentions (message_id)",
         # Who was in a session. `position`: how far it has read, NULL if it has not; the first
-        # page it read began after `joined_after`.
+        # page it read began after `joined_after`; mentions up to `mentions_through` were given
+        # to it out of turn.
         """
         CREATE TABLE readers (
             session_id   TEXT NOT NULL REFERENCES sessions (session_id),
@@ -108,17 +109,20 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             last_seen    TEXT NOT NULL,
             joined_after INTEGER,
             position     INTEGER,
+            mentions_through INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (session_id, principal)
         ) STRICT, WITHOUT ROWID
         """,
-        # When a reader's position came to be what it was.
+        # When a reader's position (or, by mention, what it was given out of turn) came to be
+        # what it was.
         """
         CREATE TABLE advances (
             session_id TEXT NOT NULL REFERENCES sessions (session_id),
             principal  TEXT NOT NULL,
             position   INTEGER NOT NULL,
+            by_mention INTEGER NOT NULL,
             at         TEXT NOT NULL,
-            PRIMARY KEY (session_id, principal, position)
+            PRIMARY KEY (session_id, principal, by_mention, position)
         ) STRICT, WITHOUT ROWID
         """,
         # A human's word, by which the guard against loops counts.

@@ -5,6 +5,7 @@ from typing import Final
 from mcp_node.store.interface import NewMessage, NewSession
 from mcp_node.store.queries import (
     INSERT_KEY,
+    INSERT_MENTION,
     INSERT_REVOCATION,
     INSERT_SESSION,
     MADE_BY,
@@ -16,6 +17,7 @@ from mcp_node.store.queries import (
 )
 from mcp_node.store.transaction import Transaction
 from proto.errors import KeyReused, ParentNotFound, RateLimited, SessionNotFound
+from proto.mentions import mentioned
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
 from proto.revocations import Revocation
 from proto.visibility import may_see
@@ -70,6 +72,8 @@ class AppendMessage:
         if new.idempotency_key is not None:
             key = (new.session_id, new.author.agent_id, new.idempotency_key, message.id)
             transaction.write(INSERT_KEY, key)
+        for name in mentioned(new.content):
+            transaction.write(INSERT_MENTION, (new.session_id, name, message.id))
         return message
 
     def _earlier(self, transaction: Transaction, key: str) -> Message | None:

@@ -55,6 +55,7 @@ REPEATED: Final = (
 INSERT_KEY: Final = (
     "INSERT INTO idempotency (session_id, principal, key, message_id) VALUES (?, ?, ?, ?)"
 )
+INSERT_MENTION: Final = "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
 REVOCATIONS: Final = (
     "SELECT number, token_id, agent_id, issued_until FROM revocations ORDER BY number"
 )
@@ -89,17 +90,19 @@ def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[lis
 
 
 @lru_cache(maxsize=256)
-def visible(keys: int, *, descending: bool, by_sender: bool) -> str:
+def visible(keys: int, *, descending: bool, by_sender: bool, others: bool = False) -> str:
     """A stretch of what is visible under ``keys`` audience keys (at most `BRANCHES`).
 
     Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
-    and sender if asked for.
+    sender if asked for, and reader if only others' messages are.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
+    narrowed = " AND sender = :sender" if by_sender else ""
+    narrowed += " AND principal <> :reader" if others else ""
     branches = " UNION ALL ".join(
         f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"
         f" WHERE session_id = :session AND audience = :key{number}"
-        f" AND id > :after AND id < :before{' AND sender = :sender' if by_sender else ''}"
+        f" AND id > :after AND id < :before{narrowed}"
         for number in range(keys)
     )
     return f"{branches} ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"

@@ -32,6 +32,7 @@ class Stretch(NamedTuple):
     descending: bool = False
     sender: str | None = None
     visibility: Visibility | None = None
+    not_by: str | None = None
 
 
 def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -> Page:
@@ -129,11 +130,13 @@ def _visible_rows(
         found = connection.execute(queries.ALL_TYPES, {"session": stretch.session_id})
         keys.extend(key for (key,) in found)
     parameters = _parameters(stretch)
-    by_sender = stretch.sender is not None
+    by_sender, others = stretch.sender is not None, stretch.not_by is not None
     cursors = []
     for start in range(0, len(keys), queries.BRANCHES):
         part = keys[start : start + queries.BRANCHES]
-        sql = queries.visible(len(part), descending=stretch.descending, by_sender=by_sender)
+        sql = queries.visible(
+            len(part), descending=stretch.descending, by_sender=by_sender, others=others
+        )
         cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=stretch.descending)
 
@@ -157,6 +160,7 @@ def _parameters(stretch: Stretch) -> dict[str, object]:
         "after": _clamp(stretch.after or 0),
         "before": MAX_ID + 1 if stretch.before is None else _clamp(stretch.before),
         "sender": stretch.sender,
+        "reader": stretch.not_by,
         "limit": stretch.limit + 1,
     }
 

@@ -178,10 +178,11 @@ class SqliteStore:
         limit: int,
         sender: str | None = None,
         visibility: Visibility | None = None,
+        not_by: str | None = None,
     ) -> Page:
         """Visible messages of a session; see `Store.page`."""
         stretch = Stretch(
-            session_id, after, before, limit, after is None, sender=sender, visibility=visibility
+            session_id, after, before, limit, after is None, sender, visibility, not_by
         )
         return await self.read(partial(reads.page, audience=audience, stretch=stretch))
 

@@ -3,11 +3,11 @@
 from typing import Annotated, cast
 
 from fastmcp import FastMCP
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
-from mcp_node.rooms.rooms import Rooms
+from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.results import MessageAdded, MessagePage, marked
 from mcp_node.tools.sessions import ADDS, READS, Metadata, SessionId
 from serving.identity import Identity
@@ -21,7 +21,7 @@ Level = Annotated[
 ]
 
 
-def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
+def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
     """Add the message tools to a server."""
 
     @mcp.tool(annotations=ADDS)
@@ -37,22 +37,30 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
             str | None,
             Field(description="Any word of your own; a retry with it adds nothing twice."),
         ] = None,
+        speaking_as: Annotated[
+            str | None,
+            Field(description="A sub-agent's name, such as reviewer: shown as you/reviewer."),
+        ] = None,
     ) -> MessageAdded:
         """Say something in a session: findings, plans, questions. People watch it live.
 
-        If you did not get an answer, call again with the same idempotency_key.
+        Write @name to call somebody. If you did not get an answer, call again with the same
+        idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
         """
         with tool_errors():
-            message = await rooms.add_message(
-                current_principal(identity),
+            principal = current_principal(identity)
+            message = await abilities.rooms.add_message(
+                principal,
                 session_id,
                 content,
                 visibility,
                 metadata,
                 parent_message_id,
                 idempotency_key,
+                speaking_as,
             )
-        return {"message_id": message.id, "timestamp": message.timestamp}
+            unread = await abilities.hearing.unread(principal, message.session_id)
+        return {"message_id": message.id, "timestamp": message.timestamp, "unread": unread}
 
     @mcp.tool(annotations=READS)
     async def get_messages(
@@ -70,13 +78,20 @@ def add_message_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
             str | None,
             Field(description="Only public, private, agent_only or admin_only messages."),
         ] = None,
+        unread_only: Annotated[
+            StrictBool,
+            Field(description="Others' messages you have not read yet, oldest first; with limit."),
+        ] = False,
     ) -> MessagePage:
         """Read a session's messages, oldest first: the newest 50 unless after or before is given.
 
-        To catch up, pass the highest id you have seen as after.
+        To catch up use unread_only, or pass the highest id you have seen as after. What you get
+        without sender or visibility counts as read.
         """
         with tool_errors():
-            page = await rooms.get_messages(
-                current_principal(identity), session_id, after, before, limit, sender, visibility
+            principal = current_principal(identity)
+            page = await abilities.hearing.get_messages(
+                principal, session_id, after, before, limit, sender, visibility, unread_only
             )
+            page["unread"] = await abilities.hearing.unread(principal, session_id)
         return cast(MessagePage, marked(page))

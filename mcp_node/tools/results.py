@@ -24,10 +24,11 @@ class MessageResult(TypedDict):
 
 
 class MessageAdded(TypedDict):
-    """The place and time a new message was given."""
+    """The place and time a new message was given; ``unread``: others' messages not read yet."""
 
     message_id: int
     timestamp: str
+    unread: int
 
 
 class MessagePage(TypedDict):
@@ -35,6 +36,7 @@ class MessagePage(TypedDict):
 
     messages: list[MessageResult]
     has_more: bool
+    unread: int
     untrusted: bool
     notice: str
 
@@ -48,6 +50,7 @@ class SessionCreated(TypedDict):
     created_by: str
     created_at: str
     created: bool
+    unread: int
 
 
 class SessionListed(TypedDict):
@@ -79,6 +82,7 @@ class SessionView(TypedDict):
     created_at: str
     messages: list[MessageResult]
     has_more: bool
+    unread: int
     untrusted: bool
     notice: str
 

@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
-from mcp_node.rooms.rooms import Rooms
+from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.results import SessionCreated, SessionList, SessionView, marked
 from serving.identity import Identity
 
@@ -25,8 +25,9 @@ READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 
 
-def add_session_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
+def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
     """Add the session tools to a server."""
+    rooms, hearing = abilities.rooms, abilities.hearing
 
     @mcp.tool(annotations=ADDS)
     async def create_session(
@@ -42,9 +43,9 @@ def add_session_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
     ) -> SessionCreated:
         """Open a shared room, or join the one of that id. Call it before adding messages."""
         with tool_errors():
-            made = await rooms.create_session(
-                current_principal(identity), purpose, session_id, metadata
-            )
+            principal = current_principal(identity)
+            made = await rooms.create_session(principal, purpose, session_id, metadata)
+            made["unread"] = await hearing.unread(principal, made["session_id"])
         return cast(SessionCreated, made)
 
     @mcp.tool(annotations=READS)
@@ -64,5 +65,7 @@ def add_session_tools(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
     async def get_session(session_id: SessionId) -> SessionView:
         """See what a room is for and its 20 most recent messages. Use it when you join one."""
         with tool_errors():
-            view = await rooms.get_session(current_principal(identity), session_id)
+            principal = current_principal(identity)
+            view = await hearing.get_session(principal, session_id)
+            view["unread"] = await hearing.unread(principal, session_id)
         return cast(SessionView, marked(view))

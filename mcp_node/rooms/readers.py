@@ -1,0 +1,299 @@
+"""Readers: how far every principal has read in a session, and how much it has not.
+
+Kept in memory for those who read lately, counted on with every commit, and stored a moment later
+by a task of its own: what a crash takes away is read once more, never missed.
+
+The position moves over pages that continue it. A page further on leaves it where it is: what
+lies between was not given to anybody. The first page somebody reads in a session is where it
+joined, and what came before counts as read.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from mcp_node.store.interface import Database
+from mcp_node.store.readers import (
+    COUNTED,
+    Advance,
+    Attendance,
+    Attendant,
+    Place,
+    SaveAttendance,
+    Standing,
+    standing,
+)
+from proto.errors import PartylineError
+from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
+from proto.visibility import may_see
+
+REMEMBERED: Final = 20_000
+"""Readers kept in memory; of the others the database knows everything."""
+
+SEEN_SECONDS: Final = 10.0
+"""How much older than the truth a stored ``last_seen`` may be while somebody stays."""
+
+RETRY_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+
+
+class Reader:
+    """A principal in a session.
+
+    Attributes:
+        place: how far it has read; None until it was looked up.
+        unread: others' messages after that which it may see, up to `COUNTED`; None: not counted.
+    """
+
+    __slots__ = (
+        "advances",
+        "audience",
+        "counting",
+        "dirty",
+        "first_seen",
+        "last_seen",
+        "meanwhile",
+        "place",
+        "seen_at",
+        "unread",
+    )
+
+    def __init__(self, audience: Audience) -> None:
+        self.audience = audience
+        self.first_seen = self.last_seen = utc_now()
+        self.seen_at = 0.0
+        self.place: Place | None = None
+        self.unread: int | None = None
+        self.counting = asyncio.Lock()
+        self.meanwhile: list[Message] | None = None
+        self.advances: list[Advance] = []
+        self.dirty = False
+
+    def counts(self, message: Message) -> bool:
+        """Whether a message is news to it, once it lies after its position."""
+        return (
+            message.principal != self.audience.agent_id
+            and message.deletes is None
+            and not message.deleted
+            and may_see(self.audience, message.visibility, message.principal, message.sender_type)
+        )
+
+
+class Readers:
+    """All readers of a node. Used from the event loop alone.
+
+    Whoever is nobody in particular (AUTH=off) has no position: it is not remembered.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._readers: OrderedDict[Key, Reader] = OrderedDict()
+        self._by_session: dict[str, dict[str, Reader]] = {}
+        self._dirty: dict[Key, Reader] = {}
+        self._changed = asyncio.Event()
+        self._saving = asyncio.Lock()
+        database.on_commit(self._committed)
+
+    def seen(self, principal: Principal, session_id: str) -> None:
+        """Somebody is here: it entered, reads, waits, or says something everybody hears."""
+        if principal.agent_id == ANONYMOUS:
+            return
+        reader = self._reader(principal, session_id)
+        reader.last_seen = utc_now()
+        now = time.monotonic()
+        if now - reader.seen_at >= SEEN_SECONDS or not reader.seen_at:
+            reader.seen_at = now
+            self._mark((session_id, principal.agent_id), reader)
+
+    async def place(self, principal: Principal, session_id: str) -> Place:
+        """How far somebody has read."""
+        if principal.agent_id == ANONYMOUS:
+            return Place()
+        reader = self._reader(principal, session_id)
+        if reader.place is None:
+            await self._count(reader, session_id)
+        assert reader.place is not None
+        return reader.place
+
+    async def unread(self, principal: Principal, session_id: str) -> int:
+        """How many messages of others it has not read, up to `COUNTED`; 0 for nobody."""
+        if principal.agent_id == ANONYMOUS or "read" not in principal.scopes:
+            return 0
+        reader = self._reader(principal, session_id)
+        if reader.unread is None:
+            return await self._count(reader, session_id)
+        return reader.unread
+
+    async def was_given(
+        self, principal: Principal, session_id: str, messages: Sequence[Message], after: int
+    ) -> None:
+        """Somebody gets a page: everything it may see after ``after`` up to the last of it."""
+        if principal.agent_id == ANONYMOUS or not messages:
+            return
+        place = await self.place(principal, session_id)
+        reader = self._reader(principal, session_id)
+        last = messages[-1].id
+        if place.position is None:
+            moved = Place(after, last, place.mentions_through)
+            reader.unread = None
+        elif after <= place.position < last:
+            moved = Place(place.joined_after, last, place.mentions_through)
+            self._count_off(reader, [each for each in messages if each.id > place.position])
+        else:
+            return
+        self._move(reader, session_id, moved, Advance(last, False, utc_now()))
+
+    async def read_through(self, principal: Principal, session_id: str, position: int) -> None:
+        """Somebody says that it has read up to ``position``, however it came to see it."""
+        place = await self.place(principal, session_id)
+        if principal.agent_id == ANONYMOUS or position <= (place.position or 0):
+            return
+        reader = self._reader(principal, session_id)
+        reader.unread = None
+        joined = place.joined_after if place.position is not None else 0
+        moved = Place(joined, position, place.mentions_through)
+        self._move(reader, session_id, moved, Advance(position, False, utc_now()))
+
+    async def was_called(
+        self, principal: Principal, session_id: str, messages: Sequence[Message]
+    ) -> None:
+        """Somebody gets mentions of itself out of turn: its position stays."""
+        if principal.agent_id == ANONYMOUS or not messages:
+            return
+        place = await self.place(principal, session_id)
+        reader = self._reader(principal, session_id)
+        through = max(place.mentions_through, messages[-1].id)
+        now = utc_now()
+        steps = [Advance(each.id, True, now) for each in messages]
+        self._move(reader, session_id, Place(place.joined_after, place.position, through), *steps)
+
+    def last_seen(self, session_id: str, principal: str) -> str | None:
+        """When somebody who is remembered was last seen; the stored time may be a little older."""
+        reader = self._by_session.get(session_id, {}).get(principal)
+        return None if reader is None else reader.last_seen
+
+    async def save(self) -> None:
+        """Store what has changed; what others read from the database is then the truth.
+
+        Raises:
+            Overloaded, Unavailable: it will be tried again.
+        """
+        async with self._saving:
+            taken, self._dirty = self._dirty, {}
+            if not taken:
+                return
+            rows = []
+            for (session_id, _), reader in taken.items():
+                who = Attendant(
+                    reader.audience, reader.first_seen, reader.last_seen, reader.place or Place()
+                )
+                rows.append(Attendance(session_id, who, reader.advances))
+                reader.advances = []
+                reader.dirty = False
+            try:
+                await self._database.write(SaveAttendance(rows))
+            except BaseException:
+                for (key, reader), row in zip(taken.items(), rows, strict=True):
+                    reader.advances = row.advances + reader.advances
+                    self._mark(key, reader)
+                raise
+
+    async def save_for_ever(self) -> None:
+        """Store changes as they come; cancel to stop, then `save` once more."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self.save()
+            except PartylineError as error:
+                logger.warning("read positions could not be stored yet (%s)", error.code)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._changed.set()
+
+    def _reader(self, principal: Principal, session_id: str) -> Reader:
+        key = (session_id, principal.agent_id)
+        reader = self._readers.get(key)
+        if reader is None:
+            reader = Reader(principal.audience)
+            self._readers[key] = reader
+            self._by_session.setdefault(session_id, {})[principal.agent_id] = reader
+            self._forget_some()
+        elif reader.audience != principal.audience:  # it came back with other rights
+            reader.audience = principal.audience
+            reader.unread = None
+            self._mark(key, reader)
+        self._readers.move_to_end(key)
+        return reader
+
+    def _forget_some(self) -> None:
+        for key in list(self._readers)[: max(0, len(self._readers) - REMEMBERED)]:
+            reader = self._readers[key]
+            if not reader.dirty and reader.meanwhile is None:
+                del self._readers[key]
+                members = self._by_session[key[0]]
+                del members[key[1]]
+                if not members:
+                    del self._by_session[key[0]]
+
+    def _mark(self, key: Key, reader: Reader) -> None:
+        reader.dirty = True
+        self._dirty[key] = reader
+        self._changed.set()
+
+    def _move(self, reader: Reader, session_id: str, place: Place, *steps: Advance) -> None:
+        reader.place = place
+        reader.advances.extend(steps)
+        self._mark((session_id, reader.audience.agent_id), reader)
+
+    async def _count(self, reader: Reader, session_id: str) -> int:
+        """Look a reader up: its place, if it is not known, and its unread messages."""
+        async with reader.counting:
+            if reader.unread is not None:
+                return reader.unread
+            reader.meanwhile = []
+            try:
+                found: Standing = await self._database.read(
+                    partial(
+                        standing,
+                        session_id=session_id,
+                        audience=reader.audience,
+                        place=reader.place,
+                    )
+                )
+                since = reader.meanwhile
+            finally:
+                reader.meanwhile = None
+            if reader.place is None:
+                reader.place = found.place
+            newer = sum(1 for each in since if each.id > found.head and reader.counts(each))
+            unread = min(COUNTED, found.unread + newer)
+            if reader.place.position == found.place.position:
+                reader.unread = unread
+            return unread
+
+    def _count_off(self, reader: Reader, given: Sequence[Message]) -> None:
+        """Messages after the position were given: they are not unread any more."""
+        if reader.unread is not None:
+            counted = reader.unread < COUNTED
+            given_now = sum(1 for each in given if reader.counts(each))
+            reader.unread = max(0, reader.unread - given_now) if counted else None
+
+    def _committed(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            for reader in self._by_session.get(message.session_id, {}).values():
+                if reader.meanwhile is not None:
+                    reader.meanwhile.append(message)
+                elif reader.unread is None or reader.unread >= COUNTED:
+                    continue
+                elif message.deletes is not None:
+                    if message.deletes > ((reader.place and reader.place.position) or 0):
+                        reader.unread = None
+                elif reader.counts(message):
+                    reader.unread += 1

@@ -1,0 +1,154 @@
+"""Waiting: who is to be woken by which message, in this process, right after the commit.
+
+No database is asked: a waiter gets the committed messages themselves.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from proto.errors import RateLimited
+from proto.mentions import calls, mentioned
+from proto.messages import Message, Principal
+from proto.visibility import may_see
+
+HELD: Final = 50
+"""Messages a waiter holds until it runs; the rest it reads from the log."""
+
+
+class Waiter:
+    """Somebody who waits for messages of a session.
+
+    Attributes:
+        after: only messages with a higher id.
+        heard: messages that came since it began to wait, in order, `HELD` at most.
+        more: whether there were more than it holds.
+    """
+
+    __slots__ = ("_mentions_only", "_own", "_wake", "after", "heard", "more", "principal")
+
+    def __init__(self, principal: Principal, *, own: bool, mentions_only: bool) -> None:
+        self.principal = principal
+        self.after = 0
+        self.heard: list[Message] = []
+        self.more = False
+        self._own = own
+        self._mentions_only = mentions_only
+        self._wake = asyncio.Event()
+
+    async def woken(self, seconds: float) -> bool:
+        """Wait at most ``seconds`` for a message, or the end; False if nothing came."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def hears(self, message: Message) -> bool:
+        """Whether this is a message it waits for."""
+        audience = self.principal.audience
+        own = message.principal == audience.agent_id
+        return (
+            message.id > self.after
+            and message.deletes is None
+            and may_see(audience, message.visibility, message.principal, message.sender_type)
+            and (self._own or not own)
+            and not (
+                self._mentions_only
+                and (own or not calls(mentioned(message.content), audience.agent_id))
+            )
+        )
+
+    def take(self, message: Message) -> None:
+        """A message it waits for was committed."""
+        if len(self.heard) < HELD:
+            self.heard.append(message)
+        else:
+            self.more = True
+        self._wake.set()
+
+    def end(self) -> None:
+        """Wake it with nothing: the node stops."""
+        self._wake.set()
+
+
+class Waiting:
+    """All waiters of a node. Used from the event loop alone.
+
+    Attributes:
+        ended: whether the node is stopping, so that nobody waits any more.
+
+    Args:
+        most_each: waits of one principal at once.
+    """
+
+    def __init__(self, most_each: int) -> None:
+        self.ended = False
+        self._most_each = most_each
+        self._waiters: dict[str, dict[Waiter, None]] = {}
+        self._each: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(self._each.values())
+
+    @contextmanager
+    def wait(
+        self, session_id: str, principal: Principal, *, own: bool, mentions_only: bool
+    ) -> Iterator[Waiter]:
+        """Somebody who hears what is committed from now on, until the block is left.
+
+        Args:
+            session_id: where.
+            principal: who.
+            own: whether it hears its own messages.
+            mentions_only: whether it hears only others' messages that mention it.
+
+        Raises:
+            RateLimited: it waits in too many places already.
+        """
+        name = principal.agent_id
+        verified = bool(principal.token_id)  # where AUTH=off everybody may be the same nobody
+        if verified and self._each[name] >= self._most_each:
+            raise RateLimited(
+                "You wait in as many places as one principal may.",
+                "Let a wait end first, or use get_messages.",
+            )
+        waiter = Waiter(principal, own=own, mentions_only=mentions_only)
+        self._waiters.setdefault(session_id, {})[waiter] = None
+        self._each[name] += 1
+        if self.ended:
+            waiter.end()
+        try:
+            yield waiter
+        finally:
+            here = self._waiters[session_id]
+            del here[waiter]
+            if not here:
+                del self._waiters[session_id]
+            self._each[name] -= 1
+            if not self._each[name]:
+                del self._each[name]
+
+    def waits(self, session_id: str, principal: str) -> bool:
+        """Whether somebody waits in a session."""
+        return any(
+            waiter.principal.agent_id == principal for waiter in self._waiters.get(session_id, ())
+        )
+
+    def committed(self, messages: Sequence[Message]) -> None:
+        """Wake whoever waits for one of these; for `Database.on_commit`."""
+        for message in messages:
+            for waiter in self._waiters.get(message.session_id, ()):
+                if waiter.hears(message):
+                    waiter.take(message)
+
+    def end(self) -> None:
+        """The node stops: everybody who waits, or comes to, is woken with nothing."""
+        self.ended = True
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.end()
