@@ -108,7 +108,7 @@ class Problem(BaseModel):
     error: ProblemDetail
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What an OpenAPI document says of failures: those of every route, and ``statuses``."""
     return {
         status: {"model": Problem, "description": _MEANINGS[status]}
@@ -129,7 +129,7 @@ _MEANINGS: Final = {
 }
 _WRITING: Final = (413, 415, 429, 503)
 
-_SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 """Documented here, checked in `Rooms`, which has its own words for it."""
 
 
@@ -147,7 +147,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="List sessions",
         response_model=SessionListAnswer,
-        responses=_problems(),
+        responses=documented(),
     )
     async def list_sessions(
         caller: Caller, limit: int = 20, active_since: str | None = None
@@ -161,7 +161,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         response_description="It was there already.",
         responses={
             201: {"model": SessionMade, "description": "It was made."},
-            **_problems(*_WRITING),
+            **documented(*_WRITING),
         },
     )
     async def create_session(
@@ -175,20 +175,20 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions/{session_id}",
         summary="A session",
         response_model=SessionViewAnswer,
-        responses=_problems(404),
+        responses=documented(404),
     )
-    async def get_session(caller: Caller, session_id: _SessionId) -> dict[str, Any]:
+    async def get_session(caller: Caller, session_id: SessionId) -> dict[str, Any]:
         return await rooms.get_session(caller, session_id)
 
     @router.get(
         "/sessions/{session_id}/messages",
         summary="A page of messages",
         response_model=PageAnswer,
-        responses=_problems(404),
+        responses=documented(404),
     )
     async def get_messages(
         caller: Caller,
-        session_id: _SessionId,
+        session_id: SessionId,
         after: int | None = None,
         before: int | None = None,
         limit: int = 50,
@@ -204,10 +204,10 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         summary="Add a message",
         response_model=MessageMade,
         status_code=201,
-        responses=_problems(404, 409, *_WRITING),
+        responses=documented(404, 409, *_WRITING),
     )
     async def add_message(
-        caller: Caller, session_id: _SessionId, body: MessageBody
+        caller: Caller, session_id: SessionId, body: MessageBody
     ) -> dict[str, Any]:
         message = await rooms.add_message(
             caller,

@@ -16,6 +16,7 @@ from starlette.types import Lifespan
 from mcp_node.api import make_api
 from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
+from mcp_node.hearing_api import make_hearing_api
 from mcp_node.log_api import check_service, make_log_api
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
@@ -118,6 +119,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         figures=lambda: {0: _figures(store, publisher)},
     )
     api.include_router(make_api(abilities, identity))
+    api.include_router(make_hearing_api(abilities, identity))
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
     api.include_router(make_revocation_api(store, settings, identity, bridge_key))
