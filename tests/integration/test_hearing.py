@@ -97,6 +97,7 @@ async def _waits(pair: Pair, room: str, names: set[str]) -> bool:
 async def test_a_node_that_stops_answers_those_who_wait(mortal: Pair, name: str, mode: str) -> None:
     room = await make_room(mortal, name)
     async with mortal.agent("stayer", mode=mode) as agent:
+        await agent.list_tools()  # a legacy client would ask for them to check the answer
         call_ = asyncio.create_task(call(agent, "wait_for_messages", room))
         await until(lambda: _waits(mortal, room, {"stayer"}))
         code, _ = await mortal.mcp.stop()
