@@ -121,7 +121,7 @@ def _make_bench_server(abilities: Abilities, identity: Identity) -> FastMCP:
         parent_message_id: int | None = None,
     ) -> MessageAdded:
         """Do nothing, with add_message's arguments and answer."""
-        return {"message_id": 1, "timestamp": "2026-11-23T21:30:00.000000Z"}
+        return {"message_id": 1, "timestamp": "2026-11-23T21:30:00.000000Z", "unread": 0}
 
     @mcp.tool
     async def commit_times() -> dict[str, Any]:
