@@ -56,6 +56,7 @@ class Waiter(asyncio.Protocol):
 
     def close(self) -> None:
         """Go away."""
+        self.outcome.cancel()
         if self._transport is not None:
             self._transport.close()
 

@@ -7,6 +7,7 @@ does, in blocks of one run. Then one message wakes them; each must get it once.
 import asyncio
 import json
 import time
+from functools import partial
 
 from bench.calls import Caller, add_message, answered, callers, request
 from bench.row import Row, median
@@ -26,13 +27,17 @@ async def measure(quick: bool) -> list[Row]:
     waiting: list[float] = []
     last: list[float] = []
     once = True
-    async with bench_pair() as pair, callers(pair, 1) as (caller,):
+    async with bench_pair() as pair:
+        async with callers(pair, 1):  # makes the session
+            pass
         for _ in range(blocks):
             idle.append(await _percent(pair, seconds))
             async with waiters(pair, AGENTS, WAIT_SECONDS) as agents:
-                await until(lambda: _wait(pair, caller), within=30.0)
+                async with callers(pair, 1) as (caller,):
+                    await until(partial(_wait, pair, caller), within=30.0)
                 waiting.append(await _percent(pair, seconds))
-                took, each_once = await _wake(pair, caller, agents)
+                async with callers(pair, 1) as (caller,):
+                    took, each_once = await _wake(pair, caller, agents)
             last.append(took)
             once = once and each_once
     share = median(waiting)
