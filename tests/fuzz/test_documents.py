@@ -31,6 +31,8 @@ ROUTES = {
         ("GET", "/api/sessions/{session_id}"),
         ("GET", "/api/sessions/{session_id}/messages"),
         ("POST", "/api/sessions/{session_id}/messages"),
+        ("GET", "/api/sessions/{session_id}/agents"),
+        ("POST", "/api/sessions/{session_id}/read"),
     ],
     "ws": [("POST", "/broadcast/{session_id}")],
 }
