@@ -26,6 +26,7 @@ from proto.messages import Principal
 from proto.settings import Settings, load_settings
 from serving.identity import NOBODY
 from tests.mcp_node.store.making import new_session, opened
+from tests.pair import until
 
 BOTH = frozenset({"read", "write"})
 ALICE = Principal("alice", "claude", BOTH, token_id="t1")
@@ -224,7 +225,7 @@ async def test_setting_again_sets_its_time_anew(made: Made) -> None:
         ({"value": 2**53 + 1}, InvalidInput),
         ({"value": {"a": "\x00"}}, InvalidInput),
         ({"value": "\ud800"}, InvalidInput),
-        ({"value": object()}, InvalidInput),
+        ({"value": b"x"}, InvalidInput),
         ({"value": "x" * 65_535}, TooLarge),
         ({"session_id": "a b"}, InvalidInput),
         ({"session_id": ""}, InvalidInput),
@@ -339,3 +340,15 @@ def test_what_nobody_sees_is_in_no_key(character: str) -> None:
 )
 def test_every_strict_value_is_json_that_says_the_same(value: Any) -> None:
     assert json.loads(bytes(check_memory_value(value, Settings()))) == value
+
+
+async def test_the_sweep_goes_on_when_the_store_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    async with opened(tmp_path) as store:
+        memory = make_abilities(store, settings).memory
+    sweeping = asyncio.create_task(memory.sweep_for_ever(every=0.001))
+    await until(lambda: caplog.text.count("expired memories stay for now: UNAVAILABLE") > 1)
+    assert not sweeping.done()
+    sweeping.cancel()
