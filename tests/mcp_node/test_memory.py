@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_node.rooms.abilities import make_abilities
 from mcp_node.rooms.memory import Memory, check_key, check_memory_value
+from mcp_node.rooms.rights import Rights
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -58,10 +59,9 @@ async def made(tmp_path: Path) -> AsyncIterator[Made]:
     async with opened(tmp_path) as store:
         await store.create_session(new_session())
         await store.create_session(new_session("other"))
-        abilities = make_abilities(store, load_settings(data_dir=tmp_path))
+        settings = load_settings(data_dir=tmp_path)
         clock = Clock()
-        rights = abilities.rooms._rights
-        yield Made(Memory(store, load_settings(data_dir=tmp_path), rights, clock=clock), clock)
+        yield Made(Memory(store, settings, Rights(settings), clock=clock), clock)
 
 
 @pytest.fixture
@@ -212,6 +212,16 @@ async def test_setting_again_sets_its_time_anew(made: Made) -> None:
     clock.now += 11
     assert await memory.sweep() == 0
     assert (await memory.get(ALICE, "k"))["value"] == 2
+
+
+async def test_a_sweep_takes_as_many_turns_as_it_needs(made: Made) -> None:
+    memory, clock = made
+    for n in range(100):
+        await memory.set(ALICE, f"k{n}", n, expires_in=1)
+    assert await memory.sweep() == 0
+    clock.now += 1
+    assert await memory.sweep() == 100
+    assert await memory.sweep() == 0
 
 
 @pytest.mark.parametrize(
