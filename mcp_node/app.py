@@ -22,8 +22,7 @@ from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
 from mcp_node.revocation_api import make_revocation_api
-from mcp_node.rooms.abilities import make_abilities
-from mcp_node.rooms.readers import Readers
+from mcp_node.rooms.abilities import Abilities, make_abilities
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
@@ -101,7 +100,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         title="Partyline: rooms",
         version="1",
         description="Sessions and messages over REST; agents use MCP at /mcp.",
-        lifespan=_lifespan(mcp_app, leases, abilities.readers),
+        lifespan=_lifespan(mcp_app, leases, abilities),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would repeat the path
@@ -136,16 +135,17 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
 
 
 def _lifespan(
-    mcp_app: StarletteWithLifespan, leases: Leases, readers: Readers
+    mcp_app: StarletteWithLifespan, leases: Leases, abilities: Abilities
 ) -> Lifespan[FastAPI]:
-    """The MCP app's own, the sweep that ends streams whose token has died, and read positions."""
+    """The MCP app's own, the sweeps of dead tokens' streams and old memory, and read positions."""
 
     @contextlib.asynccontextmanager
     async def both(api: FastAPI) -> AsyncIterator[None]:
         async with mcp_app.lifespan(mcp_app):
             tasks = [
                 asyncio.create_task(leases.sweep_for_ever(), name="leases"),
-                asyncio.create_task(readers.save_for_ever(), name="readers"),
+                asyncio.create_task(abilities.memory.sweep_for_ever(), name="memory"),
+                asyncio.create_task(abilities.readers.save_for_ever(), name="readers"),
             ]
             try:
                 yield
@@ -154,7 +154,7 @@ def _lifespan(
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 with contextlib.suppress(PartylineError):
-                    await readers.save()
+                    await abilities.readers.save()
 
     return both
 

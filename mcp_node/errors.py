@@ -1,4 +1,4 @@
-"""Errors as MCP tools give them: the one mapping, for tools and for what FastMCP itself raises.
+"""Errors as MCP gives them: the one mapping, for our doors and for what FastMCP itself raises.
 
 An agent reads ``CODE: what was wrong. What to do next.`` in a result with ``isError``.
 """
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import mcp_types
-from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
+from fastmcp.exceptions import NotFoundError, ResourceError, ToolError, ValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
 from mcp import MCPError
@@ -28,6 +28,15 @@ def tool_errors() -> Iterator[None]:
         yield
     except PartylineError as error:
         raise ToolError(str(error), log_level=logging.DEBUG) from None
+
+
+@contextmanager
+def resource_errors() -> Iterator[None]:
+    """Turn our errors into the error of a resource that an agent reads."""
+    try:
+        yield
+    except PartylineError as error:
+        raise ResourceError(str(error), log_level=logging.DEBUG) from None
 
 
 class ArgumentErrors(Middleware):

@@ -7,8 +7,10 @@ from fastmcp import FastMCP
 
 from mcp_node.errors import ArgumentErrors
 from mcp_node.identity import McpTokenVerifier
+from mcp_node.resources.memory import add_memory_resource
 from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.hearing import add_hearing_tools
+from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
 from mcp_node.tools.sessions import add_session_tools
 from serving.identity import Identity
@@ -23,7 +25,7 @@ INSTRUCTIONS = (
 
 
 def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
-    """A FastMCP server with every tool, for both protocol eras.
+    """A FastMCP server with every tool and resource, for both protocol eras.
 
     Call `install_schema_lookup` once all tools are on it.
     """
@@ -38,6 +40,8 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_session_tools(mcp, abilities, identity)
     add_message_tools(mcp, abilities, identity)
     add_hearing_tools(mcp, abilities, identity)
+    add_memory_tools(mcp, abilities.memory, identity)
+    add_memory_resource(mcp, abilities.memory, identity)
     return mcp
 
 

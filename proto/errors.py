@@ -11,8 +11,10 @@
     ├── NotFound
     │   ├── SessionNotFound SESSION_NOT_FOUND   404   no such session (that the caller may enter)
     │   ├── MessageNotFound MESSAGE_NOT_FOUND   404   no such message (that the caller may see)
-    │   └── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
+    │   ├── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
+    │   └── MemoryNotFound  MEMORY_NOT_FOUND    404   nothing of the caller's under that key
     ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
+    ├── MemoryExists        MEMORY_EXISTS       409   that key is taken, and must not be overwritten
     ├── RateLimited         RATE_LIMITED        429   too much in too short a time, or in all
     ├── Overloaded          OVERLOADED          503   a bounded queue is full; retry
     └── Unavailable         UNAVAILABLE         503   a part is away; retry
@@ -128,6 +130,16 @@ class ParentNotFound(NotFound):
         super().__init__(message, hint)
 
 
+class MemoryNotFound(NotFound):
+    """The caller remembers nothing under that key."""
+
+    code = "MEMORY_NOT_FOUND"
+    next_step = "Call list_memory to see your keys; what expired is gone."
+
+    def __init__(self, message: str = "You have no memory under that key.", hint: str = "") -> None:
+        super().__init__(message, hint)
+
+
 class KeyReused(PartylineError):
     """An idempotency key came again, with something else to write."""
 
@@ -138,6 +150,17 @@ class KeyReused(PartylineError):
     def __init__(
         self, message: str = "This idempotency_key belongs to another message.", hint: str = ""
     ) -> None:
+        super().__init__(message, hint)
+
+
+class MemoryExists(PartylineError):
+    """The caller already remembers something under that key, and asked not to overwrite it."""
+
+    code = "MEMORY_EXISTS"
+    status = 409
+    next_step = "Call get_memory to see it; use another key, or overwrite=true. Nothing was stored."
+
+    def __init__(self, message: str = "You have a memory under that key.", hint: str = "") -> None:
         super().__init__(message, hint)
 
 

@@ -184,6 +184,18 @@ class Settings(BaseSettings):
         ge=1,
         description="Sessions one principal may have made, admins too; AUTH=off: no limit.",
     )
+    max_memory_value_bytes: int = Field(
+        65_536, ge=2, le=1_048_576, description="Bytes of one value in an agent's memory, as JSON."
+    )
+    max_memory_entries_per_principal: int = Field(
+        1_000, ge=1, le=10_000, description="Keys in one principal's memory; expired ones are free."
+    )
+    max_memory_bytes_per_principal: int = Field(
+        1_048_576,
+        ge=2,
+        le=67_108_864,
+        description="Bytes of the values in one principal's memory, as JSON.",
+    )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
     )

@@ -1,21 +1,16 @@
 """``partyline token``: makes a principal token with the deployment's signing key."""
 
-import re
 import time
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import jwt
 
+from proto.durations import duration_seconds
 from proto.errors import InvalidInput
 from proto.keyfile import open_data_dir, signing_key
 from proto.settings import Settings
 from proto.tokens import sign_principal
-
-LONGEST_SECONDS: Final = 3_650 * 86_400
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_LIFETIME: Final = re.compile(r"([0-9]{1,9})([smhd])")
 
 
 class TokenRequest(NamedTuple):
@@ -35,7 +30,7 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
         InvalidInput: a name, scope, session or lifetime is out of its bounds.
         ConfigurationError: the data directory or the key cannot be used.
     """
-    seconds = lifetime_seconds(request.expires)
+    seconds = duration_seconds(request.expires, "--expires")
     scopes = _listed(request.scopes, "--scopes")
     sessions = None if request.sessions is None else _listed(request.sessions, "--sessions")
     token = sign_principal(
@@ -59,22 +54,6 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
 def token_id(token: str) -> str:
     """The id of a token we have just signed, by which it can be revoked."""
     return str(jwt.decode(token, options={"verify_signature": False})["jti"])
-
-
-def lifetime_seconds(text: str) -> int:
-    """The seconds of a lifetime such as ``90s``, ``15m``, ``12h`` or ``30d``.
-
-    Raises:
-        InvalidInput: another form, zero, or more than `LONGEST_SECONDS`.
-    """
-    found = _LIFETIME.fullmatch(text)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= LONGEST_SECONDS:
-        raise InvalidInput(
-            "--expires must be a number and s, m, h or d, such as 12h or 30d, at most 3650d.",
-            "Correct it and try again.",
-        )
-    return seconds
 
 
 def _listed(text: str, option: str) -> list[str]:

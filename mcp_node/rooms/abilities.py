@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mcp_node.rooms.hearing import Hearing
+from mcp_node.rooms.memory import Memory
 from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
@@ -24,6 +25,7 @@ class Abilities:
     rooms: Rooms
     hearing: Hearing
     attending: Attending
+    memory: Memory
     readers: Readers
     waiting: Waiting
 
@@ -48,6 +50,7 @@ def make_abilities(
         rooms=rooms,
         hearing=hearing,
         attending=Attending(store, readers, waiting),
+        memory=Memory(store, settings, rights),
         readers=readers,
         waiting=waiting,
     )

@@ -130,21 +130,27 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         CREATE INDEX messages_by_humans ON messages (session_id, id) WHERE sender_type = 'human'
         """,
     ),
-    # A principal's memory; `session_id` is empty for what belongs to no session.
+    # A principal's memory; `session_id` is empty for what belongs to no session, `value` is JSON
+    # and stands last, so that looking at the rest reads none of a long one. `bytes` are those of
+    # the value. Times are seconds of Unix time; `expires_at` NULL: never.
     (
         """
         CREATE TABLE memory (
             principal  TEXT NOT NULL,
             session_id TEXT NOT NULL,
             key        TEXT NOT NULL,
-            value      TEXT NOT NULL,
             bytes      INTEGER NOT NULL,
-            updated_at TEXT NOT NULL,
+            updated_at REAL NOT NULL,
             expires_at REAL,
+            value      TEXT NOT NULL CHECK (json_valid(value)),
             PRIMARY KEY (principal, session_id, key)
         ) STRICT
         """,
-        "CREATE INDEX memory_by_expiry ON memory (expires_at) WHERE expires_at IS NOT NULL",
+        # What a principal has, counted without reading a row of it.
+        "CREATE INDEX memory_by_principal ON memory (principal, expires_at, bytes)",
+        """
+        CREATE INDEX memory_by_expiry ON memory (expires_at, bytes) WHERE expires_at IS NOT NULL
+        """,
     ),
     # Links for people. The code itself is kept nowhere: `code_hash` is its SHA-256.
     (

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.commands.token import lifetime_seconds
 from mcp_node.commands.up import claude_code_lines, welcome
-from proto.errors import InvalidInput
 from proto.keyfile import public_key
 from proto.settings import load_settings
 from proto.tokens import PrincipalVerifier
@@ -108,20 +106,6 @@ def test_token_refuses_a_data_directory_others_can_write(partyline, data_dir):
     done = partyline("token", *ASKED)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"partyline: data directory {data_dir} is writable by others" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("1s", 1), ("90s", 90), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000)],
-)
-def test_lifetimes(text, seconds):
-    assert lifetime_seconds(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "30", "d", "0s", "-1d", "1.5h", "1w", "3651d", "1d ", "٣d"])
-def test_wrong_lifetimes_are_refused(text):
-    with pytest.raises(InvalidInput):
-        lifetime_seconds(text)
 
 
 @pytest.mark.parametrize(

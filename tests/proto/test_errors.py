@@ -11,6 +11,8 @@ from proto.errors import (
     Forbidden,
     InvalidInput,
     KeyReused,
+    MemoryExists,
+    MemoryNotFound,
     MessageNotFound,
     NotFound,
     Overloaded,
@@ -34,7 +36,9 @@ CODES = {
     SessionNotFound: ("SESSION_NOT_FOUND", 404),
     MessageNotFound: ("MESSAGE_NOT_FOUND", 404),
     ParentNotFound: ("PARENT_NOT_FOUND", 404),
+    MemoryNotFound: ("MEMORY_NOT_FOUND", 404),
     KeyReused: ("KEY_REUSED", 409),
+    MemoryExists: ("MEMORY_EXISTS", 409),
     RateLimited: ("RATE_LIMITED", 429),
     Overloaded: ("OVERLOADED", 503),
     Unavailable: ("UNAVAILABLE", 503),
@@ -81,9 +85,9 @@ def test_an_error_without_a_hint_ends_after_the_message() -> None:
     assert str(PartylineError("It is wrong.")) == "ERROR: It is wrong."
 
 
-@pytest.mark.parametrize("kind", [SessionNotFound, ParentNotFound])
+@pytest.mark.parametrize("kind", [SessionNotFound, ParentNotFound, MemoryNotFound])
 def test_what_is_not_found_answers_alike_without_being_told_why(
-    kind: type[SessionNotFound] | type[ParentNotFound],
+    kind: type[SessionNotFound] | type[ParentNotFound] | type[MemoryNotFound],
 ) -> None:
     assert str(kind()) == str(kind())
     assert kind().message.endswith(".")
