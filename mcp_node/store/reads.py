@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from mcp_node.store import queries
-from mcp_node.store.interface import Page, SessionListing
+from mcp_node.store.interface import Page
 from proto.errors import SessionNotFound
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
 from proto.revocations import Revocation
@@ -99,26 +97,6 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
     if row is None:
         raise SessionNotFound
     return queries.session_from_row(row)
-
-
-def sessions(
-    connection: sqlite3.Connection,
-    audience: Audience,
-    *,
-    within: frozenset[str] | None,
-    limit: int,
-    active_since: str | None,
-) -> list[SessionListing]:
-    """Sessions by the latest activity that ``audience`` may know of."""
-    keys, all_types = queries.visible_keys(audience, None)
-    parameters: dict[str, object] = {"limit": limit, "since": active_since, **_named(keys)}
-    if within is not None:
-        parameters["within"] = msgspec.json.encode(sorted(within)).decode()
-    sql = queries.listing(len(keys), all_types=all_types, within=within is not None)
-    return [
-        SessionListing(queries.session_from_row(row), row[5])
-        for row in connection.execute(sql, parameters)
-    ]
 
 
 def _visible_rows(
