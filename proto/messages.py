@@ -98,6 +98,9 @@ class Audience(msgspec.Struct, frozen=True):
 HUMAN: Final = "human"
 """The agent type of people who came through the operator's login; no token can be made with it."""
 
+GUEST: Final = "guest"
+"""The agent type of who came through a live link."""
+
 ANONYMOUS: Final = "anonymous"
 """Nobody in particular: sees public messages only, and writes only those."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from mcp_node.store import queries
 from mcp_node.store.interface import Page
+from mcp_node.store.tallies import message_count
 from proto.errors import SessionNotFound
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
 from proto.revocations import Revocation
@@ -44,6 +45,20 @@ def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -
 def revocations(connection: sqlite3.Connection) -> list[Revocation]:
     """Every revocation, by number."""
     return [Revocation(*row) for row in connection.execute(queries.REVOCATIONS)]
+
+
+def view(
+    connection: sqlite3.Connection, session_id: str, audience: Audience, limit: int
+) -> tuple[Session, int, Page]:
+    """A session, how many of its messages ``audience`` may see, and the newest of them.
+
+    Raises:
+        SessionNotFound: there is none.
+    """
+    found = session(connection, session_id)
+    count = message_count(connection, audience, session_id)
+    newest = Stretch(session_id, None, None, limit, descending=True)
+    return found, count, page(connection, audience, newest)
 
 
 class LogStretch(NamedTuple):
