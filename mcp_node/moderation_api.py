@@ -28,6 +28,12 @@ class SessionChange(BaseModel):
     )
 
 
+class Closing(BaseModel):
+    """Nothing: an empty object."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
 class SessionChanged(SessionAnswer):
     """A session, and the limits in force in it."""
 
@@ -65,9 +71,9 @@ def make_moderation_api(moderation: Moderation, identity: Identity) -> APIRouter
         "/sessions/{session_id}/close",
         summary="Make a session read-only, for ever",
         response_model=SessionChanged,
-        responses=documented(404, 429, 503),
+        responses=documented(404, *WRITING),
     )
-    async def close_session(caller: Caller, session_id: SessionId) -> dict[str, Any]:
+    async def close_session(caller: Caller, session_id: SessionId, body: Closing) -> dict[str, Any]:
         return await moderation.close_session(caller, session_id)
 
     return router
