@@ -20,6 +20,10 @@ RARE = "rare"
 SENDERS = 8
 PER_SESSION = 800
 _VISIBILITIES = ("public",) * 7 + ("agent_only", "agent_only", "private", "admin_only")
+TALLIES = (
+    "INSERT INTO tallies SELECT session_id, audience, count(*), max(id), ?"
+    " FROM messages GROUP BY session_id, audience"
+)
 _QUICKLY = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -524288")
 
 
@@ -47,6 +51,7 @@ def write_log(path: Path, count: int) -> None:
         connection.executemany(INSERT_MESSAGE, _rows(count, names, now))
         for _, sql in indexes:
             connection.execute(sql)
+        connection.execute(TALLIES, (now,))
         connection.execute("COMMIT")
 
 

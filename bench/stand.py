@@ -12,7 +12,7 @@ SESSION = "bench"
 
 def bench_pair(**settings: Any) -> Pair:
     """Both real nodes; mcp_node comes up through `bench.node`, which adds what is measured with."""
-    pair = Pair(**{"LOG_LEVEL": "ERROR", **settings})
+    pair = Pair(**{"LOG_LEVEL": "ERROR", "MESSAGES_PER_MINUTE": 0, **settings})
     pair.mcp.module = "bench.node"
     return pair
 

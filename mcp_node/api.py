@@ -36,13 +36,21 @@ class MessageBody(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    """A session."""
+    """A session; ``closed_at`` is null while it is open."""
 
     session_id: str
     purpose: str
     metadata: dict[str, Any]
     created_by: str
     created_at: str
+    closed_at: str | None
+
+
+class LimitsAnswer(BaseModel):
+    """What may be said in a session before its guard against loops steps in; 0: no limit."""
+
+    messages_per_minute: int
+    agent_messages: int
 
 
 class SessionMade(SessionAnswer):
@@ -52,9 +60,10 @@ class SessionMade(SessionAnswer):
 
 
 class SessionListed(SessionAnswer):
-    """A session, and when something visible to the caller last happened in it."""
+    """A session, what the caller may see in it: when that last moved, and how many messages."""
 
     last_activity: str
+    message_count: int
 
 
 class SessionListAnswer(BaseModel):
@@ -84,7 +93,10 @@ class PageAnswer(BaseModel):
 
 
 class SessionViewAnswer(SessionAnswer, PageAnswer):
-    """A session and its most recent messages."""
+    """A session and its most recent messages; ``message_count`` is of all the caller may see."""
+
+    message_count: int
+    limits: LimitsAnswer
 
 
 class MessageMade(BaseModel):
@@ -120,14 +132,14 @@ _MEANINGS: Final = {
     401: "No token, or not a valid one.",
     403: "The token lacks the right, or another site's page asks.",
     404: "No such session, or no such parent message, that this caller may see.",
-    409: "The idempotency key belongs to another message.",
+    409: "The idempotency key belongs to another message, or the session is closed.",
     413: "The body, or a field of it, is larger than a limit allows.",
     415: "The body is not application/json.",
     422: "Something in the request breaks a documented rule.",
-    429: "Too many writes in too short a time, or as many sessions as one may make.",
+    429: "Too many writes in too short a time, as many sessions as one may make, or a loop.",
     503: "A bounded queue is full; nothing was stored, try again.",
 }
-_WRITING: Final = (413, 415, 429, 503)
+WRITING: Final = (413, 415, 429, 503)
 
 SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 """Documented here, checked in `Rooms`, which has its own words for it."""
@@ -161,7 +173,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         response_description="It was there already.",
         responses={
             201: {"model": SessionMade, "description": "It was made."},
-            **documented(*_WRITING),
+            **documented(*WRITING),
         },
     )
     async def create_session(
@@ -204,7 +216,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         summary="Add a message",
         response_model=MessageMade,
         status_code=201,
-        responses=documented(404, 409, *_WRITING),
+        responses=documented(404, 409, *WRITING),
     )
     async def add_message(
         caller: Caller, session_id: SessionId, body: MessageBody

@@ -18,6 +18,7 @@ from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
 from mcp_node.hearing_api import make_hearing_api
 from mcp_node.log_api import check_service, make_log_api
+from mcp_node.moderation_api import make_moderation_api
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
@@ -119,6 +120,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     )
     api.include_router(make_api(abilities, identity))
     api.include_router(make_hearing_api(abilities, identity))
+    api.include_router(make_moderation_api(abilities.moderation, identity))
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
     api.include_router(make_revocation_api(store, settings, identity, bridge_key))

@@ -12,6 +12,7 @@ from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.hearing import add_hearing_tools
 from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
+from mcp_node.tools.moderation import add_moderation_tools
 from mcp_node.tools.sessions import add_session_tools
 from serving.identity import Identity
 
@@ -42,6 +43,7 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_hearing_tools(mcp, abilities, identity)
     add_memory_tools(mcp, abilities.memory, identity)
     add_memory_resource(mcp, abilities.memory, identity)
+    add_moderation_tools(mcp, abilities.moderation, identity)
     return mcp
 
 

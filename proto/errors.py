@@ -15,7 +15,9 @@
     │   └── MemoryNotFound  MEMORY_NOT_FOUND    404   nothing of the caller's under that key
     ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
     ├── MemoryExists        MEMORY_EXISTS       409   that key is taken, and must not be overwritten
+    ├── SessionClosed       SESSION_CLOSED      409   the session is read-only from now on
     ├── RateLimited         RATE_LIMITED        429   too much in too short a time, or in all
+    ├── LoopGuard           LOOP_GUARD          429   it looks like a loop: stop and ask a person
     ├── Overloaded          OVERLOADED          503   a bounded queue is full; retry
     └── Unavailable         UNAVAILABLE         503   a part is away; retry
     ConfigurationError      the node refuses to start; its text is for the operator
@@ -164,12 +166,31 @@ class MemoryExists(PartylineError):
         super().__init__(message, hint)
 
 
+class SessionClosed(PartylineError):
+    """The session was closed: it is read, searched and waited on, but nothing is added."""
+
+    code = "SESSION_CLOSED"
+    status = 409
+    next_step = "Read it, or open another session with create_session."
+
+    def __init__(self, message: str = "This session is closed.", hint: str = "") -> None:
+        super().__init__(message, hint)
+
+
 class RateLimited(PartylineError):
     """One caller does too much, at once or in all; others are not affected."""
 
     code = "RATE_LIMITED"
     status = 429
     next_step = "Wait a second, and put more into one message."
+
+
+class LoopGuard(PartylineError):
+    """Agents talk on and on in one session, and no person has a word in it."""
+
+    code = "LOOP_GUARD"
+    status = 429
+    next_step = "Stop writing to this session, and ask a person how to go on."
 
 
 class Overloaded(PartylineError):

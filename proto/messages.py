@@ -61,13 +61,19 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A room: its id, what it is for, and who made it when."""
+    """A room: its id, what it is for, who made it when, and when it was closed (None: it is open).
+
+    ``messages_per_minute`` and ``agent_messages`` are limits of its own; None: the server's.
+    """
 
     session_id: str
     purpose: str
     metadata: msgspec.Raw
     created_by: str
     created_at: str
+    closed_at: str | None = None
+    messages_per_minute: int | None = None
+    agent_messages: int | None = None
 
     def shown(self) -> dict[str, Any]:
         """The session as tools and REST give it."""
@@ -77,6 +83,7 @@ class Session(msgspec.Struct, frozen=True):
             "metadata": msgspec.json.decode(self.metadata),
             "created_by": self.created_by,
             "created_at": self.created_at,
+            "closed_at": self.closed_at,
         }
 
 
@@ -87,6 +94,12 @@ class Audience(msgspec.Struct, frozen=True):
     agent_type: str
     is_admin: bool = False
 
+
+HUMAN: Final = "human"
+"""The agent type of people who came through the operator's login; no token can be made with it."""
+
+GUEST: Final = "guest"
+"""The agent type of who came through a live link."""
 
 ANONYMOUS: Final = "anonymous"
 """Nobody in particular: sees public messages only, and writes only those."""

@@ -40,3 +40,10 @@ class Buckets:
         if len(self._full_at) > self._keys:
             self._full_at.popitem(last=False)
         return True
+
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until ``key`` may act again; 0 if it may now."""
+        if self._rate <= 0:
+            return 0.0
+        full_at = max(self._full_at.get(key, now), now)
+        return max(0.0, full_at - now - (self._burst - 1) / self._rate)

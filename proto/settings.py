@@ -179,6 +179,20 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Writes of one principal a second, twice that at once; 0, AUTH=off: no limit.",
     )
+    messages_per_minute: int = Field(
+        6_000,
+        ge=0,
+        le=1_000_000,
+        description="Messages of one principal in one session a minute, as many at once; a session"
+        " can have a limit of its own. 0: no limit.",
+    )
+    agent_messages_without_human: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Messages in a session since a person last spoke there, before agents are"
+        " stopped; a session can have a limit of its own. 0: no limit.",
+    )
     max_sessions_per_principal: int = Field(
         10_000,
         ge=1,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mcp_node.rooms.hearing import Hearing
 from mcp_node.rooms.memory import Memory
+from mcp_node.rooms.moderation import Moderation
 from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
@@ -28,6 +29,7 @@ class Abilities:
     memory: Memory
     readers: Readers
     waiting: Waiting
+    moderation: Moderation
 
 
 def make_abilities(
@@ -53,4 +55,5 @@ def make_abilities(
         memory=Memory(store, settings, rights),
         readers=readers,
         waiting=waiting,
+        moderation=Moderation(store, settings, rights),
     )

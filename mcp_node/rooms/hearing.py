@@ -54,9 +54,9 @@ class Hearing:
 
     async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
         """A session and its most recent messages, which are then read."""
-        session, page = await self._rooms.view(principal, session_id)
-        await self._given(principal, session.session_id, page, None)
-        return {**session.shown(), **shown_page(page)}
+        about, page = await self._rooms.view(principal, session_id)
+        await self._given(principal, about["session_id"], page, None)
+        return {**about, **shown_page(page)}
 
     async def get_messages(
         self,

@@ -1,13 +1,16 @@
 """Sessions and messages: making, finding, adding, reading."""
 
+from functools import partial
 from typing import Any, Final
 
 from mcp_node import checks
 from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.rights import Rights, entered, need
+from mcp_node.store import reads
+from mcp_node.store.guard import Limits
 from mcp_node.store.interface import NewMessage, NewSession, Page, Store
 from proto.errors import Forbidden
-from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
+from proto.messages import ANONYMOUS, Message, Principal, Visibility
 from proto.names import check_name, new_session_id
 from proto.settings import Settings
 
@@ -57,22 +60,34 @@ class Rooms:
             limit=checks.check_limit(limit),
             active_since=checks.check_moment(active_since, "active_since"),
         )
-        return [{**one.session.shown(), "last_activity": one.last_activity} for one in listings]
+        return [
+            {
+                **one.session.shown(),
+                "last_activity": one.last_activity,
+                "message_count": one.message_count,
+            }
+            for one in listings
+        ]
 
     async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
         """A session and its most recent visible messages."""
-        session, page = await self.view(principal, session_id)
-        return {**session.shown(), **shown_page(page)}
+        about, page = await self.view(principal, session_id)
+        return {**about, **shown_page(page)}
 
-    async def view(self, principal: Principal, session_id: Any) -> tuple[Session, Page]:
-        """A session and its most recent visible messages, as values."""
+    async def view(self, principal: Principal, session_id: Any) -> tuple[dict[str, Any], Page]:
+        """A session as it is shown, and its most recent visible messages."""
         name = entered(principal, session_id, "read")
-        session = await self._store.get_session(name)
-        self._readers.seen(principal, name)
-        page = await self._store.page(
-            name, principal.audience, after=None, before=None, limit=RECENT_MESSAGES
+        view = partial(
+            reads.view, session_id=name, audience=principal.audience, limit=RECENT_MESSAGES
         )
-        return session, page
+        session, message_count, page = await self._store.read(view)
+        self._readers.seen(principal, name)
+        about = {
+            **session.shown(),
+            "limits": Limits.of_server(self._settings).of(session)._asdict(),
+            "message_count": message_count,
+        }
+        return about, page
 
     async def add_message(
         self,
@@ -87,8 +102,13 @@ class Rooms:
     ) -> Message:
         """Add a message; it is durable when this returns.
 
-        The same call again with the same ``idempotency_key`` gives the message of the first one.
+        The same call again with the same ``idempotency_key`` gives the message of the first one,
+        also when the session was closed since.
         ``speaking_as`` labels the sender; rights, limits and receipts stay the principal's.
+
+        Raises:
+            SessionClosed: the session is read-only.
+            LoopGuard: the author, or all agents, have said too much there.
         """
         self._rights.may_write(principal)
         name = entered(principal, session_id, "write")

@@ -58,10 +58,15 @@ class Start(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SessionListing(msgspec.Struct, frozen=True):
-    """A session and when something visible to the asking audience last happened in it (UTC)."""
+    """A session as the asking audience may know it.
+
+    ``last_activity``: when something visible last happened in it (UTC). ``message_count``: its
+    visible messages, without deleted ones.
+    """
 
     session: Session
     last_activity: str
+    message_count: int
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -150,8 +155,10 @@ class Store(Database, Protocol):
 
         Raises:
             SessionNotFound: its session does not exist.
+            SessionClosed: its session is read-only.
             ParentNotFound: its parent is not in that session, or ``author`` may not see it.
             KeyReused: its idempotency key belongs to a message that says something else.
+            LoopGuard: too much was said in the session.
             Overloaded: too many writes are waiting; nothing was stored.
             Unavailable: the commit failed; nothing was stored.
         """
@@ -181,8 +188,8 @@ class Store(Database, Protocol):
     ) -> list[SessionListing]:
         """Sessions, latest activity first.
 
-        Activity is the newest message ``audience`` may see, or the session's making: what may
-        not be seen leaves no trace.
+        Activity is the latest message ``audience`` may see, or the session's making: what may
+        not be seen leaves no trace. A message that was deleted stays an activity.
 
         Args:
             audience: who asks.

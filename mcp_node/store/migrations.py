@@ -71,21 +71,27 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         # Limits of one session; NULL: the server's own (proto/settings.py), 0: none.
         "ALTER TABLE sessions ADD COLUMN messages_per_minute INTEGER",
         "ALTER TABLE sessions ADD COLUMN agent_messages INTEGER",
-        # How many messages of each audience key a session has, and the last of them. Deleted
-        # ones and the entries that delete are not counted.
+        # How many messages of each audience key a session has, the last of them, and the latest
+        # time. Deleted ones and the entries that delete are not counted; a time stays.
         """
         CREATE TABLE tallies (
             session_id TEXT NOT NULL REFERENCES sessions (session_id),
             audience   TEXT NOT NULL,
             messages   INTEGER NOT NULL,
             last_id    INTEGER NOT NULL,
+            last_at    TEXT NOT NULL,
             PRIMARY KEY (session_id, audience)
         ) STRICT, WITHOUT ROWID
         """,
         """
         INSERT INTO tallies
-        SELECT session_id, audience, count(*), max(id) FROM messages GROUP BY session_id, audience
+        SELECT session_id, audience, count, last_id,
+            (SELECT timestamp FROM messages WHERE id = last_id)
+        FROM (SELECT session_id, audience, count(*) AS count, max(id) AS last_id
+            FROM messages GROUP BY session_id, audience)
         """,
+        "CREATE INDEX tallies_by_time ON tallies (audience, last_at DESC, session_id)",
+        "CREATE INDEX sessions_by_time ON sessions (created_at DESC, session_id)",
         # `name` in lower case, as it was mentioned: a principal, or principal/label.
         """
         CREATE TABLE mentions (

@@ -1,7 +1,10 @@
 """The writes of the log."""
 
+import time
+from functools import partial
 from typing import Final
 
+from mcp_node.store.guard import SAID_SINCE_HUMAN
 from mcp_node.store.interface import NewMessage, NewSession
 from mcp_node.store.queries import (
     INSERT_KEY,
@@ -16,7 +19,7 @@ from mcp_node.store.queries import (
     session_row,
 )
 from mcp_node.store.transaction import Transaction
-from proto.errors import KeyReused, ParentNotFound, RateLimited, SessionNotFound
+from proto.errors import KeyReused, ParentNotFound, RateLimited, SessionClosed, SessionNotFound
 from proto.mentions import mentioned
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
 from proto.revocations import Revocation
@@ -42,22 +45,27 @@ class AppendMessage:
 
         Raises:
             SessionNotFound: its session does not exist.
+            SessionClosed: its session is read-only.
             ParentNotFound: its parent is not in that session, or its author may not see it.
             KeyReused: its idempotency key belongs to a message that says something else.
+            LoopGuard: its author, or all agents, have said too much.
         """
         new = self._new
-        prev = transaction.last_of(new.session_id)
-        if prev is None:
+        session = transaction.session(new.session_id)
+        if session is None:
             raise SessionNotFound
         if new.idempotency_key is not None:
             earlier = self._earlier(transaction, new.idempotency_key)
             if earlier is not None:
                 return earlier
+        if session.closed:
+            raise SessionClosed
         if new.parent_message_id is not None:
             self._check_parent(transaction, new.parent_message_id)
+        session.guard.admit(new.author, partial(self._said, transaction), time.monotonic())
         message = Message(
             transaction.last() + 1,
-            prev,
+            session.last_id,
             new.session_id,
             new.author.agent_id,
             new.sender,
@@ -89,6 +97,11 @@ class AppendMessage:
         ) != bytes(new.metadata):
             raise KeyReused
         return message
+
+    def _said(self, transaction: Transaction, key: str, limit: int) -> int:
+        """What agents have added under an audience key since a person's last word."""
+        said = {"session": self._new.session_id, "key": key, "limit": limit}
+        return int(transaction.read(SAID_SINCE_HUMAN, said).fetchone()[0])
 
     def _check_parent(self, transaction: Transaction, parent_id: int) -> None:
         if not 0 < parent_id <= MAX_ID:

@@ -36,10 +36,11 @@ COLUMNS: Final = (
 INSERT_MESSAGE: Final = f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages"
 SESSION_HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages WHERE session_id = ?"
-SESSION: Final = (
-    "SELECT session_id, purpose, metadata, created_by, created_at FROM sessions"
-    " WHERE session_id = ?"
+SESSION_COLUMNS: Final = (
+    "session_id, purpose, metadata, created_by, created_at, closed_at, messages_per_minute,"
+    " agent_messages"
 )
+SESSION: Final = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE session_id = ?"
 MADE_BY: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_by_maker"
     " WHERE created_by = ? LIMIT ?)"
@@ -65,17 +66,12 @@ INSERT_REVOCATION: Final = (
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 
 
-def _all_types(session: str) -> str:
-    """A recursive table ``types(key)``: each step seeks the next ``t:`` key of the session."""
-    step = f"SELECT min(audience) FROM messages WHERE session_id = {session} AND audience"
-    return (
-        f"WITH RECURSIVE types (key) AS (SELECT ({step} >= '{_LOW}' AND audience < '{_HIGH}')"
-        f" UNION ALL SELECT ({step} > key AND audience < '{_HIGH}') FROM types"
-        " WHERE key IS NOT NULL)"
-    )
-
-
-ALL_TYPES: Final = f"{_all_types(':session')} SELECT key FROM types WHERE key IS NOT NULL"
+_STEP: Final = "SELECT min(audience) FROM messages WHERE session_id = :session AND audience"
+ALL_TYPES: Final = (
+    f"WITH RECURSIVE types (key) AS (SELECT ({_STEP} >= '{_LOW}' AND audience < '{_HIGH}')"
+    f" UNION ALL SELECT ({_STEP} > key AND audience < '{_HIGH}') FROM types WHERE key IS NOT NULL)"
+    " SELECT key FROM types WHERE key IS NOT NULL"
+)
 """The ``t:`` keys that occur in a session."""
 
 
@@ -113,29 +109,6 @@ EVERYTHING: Final = (
     " WHERE session_id = :session AND id > :after ORDER BY id LIMIT :limit"
 )
 """A stretch of a session, unfiltered."""
-
-
-@lru_cache(maxsize=16)
-def listing(keys: int, *, all_types: bool, within: bool) -> str:
-    """Sessions by their latest visible activity; one seek per session and key.
-
-    Parameters: limit, since (or NULL), key0, key1, … and within (a JSON array) if asked for.
-    """
-    newest = "SELECT max(id) AS id FROM messages WHERE session_id = s.session_id AND audience = "
-    branches = [f"{newest}:key{number}" for number in range(keys)]
-    if all_types:
-        branches.append(f"SELECT ({newest}key) FROM types WHERE key IS NOT NULL")
-    seen = f"SELECT max(id) FROM ({' UNION ALL '.join(branches)})"
-    if all_types:
-        seen = f"{_all_types('s.session_id')} {seen}"
-    inside = " WHERE session_id IN (SELECT value FROM json_each(:within))" if within else ""
-    return (
-        "SELECT * FROM (SELECT session_id, purpose, metadata, created_by, created_at,"
-        f" ifnull((SELECT timestamp FROM messages WHERE id = ({seen})), created_at) AS activity"
-        f" FROM sessions AS s{inside})"
-        " WHERE :since IS NULL OR activity >= :since ORDER BY activity DESC, session_id"
-        " LIMIT :limit"
-    )
 
 
 def message_row(message: Message) -> tuple[object, ...]:
@@ -184,5 +157,5 @@ def session_row(session: Session) -> tuple[object, ...]:
 
 
 def session_from_row(row: Sequence[Any]) -> Session:
-    """A row of `SESSION` as a session."""
-    return Session(row[0], row[1], msgspec.Raw(row[2].encode()), row[3], row[4])
+    """A row of `SESSION_COLUMNS` as a session."""
+    return Session(row[0], row[1], msgspec.Raw(row[2].encode()), *row[3:8])

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from mcp_node.store import queries
-from mcp_node.store.interface import Page, SessionListing
+from mcp_node.store.interface import Page
+from mcp_node.store.tallies import message_count
 from proto.errors import SessionNotFound
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
 from proto.revocations import Revocation
@@ -46,6 +45,20 @@ def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -
 def revocations(connection: sqlite3.Connection) -> list[Revocation]:
     """Every revocation, by number."""
     return [Revocation(*row) for row in connection.execute(queries.REVOCATIONS)]
+
+
+def view(
+    connection: sqlite3.Connection, session_id: str, audience: Audience, limit: int
+) -> tuple[Session, int, Page]:
+    """A session, how many of its messages ``audience`` may see, and the newest of them.
+
+    Raises:
+        SessionNotFound: there is none.
+    """
+    found = session(connection, session_id)
+    count = message_count(connection, audience, session_id)
+    newest = Stretch(session_id, None, None, limit, descending=True)
+    return found, count, page(connection, audience, newest)
 
 
 class LogStretch(NamedTuple):
@@ -99,26 +112,6 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
     if row is None:
         raise SessionNotFound
     return queries.session_from_row(row)
-
-
-def sessions(
-    connection: sqlite3.Connection,
-    audience: Audience,
-    *,
-    within: frozenset[str] | None,
-    limit: int,
-    active_since: str | None,
-) -> list[SessionListing]:
-    """Sessions by the latest activity that ``audience`` may know of."""
-    keys, all_types = queries.visible_keys(audience, None)
-    parameters: dict[str, object] = {"limit": limit, "since": active_since, **_named(keys)}
-    if within is not None:
-        parameters["within"] = msgspec.json.encode(sorted(within)).decode()
-    sql = queries.listing(len(keys), all_types=all_types, within=within is not None)
-    return [
-        SessionListing(queries.session_from_row(row), row[5])
-        for row in connection.execute(sql, parameters)
-    ]
 
 
 def _visible_rows(

@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 import aiosqlite
 
-from mcp_node.store import reads
+from mcp_node.store import listing, reads
 from mcp_node.store.connection import connect_reader, run_job
+from mcp_node.store.guard import Limits
 from mcp_node.store.interface import (
     CommitListener,
     Heads,
@@ -82,6 +83,7 @@ class SqliteStore:
             path,
             max_pending=settings.max_pending_writes,
             max_pending_bytes=settings.max_pending_write_bytes,
+            limits=Limits.of_server(settings),
             announce=self._announce,
         )
 
@@ -160,7 +162,7 @@ class SqliteStore:
         """Sessions, latest activity first; see `Store.list_sessions`."""
         return await self.read(
             partial(
-                reads.sessions,
+                listing.sessions,
                 audience=audience,
                 within=within,
                 limit=limit,

@@ -6,66 +6,17 @@ own savepoint: then only the culprit fails. Both happen in the writer's thread.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mcp_node.store.queries import INSERT_MESSAGE, message_row
+from mcp_node.store.tail import LogTail, SessionTail
+from mcp_node.store.tallies import Tallies
 from proto.errors import PartylineError
 from proto.messages import Message
 
-CACHED_SESSIONS: Final = 10_000
-"""Sessions whose last id the writer remembers."""
-
 T_co = TypeVar("T_co", covariant=True)
-
-
-class LogTail:
-    """Where the log ends, and each session in it: loaded from the index on demand, then kept.
-
-    Authoritative because there is one writer; forgotten whenever anything is rolled back.
-    """
-
-    def __init__(self) -> None:
-        self._last: int | None = None
-        self._sessions: dict[str, int] = {}
-
-    def last(self, connection: sqlite3.Connection) -> int:
-        """The log's last id, 0 if it is empty."""
-        if self._last is None:
-            (self._last,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
-        return self._last
-
-    def last_of(self, connection: sqlite3.Connection, session_id: str) -> int | None:
-        """A session's last id, 0 if it is empty, None if it does not exist."""
-        known = self._sessions.get(session_id)
-        if known is not None:
-            return known
-        row = connection.execute(
-            "SELECT (SELECT ifnull(max(id), 0) FROM messages WHERE session_id = ?1)"
-            " FROM sessions WHERE session_id = ?1",
-            (session_id,),
-        ).fetchone()
-        if row is None:
-            return None
-        self._remember(session_id, row[0])
-        return int(row[0])
-
-    def advance(self, session_id: str, last_id: int) -> None:
-        """A message was added at the end."""
-        self._last = last_id
-        self._remember(session_id, last_id)
-
-    def forget(self) -> None:
-        """Load everything anew."""
-        self._last = None
-        self._sessions.clear()
-
-    def _remember(self, session_id: str, last_id: int) -> None:
-        self._sessions.pop(session_id, None)
-        if len(self._sessions) >= CACHED_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
-        self._sessions[session_id] = last_id
 
 
 class Transaction:
@@ -73,13 +24,14 @@ class Transaction:
 
     Messages go in with `add`, so that the writer can announce them; everything else with
     `write`. ``messages`` are those of this transaction, in commit order; ``changes`` counts its
-    writes.
+    writes. The table ``tallies`` is brought up to date at its end, by itself.
     """
 
     def __init__(self, connection: sqlite3.Connection, tail: LogTail) -> None:
         self._connection = connection
         self._tail = tail
         self._unsent = 0
+        self._tallies = Tallies()
         self.messages: list[Message] = []
         self.changes = 0
 
@@ -89,16 +41,37 @@ class Transaction:
 
     def last_of(self, session_id: str) -> int | None:
         """A session's last id, 0 if it is empty, None if it does not exist."""
-        return self._tail.last_of(self._connection, session_id)
+        session = self.session(session_id)
+        return None if session is None else session.last_id
+
+    def session(self, session_id: str) -> SessionTail | None:
+        """What is known of a session; None if it does not exist."""
+        known = self._tail.known(session_id)
+        if known is None:
+            self.flush()
+            known = self._tail.load(self._connection, session_id)
+        return known
+
+    def reload(self, session_id: str) -> None:
+        """A session's row was changed: what is known of it is to be read anew."""
+        self._tail.drop(session_id)
 
     def add(self, message: Message) -> None:
         """Append a message; its id and prev follow from `last` and `last_of`."""
         self.messages.append(message)
         self.changes += 1
         self._unsent += 1
-        self._tail.advance(message.session_id, message.id)
+        self._tail.advance(message)
+        if message.deletes is None:
+            self._tallies.change(message, 1)
 
-    def read(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+    def uncount(self, message: Message) -> None:
+        """A message is deleted by this transaction: tallies no longer count it."""
+        self._tallies.change(message, -1)
+
+    def read(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> sqlite3.Cursor:
         """Run a statement that changes nothing; it sees all messages added before."""
         self.flush()
         return self._connection.execute(sql, parameters)
@@ -116,10 +89,16 @@ class Transaction:
             self._unsent = 0
             self._connection.executemany(INSERT_MESSAGE, rows)
 
+    def finish(self) -> None:
+        """Write what is left: the last messages, and the tallies."""
+        self.flush()
+        self._tallies.write(self._connection)
+
     def undo_to(self, count: int) -> None:
         """Forget all messages but the first ``count``: a savepoint was rolled back."""
         del self.messages[count:]
         self._unsent = 0
+        self._tallies.clear()
         self._tail.forget()
 
 
@@ -189,7 +168,7 @@ def _run_together(
             if transaction.changes != before:
                 raise
             outcomes.append(Outcome(error=error))
-    transaction.flush()
+    transaction.finish()
     return Committed(outcomes, transaction.messages)
 
 
@@ -203,7 +182,7 @@ def _run_apart(
         connection.execute("SAVEPOINT operation")
         try:
             outcome = Outcome(operation.apply(transaction))
-            transaction.flush()
+            transaction.finish()
         except Exception as error:
             if not connection.in_transaction:  # the disk is full, or broken: SQLite rolled back
                 raise

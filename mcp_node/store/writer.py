@@ -16,7 +16,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 import aiosqlite
 
 from mcp_node.store.connection import connect_writer, run_job
-from mcp_node.store.transaction import LogTail, Operation, Outcome, commit
+from mcp_node.store.guard import Limits
+from mcp_node.store.tail import LogTail
+from mcp_node.store.transaction import Operation, Outcome, commit
 from proto.errors import Overloaded, PartylineError, Unavailable
 from proto.messages import Message, utc_now
 
@@ -41,6 +43,7 @@ class Writer:
         path: the database, prepared.
         max_pending: writes that may wait.
         max_pending_bytes: and their bytes.
+        limits: of what is said in sessions that have none of their own.
         announce: called in the event loop after a commit, before its writers are answered.
     """
 
@@ -50,6 +53,7 @@ class Writer:
         *,
         max_pending: int,
         max_pending_bytes: int,
+        limits: Limits,
         announce: Callable[[Sequence[Message]], None],
     ) -> None:
         self._path = path
@@ -59,7 +63,7 @@ class Writer:
         self._queue: deque[_Pending] = deque()
         self._pending = 0
         self._pending_bytes = 0
-        self._tail = LogTail()
+        self._tail = LogTail(limits)
         self._connection: aiosqlite.Connection | None = None
         self._wake = asyncio.Event()
         self._closing = False

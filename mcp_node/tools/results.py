@@ -41,27 +41,37 @@ class MessagePage(TypedDict):
     notice: str
 
 
+class Limits(TypedDict):
+    """What may be said in a session before its guard against loops stops you; 0: no limit."""
+
+    messages_per_minute: int
+    agent_messages: int
+
+
 class SessionCreated(TypedDict):
-    """The session, and whether this call made it."""
+    """The session, and whether this call made it; ``closed_at`` set: it is read-only."""
 
     session_id: str
     purpose: str
     metadata: dict[str, Any]
     created_by: str
     created_at: str
+    closed_at: str | None
     created: bool
     unread: int
 
 
 class SessionListed(TypedDict):
-    """A session and when something you may see last happened in it."""
+    """A session, when something you may see last happened in it, and how many messages you see."""
 
     session_id: str
     purpose: str
     metadata: dict[str, Any]
     created_by: str
     created_at: str
+    closed_at: str | None
     last_activity: str
+    message_count: int
 
 
 class SessionList(TypedDict):
@@ -73,16 +83,33 @@ class SessionList(TypedDict):
 
 
 class SessionView(TypedDict):
-    """A session and its most recent messages."""
+    """A session, its most recent messages, and how many you may see in all."""
 
     session_id: str
     purpose: str
     metadata: dict[str, Any]
     created_by: str
     created_at: str
+    closed_at: str | None
+    limits: Limits
+    message_count: int
     messages: list[MessageResult]
     has_more: bool
     unread: int
+    untrusted: bool
+    notice: str
+
+
+class SessionChanged(TypedDict):
+    """The session as it is now; ``closed_at`` set: it is read-only."""
+
+    session_id: str
+    purpose: str
+    metadata: dict[str, Any]
+    created_by: str
+    created_at: str
+    closed_at: str | None
+    limits: Limits
     untrusted: bool
     notice: str
 

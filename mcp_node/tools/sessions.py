@@ -56,7 +56,10 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
             Field(description="Only sessions active since this time, ISO 8601 UTC."),
         ] = None,
     ) -> SessionList:
-        """See which rooms exist, latest activity first. Use it to find where to join in."""
+        """See which rooms exist, latest activity first. Use it to find where to join in.
+
+        A room with closed_at is read-only.
+        """
         with tool_errors():
             found = await rooms.list_sessions(current_principal(identity), limit, active_since)
         return cast(SessionList, marked({"sessions": found}))

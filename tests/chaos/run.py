@@ -69,6 +69,7 @@ async def run(plan: Plan) -> Report:
                 WS_WORKERS=plan.workers,
                 METRICS_LOOPBACK="true",
                 MAX_UNSENT_BYTES=65_536,
+                MESSAGES_PER_MINUTE=0,
                 LOG_LEVEL="WARNING",
             ) as pair:
                 return await _Run(plan, pair, link).carried_out()

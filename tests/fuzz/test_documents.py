@@ -29,6 +29,8 @@ ROUTES = {
         ("GET", "/api/sessions"),
         ("POST", "/api/sessions"),
         ("GET", "/api/sessions/{session_id}"),
+        ("PATCH", "/api/sessions/{session_id}"),
+        ("POST", "/api/sessions/{session_id}/close"),
         ("GET", "/api/sessions/{session_id}/messages"),
         ("POST", "/api/sessions/{session_id}/messages"),
         ("GET", "/api/sessions/{session_id}/agents"),

@@ -60,6 +60,7 @@ def test_a_session_is_shown_with_exactly_the_documented_fields() -> None:
         "metadata": {},
         "created_by": "claude-main",
         "created_at": session.created_at,
+        "closed_at": None,
     }
 
 

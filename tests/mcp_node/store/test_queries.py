@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mcp_node.store import queries
+from mcp_node.store import listing, queries
+from mcp_node.store.guard import SAID_SINCE_HUMAN
 from mcp_node.store.schema import prepare
 
 BY_AUDIENCE = "messages_by_audience"
@@ -63,12 +64,37 @@ def test_the_types_of_a_session_are_found_by_seeks(database):
 
 
 @pytest.mark.parametrize("all_types", [False, True])
-@pytest.mark.parametrize("within", [False, True])
-def test_a_list_of_sessions_scans_no_messages(database, all_types, within):
-    sql = queries.listing(3, all_types=all_types, within=within)
-    steps = [step for step in plan(database, sql) if "messages" in step]
-    assert len(steps) >= 4
-    assert all(step.startswith("SEARCH messages USING") for step in steps)
+def test_a_list_of_sessions_seeks_the_tallies_of_those_it_looks_at(database, all_types):
+    steps = plan(database, listing.listing(3, all_types=all_types))
+    tallies = [step for step in steps if "tallies" in step]
+    assert any("audience>?" in step for step in tallies) is all_types
+    assert all("USING PRIMARY KEY (session_id=? AND audience" in step for step in tallies)
+    assert not [step for step in steps if "messages" in step]
+    assert any("SEARCH s USING INDEX" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "index"),
+    [
+        (listing.LATEST, ("p", 20), "tallies_by_time"),
+        (listing.NEWEST, (20,), "sessions_by_time"),
+        (listing.ALL_TYPES, (), "tallies_by_time"),
+    ],
+)
+def test_the_sessions_to_look_at_are_the_first_of_an_index(database, sql, parameters, index):
+    steps = plan(database, sql, parameters)
+    assert [step for step in steps if f"INDEX {index}" in step]
+    assert not [step for step in steps if "B-TREE" in step or step == "SCAN tallies"]
+
+
+def test_what_was_said_since_a_person_spoke_is_found_by_seeks(database):
+    steps = plan(database, SAID_SINCE_HUMAN, {"session": "room", "key": "p", "limit": 10})
+    searches = [step for step in steps if "messages" in step]
+    assert [step.split("INDEX ")[1] for step in searches] == [
+        "messages_by_audience (session_id=? AND audience=? AND id>?)",
+        "messages_by_humans (session_id=?)",
+    ]
+    assert not [step for step in steps if "B-TREE" in step]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ async def test_every_read_shows_exactly_what_may_be_seen(store: SqliteStore, mes
         )
         made = (await store.get_session(room)).created_at
         assert listing.last_activity == (visible[-1].timestamp if visible else made)
+        assert listing.message_count == len(visible)
 
 
 async def test_the_stored_key_is_the_key_of_the_rule(store: SqliteStore, tmp_path: Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.store import transaction, writer
+from mcp_node.store import tail, writer
 from mcp_node.store.sqlite import SqliteStore
 from mcp_node.store.transaction import Transaction
 from proto.errors import Overloaded, ParentNotFound, SessionNotFound, Unavailable
@@ -250,7 +250,7 @@ async def test_closing_commits_what_is_pending_and_refuses_what_comes(tmp_path: 
 
 
 async def test_sessions_beyond_the_cache_keep_their_chain(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(transaction, "CACHED_SESSIONS", 3)
+    monkeypatch.setattr(tail, "CACHED_SESSIONS", 3)
     async with opened(tmp_path) as store:
         rooms = [f"room-{n}" for n in range(8)]
         for room in rooms:
