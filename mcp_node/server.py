@@ -43,7 +43,7 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_hearing_tools(mcp, abilities, identity)
     add_memory_tools(mcp, abilities.memory, identity)
     add_memory_resource(mcp, abilities.memory, identity)
-    add_moderation_tools(mcp, abilities.moderation, identity)
+    add_moderation_tools(mcp, abilities, identity)
     return mcp
 
 

@@ -52,6 +52,15 @@ class Hearing:
         """How many messages of others a principal has not read, up to 1,000."""
         return await self._readers.unread(principal, session_id)
 
+    async def list_sessions(
+        self, principal: Principal, limit: Any = 20, active_since: Any = None
+    ) -> list[dict[str, Any]]:
+        """The sessions a principal may enter, latest activity first, and what it has not read."""
+        listed = await self._rooms.list_sessions(principal, limit, active_since)
+        names = [one["session_id"] for one in listed]
+        unread = await self._readers.unread_in(principal, names)
+        return [{**one, "unread": unread[one["session_id"]]} for one in listed]
+
     async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
         """A session and its most recent messages, which are then read."""
         about, page = await self._rooms.view(principal, session_id)

@@ -26,6 +26,7 @@ from mcp_node.store.readers import (
     SaveAttendance,
     Standing,
     standing,
+    unread_of,
 )
 from proto.errors import PartylineError
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
@@ -38,6 +39,9 @@ SEEN_SECONDS: Final = 10.0
 """How much older than the truth a stored ``last_seen`` may be while somebody stays."""
 
 RETRY_SECONDS: Final = 1.0
+
+AT_ONCE: Final = 50
+"""Sessions counted in one read, so that other reads are not held up."""
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +134,26 @@ class Readers:
         if reader.unread is None:
             return await self._count(reader, session_id)
         return reader.unread
+
+    async def unread_in(self, principal: Principal, session_ids: Sequence[str]) -> dict[str, int]:
+        """The unread messages of several sessions; those that are not counted are not kept."""
+        if principal.agent_id == ANONYMOUS:
+            return dict.fromkeys(session_ids, 0)
+        found: dict[str, int] = {}
+        missing: list[str] = []
+        for session_id in session_ids:
+            reader = self._readers.get((session_id, principal.agent_id))
+            fits = reader is not None and reader.audience == principal.audience
+            if fits and reader is not None and reader.unread is not None:
+                found[session_id] = reader.unread
+            else:
+                missing.append(session_id)
+        for start in range(0, len(missing), AT_ONCE):
+            part = missing[start : start + AT_ONCE]
+            found |= await self._database.read(
+                partial(unread_of, session_ids=part, audience=principal.audience)
+            )
+        return found
 
     async def was_given(
         self, principal: Principal, session_id: str, messages: Sequence[Message], after: int

@@ -166,6 +166,13 @@ def standing(
     return Standing(place, _unread(connection, session_id, audience, place.position or 0), head)
 
 
+def unread_of(
+    connection: sqlite3.Connection, session_ids: Sequence[str], audience: Audience
+) -> dict[str, int]:
+    """The unread messages of a principal in each of some sessions, as far as it is stored."""
+    return {each: standing(connection, each, audience, None).unread for each in session_ids}
+
+
 def mentioning(
     connection: sqlite3.Connection, session_id: str, audience: Audience, after: int, limit: int
 ) -> Page:

@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
-from mcp_node.rooms.moderation import Moderation
+from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.results import SessionChanged, marked
 from mcp_node.tools.sessions import SessionId
 from serving.identity import Identity
@@ -18,8 +18,9 @@ ENDS = ToolAnnotations(
 )
 
 
-def add_moderation_tools(mcp: FastMCP, moderation: Moderation, identity: Identity) -> None:
+def add_moderation_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
     """Add the tools of moderation to a server."""
+    moderation, hearing = abilities.moderation, abilities.hearing
 
     @mcp.tool(annotations=ENDS)
     async def close_session(session_id: SessionId) -> SessionChanged:
@@ -28,7 +29,9 @@ def add_moderation_tools(mcp: FastMCP, moderation: Moderation, identity: Identit
         Only who made it, admins and people may. It can still be read and searched.
         """
         with tool_errors():
-            closed = await moderation.close_session(current_principal(identity), session_id)
+            principal = current_principal(identity)
+            closed = await moderation.close_session(principal, session_id)
+            closed["unread"] = await hearing.unread(principal, session_id)
         return cast(SessionChanged, marked(closed))
 
     @mcp.tool(annotations=ENDS)
@@ -61,12 +64,14 @@ def add_moderation_tools(mcp: FastMCP, moderation: Moderation, identity: Identit
         What you leave out stays. Only who made it, admins and people may.
         """
         with tool_errors():
+            principal = current_principal(identity)
             changed = await moderation.update_session(
-                current_principal(identity),
+                principal,
                 session_id,
                 purpose,
                 metadata,
                 messages_per_minute,
                 agent_messages,
             )
+            changed["unread"] = await hearing.unread(principal, session_id)
         return cast(SessionChanged, marked(changed))

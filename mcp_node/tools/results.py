@@ -72,6 +72,7 @@ class SessionListed(TypedDict):
     closed_at: str | None
     last_activity: str
     message_count: int
+    unread: int
 
 
 class SessionList(TypedDict):
@@ -110,6 +111,7 @@ class SessionChanged(TypedDict):
     created_at: str
     closed_at: str | None
     limits: Limits
+    unread: int
     untrusted: bool
     notice: str
 

@@ -61,7 +61,7 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         A room with closed_at is read-only.
         """
         with tool_errors():
-            found = await rooms.list_sessions(current_principal(identity), limit, active_since)
+            found = await hearing.list_sessions(current_principal(identity), limit, active_since)
         return cast(SessionList, marked({"sessions": found}))
 
     @mcp.tool(annotations=READS)

@@ -131,6 +131,9 @@ async def test_unread_is_on_every_result_of_a_session(pair: Pair, room: str) -> 
         assert (await call(agent, "create_session", room, purpose="x"))["unread"] == 1
         assert (await call(agent, "add_message", room, content="busy"))["unread"] == 1
         assert (await call(agent, "list_agents", room))["unread"] == 1
+        listed = (await agent.call_tool("list_sessions", {"limit": 1000})).structured_content
+        counts = {one["session_id"]: one["unread"] for one in listed["sessions"]}
+        assert counts[room] == 1
         receipts = await call(agent, "get_receipts", room, message_id=id_)
         assert receipts["unread"] == 1
         assert (await call(agent, "get_messages", room, sender="talker"))["unread"] == 1
