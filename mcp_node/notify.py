@@ -13,7 +13,6 @@ FastMCP serves none of these methods and has no hook for them: `add_notification
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from fastmcp import FastMCP
@@ -78,11 +77,12 @@ class _Notifier:
                 SubscriptionsAcknowledgedNotification(params=acknowledged),
                 related_request_id=context.request_id,
             )
-            async for uri in self._changes(subscription):
-                await context.session.send_notification(
-                    event_to_notification(ResourceUpdated(uri), meta),
-                    related_request_id=context.request_id,
-                )
+            while changed := await self._changed(subscription):
+                for uri in changed:
+                    await context.session.send_notification(
+                        event_to_notification(ResourceUpdated(uri), meta),
+                        related_request_id=context.request_id,
+                    )
         finally:
             self._subscriptions.remove(subscription)
         return SubscriptionsListenResult.model_validate({"_meta": meta})
@@ -122,16 +122,14 @@ class _Notifier:
             return await self._subscriptions.subscribe(principal, uris)
 
     async def _tell(self, connection: Connection, subscription: Subscription) -> None:
-        async for uri in self._changes(subscription):
-            await connection.send_resource_updated(uri)
-
-    async def _changes(self, subscription: Subscription) -> AsyncIterator[str]:
-        """URIs that change, for as long as the token lives."""
-        while (changed := await subscription.changed()) is not None:
+        while changed := await self._changed(subscription):
             for uri in changed:
-                if not self._identity.is_valid(subscription.principal):
-                    return
-                yield uri
+                await connection.send_resource_updated(uri)
+
+    async def _changed(self, subscription: Subscription) -> list[str]:
+        """The URIs that changed; none at the end of the subscription, or of its token's life."""
+        changed = await subscription.changed()
+        return changed if self._identity.is_valid(subscription.principal) else []
 
 
 def _honored(wanted: SubscriptionFilter) -> SubscriptionFilter:

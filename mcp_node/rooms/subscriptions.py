@@ -56,15 +56,13 @@ class Subscription:
         self._ended = True
         self._wake.set()
 
-    async def changed(self) -> list[str] | None:
+    async def changed(self) -> list[str]:
         """The URIs that have changed since this was last asked, once there are any.
 
-        None when the subscription has ended and there are no more. Cancelling it loses nothing.
+        None are left when the subscription has ended. Cancelling it loses nothing.
         """
         await self._wake.wait()
         changed, self._changed = self._changed, {}
-        if not changed:
-            return None
         if not self._ended:
             self._wake.clear()
         return [uri for session_id in changed for uri in self.uris[session_id]]
