@@ -225,7 +225,7 @@ async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncI
 
 
 async def _drain(abilities: Abilities) -> None:
-    """Stopping begins: whoever waits or listens gets an answer; then legacy clients' streams end."""
+    """Stopping begins: who waits or listens gets an answer; then legacy clients' streams end."""
     waiting = abilities.waiting
     abilities.subscriptions.close()
     somebody = len(waiting) > 0

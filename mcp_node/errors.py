@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import mcp_types
-from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError, ValidationError
+from fastmcp.exceptions import (
+    FastMCPError,
+    NotFoundError,
+    PromptError,
+    ResourceError,
+    ToolError,
+    ValidationError,
+)
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
 from mcp import MCPError
@@ -92,6 +99,8 @@ class ArgumentErrors(Middleware):
             return await call_next(context)
         except NotFoundError:
             raise _unknown("resource", "resources/list and resources/templates/list") from None
+        except ResourceError:  # a crash; it repeats the URI
+            raise _crashed("resource") from None
 
     async def on_get_prompt(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
@@ -102,6 +111,8 @@ class ArgumentErrors(Middleware):
             return await call_next(context)
         except NotFoundError:
             raise _unknown("prompt", "prompts/list") from None
+        except PromptError:  # a crash; it says what crashed, even where details are masked
+            raise _crashed("prompt") from None
 
 
 async def _check_arguments(context: MiddlewareContext[Any]) -> None:
@@ -122,6 +133,10 @@ async def _check_arguments(context: MiddlewareContext[Any]) -> None:
 def _unknown(what: str, where: str) -> MCPError:
     error = InvalidInput(f"There is no such {what}.", f"Call {where} to see what there is.")
     return MCPError(code=mcp_types.INVALID_PARAMS, message=str(error))
+
+
+def _crashed(what: str) -> MCPError:
+    return MCPError(code=mcp_types.INTERNAL_ERROR, message=f"The {what} could not be made.")
 
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:

@@ -25,8 +25,6 @@ from tests.pair import Pair
 
 ERA = pytest.mark.parametrize("mode", ["auto", "legacy"])
 MARK = "xYzzY"
-TO_COME = {"wait_for_messages", "get_receipts"}
-"""Tools that the prompts speak of and other work adds."""
 
 Ask = Callable[[Client[Any], str], Awaitable[Any]]
 
@@ -84,10 +82,26 @@ async def test_they_show_what_their_reader_may_see(
             view = found[1] if isinstance(found, tuple) else found
             assert [message["id"] for message in view["messages"]] == expected
             assert view["has_more"] is False
-        page = await client.call_tool("get_messages", {"session_id": name})
-        assert await read(client, f"session://{name}/messages") == page.structured_content
-        view = await client.call_tool("get_session", {"session_id": name})
-        assert await read(client, f"session://{name}") == view.structured_content
+        for tool, uri in (("get_messages", "/messages"), ("get_session", "")):
+            resource = await read(client, f"session://{name}{uri}")
+            result = (await client.call_tool(tool, {"session_id": name})).structured_content
+            assert resource | {"unread": 0} == result | {"unread": 0}
+
+
+@ERA
+async def test_reading_one_does_not_count_as_having_read_the_messages(
+    pair: Pair, name: str, mode: str
+) -> None:
+    await make_room(pair, name)
+    async with pair.rest("bob") as rest, pair.agent("alice", mode=mode) as alice:
+        await say(rest, name, "one")
+        await say(rest, name, "two")
+        for _ in range(2):
+            for ask in ASKS.values():
+                found = await ask(alice, name)
+                assert (found[1] if isinstance(found, tuple) else found)["unread"] == 2
+        await alice.call_tool("get_messages", {"session_id": name, "unread_only": True})
+        assert (await read(alice, f"session://{name}"))["unread"] == 0
 
 
 @ERA
@@ -198,8 +212,7 @@ async def test_the_prompts_speak_of_tools_that_there_are(pair: Pair, room: str) 
             text, _ = await prompt(alice, name, session_id=room, **more)
             spoken_of = set(re.findall(r"\b[a-z]+_[a-z_]+\b", text))
             fields = {field for tool in tools.values() for field in tool.input_schema["properties"]}
-            fields |= {"has_more", "unread_only", "mentions_only"}
-            assert spoken_of - fields <= set(tools) | TO_COME
+            assert spoken_of - fields - {"has_more"} <= set(tools)
             assert spoken_of & set(tools)
 
 
