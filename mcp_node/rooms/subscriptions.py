@@ -25,13 +25,15 @@ class Subscription:
 
     Attributes:
         principal: with whose rights.
+        audience: what those let it see.
         uris: of each session, what it hears of.
     """
 
-    __slots__ = ("_changed", "_ended", "_wake", "principal", "uris")
+    __slots__ = ("_changed", "_ended", "_wake", "audience", "principal", "uris")
 
     def __init__(self, principal: Principal, uris: dict[str, list[str]]) -> None:
         self.principal = principal
+        self.audience = principal.audience
         self.uris = uris
         self._changed: dict[str, None] = {}
         self._wake = asyncio.Event()
@@ -146,7 +148,7 @@ class Subscriptions:
             for subscription in self._watching[session_id]:
                 if subscription.marked(session_id):
                     continue
-                audience = subscription.principal.audience
+                audience = subscription.audience
                 if any(may_see(audience, *kind) for kind in kinds):
                     subscription.mark(session_id)
 
