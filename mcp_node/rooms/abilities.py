@@ -48,6 +48,7 @@ def make_abilities(
     readers = Readers(store)
     waiting = Waiting(settings.max_waits_per_principal)
     store.on_commit(waiting.committed)
+    subscriptions = Subscriptions(store, settings)
     rooms = Rooms(store, settings, rights, readers)
     hearing = Hearing(store, rooms, readers, waiting, revocations or Revocations())
     return Abilities(
@@ -56,7 +57,7 @@ def make_abilities(
         attending=Attending(store, readers, waiting),
         memory=Memory(store, settings, rights),
         readers=readers,
-        subscriptions=Subscriptions(store, settings),
+        subscriptions=subscriptions,
         waiting=waiting,
-        moderation=Moderation(store, settings, rights),
+        moderation=Moderation(store, settings, rights, subscriptions.session_changed),
     )

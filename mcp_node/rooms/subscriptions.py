@@ -11,7 +11,7 @@ from typing import Final
 
 from mcp_node.rooms.rights import entered
 from mcp_node.store.interface import Store
-from mcp_node.uris import session_of
+from mcp_node.uris import session_of, session_uris
 from proto.errors import Overloaded, RateLimited, Unavailable
 from proto.messages import Message, Principal, Visibility
 from proto.settings import Settings
@@ -46,12 +46,14 @@ class Subscription:
 
     def marked(self, session_id: str) -> bool:
         """Whether it is to hear of that session already."""
-        return session_id in self._changed
+        return all(uri in self._changed for uri in self.uris[session_id])
 
-    def mark(self, session_id: str) -> None:
-        """It is to hear that the session has changed."""
-        self._changed[session_id] = None
-        self._wake.set()
+    def mark(self, session_id: str, only: str | None = None) -> None:
+        """It is to hear that the session has changed, or only that one URI of it has."""
+        for uri in self.uris[session_id]:
+            if only is None or uri == only:
+                self._changed[uri] = None
+                self._wake.set()
 
     def end(self) -> None:
         """No more will be marked."""
@@ -67,7 +69,7 @@ class Subscription:
         changed, self._changed = self._changed, {}
         if not self._ended:
             self._wake.clear()
-        return [uri for session_id in changed for uri in self.uris[session_id]]
+        return list(changed)
 
 
 class Subscriptions:
@@ -151,6 +153,11 @@ class Subscriptions:
                 audience = subscription.audience
                 if any(may_see(audience, *kind) for kind in kinds):
                     subscription.mark(session_id)
+
+    def session_changed(self, session_id: str) -> None:
+        """Mark that what a session is has changed, not its messages: all who may enter see that."""
+        for subscription in self._watching.get(session_id, ()):
+            subscription.mark(session_id, session_uris(session_id)[0])
 
     def sweep(self, is_valid: Callable[[Principal], bool]) -> None:
         """End every subscription whose principal's token has died."""

@@ -96,6 +96,18 @@ async def test_two_subscribers_of_one_resource_have_each_their_own_rights(
         await carol.hears(uri)
 
 
+@ERA
+async def test_a_session_that_is_not_what_it_was_is_told_of(
+    pair: Pair, room: str, era: str
+) -> None:
+    uri = f"session://{room}"
+    async with ear_of(pair, era, uri, f"{uri}/messages") as ear, pair.agent("alice") as alice:
+        await alice.call_tool("update_session", {"session_id": room, "purpose": "another"})
+        await ear.hears(uri)
+        await alice.call_tool("close_session", {"session_id": room})
+        await ear.hears(uri)
+
+
 async def refusal(pair: Pair, client: Client[Any], era: str, uri: str) -> tuple[int, str, Any]:
     with pytest.raises(MCPError) as refused:
         if era == "modern":
