@@ -24,7 +24,6 @@ from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
 from mcp_node.revocation_api import make_revocation_api
 from mcp_node.rooms.abilities import Abilities, make_abilities
-from mcp_node.rooms.waiting import Waiting
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
 from mcp_node.store.sqlite import open_store
@@ -101,7 +100,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         title="Partyline: rooms",
         version="1",
         description="Sessions and messages over REST; agents use MCP at /mcp.",
-        lifespan=_lifespan(mcp_app, leases, abilities),
+        lifespan=_lifespan(mcp_app, identity, leases, abilities),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would repeat the path
@@ -116,7 +115,7 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
             True,
             {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
         ),
-        figures=lambda: {0: _figures(store, publisher)},
+        figures=lambda: {0: _figures(store, publisher, abilities)},
     )
     api.include_router(make_api(abilities, identity))
     api.include_router(make_hearing_api(abilities, identity))
@@ -133,11 +132,11 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
     )
     slow = SlowFailures(bodies, Failures(settings.failed_token_seconds))
     doors = Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
-    return Node(doors, partial(_drain, abilities.waiting))
+    return Node(doors, partial(_drain, abilities))
 
 
 def _lifespan(
-    mcp_app: StarletteWithLifespan, leases: Leases, abilities: Abilities
+    mcp_app: StarletteWithLifespan, identity: Identity, leases: Leases, abilities: Abilities
 ) -> Lifespan[FastAPI]:
     """The MCP app's own, the sweeps of dead tokens' streams and old memory, and read positions."""
 
@@ -146,6 +145,9 @@ def _lifespan(
         async with mcp_app.lifespan(mcp_app):
             tasks = [
                 asyncio.create_task(leases.sweep_for_ever(), name="leases"),
+                asyncio.create_task(
+                    abilities.subscriptions.sweep_for_ever(identity.is_valid), name="subscriptions"
+                ),
                 asyncio.create_task(abilities.memory.sweep_for_ever(), name="memory"),
                 asyncio.create_task(abilities.readers.save_for_ever(), name="readers"),
             ]
@@ -222,8 +224,10 @@ async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncI
         await publisher.close()
 
 
-async def _drain(waiting: Waiting) -> None:
-    """Stopping begins: whoever waits gets an answer; then legacy clients' event streams end."""
+async def _drain(abilities: Abilities) -> None:
+    """Stopping begins: who waits or listens gets an answer; then legacy clients' streams end."""
+    waiting = abilities.waiting
+    abilities.subscriptions.close()
     somebody = len(waiting) > 0
     waiting.end()
     if somebody:
@@ -241,8 +245,12 @@ def _expect_cut_streams() -> None:
     uvicorn_log.addFilter(lambda record: "without completing response" not in str(record.msg))
 
 
-def _figures(store: Store, publisher: Publisher) -> Iterator[tuple[str, str, float]]:
+def _figures(
+    store: Store, publisher: Publisher, abilities: Abilities
+) -> Iterator[tuple[str, str, float]]:
     yield "pending_writes", "Writes waiting for their commit.", store.pending
+    subscribed = len(abilities.subscriptions)
+    yield "resource_subscriptions", "Resources subscribed to over MCP.", subscribed
     yield "bridge_published_total", "Messages handed to the bridge.", publisher.published
     yield "bridge_dropped_total", "Messages the bridge did not take.", publisher.dropped
     yield "bridge_waiting", "Messages held for a slow bridge.", publisher.waiting

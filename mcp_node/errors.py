@@ -1,6 +1,8 @@
 """Errors as MCP gives them: the one mapping, for our doors and for what FastMCP itself raises.
 
-An agent reads ``CODE: what was wrong. What to do next.`` in a result with ``isError``.
+An agent reads ``CODE: what was wrong. What to do next.``: of a tool in a result with ``isError``,
+of anything else in a JSON-RPC error, invalid params (-32602) if another request would do better,
+internal error (-32603) if the same one may.
 """
 
 import json
@@ -10,13 +12,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import mcp_types
-from fastmcp.exceptions import NotFoundError, ResourceError, ToolError, ValidationError
+from fastmcp.exceptions import (
+    FastMCPError,
+    NotFoundError,
+    PromptError,
+    ResourceError,
+    ToolError,
+    ValidationError,
+)
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
 from mcp import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
-from proto.errors import InvalidInput, PartylineError, Unauthenticated
+from proto.errors import InvalidInput, PartylineError, RateLimited, Unauthenticated
 from serving.asgi import Scope, Send, respond
 from serving.problems import field_problem, send_problem
 
@@ -31,16 +40,35 @@ def tool_errors() -> Iterator[None]:
 
 
 @contextmanager
-def resource_errors() -> Iterator[None]:
-    """Turn our errors into the error of a resource that an agent reads."""
+def component_errors() -> Iterator[None]:
+    """Turn our errors into the JSON-RPC error of a resource or a prompt.
+
+    In FastMCP's own classes: it would log an `MCPError` with its traceback.
+    """
     try:
         yield
     except PartylineError as error:
-        raise ResourceError(str(error), log_level=logging.DEBUG) from None
+        kind = FastMCPError if _passing(error) else ValidationError
+        raise kind(str(error), log_level=logging.DEBUG) from None
+
+
+@contextmanager
+def protocol_errors() -> Iterator[None]:
+    """Turn our errors into the JSON-RPC error of a method that FastMCP does not serve."""
+    try:
+        yield
+    except PartylineError as error:
+        code = mcp_types.INTERNAL_ERROR if _passing(error) else mcp_types.INVALID_PARAMS
+        raise MCPError(code=code, message=str(error)) from None
+
+
+def _passing(error: PartylineError) -> bool:
+    """Whether the same request may do better another time."""
+    return error.status >= 500 or isinstance(error, RateLimited)
 
 
 class ArgumentErrors(Middleware):
-    """Arguments that FastMCP refuses, and tools it does not know, in the same words as ours.
+    """Arguments that FastMCP refuses, and what it does not know, in the same words as ours.
 
     Its own text repeats the caller's input.
     """
@@ -70,21 +98,45 @@ class ArgumentErrors(Middleware):
         try:
             return await call_next(context)
         except NotFoundError:
-            raise _unknown("resource", "resources/list") from None
+            raise _unknown("resource", "resources/list and resources/templates/list") from None
+        except ResourceError:  # a crash; it repeats the URI
+            raise _crashed("resource") from None
 
     async def on_get_prompt(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
     ) -> Any:
-        """Get the prompt; rephrase that there is none."""
+        """Get the prompt; rephrase that there is none, or that an argument is missing."""
         try:
+            await _check_arguments(context)
             return await call_next(context)
         except NotFoundError:
             raise _unknown("prompt", "prompts/list") from None
+        except PromptError:  # a crash; it says what crashed, even where details are masked
+            raise _crashed("prompt") from None
+
+
+async def _check_arguments(context: MiddlewareContext[Any]) -> None:
+    """Refuse to render a prompt without an argument it needs: FastMCP would log a traceback.
+
+    Raises:
+        MCPError: one is missing.
+    """
+    assert context.fastmcp_context is not None
+    prompt = await context.fastmcp_context.fastmcp.get_prompt(context.message.name)
+    given = context.message.arguments or {}
+    for argument in (prompt and prompt.arguments) or ():
+        if argument.required and argument.name not in given:
+            with protocol_errors():
+                raise InvalidInput(f"The prompt needs the argument {argument.name}.")
 
 
 def _unknown(what: str, where: str) -> MCPError:
     error = InvalidInput(f"There is no such {what}.", f"Call {where} to see what there is.")
     return MCPError(code=mcp_types.INVALID_PARAMS, message=str(error))
+
+
+def _crashed(what: str) -> MCPError:
+    return MCPError(code=mcp_types.INTERNAL_ERROR, message=f"The {what} could not be made.")
 
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:

@@ -5,9 +5,13 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from mcp_node.completion import add_completion
 from mcp_node.errors import ArgumentErrors
 from mcp_node.identity import McpTokenVerifier
+from mcp_node.notify import add_notifications
+from mcp_node.prompts import add_prompts
 from mcp_node.resources.memory import add_memory_resource
+from mcp_node.resources.session import add_session_resources
 from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.hearing import add_hearing_tools
 from mcp_node.tools.memory import add_memory_tools
@@ -26,7 +30,7 @@ INSTRUCTIONS = (
 
 
 def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
-    """A FastMCP server with every tool and resource, for both protocol eras.
+    """A FastMCP server with every tool, resource and prompt, for both protocol eras.
 
     Call `install_schema_lookup` once all tools are on it.
     """
@@ -44,6 +48,10 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_memory_tools(mcp, abilities.memory, identity)
     add_memory_resource(mcp, abilities.memory, identity)
     add_moderation_tools(mcp, abilities, identity)
+    add_session_resources(mcp, abilities, identity)
+    add_prompts(mcp, abilities, identity)
+    add_completion(mcp, abilities.rooms, identity)
+    add_notifications(mcp, abilities.subscriptions, identity)
     return mcp
 
 

@@ -162,6 +162,12 @@ class Settings(BaseSettings):
     max_subscriptions: int = Field(
         100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
     )
+    max_resource_subscriptions: int = Field(
+        10_000, ge=1, description="Resources subscribed to over MCP by everybody together."
+    )
+    max_resource_subscriptions_per_principal: int = Field(
+        1_000, ge=1, description="Resources one principal may be subscribed to over MCP at once."
+    )
     max_unsent_node_bytes: int = Field(
         536_870_912,
         ge=1_048_576,

@@ -1,5 +1,6 @@
 """Who is calling: a principal from a request's headers, the same way on every door."""
 
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -75,6 +76,12 @@ class Identity:
         if self.revocations.cover(principal):
             raise Unauthenticated("The token was revoked.")
         return principal
+
+    def is_valid(self, principal: Principal) -> bool:
+        """Whether a principal's token has neither expired nor been revoked since it verified."""
+        expires_at = principal.expires_at
+        expired = expires_at is not None and expires_at <= time.time()
+        return not expired and not self.revocations.cover(principal)
 
     def from_headers(self, headers: Headers, token: str | None = None) -> Principal:
         """The principal of a request.

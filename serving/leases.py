@@ -1,7 +1,6 @@
 """Requests end with the token they came with: streams and long polls do not outlive it."""
 
 import asyncio
-import time
 from typing import Final
 
 from proto.errors import Unauthenticated
@@ -62,11 +61,8 @@ class Leases:
 
     def sweep(self) -> None:
         """End every request whose token has expired or was revoked."""
-        now = time.time()
         for lease in list(self._held):
-            expires_at = lease.principal.expires_at
-            expired = expires_at is not None and expires_at <= now
-            if not lease.ended and (expired or self._identity.revocations.cover(lease.principal)):
+            if not lease.ended and not self._identity.is_valid(lease.principal):
                 lease.ended = True
                 lease.task.cancel()
 

@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from mcp_node.prompts import PROMPTS
+from mcp_node.resources.memory import MEMORY_URI
+from mcp_node.uris import MESSAGES, SESSION
 from ws_node.disconnect import Disconnect
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +27,14 @@ def test_every_tool_is_in_the_readme_with_its_parameters() -> None:
     assert len(tools) >= 5
     for tool in tools:
         assert f"`{tool}(" in readme, tool
+
+
+def test_every_resource_and_prompt_is_documented() -> None:
+    text = page("mcp.md")
+    for uri in (SESSION, MESSAGES, MEMORY_URI):
+        assert f"`{uri}`" in text, uri
+    for prompt in PROMPTS:
+        assert f"| `{prompt}(session_id" in text, prompt
 
 
 def test_pages_link_to_what_exists() -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from fastmcp import FastMCP
 
-from mcp_node.errors import resource_errors
+from mcp_node.errors import component_errors
 from mcp_node.identity import current_principal
 from mcp_node.rooms.memory import Memory
 from mcp_node.tools.results import marked
@@ -20,6 +20,6 @@ def add_memory_resource(mcp: FastMCP, memory: Memory, identity: Identity) -> Non
     @mcp.resource(MEMORY_URI, name="memory", mime_type="application/json")
     async def read_memory() -> str:
         """What you keep for yourself, the latest first: keys and values, at most 100 and 64 KiB."""
-        with resource_errors():
+        with component_errors():
             found = await memory.newest(current_principal(identity))
         return json.dumps(marked(found), ensure_ascii=False)

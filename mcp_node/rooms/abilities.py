@@ -9,6 +9,7 @@ from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
 from mcp_node.rooms.rooms import Rooms
+from mcp_node.rooms.subscriptions import Subscriptions
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
 from proto.revocations import Revocations
@@ -19,8 +20,8 @@ from proto.settings import Settings
 class Abilities:
     """What tools, resources and REST are doors to.
 
-    ``readers`` and ``waiting`` are what the node itself looks after: it stores the one, and ends
-    the other when it stops.
+    ``readers``, ``subscriptions`` and ``waiting`` are what the node itself looks after: it stores
+    the first, and ends the others when it stops.
     """
 
     rooms: Rooms
@@ -28,6 +29,7 @@ class Abilities:
     attending: Attending
     memory: Memory
     readers: Readers
+    subscriptions: Subscriptions
     waiting: Waiting
     moderation: Moderation
 
@@ -46,6 +48,7 @@ def make_abilities(
     readers = Readers(store)
     waiting = Waiting(settings.max_waits_per_principal)
     store.on_commit(waiting.committed)
+    subscriptions = Subscriptions(store, settings)
     rooms = Rooms(store, settings, rights, readers)
     hearing = Hearing(store, rooms, readers, waiting, revocations or Revocations())
     return Abilities(
@@ -54,6 +57,7 @@ def make_abilities(
         attending=Attending(store, readers, waiting),
         memory=Memory(store, settings, rights),
         readers=readers,
+        subscriptions=subscriptions,
         waiting=waiting,
-        moderation=Moderation(store, settings, rights),
+        moderation=Moderation(store, settings, rights, subscriptions.session_changed),
     )

@@ -1,5 +1,6 @@
 """Moderation: closing a session, saying anew what it is for, and its limits against loops."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from mcp_node import checks
@@ -22,10 +23,23 @@ class Moderation:
     Every method takes the asking principal first and raises `Forbidden` for others,
     `SessionNotFound` for sessions that do not exist or that its token does not cover, and
     `RateLimited`, `Overloaded` and `Unavailable` as every write does.
+
+    Args:
+        database: where sessions are.
+        settings: has the bounds, and the server's own limits.
+        rights: count the writes.
+        changed: told the id of a session that is not what it was; must not raise.
     """
 
-    def __init__(self, database: Database, settings: Settings, rights: Rights) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        rights: Rights,
+        changed: Callable[[str], None],
+    ) -> None:
         self._database = database
+        self._changed = changed
         self._settings = settings
         self._rights = rights
 
@@ -33,7 +47,9 @@ class Moderation:
         """Make a session read-only, for ever; the session. Closing it again changes nothing."""
         name = self._writing(principal, session_id)
         closing = CloseSession(name, lambda session: _may_moderate(principal, session))
-        return self._shown(await self._database.write(closing))
+        session = await self._database.write(closing)
+        self._changed(name)
+        return self._shown(session)
 
     async def update_session(
         self,
@@ -75,7 +91,9 @@ class Moderation:
                 "Only admins and people may set a session's limits.", "Stop, and ask a person."
             )
         updating = UpdateSession(name, lambda session: _may_moderate(principal, session), changes)
-        return self._shown(await self._database.write(updating))
+        session = await self._database.write(updating)
+        self._changed(name)
+        return self._shown(session)
 
     def _writing(self, principal: Principal, session_id: Any) -> str:
         """The checked id of a session the principal may write to; it is counted as a write."""

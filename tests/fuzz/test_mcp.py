@@ -22,22 +22,39 @@ METHODS: Final = st.sampled_from(
         *("prompts/get", "completion/complete", "logging/setLevel", "resources/subscribe"),
         *("server/discover", "notifications/initialized", "notifications/cancelled", MARK),
         *("resources/templates/list", "tasks/get", "subscriptions/listen"),
+        *("resources/unsubscribe", "prompts/list"),
     ]
 )
 TOOLS: Final = st.sampled_from(
     ["add_message", "get_messages", "list_sessions", "create_session", "get_session", MARK]
 )
+PROMPTED: Final = st.sampled_from(["join_session", "summarize_session", "hand_over", MARK])
 
 
 @st.composite
 def messages(draw: st.DrawFn, room: str, *, modern: bool) -> tuple[bytes, str, str]:
     """A JSON-RPC message that is not quite right; its method and tool for the headers."""
     method = draw(METHODS)
-    tool = draw(TOOLS)
+    tool = draw(PROMPTED if method == "prompts/get" else TOOLS)
     arguments: dict[str, Any] = {"session_id": room, "content": MARK, "metadata": {"a": 1}}
+    uri = st.sampled_from(
+        [f"session://{room}", f"session://{MARK}", f"session://{MARK} /messages", "file:///etc", ""]
+    )
+    if method == "prompts/get":
+        arguments = {
+            "session_id": draw(st.sampled_from([room, f"{MARK} "])),
+            "to": f"{MARK} {MARK}",
+        }
     params: dict[str, Any] = {"name": tool, "arguments": draw(altered(arguments))}
     if draw(st.booleans()):
-        params |= {"uri": draw(st.sampled_from([f"session://{MARK}", "file:///etc/passwd", "x"]))}
+        params |= {"uri": draw(uri)}
+    if method == "subscriptions/listen":
+        wanted: dict[str, Any] = {"resourceSubscriptions": [draw(uri), f"{MARK}://"], MARK: MARK}
+        params = {"notifications": draw(altered(wanted))}
+    elif method == "completion/complete":
+        argument = {"name": "session_id", "value": MARK}
+        ref = draw(altered({"type": "ref/prompt", "name": "join_session"}))
+        params = {"ref": ref, "argument": argument}
     if modern:
         params["_meta"] = json.loads(_META)
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

@@ -8,8 +8,22 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp import MCPError
 
-from mcp_node.errors import ArgumentErrors, refuse, tool_errors
-from proto.errors import InvalidInput, SessionNotFound, TooLarge, Unauthenticated
+from mcp_node.errors import (
+    ArgumentErrors,
+    component_errors,
+    protocol_errors,
+    refuse,
+    tool_errors,
+)
+from proto.errors import (
+    InvalidInput,
+    Overloaded,
+    PartylineError,
+    RateLimited,
+    SessionNotFound,
+    TooLarge,
+    Unauthenticated,
+)
 from tests.mcp_node.test_schema_lookup import server
 from tests.serving.making import Sent, scope
 
@@ -93,7 +107,57 @@ def test_the_middleware_names_its_parameters_as_fastmcp_calls_them() -> None:
 
 async def test_unknown_resources_and_prompts_are_not_repeated(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as mcp, Client(mcp) as client:
-        for ask in (client.read_resource(f"session://{MARK}"), client.get_prompt(MARK)):
+        for ask in (client.read_resource(f"unknown://{MARK}"), client.get_prompt(MARK)):
             with pytest.raises(MCPError, match="There is no such") as refused:
                 await ask
             assert MARK not in str(refused.value.error)
+
+
+async def test_a_resource_or_prompt_that_crashes_tells_nothing(tmp_path: Path) -> None:
+    async with server(tmp_path / "data") as mcp:
+
+        @mcp.resource("crash://{id}")
+        async def crash(id: str) -> str:
+            """Break."""
+            raise RuntimeError(f"password={MARK}")
+
+        @mcp.prompt
+        async def crashing() -> str:
+            """Break."""
+            raise RuntimeError(f"password={MARK}")
+
+        async with Client(mcp) as client:
+            for ask in (client.read_resource(f"crash://{MARK}"), client.get_prompt("crashing")):
+                with pytest.raises(MCPError, match=r"^The \w+ could not be made\.$") as refused:
+                    await ask
+                assert refused.value.error.code == -32603
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SessionNotFound(), -32602),
+        (Unauthenticated("No."), -32602),
+        (RateLimited("No."), -32603),
+        (Overloaded("No."), -32603),
+    ],
+)
+async def test_outside_of_tools_our_errors_are_json_rpc_errors(
+    tmp_path: Path, error: PartylineError, code: int
+) -> None:
+    with pytest.raises(MCPError) as refused, protocol_errors():
+        raise error
+    assert (refused.value.error.code, refused.value.error.message) == (code, str(error))
+
+    async with server(tmp_path / "data") as mcp:
+
+        @mcp.resource("refusing://it")
+        async def refusing() -> str:
+            """Refuse."""
+            with component_errors():
+                raise error
+
+        async with Client(mcp) as client:
+            with pytest.raises(MCPError) as refused:
+                await client.read_resource("refusing://it")
+    assert (refused.value.error.code, refused.value.error.message) == (code, str(error))

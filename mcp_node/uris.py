@@ -1,0 +1,32 @@
+"""The URIs of sessions as MCP resources, the same for reading, embedding and subscribing."""
+
+import re
+from typing import Final
+
+from proto.errors import InvalidInput
+from proto.names import is_name
+
+SESSION: Final = "session://{id}"
+MESSAGES: Final = "session://{id}/messages"
+
+_URI: Final = re.compile(r"session://([^/]{1,64})(?:/messages)?")
+
+
+def session_uris(session_id: str) -> tuple[str, str]:
+    """Both URIs of a session: of itself, and of its messages."""
+    return SESSION.format(id=session_id), MESSAGES.format(id=session_id)
+
+
+def session_of(uri: str) -> str:
+    """The session whose resource that is.
+
+    Raises:
+        InvalidInput: it is no URI of a session, in exactly this spelling.
+    """
+    found = _URI.fullmatch(uri)
+    if found is None or not is_name(found[1]):
+        raise InvalidInput(
+            f"Only the resources {SESSION} and {MESSAGES} can be subscribed to.",
+            "Put the id of a session in place of {id}.",
+        )
+    return found[1]
