@@ -13,7 +13,10 @@ from fastmcp.tools.base import ToolResult
 STEP_SECONDS: Final = 0.05
 """The suite asks for this pause between two notifications."""
 
-RED_DOT: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+RED_DOT: Final = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQ"
+    "AAAABJRU5ErkJggg=="
+)
 """A PNG of one pixel, base64."""
 
 SILENCE: Final = base64.b64encode(

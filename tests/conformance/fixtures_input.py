@@ -135,7 +135,7 @@ def add_capability_tools(mcp: FastMCP) -> None:
             asked["user_name"] = form("What is your name?", NAME)
         if can is not None and can.sampling is not None:
             asked["greeting"] = sample("Generate a greeting", 50)
-        return questions(**asked) if asked else "The client can answer nothing."
+        return questions(None, **asked) if asked else "The client can answer nothing."
 
     @mcp.tool
     def test_streaming_elicitation(ctx: Context) -> str | InputRequiredResult:

