@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.judge import expectations, judge, table
+from tests.conformance.packages import pinned
 from tests.conformance.suite import RUNS, Check, Report, Run, read_checks, read_unscored
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "conformance.md"
 RUN = Run("9", "2026-07-28", "suite")
 GOOD = Check("ping", "ping", "SUCCESS")
 UNSCORED = {"tasks": "extension"}
@@ -85,6 +87,22 @@ def test_every_expectation_is_of_a_run_and_has_a_reason() -> None:
     for entry in expectations():
         assert entry.run in {run.name for run in RUNS}
         assert entry.reason.endswith(".")
+
+
+def test_the_page_lists_what_does_not_pass_with_its_reason() -> None:
+    text = PAGE.read_text("utf-8")
+    for entry in expectations():
+        row = next(line for line in text.splitlines() if f"`{entry.scenario}`" in line)
+        assert entry.reason in row
+        assert entry.check is None or f"`{entry.check}`" in row
+
+
+def test_the_page_names_the_versions_that_are_installed() -> None:
+    text = PAGE.read_text("utf-8")
+    for name, version in pinned().items():
+        assert version.rpartition("@")[2] in text, name
+    for run in RUNS:
+        assert f"| {run.release} | {run.revision} | " in text
 
 
 def test_checks_are_read_from_the_files_the_suite_leaves(tmp_path: Path) -> None:

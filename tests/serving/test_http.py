@@ -6,7 +6,6 @@ import inspect
 import re
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import uvicorn
