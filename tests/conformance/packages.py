@@ -43,8 +43,8 @@ class Packages:
 def install(cache: Path = CACHE) -> Packages:
     """The packages of package-lock.json, installed if they are not yet.
 
-    Takes ten seconds and about 130 MB from the registry the first time. Two at once do not harm
-    each other. Scripts of packages are not run.
+    Takes ten seconds and 124 MB the first time, 342 MB with a Node. Two at once do not harm each
+    other. Scripts of packages are not run.
 
     Raises:
         CannotRun: npm is missing, the registry cannot be reached, or there is no Node for this
