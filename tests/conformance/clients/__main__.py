@@ -11,15 +11,14 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.conformance.clients.inspector import Inspector, use_inspector
 from tests.conformance.clients.scripts import Script, use_script
 from tests.conformance.clients.step import Step
 from tests.conformance.packages import CannotRun, Packages, install, pinned
-from tests.pair import Pair
+from tests.pair import Pair, until
 
-SAID: Final = "hello from Python"
 MODERN: Final = "2026-07-28"
 LEGACY: Final = "2025-11-25"
 
@@ -54,16 +53,29 @@ def clients(packages: Packages, pair: Pair, scratch: Path) -> dict[str, Using]:
     return {f"{names[key]} {versions[names[key]]}, {key[1]}": using[key] for key in using}
 
 
-def speaker(pair: Pair, session_id: str) -> Callable[[], Awaitable[str]]:
+def speaker(pair: Pair, session_id: str) -> Callable[[bool], Awaitable[list[str]]]:
     """Has another agent speak, in another session too, of which nobody is to hear."""
+    words = map("{} from Python".format, ("one", "two"))
 
-    async def speak() -> str:
+    async def speak(when_waited_for: bool) -> list[str]:
+        said = next(words)
         async with pair.agent("bob") as bob:
-            other = await bob.call_tool("create_session", {"purpose": "elsewhere"})
-            assert other.structured_content is not None
-            for target in (other.structured_content["session_id"], session_id):
-                await bob.call_tool("add_message", {"session_id": target, "content": SAID})
-        return SAID
+
+            async def call(tool: str, **arguments: str) -> dict[str, Any]:
+                result = await bob.call_tool(tool, arguments)
+                assert result.structured_content is not None
+                return result.structured_content
+
+            async def waited_for() -> bool:
+                agents = (await call("list_agents", session_id=session_id))["agents"]
+                return any(agent["waiting"] for agent in agents)
+
+            elsewhere = (await call("create_session", purpose="elsewhere"))["session_id"]
+            if when_waited_for:
+                await until(waited_for)
+            for target in (elsewhere, session_id):
+                await call("add_message", session_id=target, content=said)
+        return [said]
 
     return speak
 

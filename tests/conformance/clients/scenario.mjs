@@ -9,6 +9,8 @@ function say(step, said) {
   process.stdout.write(JSON.stringify({ step, ...said }) + '\n');
 }
 
+const contents = page => page.messages.map(message => message.content);
+
 // client: connected, with listTools and callTool.
 // subscribe(uri, changed): resolves once the server has taken it; changed(uri) for each update.
 export async function run({ client, protocol, subscribe }) {
@@ -25,8 +27,13 @@ export async function run({ client, protocol, subscribe }) {
   const mine = await call('add_message', { session_id, content: 'hello from TypeScript' });
   say('added', mine);
   const page = await call('get_messages', { session_id });
-  say('read', { contents: page.messages.map(message => message.content) });
+  say('read', { contents: contents(page) });
   say('refused', await call('get_messages', { session_id: 'nowhere' }));
+
+  say('waiting', { after: mine.message_id });
+  const heard = await call('wait_for_messages', { session_id, after: mine.message_id });
+  const after = heard.messages.at(-1).id;
+  say('woken', { outcome: heard.outcome, contents: contents(heard) });
 
   const uri = `session://${session_id}/messages`;
   const updates = [];
@@ -38,6 +45,6 @@ export async function run({ client, protocol, subscribe }) {
   });
   say('subscribed', { uri });
   await first;
-  const news = await call('get_messages', { session_id, after: mine.message_id });
-  say('heard', { updates, contents: news.messages.map(message => message.content) });
+  const news = await call('get_messages', { session_id, after });
+  say('heard', { updates, contents: contents(news) });
 }

@@ -63,31 +63,32 @@ def only_scripts(folder: str, names: list[str]) -> set[str]:
 
 
 async def use_script(
-    script: Script, protocol: str, session_id: str, somebody_speaks: Callable[[], Awaitable[str]]
+    script: Script, protocol: str, session_id: str, speak: Callable[[bool], Awaitable[list[str]]]
 ) -> list[Step]:
-    """Run a script; have somebody else speak in its session once it has subscribed.
+    """Run a script; have somebody else speak in its session when it waits, and when it listens.
 
     Args:
         script: the client.
         protocol: the version it is to agree on.
         session_id: its session.
-        somebody_speaks: as another agent; what was said.
+        speak: as another agent, after the script waits if that is true; what was said.
     """
     steps = []
-    said = ""
+    said: list[str] = []
     seen: dict[str, dict[str, Any]] = {}
     async with contextlib.aclosing(script.steps()) as found_steps:
         async for found in found_steps:
             name = found.pop("step")
             seen[name] = found
-            if name == "subscribed":
-                said = await somebody_speaks()
+            if name in ("waiting", "subscribed"):
+                said += await speak(name == "waiting")
             steps.append(Step(name, ", ".join(shown(value) for value in found.values())))
     assert seen["connected"] == {"protocol": protocol, "server": "partyline"}
     assert {"create_session", "add_message", "get_messages"} <= set(seen["listed"]["tools"])
     assert seen["read"] == {"contents": ["hello from TypeScript"]}
     assert seen["refused"]["refused"].startswith("SESSION_NOT_FOUND: ")
-    assert seen["heard"]["contents"] == [said]
+    assert seen["woken"] == {"outcome": "messages", "contents": said[:1]}
+    assert seen["heard"]["contents"] == said[1:]
     assert set(seen["heard"]["updates"]) == {f"session://{session_id}/messages"}
     return steps
 
