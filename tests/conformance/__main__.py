@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.conformance.judge import expectations, judge, table
-from tests.conformance.packages import CannotRun, Packages, install
+from tests.conformance.packages import CACHE, CannotRun, Packages, install
 from tests.conformance.stand import extended_node
 from tests.conformance.suite import RUNS, Report, run_suite
 
@@ -34,9 +34,10 @@ def main() -> int:
     """Run, print the table, say what was not expected."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--verbose", action="store_true", help="print what the suite prints")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where to install npm packages")
     options = parser.parse_args()
     try:
-        packages = install()
+        packages = install(options.cache)
     except CannotRun as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2

@@ -3,11 +3,15 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.packages import HERE, CannotRun, install, new_enough, own_node, pinned
+
+ROOT = HERE.parent.parent
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,15 @@ def program(folder: Path, name: str, *lines: str) -> None:
 def test_no_npm_is_said_plainly(bin: Path, tmp_path: Path) -> None:
     with pytest.raises(CannotRun, match="npm is not installed"):
         install(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("module", ["tests.conformance", "tests.conformance.clients"])
+def test_a_run_without_npm_has_tested_nothing(bin: Path, tmp_path: Path, module: str) -> None:
+    command = [sys.executable, "-m", module, "--cache", str(tmp_path / "cache")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 2
+    assert done.stderr == "conformance: npm is not installed (Debian, Ubuntu: apt install npm).\n"
+    assert done.stdout == ""
 
 
 def test_an_old_node_will_not_do(bin: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from tests.conformance.clients.inspector import Inspector, use_inspector
 from tests.conformance.clients.scripts import Script, use_script
 from tests.conformance.clients.step import Step
-from tests.conformance.packages import CannotRun, Packages, install, pinned
+from tests.conformance.packages import CACHE, CannotRun, Packages, install, pinned
 from tests.pair import Pair, until
 
 MODERN: Final = "2026-07-28"
@@ -103,9 +103,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.conformance.clients", description=__doc__
     )
-    parser.parse_args()
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where to install npm packages")
+    options = parser.parse_args()
     try:
-        packages = install()
+        packages = install(options.cache)
     except CannotRun as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2
