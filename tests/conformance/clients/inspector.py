@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,20 @@ class Inspector:
         Raises:
             AssertionError: it ended with another code.
         """
+        answer, _ = await self._run(method, *options, code=code)
+        return answer
+
+    async def check_tools(self) -> tuple[dict[str, Any], str]:
+        """The tools, and how many schemas it calls wrong (it fails then) or hard on some clients.
+
+        Raises:
+            AssertionError: a schema is wrong.
+        """
+        listed, errors = await self._run("tools/list", "--strict")
+        found = re.search(r"\d+ errors?, \d+ warnings?", errors)
+        return listed, found[0] if found else "0 errors, 0 warnings"
+
+    async def _run(self, method: str, *options: str, code: int = 0) -> tuple[dict[str, Any], str]:
         done = await asyncio.to_thread(
             subprocess.run,
             [*self._command, "--method", method, *options],
@@ -59,8 +74,7 @@ class Inspector:
             timeout=REQUEST_SECONDS,
         )
         assert done.returncode == code, f"{method}: exit code {done.returncode}: {done.stderr}"
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        return json.loads(done.stdout), done.stderr
 
     async def call(self, tool: str, *, code: int = 0, **arguments: str) -> dict[str, Any]:
         """The result of a tool call."""
@@ -71,8 +85,9 @@ class Inspector:
 async def use_inspector(inspector: Inspector, session_id: str) -> list[Step]:
     """List and call what there is."""
     steps = []
-    listed = await inspector.ask("tools/list", "--strict")
+    listed, verdict = await inspector.check_tools()
     steps.append(Step("tools/list --strict", ", ".join(names(listed["tools"]))))
+    steps.append(Step("their schemas", verdict))
     for kind, field in (
         ("resources/templates/list", "resourceTemplates"),
         ("prompts/list", "prompts"),
