@@ -17,10 +17,10 @@ ifneq ($(FITS),yes)
 $(STAMP): always
 endif
 
-.PHONY: help run test bench chaos lint format docs lock clean always
+.PHONY: help run test bench chaos conformance lint format docs lock clean always
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## install, start both nodes, print where they are
 	@exec $(BIN)/partyline up $(ARGS)
@@ -33,6 +33,10 @@ bench: $(STAMP) ## install, start real nodes, measure them
 
 chaos: $(STAMP) ## install, break a real pair for SECONDS=120 with SEED=1, compare all with the log
 	@exec $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),120) --seed $(or $(SEED),1) $(ARGS)
+
+conformance: $(STAMP) ## install npm packages, run the official MCP suite and others' clients
+	@$(BIN)/python -m tests.conformance $(ARGS)
+	@$(BIN)/python -m tests.conformance.clients
 
 lint: $(STAMP) ## ruff, format, types, and the rules of the repository
 	$(BIN)/ruff check .

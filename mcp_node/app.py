@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from fastapi import FastAPI
+from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from sse_starlette.sse import AppStatus
 from starlette.types import Lifespan
@@ -51,9 +52,15 @@ ANSWERED_SECONDS: Final = 0.2
 _SERVICE_PATHS: Final = frozenset({"/api/log", "/api/revocations"})
 """Routes that take a service token and a body."""
 
+Extension = Callable[[FastMCP], None]
 
-async def run(settings: Settings) -> None:
+
+async def run(settings: Settings, *, extend: Extension | None = None) -> None:
     """Run the node until it is told to stop.
+
+    Args:
+        settings: from the environment.
+        extend: puts more on the MCP server, before it serves.
 
     Raises:
         ConfigurationError: it cannot start; the text says what to change.
@@ -68,7 +75,7 @@ async def run(settings: Settings) -> None:
                 _store(data_dir, settings) as store,
                 _publisher(data_dir, settings, store) as publisher,
             ):
-                node = await build(settings, data_dir, store, publisher)
+                node = await build(settings, data_dir, store, publisher, extend)
                 await serve(node.app, bound, drain=node.drain, ws="none")
 
 
@@ -79,7 +86,13 @@ class Node(NamedTuple):
     drain: Drain
 
 
-async def build(settings: Settings, data_dir: Path, store: Store, publisher: Publisher) -> Node:
+async def build(
+    settings: Settings,
+    data_dir: Path,
+    store: Store,
+    publisher: Publisher,
+    extend: Extension | None = None,
+) -> Node:
     """The node around an open store and a started publisher."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
@@ -87,6 +100,8 @@ async def build(settings: Settings, data_dir: Path, store: Store, publisher: Pub
         identity.revocations.add(revocation)
     abilities = make_abilities(store, settings, identity.revocations)
     mcp = make_server(abilities, identity)
+    if extend is not None:
+        extend(mcp)
     await install_schema_lookup(mcp)
     hosts = own_hosts(settings, settings.mcp_host)
     mcp_app = mcp.http_app(

@@ -75,9 +75,12 @@ class PatientHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers, which nothing here reads, would join those checked already."""
+        """Take a header; trailers, which nothing here reads, would join those checked already.
+
+        Blanks around a value are no part of it (RFC 9112, 5.1); the parser leaves those behind it.
+        """
         if not self._headed:
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """It has said what it wants."""

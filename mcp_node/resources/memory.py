@@ -1,14 +1,18 @@
 """The resource of an agent's own memory: ``agent://me/memory``."""
 
 import json
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from fastmcp import FastMCP
+from fastmcp.resources import Resource
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from mcp_node.errors import component_errors
 from mcp_node.identity import current_principal
-from mcp_node.rooms.memory import Memory
+from mcp_node.rooms.memory import Memory, has_memory
 from mcp_node.tools.results import marked
+from proto.errors import Unauthenticated
 from serving.identity import Identity
 
 MEMORY_URI: Final = "agent://me/memory"
@@ -23,3 +27,27 @@ def add_memory_resource(mcp: FastMCP, memory: Memory, identity: Identity) -> Non
         with component_errors():
             found = await memory.newest(current_principal(identity))
         return json.dumps(marked(found), ensure_ascii=False)
+
+    mcp.add_middleware(_ListedToOwners(identity))
+
+
+class _ListedToOwners(Middleware):
+    """The resource is listed to who has a memory: some clients read whatever is listed."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    async def on_list_resources(
+        self, context: MiddlewareContext[Any], call_next: CallNext[Any, Sequence[Resource]]
+    ) -> Sequence[Resource]:
+        """List the resources, this one perhaps not."""
+        listed = await call_next(context)
+        if self._owner():
+            return listed
+        return [resource for resource in listed if str(resource.uri) != MEMORY_URI]
+
+    def _owner(self) -> bool:
+        try:
+            return has_memory(current_principal(self._identity))
+        except Unauthenticated:
+            return False

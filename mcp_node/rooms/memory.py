@@ -231,8 +231,13 @@ def _place(principal: Principal, session_id: Any, key: str, scope: str) -> Place
     return Place(principal.agent_id, session, key)
 
 
+def has_memory(principal: Principal) -> bool:
+    """Whether somebody is known well enough to keep something."""
+    return bool(principal.token_id) and principal.agent_type != _GUEST
+
+
 def _check_owner(principal: Principal) -> None:
-    if not principal.token_id or principal.agent_type == _GUEST:
+    if not has_memory(principal):
         raise Forbidden(
             "Only agents with a token of their own have a memory.",
             "Ask the operator for a token ('partyline token' makes one).",

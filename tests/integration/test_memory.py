@@ -164,6 +164,7 @@ async def test_without_a_token_there_is_none(tmp_path: Path, era: str) -> None:
         async with Client(url, auth=pair.token("alice"), mode=era) as alice:
             await call(alice, "set_memory", key="k", value="mine")
             assert len((await resource(alice))["memories"]) == 1
+            assert await listed(alice) == [URI]
         said = {"X-Partyline-Agent": "alice", "X-Partyline-Agent-Type": "claude"}
         for headers in ({}, said):
             transport = StreamableHttpTransport(url, headers=headers)
@@ -177,8 +178,13 @@ async def test_without_a_token_there_is_none(tmp_path: Path, era: str) -> None:
                     assert (await failure(nobody, tool, **arguments)).startswith("FORBIDDEN: ")
                 with pytest.raises(MCPError, match="FORBIDDEN: Only agents with a token"):
                     await nobody.read_resource(URI)
+                assert await listed(nobody) == []
         async with Client(url, auth=pair.token("alice"), mode=era) as alice:
             assert (await call(alice, "get_memory", key="k"))["value"] == "mine"
+
+
+async def listed(client: Client[Any]) -> list[str]:
+    return [str(resource.uri) for resource in await client.list_resources()]
 
 
 async def test_quotas_say_what_to_do(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import inspect
 import re
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import uvicorn
@@ -219,11 +218,13 @@ def test_garbage_behind_a_request_is_no_error_of_ours(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_the_transport_is_in_the_scope() -> None:
-    seen: list[Any] = []
+@contextlib.asynccontextmanager
+async def looked_at(request: bytes) -> AsyncIterator[tuple[Peer, list[Scope]]]:
+    """A peer that has sent a request, and the scopes the app gets."""
+    seen: list[Scope] = []
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["extensions"][serving.http.TRANSPORT])
+        seen.append(scope)
         await app(scope, receive, send)
 
     loop = asyncio.get_running_loop()
@@ -233,11 +234,24 @@ async def test_the_transport_is_in_the_scope() -> None:
     server = await loop.create_server(
         lambda: PatientHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
-    async with server, peer(server.sockets[0].getsockname()[1], GET) as one:
+    async with server, peer(server.sockets[0].getsockname()[1], request) as one:
+        yield one, seen
+
+
+async def test_the_transport_is_in_the_scope() -> None:
+    async with looked_at(GET) as (one, seen):
         assert b"200 OK" in await one.answer()
-        assert isinstance(seen[0], asyncio.Transport)
-        seen[0].abort()
+        transport = seen[0]["extensions"][serving.http.TRANSPORT]
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
         assert await one.cut() == b""
+
+
+async def test_blanks_around_a_header_are_no_part_of_its_value() -> None:
+    request = b"GET / HTTP/1.1\r\nHost:x \r\nA: \t b  c\t \r\nD:  \r\n\r\n"
+    async with looked_at(request) as (one, seen):
+        assert b"200 OK" in await one.answer()
+        assert seen[0]["headers"] == [(b"host", b"x"), (b"a", b"b  c"), (b"d", b"")]
 
 
 def test_every_private_thing_we_use_is_there() -> None:

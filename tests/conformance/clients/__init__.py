@@ -1,0 +1,1 @@
+"""Clients that others have made, against the real mcp_node with a token."""
