@@ -9,6 +9,7 @@ from mcp_node.errors import ArgumentErrors
 from mcp_node.identity import McpTokenVerifier
 from mcp_node.resources.memory import add_memory_resource
 from mcp_node.rooms.abilities import Abilities
+from mcp_node.tools.deletion import add_deletion_tools
 from mcp_node.tools.hearing import add_hearing_tools
 from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
@@ -44,6 +45,7 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_memory_tools(mcp, abilities.memory, identity)
     add_memory_resource(mcp, abilities.memory, identity)
     add_moderation_tools(mcp, abilities.moderation, identity)
+    add_deletion_tools(mcp, abilities.deletion, identity)
     return mcp
 
 

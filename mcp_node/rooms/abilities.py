@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mcp_node.rooms.deletion import Deletion
 from mcp_node.rooms.hearing import Hearing
 from mcp_node.rooms.memory import Memory
 from mcp_node.rooms.moderation import Moderation
@@ -30,6 +31,7 @@ class Abilities:
     readers: Readers
     waiting: Waiting
     moderation: Moderation
+    deletion: Deletion
 
 
 def make_abilities(
@@ -56,4 +58,5 @@ def make_abilities(
         readers=readers,
         waiting=waiting,
         moderation=Moderation(store, settings, rights),
+        deletion=Deletion(store, rights),
     )

@@ -190,8 +190,7 @@ class SqliteStore:
 
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
-        head, changed, through = await self.read(partial(reads.moved, after=after))
-        return Heads(self.epoch, head, changed, through)
+        return await self.read(lambda connection: self._heads(connection, after))
 
     async def session_head(self, session_id: str) -> int:
         """The last id of a session, 0 if it has no messages or does not exist."""
@@ -204,6 +203,10 @@ class SqliteStore:
         stretch = Stretch(session_id, after, None, limit)
         read = await self.read(partial(reads.log_stretch, audience=audience, stretch=stretch))
         return LogPage(self.epoch, read.head, read.through, read.messages)
+
+    async def checkpoint(self) -> bool:
+        """Empty the write-ahead log; see `Store.checkpoint`."""
+        return await self._writer.checkpoint()
 
     async def close(self) -> None:
         """Commit what is pending, then close the database. Idempotent."""
@@ -231,6 +234,10 @@ class SqliteStore:
         except (sqlite3.Error, ValueError) as error:
             logger.error("a read failed: %s", describe(error))
             raise Unavailable("The message log cannot be read.") from None
+
+    def _heads(self, connection: sqlite3.Connection, after: int) -> Heads:
+        head, changed, through = reads.moved(connection, after)
+        return Heads(self.epoch, head, changed, through, reads.pruned(connection))
 
     def _announce(self, messages: Sequence[Message]) -> None:
         if self._mark is not None:
