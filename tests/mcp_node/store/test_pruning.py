@@ -108,9 +108,11 @@ async def test_replies_lose_their_parent_and_keys_mentions_and_advances_go(
     await change(
         store,
         "INSERT OR REPLACE INTO mentions VALUES ('room','bob',1), ('room','bob',3)",
-        "INSERT INTO readers VALUES ('room','bob','x',0,'-','-',0,4)",
-        "INSERT INTO advances VALUES ('room','bob',1,'-'), ('room','bob',2,'-'),"
-        " ('room','bob',3,'-'), ('room','bob',4,'-'), ('room','eve',1,'-')",
+        "INSERT INTO readers (session_id, principal, agent_type, is_admin, first_seen, last_seen)"
+        " VALUES ('room','bob','x',0,'-','-')",
+        "INSERT INTO advances (session_id, principal, by_mention, position, at) VALUES"
+        " ('room','bob',0,1,'-'), ('room','bob',0,2,'-'), ('room','bob',1,2,'-'),"
+        " ('room','bob',0,3,'-'), ('room','bob',0,4,'-')",
     )
     await age(store, 1, 2)
     assert await prune(store) == 2
@@ -237,7 +239,6 @@ def test_nothing_that_pruning_does_scans_a_table(tmp_path: Path) -> None:
 
 async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
     """Instructions of SQLite's machine, in thousands, to prune 100 of so many messages."""
-    data_dir.mkdir()
     async with opened(data_dir) as store:
         await store.create_session(new_session())
         for number in range(messages):
@@ -261,8 +262,10 @@ async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
     return counted
 
 
-async def test_a_step_costs_what_it_prunes_however_long_the_log(tmp_path: Path) -> None:
+async def test_a_step_costs_what_it_prunes_however_long_the_log(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Replies and keys refer to messages: without an index each deletion would look at them all."""
-    short = await steps_of_a_prune(tmp_path / "short", 200)
-    long = await steps_of_a_prune(tmp_path / "long", 2_000)
+    short = await steps_of_a_prune(tmp_path_factory.mktemp("short"), 200)
+    long = await steps_of_a_prune(tmp_path_factory.mktemp("long"), 2_000)
     assert long < 2 * short
