@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import itertools
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+import websockets
 from fastmcp.exceptions import ToolError
 
 from tests.integration.crowd import gathered, is_quiet, make_room, say, whole_log
@@ -262,32 +265,53 @@ async def test_a_deletion_outlives_mcp_node_and_reaches_who_stayed(mortal: Pair,
     assert [one["prev"] for one in log] == [0, *(one["id"] for one in log[:-1])]
 
 
-async def test_many_delete_while_many_watch(mortal: Pair, name: str) -> None:
-    """ws_node dies in between; whoever comes back has every entry once, and no text it should not.
+async def followed(pair: Pair, room: str, last: str) -> list[dict[str, Any]]:
+    """What a client gets that comes back with its position, up to a message."""
+    got: list[dict[str, Any]] = []
+    while True:
+        since = got[-1]["position"] if got else 0
+        with contextlib.suppress(OSError, websockets.InvalidHandshake, websockets.ConnectionClosed):
+            async with pair.viewer(room, query=f"?since={since}") as viewer:
+                assert (await frame(viewer, within=20))["recovered"] is True
+                async for text in viewer:
+                    got.append(json.loads(text))
+                    if got[-1]["data"].get("content") == last:
+                        return got
+        await asyncio.sleep(0.05)
 
-    A text may come before the entry that deletes it, never after.
-    """
+
+async def test_many_delete_while_many_watch_and_ws_node_dies(mortal: Pair, name: str) -> None:
+    """Every entry comes once; a text may come before the entry that deletes it, never after."""
     await make_room(mortal, name)
-    total = 4 * 15
+    following = [asyncio.create_task(followed(mortal, name, "last")) for _ in range(5)]
+    half = asyncio.Event()
 
-    async def talk(agent: str) -> None:
+    async def talk(agent: str) -> list[int]:
+        taken_back = []
         async with mortal.rest(agent) as rest:
             for number in range(15):
                 said = await say(rest, name, f"{agent} {number}")
                 if number % 3 == 0:
                     await deleted(rest, name, said)
+                    taken_back.append(said)
+                if number == 7:
+                    half.set()
+        return taken_back
 
     talking = [asyncio.create_task(talk(f"agent-{n}")) for n in range(4)]
-    await until(lambda: mortal.mcp.process is not None)
+    await half.wait()
     mortal.ws.kill()
-    await gathered(*talking)
+    taken_back = sorted(itertools.chain(*await gathered(*talking)))
     await mortal.ws.start()
+    async with mortal.rest() as rest:
+        await say(rest, name, "last")
+    log = [one["id"] for one in await whole_log(mortal, name)]
     async with mortal.viewer(name, query="?since=0") as late:
         await frame(late)
-        got = await frames(late, total + 4 * 5)
-        await is_quiet(late)
-    entries = [one["data"]["id"] for one in got if one["type"] == "message_deleted"]
-    gone = [one["position"] for one in got if one["data"].get("deleted")]
-    assert sorted(entries) == gone
-    assert len(entries) == 4 * 5
-    assert [one["position"] for one in got] == sorted({one["position"] for one in got})
+        fresh = await frames(late, len(log))
+        assert [one["position"] for one in fresh if "deleted" in one["data"]] == taken_back
+    for got in [*await gathered(*following), fresh]:
+        assert [one["position"] for one in got] == log
+        ends = {one["data"]["id"]: one["position"] for one in got if "content" not in one["data"]}
+        assert sorted(ends) == taken_back
+        assert all(said < end for said, end in ends.items())
