@@ -100,11 +100,11 @@ def visible(
     Without ``deletions`` the entries that delete are left out: they say nothing.
 
     Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
-    sender if asked for, and reader if only others' messages are.
+    sender if asked for, and reader if only others' messages are, without what was deleted.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
     narrowed = " AND sender = :sender" if by_sender else ""
-    narrowed += " AND principal <> :reader" if others else ""
+    narrowed += " AND principal <> :reader AND deleted_at IS NULL" if others else ""
     narrowed += "" if deletions else " AND deletes IS NULL"
     branches = " UNION ALL ".join(
         f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"
