@@ -253,7 +253,8 @@ class Store(Database, Protocol):
         """Move what is in the write-ahead log to the database, and empty it.
 
         Returns:
-            Whether it is empty now; a reader, such as a backup, may need it a while longer.
+            Whether it is empty now; while a reader, such as a backup, needs it, it is tried again
+            later.
 
         Raises:
             Unavailable: the database failed or is closed.

@@ -12,6 +12,7 @@ import aiosqlite
 
 from mcp_node.store import listing, reads
 from mcp_node.store.connection import connect_reader, run_job
+from mcp_node.store.erasing import Eraser
 from mcp_node.store.guard import Limits
 from mcp_node.store.interface import (
     CommitListener,
@@ -75,6 +76,7 @@ class SqliteStore:
         self._listeners: list[CommitListener] = []
         self._reader: aiosqlite.Connection | None = None
         self._mark: MarkKeeper | None = None
+        self._eraser: Eraser | None = None
         self._closing: asyncio.Task[None] | None = None
         # Where AUTH=off everybody may be the same nobody.
         verified = settings.auth != "off"
@@ -116,6 +118,7 @@ class SqliteStore:
         self._reader = await connect_reader(self._path)
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
+        self._eraser = Eraser(self._writer.checkpoint)
 
     async def append(self, message: NewMessage) -> Message:
         """Commit a message and give it its place; see `Store.append`."""
@@ -206,7 +209,10 @@ class SqliteStore:
 
     async def checkpoint(self) -> bool:
         """Empty the write-ahead log; see `Store.checkpoint`."""
-        return await self._writer.checkpoint()
+        emptied = await self._writer.checkpoint()
+        if not emptied and self._eraser is not None:
+            self._eraser.want()
+        return emptied
 
     async def close(self) -> None:
         """Commit what is pending, then close the database. Idempotent."""
@@ -216,6 +222,8 @@ class SqliteStore:
 
     async def _close(self) -> None:
         await self._writer.drain()
+        if self._eraser is not None:
+            await self._eraser.close()
         reader, self._reader = self._reader, None
         try:
             if reader is not None:
@@ -242,6 +250,8 @@ class SqliteStore:
     def _announce(self, messages: Sequence[Message]) -> None:
         if self._mark is not None:
             self._mark.advance(messages[-1].id)
+        if self._eraser is not None and any(message.deletes for message in messages):
+            self._eraser.want()
         for listener in self._listeners:
             try:
                 listener(messages)

@@ -1,5 +1,6 @@
 """Pruning: old messages leave the database; ids, chains and what refers to them stay right."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -11,11 +12,14 @@ import pytest
 
 from mcp_node.store import pruning
 from mcp_node.store.deletion import DeleteMessage
+from mcp_node.store.guard import Limits
 from mcp_node.store.pruning import PruneMessages, look
 from mcp_node.store.schema import prepare
 from mcp_node.store.sqlite import SqliteStore
-from mcp_node.store.transaction import LogTail, commit
+from mcp_node.store.tail import LogTail
+from mcp_node.store.transaction import commit
 from proto.messages import Visibility, utc
+from proto.settings import load_settings
 from tests.mcp_node.store.making import CLAUDE, everything, new_message, new_session, opened
 from tests.mcp_node.store.test_deletion import change, everything_in, rows, shown
 
@@ -131,25 +135,22 @@ async def test_counts_are_put_right(store: SqliteStore) -> None:
     for level in levels:
         await store.append(new_message(visibility=level))
     await store.write(DeleteMessage("room", 1, CLAUDE))  # 5
-    await change(
-        store,
-        "DELETE FROM tallies",
-        "INSERT INTO tallies VALUES ('room','p',1,3), ('room','s:claude-main',1,2),"
-        " ('room','a',1,4)",
-    )
     await age(store, 1, 2, 3)
     await prune(store)
-    assert await rows(store, "SELECT audience, messages, last_id FROM tallies") == [("a", 1, 4)]
+    found = await rows(store, "SELECT audience, messages FROM tallies ORDER BY audience")
+    assert found == [("a", 1), ("p", 0), ("s:claude-main", 0)]
 
 
-async def test_a_tally_keeps_the_last_that_is_left(store: SqliteStore) -> None:
-    for _ in range(3):
-        await store.append(new_message())
-    await change(store, "INSERT OR REPLACE INTO tallies VALUES ('room','p',3,3)")
+async def test_what_is_deleted_and_pruned_in_one_transaction_is_uncounted_once(
+    store: SqliteStore,
+) -> None:
+    await store.append(new_message())
+    await store.append(new_message())
     await age(store)
-    await prune(store)
-    found = await rows(store, "SELECT messages, last_id FROM tallies WHERE audience = 'p'")
-    assert found == [(0, 3)]
+    await asyncio.gather(
+        store.write(DeleteMessage("room", 1, CLAUDE)), store.write(PruneMessages([1]))
+    )
+    assert await rows(store, "SELECT messages FROM tallies") == [(1,)]
 
 
 async def test_steps_and_looks_are_bounded_and_miss_nothing(
@@ -230,7 +231,7 @@ def test_nothing_that_pruning_does_scans_a_table(tmp_path: Path) -> None:
     )
     statements = [pruning.LOOK, pruning.LASTS, pruning.TOUCHED, pruning.SESSIONS]
     statements += [*pruning.FORGET, *pruning.EMPTY]
-    statements += [pruning.UNCOUNT, pruning.UNTALLY, pruning.UNADVANCE]
+    statements += [pruning.UNCOUNT, pruning.UNADVANCE]
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as database:
         for sql in statements:
             steps = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql}", fields)]
@@ -255,7 +256,9 @@ async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
         database.execute("PRAGMA foreign_keys = ON")
         database.set_progress_handler(count, 1_000)
         operations = [PruneMessages(list(range(1, 101)))]
-        (outcome,) = commit(database, LogTail(), operations).outcomes
+        (outcome,) = commit(
+            database, LogTail(Limits.of_server(load_settings(data_dir=data_dir))), operations
+        ).outcomes
         assert outcome.error is None
         (left,) = database.execute("SELECT count(*) FROM messages").fetchone()
         assert left == messages - 100
