@@ -80,5 +80,6 @@ def _rows(count: int, sessions: list[str], now: str) -> Iterator[tuple[object, .
             now,
             "{}",
             None,
+            None,
         )
         last[number] = id_

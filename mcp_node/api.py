@@ -73,7 +73,10 @@ class SessionListAnswer(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A message."""
+    """A message; of one that was deleted the texts are empty, and ``deleted`` is true.
+
+    ``hidden_characters``: how many of its text nobody sees, if there are any.
+    """
 
     id: int
     sender: str
@@ -83,6 +86,8 @@ class MessageAnswer(BaseModel):
     timestamp: str
     metadata: dict[str, Any]
     parent_message_id: int | None
+    deleted: bool = False
+    hidden_characters: int = 0
 
 
 class PageAnswer(BaseModel):
@@ -104,6 +109,13 @@ class MessageMade(BaseModel):
 
     message_id: int
     timestamp: str
+
+
+class MessageDeleted(BaseModel):
+    """Which message has no text any more."""
+
+    message_id: int
+    deleted: bool
 
 
 class ProblemDetail(BaseModel):
@@ -131,7 +143,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _MEANINGS: Final = {
     401: "No token, or not a valid one.",
     403: "The token lacks the right, or another site's page asks.",
-    404: "No such session, or no such parent message, that this caller may see.",
+    404: "No such session, message or parent message that this caller may see.",
     409: "The idempotency key belongs to another message, or the session is closed.",
     413: "The body, or a field of it, is larger than a limit allows.",
     415: "The body is not application/json.",
@@ -187,6 +199,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions/{session_id}",
         summary="A session",
         response_model=SessionViewAnswer,
+        response_model_exclude_unset=True,  # `deleted`, `hidden_characters`
         responses=documented(404),
     )
     async def get_session(caller: Caller, session_id: SessionId) -> dict[str, Any]:
@@ -196,6 +209,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions/{session_id}/messages",
         summary="A page of messages",
         response_model=PageAnswer,
+        response_model_exclude_unset=True,
         responses=documented(404),
     )
     async def get_messages(
@@ -231,5 +245,18 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
             body.idempotency_key,
         )
         return {"message_id": message.id, "timestamp": message.timestamp}
+
+    @router.delete(
+        "/sessions/{session_id}/messages/{message_id}",
+        summary="Delete a message",
+        description="By its sender, or an admin who may see it. Its text and metadata are erased;"
+        " its id stays, marked deleted. The same again has the same answer.",
+        response_model=MessageDeleted,
+        responses=documented(404, 429, 503),
+    )
+    async def delete_message(
+        caller: Caller, session_id: SessionId, message_id: int
+    ) -> dict[str, Any]:
+        return await abilities.deletion.delete_message(caller, session_id, message_id)
 
     return router

@@ -20,6 +20,7 @@ from mcp_node.errors import refuse
 from mcp_node.hearing_api import make_hearing_api
 from mcp_node.log_api import check_service, make_log_api
 from mcp_node.moderation_api import make_moderation_api
+from mcp_node.prune_api import make_prune_api
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
@@ -49,7 +50,7 @@ ANSWER_SECONDS: Final = 1.0
 ANSWERED_SECONDS: Final = 0.2
 """How long an answer may take from its tool to the socket, once the node stops."""
 
-_SERVICE_PATHS: Final = frozenset({"/api/log", "/api/revocations"})
+_SERVICE_PATHS: Final = frozenset({"/api/log", "/api/prune", "/api/revocations"})
 """Routes that take a service token and a body."""
 
 Extension = Callable[[FastMCP], None]
@@ -138,6 +139,7 @@ async def build(
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
     api.include_router(make_revocation_api(store, settings, identity, bridge_key))
+    api.include_router(make_prune_api(store, settings, bridge_key))
     bodies = StrictBodies(
         _beside(mcp_app, api, leases),
         max_bytes=settings.max_body_bytes,

@@ -21,6 +21,7 @@ from typing import Final
 
 from mcp_node.commands.backup import make_backup, restore_backup
 from mcp_node.commands.keys import keys
+from mcp_node.commands.prune import prune
 from mcp_node.commands.revoke import revoke
 from mcp_node.commands.token import TokenRequest, make_token
 from mcp_node.commands.up import up
@@ -75,6 +76,11 @@ def _revoke(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _prune(chosen: argparse.Namespace) -> int:
+    print(prune(load_settings(), older_than=chosen.older_than, dry_run=chosen.dry_run))
+    return 0
+
+
 def _keys(chosen: argparse.Namespace) -> int:
     print(keys(load_settings(), allow=chosen.allow, remove=chosen.remove, server=chosen.server))
     return 0
@@ -87,6 +93,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "backup": _backup,
     "restore": _restore,
     "revoke": _revoke,
+    "prune": _prune,
     "keys": _keys,
 }
 
@@ -157,6 +164,19 @@ def _parser() -> argparse.ArgumentParser:
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("--agent", metavar="NAME", help="all of this agent's tokens")
     which.add_argument("--token", metavar="ID", help="the id partyline token printed")
+    prune_ = commands.add_parser(
+        "prune",
+        help="delete old messages for good",
+        description="Delete the messages of every session that are older than TIME, for good. Of a"
+        " session's last one only the texts go. Nothing is deleted without this command. mcp_node"
+        " must be running.",
+    )
+    prune_.add_argument(
+        "--older-than", required=True, metavar="TIME", help="such as 12h, 30d, at most 3650d"
+    )
+    prune_.add_argument(
+        "--dry-run", action="store_true", help="only say how many messages would be deleted"
+    )
     keys_ = commands.add_parser(
         "keys",
         help="show or edit whom a bridge over tcp lets in",

@@ -1,9 +1,10 @@
 """The log for ws_node: heads and stretches of it. Between the nodes only (service token).
 
 Every answer carries ``epoch``. Heads also carry ``auth`` (this node's AUTH, so that a ws_node
-with another one notices) and ``revocations`` (the number of the last one); a session's head carries
-``starts`` (see `Store.starts`), by which ws_node knows what it owes to viewers who came while this
-node was not running.
+with another one notices), ``revocations`` (the number of the last one) and ``pruned`` (a number:
+when it moves, what ws_node remembers may be what was pruned); a session's head carries ``starts``
+(see `Store.starts`), by which ws_node knows what it owes to viewers who came while this node was
+not running.
 """
 
 from typing import Any, TypeVar
@@ -48,6 +49,7 @@ def make_log_api(
                 "head": found.head,
                 "changed": found.changed,
                 "through": found.through,
+                "pruned": found.pruned,
                 "auth": settings.auth,
                 "revocations": identity.revocations.number,
             }

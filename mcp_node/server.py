@@ -13,6 +13,7 @@ from mcp_node.prompts import add_prompts
 from mcp_node.resources.memory import add_memory_resource
 from mcp_node.resources.session import add_session_resources
 from mcp_node.rooms.abilities import Abilities
+from mcp_node.tools.deletion import add_deletion_tools
 from mcp_node.tools.hearing import add_hearing_tools
 from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
@@ -48,6 +49,7 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_memory_tools(mcp, abilities.memory, identity)
     add_memory_resource(mcp, abilities.memory, identity)
     add_moderation_tools(mcp, abilities, identity)
+    add_deletion_tools(mcp, abilities, identity)
     add_session_resources(mcp, abilities, identity)
     add_prompts(mcp, abilities, identity)
     add_completion(mcp, abilities.rooms, identity)

@@ -4,6 +4,7 @@
 frame           fields                                                  moves since
 ==============  ======================================================  ==========
 new_message     type, session_id, position, data                        yes
+message_deleted type, session_id, position, data                        yes
 external event  type, session_id, data, origin = ``external``           no
 subscribed      type, session_id, epoch, position, recovered            no
 unsubscribed    type, session_id                                        no
@@ -12,8 +13,10 @@ error           type, code, message                                     no
 ==============  ======================================================  ==========
 
 ``data`` of a new_message: id, sender, sender_type, content, visibility, timestamp, metadata,
-parent_message_id. ``position`` equals ``data.id``. Fields keep this order, so that the bytes made
-by mcp_node and those ws_node makes from the log are the same.
+parent_message_id. ``position`` equals ``data.id``. Of a message that was deleted, ``content`` is
+empty, ``metadata`` is ``{}``, and a last field ``deleted`` is true; no other has it. ``data`` of a
+message_deleted has the ``id`` of the message that was deleted; ``position`` is its own. Fields keep
+this order, so that the bytes made by mcp_node and those ws_node makes from the log are the same.
 """
 
 from typing import Any, Final
@@ -22,7 +25,9 @@ import msgspec
 
 from proto.messages import Message, Visibility
 
-RESERVED_TYPES: Final = frozenset({"subscribed", "unsubscribed", "pong", "error", "presence"})
+RESERVED_TYPES: Final = frozenset(
+    {"message_deleted", "subscribed", "unsubscribed", "pong", "error", "presence"}
+)
 """Frame types that only the server itself sends; /broadcast refuses them."""
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -46,8 +51,43 @@ class _NewMessage(msgspec.Struct, gc=False):
     data: _Data
 
 
+class _DeletedData(_Data, gc=False):
+    deleted: bool
+
+
+class _DeletedMessage(msgspec.Struct, gc=False):
+    type: str
+    session_id: str
+    position: int
+    data: _DeletedData
+
+
+class _Deleted(msgspec.Struct, gc=False):
+    id: int
+
+
+class _MessageDeleted(msgspec.Struct, gc=False):
+    type: str
+    session_id: str
+    position: int
+    data: _Deleted
+
+
+_DELETION_START: Final = b'{"type":"message_deleted",'
+_NO_METADATA: Final = msgspec.Raw(b"{}")
+
+
 def message_frame(message: Message) -> bytes:
-    """The frame of a durable message, UTF-8 JSON."""
+    """The frame of an entry of the log, UTF-8 JSON."""
+    if message.deletes is not None:
+        deletion = _Deleted(message.deletes)
+        return _encode(_MessageDeleted("message_deleted", message.session_id, message.id, deletion))
+    if message.deleted:
+        return _encode(
+            _DeletedMessage(
+                "new_message", message.session_id, message.id, _deleted_data(message, message.id)
+            )
+        )
     return _encode(
         _NewMessage(
             "new_message",
@@ -65,6 +105,45 @@ def message_frame(message: Message) -> bytes:
             ),
         )
     )
+
+
+def _deleted_data(said: Message | _Data, id_: int) -> _DeletedData:
+    """What is left of a message."""
+    return _DeletedData(
+        id_,
+        said.sender,
+        said.sender_type,
+        "",
+        said.visibility,
+        said.timestamp,
+        _NO_METADATA,
+        said.parent_message_id,
+        deleted=True,
+    )
+
+
+def deleted_by(frame: bytes) -> int | None:
+    """The id of the message that a durable frame deletes; None for every other frame.
+
+    Parses nothing but a message_deleted.
+    """
+    if not frame.startswith(_DELETION_START):
+        return None
+    try:
+        return msgspec.json.decode(frame, type=_MessageDeleted).data.id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def without_texts(frame: bytes) -> bytes:
+    """A new_message frame as `message_frame` gives it once the message was deleted.
+
+    Raises:
+        ValueError: it is not a new_message frame.
+    """
+    said = msgspec.json.decode(frame, type=_NewMessage)
+    data = _deleted_data(said.data, said.data.id)
+    return _encode(_DeletedMessage(said.type, said.session_id, said.position, data))
 
 
 def external_frame(session_id: str, event_type: str, data: dict[str, Any]) -> bytes:

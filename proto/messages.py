@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from proto.hidden import hidden_characters
+
 MAX_ID: Final = 2**53
 """Ids and positions are below this, so that every JSON reader holds them exactly."""
 
@@ -23,13 +25,17 @@ class Visibility(StrEnum):
     ADMIN_ONLY = "admin_only"
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One durable entry of the log.
 
     ``id`` is its place in the log (1, 2, 3 …); ``prev`` the id of the message before it in the
     same session (0 if none). ``principal`` is whose rights wrote it, ``sender`` the name shown.
     ``metadata`` is a JSON object as text, encoded once when it was validated. ``timestamp`` is
     UTC in ISO 8601 with microseconds and ``Z``.
+
+    With ``deletes`` it is not something said but the entry that deletes that earlier message of
+    the session: for the same eyes, never shown in a page, without texts; ``sender`` deleted it.
+    What is ``deleted`` keeps its place, without its texts.
     """
 
     id: int
@@ -47,8 +53,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     deleted: bool = False
 
     def shown(self) -> dict[str, Any]:
-        """The message as tools and REST give it to a reader who may see it."""
-        return {
+        """The message as tools and REST give it to a reader who may see it.
+
+        ``deleted`` and ``hidden_characters`` (see `proto.hidden`) are there only if it has any.
+        """
+        shown: dict[str, Any] = {
             "id": self.id,
             "sender": self.sender,
             "sender_type": self.sender_type,
@@ -58,6 +67,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             "metadata": msgspec.json.decode(self.metadata),
             "parent_message_id": self.parent_message_id,
         }
+        if self.deleted:
+            shown["deleted"] = True
+        if hidden := hidden_characters(self.content):
+            shown["hidden_characters"] = hidden
+        return shown
 
 
 class Session(msgspec.Struct, frozen=True):

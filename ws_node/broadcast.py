@@ -2,7 +2,7 @@
 
 What comes this way is ephemeral, marked ``"origin": "external"``, and built into a frame by the
 server: of the body only ``type`` and ``data`` are taken. Only the HTTP bridge's service token
-makes durable events of it (``X-Partyline-Epoch``, ``-Prev``, ``-Principal``).
+makes durable events of it (`ws_node.http_bridge`).
 """
 
 import hmac
@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from proto import strictjson
 from proto.errors import Forbidden, InvalidInput, Overloaded, PartylineError, Unauthenticated
 from proto.frames import RESERVED_TYPES, external_frame
-from proto.messages import MAX_ID, Visibility
+from proto.messages import Visibility
 from proto.names import NAME_PATTERN, check_free_name, check_name
 from proto.settings import Settings
 from proto.tokens import TO_WS_NODE, verify_service
@@ -27,6 +27,7 @@ from serving.bodies import check_media_type, read_body
 from serving.identity import bearer_token, from_loopback, header_values
 from serving.problems import send_problem
 from ws_node.event_queue import EventQueue
+from ws_node.http_bridge import durable_event
 
 EXTERNAL: Final = "external"
 MAX_TYPE_CHARS: Final = 64
@@ -234,48 +235,6 @@ def external_event(session_id: str, body: dict[str, Any]) -> Event:
         time.monotonic_ns(),
         external_frame(session_id, kind, data),
     )
-
-
-def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Event:
-    """The durable event the HTTP bridge posted: a whole new_message frame and its headers.
-
-    Raises:
-        InvalidInput: the frame or a header is not what `mcp_node` sends.
-    """
-    data, headers = body.get("data"), request.headers
-    prev = headers.get("x-partyline-prev", "")
-    if (
-        body.get("type") != "new_message"
-        or body.get("session_id") != session_id
-        or not isinstance(data, dict)
-        or not (prev.isdecimal() and prev.isascii() and len(prev) <= 17)
-    ):
-        raise InvalidInput("This is not a message of the HTTP bridge.")
-    id_ = body.get("position")
-    if type(id_) is not int or id_ != data.get("id") or not int(prev) < id_ <= MAX_ID:
-        raise InvalidInput("The message has no valid position.")
-    try:
-        visibility = Visibility(data.get("visibility", ""))
-    except ValueError:
-        raise InvalidInput("The message has no valid visibility.") from None
-    return Event(
-        session_id,
-        headers["x-partyline-epoch"][:64],
-        id_,
-        int(prev),
-        visibility,
-        check_principal(headers.get("x-partyline-principal", "")),
-        str(data.get("sender_type", ""))[:129],
-        time.monotonic_ns(),
-        _encode(body),
-    )
-
-
-def check_principal(name: str) -> str:
-    """A principal's name as the bridge gives it, 1 to 129 characters."""
-    if not 0 < len(name) <= 129:
-        raise InvalidInput("The message has no valid principal.")
-    return name
 
 
 def failure(error: PartylineError) -> bytes:

@@ -73,6 +73,7 @@ class Following:
         self._history = history
         self._revocations = revocations
         self._compared: int | None = None
+        self._pruned = 0
         self._compared_once = asyncio.Event()
         self._prompted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,6 +214,9 @@ class Following:
             for revocation in await self._history.revocations():
                 self._revocations.add(revocation)
             self._hub.sweep()
+        if heads.pruned != self._pruned:
+            self._pruned = heads.pruned
+            self._hub.forget_past()
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)

@@ -46,6 +46,7 @@ class Heads(msgspec.Struct, frozen=True):
     through: int
     auth: str
     revocations: int
+    pruned: int = 0
 
 
 class _Revoked(msgspec.Struct, frozen=True):

@@ -186,6 +186,11 @@ class Hub:
             room.start_over()
             self.wanted(room)
 
+    def forget_past(self) -> None:
+        """Old messages were pruned from the log: no room may replay what it remembers."""
+        for room in self.rooms.values():
+            room.forget_past()
+
     def set_head(self, head: int) -> None:
         """The log was seen to end at ``head``, below what had been published before.
 

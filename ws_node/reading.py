@@ -93,8 +93,9 @@ class Reading:
         audience = None if shared else first.audience
         page = await self._history.visible_log(room.session_id, first.position, audience)
         stretch = stretch_of(page, first.position)
-        if audience is None and room.ring is not None and room.follower.epoch == page.epoch:
-            room.ring.extend(stretch.messages, page.through)
+        unchanged = room.ring is ring and room.follower.epoch == page.epoch
+        if audience is None and ring is not None and unchanged:
+            ring.extend(stretch.messages, page.through)
         woken = 0
         for asker in list(askers):
             served = first.position <= asker.position < page.through and (

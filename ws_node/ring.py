@@ -3,16 +3,20 @@
 import itertools
 from collections import deque
 
+import msgspec
+
+from proto.frames import deleted_by, without_texts
 from proto.messages import Audience
 from proto.visibility import may_see
-from ws_node.framing import Framing
+from ws_node.framing import Framing, text_frame
 from ws_node.outgoing import Outgoing
 
 
 class Ring:
     """The newest messages of a session, bounded in number and bytes.
 
-    Every message with an id above ``floor`` that went by is in it.
+    Every message with an id above ``floor`` that went by is in it; of one that was deleted
+    meanwhile, what is left of it.
 
     Attributes:
         past_read: whether somebody read, or reads, what came before it was opened, to `extend` it.
@@ -23,7 +27,15 @@ class Ring:
         max_bytes: of the plain frames in it.
     """
 
-    __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_messages", "floor", "past_read")
+    __slots__ = (
+        "_bytes",
+        "_deleted",
+        "_entries",
+        "_max_bytes",
+        "_max_messages",
+        "floor",
+        "past_read",
+    )
 
     def __init__(self, floor: int, *, max_messages: int, max_bytes: int) -> None:
         self.floor = floor
@@ -31,6 +43,7 @@ class Ring:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._entries: deque[tuple[int, Outgoing]] = deque()
+        self._deleted: set[int] = set()  # by the entries that are here
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -45,9 +58,14 @@ class Ring:
             return
         self._entries.append((id_, newest))
         self._bytes += len(newest.frame)
+        deleted = deleted_by(newest.event.body)
+        if deleted is not None:
+            self._delete(deleted)
         while len(self._entries) > self._max_messages or self._bytes > self._max_bytes:
             self.floor, dropped = self._entries.popleft()
             self._bytes -= len(dropped.frame)
+            if self._deleted:
+                self._deleted.discard(deleted_by(dropped.event.body) or 0)
 
     def extend(self, older: "Ring", through: int) -> None:
         """Add what came before, as far as there is room for it.
@@ -62,13 +80,28 @@ class Ring:
         for entry in reversed(older._entries):
             if entry[0] > met:
                 continue
+            if entry[0] in self._deleted:  # it was read before it was deleted
+                entry = (entry[0], _emptied(entry[1]))
             size = self._bytes + len(entry[1].frame)
             if len(self._entries) >= self._max_messages or size > self._max_bytes:
                 floor = entry[0]
                 break
             self._entries.appendleft(entry)
             self._bytes = size
+            deleted = deleted_by(entry[1].event.body)
+            if deleted is not None:
+                self._deleted.add(deleted)
         self.floor = floor
+
+    def _delete(self, deleted: int) -> None:
+        """Keep of a message only what is left of it, whether it is here or comes later."""
+        self._deleted.add(deleted)
+        for place, (id_, each) in enumerate(self._entries):
+            if id_ == deleted:
+                emptied = _emptied(each)
+                self._bytes += len(emptied.frame) - len(each.frame)
+                self._entries[place] = (id_, emptied)
+                return
 
     def covers(self, position: int) -> bool:
         """Whether everything after ``position`` that went by is here."""
@@ -98,3 +131,9 @@ class Ring:
                 size += counted
             position = id_
         return b"".join(wanted), None
+
+
+def _emptied(said: Outgoing) -> Outgoing:
+    """A message as it is once it was deleted."""
+    event = msgspec.structs.replace(said.event, body=without_texts(said.event.body))
+    return Outgoing(event, text_frame(event.body))

@@ -132,12 +132,20 @@ class Room:
     def found(self) -> None:
         """The position is known: open the ring from there."""
         if self.ring is None:
-            self.ring = Ring(
-                self.last,
-                max_messages=self._settings.room_ring_messages,
-                max_bytes=self._settings.room_ring_bytes,
-            )
+            self.ring = self._empty_ring()
         self.positioned.set()
+
+    def forget_past(self) -> None:
+        """Remember nothing of what went by: it is read from the log again."""
+        if self.ring is not None:
+            self.ring = self._empty_ring()
+
+    def _empty_ring(self) -> Ring:
+        return Ring(
+            self.last,
+            max_messages=self._settings.room_ring_messages,
+            max_bytes=self._settings.room_ring_bytes,
+        )
 
     async def reached(self, position: int) -> None:
         """Wait until ``position`` has gone by."""

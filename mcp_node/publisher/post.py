@@ -3,8 +3,9 @@
 For places where ZeroMQ cannot be used. One pooled client, one request at a time (order), 2 s for
 each; what does not fit the backlog, or is not taken, is dropped and counted.
 
-The body is the message's WebSocket frame; what the frame does not tell a ws_node comes in headers:
-``X-Partyline-Epoch``, ``X-Partyline-Prev``, ``X-Partyline-Principal``, and a service token.
+The body is the message's WebSocket frame; what not every frame tells a ws_node comes in headers:
+``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility``, ``-Sender-Type``, and a service
+token.
 """
 
 import asyncio
@@ -95,6 +96,8 @@ class PostPublisher:
             "X-Partyline-Epoch": event.epoch,
             "X-Partyline-Prev": str(event.prev),
             "X-Partyline-Principal": event.principal,
+            "X-Partyline-Visibility": str(event.visibility),
+            "X-Partyline-Sender-Type": event.sender_type,
         }
         try:
             answer = await self._client.post(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mcp_node.rooms.deletion import Deletion
 from mcp_node.rooms.hearing import Hearing
 from mcp_node.rooms.memory import Memory
 from mcp_node.rooms.moderation import Moderation
@@ -32,6 +33,7 @@ class Abilities:
     subscriptions: Subscriptions
     waiting: Waiting
     moderation: Moderation
+    deletion: Deletion
 
 
 def make_abilities(
@@ -60,4 +62,5 @@ def make_abilities(
         subscriptions=subscriptions,
         waiting=waiting,
         moderation=Moderation(store, settings, rights, subscriptions.session_changed),
+        deletion=Deletion(store, rights),
     )

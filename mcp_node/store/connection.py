@@ -27,6 +27,8 @@ _WRITER: Final = (
     *_SHARED,
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten, not only unlinked.
+    "PRAGMA secure_delete = ON",
     "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA journal_size_limit = 67108864",
     # macOS alone heeds these: its fsync leaves data in the drive's cache.

@@ -1,8 +1,8 @@
 """What the node asks of a store, whatever database is behind it.
 
-A store is the log: messages in commit order, ``id`` 1, 2, 3 … without holes, each with ``prev``,
-the id of the message before it in its session. An awaited write that returned is durable: it
-survives ``kill -9`` and power loss. Reads see every write that has returned.
+A store is the log: messages in commit order, ``id`` 1, 2, 3 … (what was pruned leaves holes), each
+with ``prev``, the id of the message before it in its session. An awaited write that returned is
+durable: it survives ``kill -9`` and power loss. Reads see every write that has returned.
 """
 
 import sqlite3
@@ -94,12 +94,14 @@ class Heads(msgspec.Struct, frozen=True):
     """Which sessions have messages after an id: ``changed`` maps them to their last id.
 
     The look is bounded: ``through`` says how far it went (``head`` when it saw everything).
+    ``pruned`` is a number that grows whenever old messages are pruned.
     """
 
     epoch: str
     head: int
     changed: dict[str, int]
     through: int
+    pruned: int = 0
 
 
 class Database(Protocol):
@@ -246,6 +248,17 @@ class Store(Database, Protocol):
 
     async def revocations(self) -> list[Revocation]:
         """Every revocation, by number."""
+
+    async def checkpoint(self) -> bool:
+        """Move what is in the write-ahead log to the database, and empty it.
+
+        Returns:
+            Whether it is empty now; while a reader, such as a backup, needs it, it is tried again
+            later.
+
+        Raises:
+            Unavailable: the database failed or is closed.
+        """
 
     async def close(self) -> None:
         """Commit what is pending, then close the database. Idempotent."""

@@ -67,6 +67,12 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         "ALTER TABLE messages ADD COLUMN deletes INTEGER",
         "ALTER TABLE messages ADD COLUMN deleted_at TEXT",
+        # By these a message that is pruned finds what refers to it.
+        """
+        CREATE INDEX messages_by_parent ON messages (parent_message_id)
+            WHERE parent_message_id IS NOT NULL
+        """,
+        "CREATE INDEX idempotency_by_message ON idempotency (message_id)",
         "ALTER TABLE sessions ADD COLUMN closed_at TEXT",
         # Limits of one session; NULL: the server's own (proto/settings.py), 0: none.
         "ALTER TABLE sessions ADD COLUMN messages_per_minute INTEGER",

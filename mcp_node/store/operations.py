@@ -91,6 +91,8 @@ class AppendMessage:
         if row is None:
             return None
         message = message_from_row(row)
+        if message.deleted:  # what it said is gone, and with it what could be compared
+            return message
         said = (message.content, message.visibility, message.parent_message_id, message.sender)
         if said != (new.content, new.visibility, new.parent_message_id, new.sender) or bytes(
             message.metadata
@@ -108,7 +110,7 @@ class AppendMessage:
             raise ParentNotFound
         row = transaction.read(
             "SELECT visibility, principal, sender_type FROM messages"
-            " WHERE id = ? AND session_id = ?",
+            " WHERE id = ? AND session_id = ? AND deletes IS NULL",
             (parent_id, self._new.session_id),
         ).fetchone()
         if row is None or not may_see(self._new.author, Visibility(row[0]), row[1], row[2]):

@@ -31,9 +31,9 @@ _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
 COLUMNS: Final = (
     "id, prev, session_id, principal, sender, sender_type, content, visibility, timestamp,"
-    " metadata, parent_message_id"
+    " metadata, parent_message_id, deletes, deleted_at"
 )
-INSERT_MESSAGE: Final = f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+INSERT_MESSAGE: Final = f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL)"
 HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages"
 SESSION_HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages WHERE session_id = ?"
 SESSION_COLUMNS: Final = (
@@ -63,6 +63,7 @@ REVOCATIONS: Final = (
 INSERT_REVOCATION: Final = (
     "INSERT INTO revocations (token_id, agent_id, issued_until) VALUES (?, ?, ?)"
 )
+PRUNED: Final = "SELECT value FROM meta WHERE name = 'pruned'"
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 
 
@@ -86,15 +87,25 @@ def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[lis
 
 
 @lru_cache(maxsize=256)
-def visible(keys: int, *, descending: bool, by_sender: bool, others: bool = False) -> str:
+def visible(
+    keys: int,
+    *,
+    descending: bool,
+    by_sender: bool,
+    others: bool = False,
+    deletions: bool = False,
+) -> str:
     """A stretch of what is visible under ``keys`` audience keys (at most `BRANCHES`).
 
+    Without ``deletions`` the entries that delete are left out: they say nothing.
+
     Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
-    sender if asked for, and reader if only others' messages are.
+    sender if asked for, and reader if only others' messages are, without what was deleted.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
     narrowed = " AND sender = :sender" if by_sender else ""
-    narrowed += " AND principal <> :reader" if others else ""
+    narrowed += " AND principal <> :reader AND deleted_at IS NULL" if others else ""
+    narrowed += "" if deletions else " AND deletes IS NULL"
     branches = " UNION ALL ".join(
         f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"
         f" WHERE session_id = :session AND audience = :key{number}"
@@ -125,6 +136,7 @@ def message_row(message: Message) -> tuple[object, ...]:
         message.timestamp,
         bytes(message.metadata).decode(),
         message.parent_message_id,
+        message.deletes,
     )
 
 
@@ -142,6 +154,8 @@ def message_from_row(row: Sequence[Any]) -> Message:
         row[8],
         msgspec.Raw(row[9].encode()),
         row[10],
+        row[11],
+        row[12] is not None,
     )
 
 

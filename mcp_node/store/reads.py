@@ -77,7 +77,7 @@ def log_stretch(
     if audience is None:
         rows: Iterable[Any] = connection.execute(queries.EVERYTHING, _parameters(stretch))
     else:
-        rows = _visible_rows(connection, audience, stretch)
+        rows = _visible_rows(connection, audience, stretch, deletions=True)
     messages, more = _cut(rows, stretch.limit)
     full = more or len(messages) >= stretch.limit
     through = messages[-1].id if full and messages else max(head, stretch.after or 0)
@@ -92,6 +92,12 @@ def head(connection: sqlite3.Connection) -> int:
 def session_head(connection: sqlite3.Connection, session_id: str) -> int:
     """A session's last id."""
     return int(connection.execute(queries.SESSION_HEAD, (session_id,)).fetchone()[0])
+
+
+def pruned(connection: sqlite3.Connection) -> int:
+    """A number that grows whenever old messages are pruned."""
+    row = connection.execute(queries.PRUNED).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def moved(connection: sqlite3.Connection, after: int) -> tuple[int, dict[str, int], int]:
@@ -115,9 +121,9 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
 
 
 def _visible_rows(
-    connection: sqlite3.Connection, audience: Audience, stretch: Stretch
+    connection: sqlite3.Connection, audience: Audience, stretch: Stretch, *, deletions: bool = False
 ) -> Iterator[Any]:
-    """Rows in order of id, read as they are asked for."""
+    """Rows in order of id, read as they are asked for; entries that delete only if wanted."""
     keys, all_types = queries.visible_keys(audience, stretch.visibility)
     if all_types:
         found = connection.execute(queries.ALL_TYPES, {"session": stretch.session_id})
@@ -128,7 +134,11 @@ def _visible_rows(
     for start in range(0, len(keys), queries.BRANCHES):
         part = keys[start : start + queries.BRANCHES]
         sql = queries.visible(
-            len(part), descending=stretch.descending, by_sender=by_sender, others=others
+            len(part),
+            descending=stretch.descending,
+            by_sender=by_sender,
+            others=others,
+            deletions=deletions,
         )
         cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=stretch.descending)

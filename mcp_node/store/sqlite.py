@@ -12,6 +12,7 @@ import aiosqlite
 
 from mcp_node.store import listing, reads
 from mcp_node.store.connection import connect_reader, run_job
+from mcp_node.store.erasing import Eraser
 from mcp_node.store.guard import Limits
 from mcp_node.store.interface import (
     CommitListener,
@@ -75,6 +76,7 @@ class SqliteStore:
         self._listeners: list[CommitListener] = []
         self._reader: aiosqlite.Connection | None = None
         self._mark: MarkKeeper | None = None
+        self._eraser: Eraser | None = None
         self._closing: asyncio.Task[None] | None = None
         # Where AUTH=off everybody may be the same nobody.
         verified = settings.auth != "off"
@@ -116,6 +118,7 @@ class SqliteStore:
         self._reader = await connect_reader(self._path)
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
+        self._eraser = Eraser(self._writer.checkpoint)
 
     async def append(self, message: NewMessage) -> Message:
         """Commit a message and give it its place; see `Store.append`."""
@@ -190,8 +193,7 @@ class SqliteStore:
 
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
-        head, changed, through = await self.read(partial(reads.moved, after=after))
-        return Heads(self.epoch, head, changed, through)
+        return await self.read(lambda connection: self._heads(connection, after))
 
     async def session_head(self, session_id: str) -> int:
         """The last id of a session, 0 if it has no messages or does not exist."""
@@ -205,6 +207,13 @@ class SqliteStore:
         read = await self.read(partial(reads.log_stretch, audience=audience, stretch=stretch))
         return LogPage(self.epoch, read.head, read.through, read.messages)
 
+    async def checkpoint(self) -> bool:
+        """Empty the write-ahead log; see `Store.checkpoint`."""
+        emptied = await self._writer.checkpoint()
+        if not emptied and self._eraser is not None:
+            self._eraser.want()
+        return emptied
+
     async def close(self) -> None:
         """Commit what is pending, then close the database. Idempotent."""
         if self._closing is None:
@@ -213,6 +222,8 @@ class SqliteStore:
 
     async def _close(self) -> None:
         await self._writer.drain()
+        if self._eraser is not None:
+            await self._eraser.close()
         reader, self._reader = self._reader, None
         try:
             if reader is not None:
@@ -232,9 +243,15 @@ class SqliteStore:
             logger.error("a read failed: %s", describe(error))
             raise Unavailable("The message log cannot be read.") from None
 
+    def _heads(self, connection: sqlite3.Connection, after: int) -> Heads:
+        head, changed, through = reads.moved(connection, after)
+        return Heads(self.epoch, head, changed, through, reads.pruned(connection))
+
     def _announce(self, messages: Sequence[Message]) -> None:
         if self._mark is not None:
             self._mark.advance(messages[-1].id)
+        if self._eraser is not None and any(message.deletes for message in messages):
+            self._eraser.want()
         for listener in self._listeners:
             try:
                 listener(messages)

@@ -18,6 +18,8 @@ from proto.messages import Message
 
 T_co = TypeVar("T_co", covariant=True)
 
+Parameters = Sequence[object] | Mapping[str, object]
+
 
 class Transaction:
     """What an operation writes through.
@@ -69,14 +71,12 @@ class Transaction:
         """A message is deleted by this transaction: tallies no longer count it."""
         self._tallies.change(message, -1)
 
-    def read(
-        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
-    ) -> sqlite3.Cursor:
+    def read(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run a statement that changes nothing; it sees all messages added before."""
         self.flush()
         return self._connection.execute(sql, parameters)
 
-    def write(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+    def write(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run a statement that changes something; it sees all messages added before."""
         self.flush()
         self.changes += 1

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
-from mcp_node.store.connection import connect_writer, run_job
+from mcp_node.store.connection import BUSY_MS, connect_writer, run_job
 from mcp_node.store.guard import Limits
 from mcp_node.store.tail import LogTail
 from mcp_node.store.transaction import Operation, Outcome, commit
@@ -103,6 +103,16 @@ class Writer:
         self._pending_bytes += operation.size
         self._wake.set()
         return answer
+
+    async def checkpoint(self) -> bool:
+        """Empty the write-ahead log between two commits; see `Store.checkpoint`."""
+        if self._connection is None:
+            raise Unavailable("The message log is closed.")
+        try:
+            return await run_job(self._connection, _checkpoint)
+        except (sqlite3.Error, ValueError) as error:
+            logger.error("the write-ahead log cannot be emptied: %s", describe(error))
+            raise Unavailable("The message log cannot be written.") from None
 
     async def drain(self) -> None:
         """Refuse new writes and commit what is pending."""
@@ -220,6 +230,16 @@ def describe(error: BaseException) -> str:
     """An error by its kind: its text could hold what somebody wrote."""
     name = getattr(error, "sqlite_errorname", None)
     return f"{type(error).__name__} {name}" if name else type(error).__name__
+
+
+def _checkpoint(connection: sqlite3.Connection) -> bool:
+    """Without waiting for readers: every write would wait as well."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not busy
 
 
 def _unavailable() -> Unavailable:

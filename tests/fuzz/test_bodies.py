@@ -94,7 +94,15 @@ async def test_addresses_and_queries(pair: Pair) -> None:
                 [
                     *("/api/sessions", f"/api/sessions/{watch.room}", "/api/heads"),
                     *(f"/api/sessions/{watch.room}/messages", f"/api/heads/{watch.room}"),
-                    *("/api/log", "/api/revocations", "/mcp", "/healthz", "/metrics", "/ws"),
+                    *(
+                        "/api/log",
+                        "/api/prune",
+                        "/api/revocations",
+                        "/mcp",
+                        "/healthz",
+                        "/metrics",
+                        "/ws",
+                    ),
                     *(f"/events/{MARK}", "/docs", "/openapi.json"),
                 ]
             ),
@@ -125,9 +133,13 @@ async def test_addresses_and_queries(pair: Pair) -> None:
             await attack(work)
 
 
-@pytest.mark.parametrize("path", ["/api/log", "/api/revocations"])
+@pytest.mark.parametrize("path", ["/api/log", "/api/prune", "/api/revocations"])
 async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
-    valid = STRETCH if path == "/api/log" else {"token_id": MARK, "agent_id": None}
+    valid = {
+        "/api/log": STRETCH,
+        "/api/prune": {"before": "2026-01-01", "after": 0, "dry_run": True},
+        "/api/revocations": {"token_id": MARK, "agent_id": None},
+    }[path]
 
     async with watched(pair):
         headers = service(pair) | JSON

@@ -33,6 +33,7 @@ ROUTES = {
         ("POST", "/api/sessions/{session_id}/close"),
         ("GET", "/api/sessions/{session_id}/messages"),
         ("POST", "/api/sessions/{session_id}/messages"),
+        ("DELETE", "/api/sessions/{session_id}/messages/{message_id}"),
         ("GET", "/api/sessions/{session_id}/agents"),
         ("POST", "/api/sessions/{session_id}/read"),
     ],

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from proto.frames import (
     PONG_FRAME,
     RESERVED_TYPES,
+    deleted_by,
     error_frame,
     external_frame,
     message_frame,
     subscribed_frame,
+    without_texts,
 )
 from proto.messages import MAX_ID, Message, Visibility, encode_metadata
 
@@ -90,6 +93,50 @@ def test_one_message_always_makes_the_same_bytes(message: Message) -> None:
     assert message_frame(again) == message_frame(message)
 
 
+def deleted(message: Message) -> Message:
+    return msgspec.structs.replace(
+        message, content="", metadata=encode_metadata(None), deleted=True
+    )
+
+
+@given(messages)
+def test_a_frame_without_texts_is_the_frame_of_the_deleted_message(message: Message) -> None:
+    left = message_frame(deleted(message))
+    assert without_texts(message_frame(message)) == left == without_texts(left)
+    data = json.loads(left)["data"]
+    assert data == {**message.shown(), "content": "", "metadata": {}, "deleted": True}
+    assert data == deleted(message).shown()
+
+
+def test_the_bytes_of_a_deletion_are_fixed() -> None:
+    frame = message_frame(a_message(content="", deletes=7))
+    assert frame == (
+        b'{"type":"message_deleted","session_id":"demo","position":42,"data":{"id":7}}'
+    )
+    assert deleted_by(frame) == 7
+
+
+@given(messages)
+def test_a_message_deletes_nothing_whatever_it_says(message: Message) -> None:
+    assert deleted_by(message_frame(message)) is None
+    quoting = a_message(content=message_frame(a_message(deletes=7)).decode())
+    assert deleted_by(message_frame(quoting)) is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"{}",
+        b'{"type":"message_deleted",',
+        b'{"type":"message_deleted","session_id":"s","position":1,"data":{"id":"x"}}',
+        b'{"type":"message_deleted","session_id":"\xff","position":1,"data":{"id":1}}',
+    ],
+)
+def test_what_is_no_deletion_deletes_nothing(frame: bytes) -> None:
+    assert deleted_by(frame) is None
+
+
 @given(texts, json_objects)
 def test_an_external_event_is_marked_and_has_no_position(kind: str, data: dict[str, Any]) -> None:
     frame = json.loads(external_frame("demo", kind, data))
@@ -138,4 +185,4 @@ def test_the_protocols_own_types_are_reserved(frame: bytes) -> None:
 
 def test_messages_may_be_broadcast_under_their_own_type() -> None:
     assert "new_message" not in RESERVED_TYPES
-    assert {"subscribed", "pong", "error", "presence"} <= RESERVED_TYPES
+    assert {"subscribed", "pong", "error", "presence", "message_deleted"} <= RESERVED_TYPES

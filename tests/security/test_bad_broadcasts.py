@@ -142,6 +142,41 @@ async def test_even_the_bridge_is_held_to_the_form(pair: Pair, changes: dict[str
         assert (answer.status, answer.code) == (422, "INVALID_INPUT")
 
 
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        ({}, {"X-Partyline-Visibility": ""}),
+        ({}, {"X-Partyline-Visibility": "everyone"}),
+        ({}, {"X-Partyline-Principal": ""}),
+        ({}, {"X-Partyline-Prev": "-1"}),
+        ({"data": {}}, {}),
+        ({"data": {"id": 7}}, {}),
+        ({"data": {"id": 0}}, {}),
+        ({"data": {"id": "3"}}, {}),
+        ({"data": {"id": True}}, {}),
+        ({"position": None}, {}),
+        ({"session_id": "another"}, {}),
+    ],
+    ids=str,
+)
+async def test_a_deletion_too_is_held_to_the_form(
+    pair: Pair, changes: dict[str, Any], headers: dict[str, str]
+) -> None:
+    async with unharmed(pair) as room:
+        head = {
+            "X-Partyline-Epoch": await epoch(pair),
+            "X-Partyline-Prev": "0",
+            "X-Partyline-Principal": "alice",
+            "X-Partyline-Visibility": "public",
+            "X-Partyline-Sender-Type": "claude",
+            **service(pair, TO_WS_NODE),
+        }
+        frame_ = {"type": "message_deleted", "data": {"id": 3}} | changes
+        body = bridged(room, 7, **frame_)
+        answer = clean(await broadcast(pair, room, body, head | headers))
+        assert (answer.status, answer.code) == (422, "INVALID_INPUT")
+
+
 async def test_what_it_does_take_is_marked_and_nowhere_stored(pair: Pair) -> None:
     room = await make_room(pair)
     head = await log_head(pair)

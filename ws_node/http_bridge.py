@@ -1,0 +1,78 @@
+"""What the HTTP bridge posts to /broadcast: durable events.
+
+The body is the WebSocket frame as mcp_node made it; headers say what not every frame tells:
+``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility`` and ``-Sender-Type``.
+"""
+
+import time
+from typing import Any, Final
+
+import msgspec
+from fastapi import Request
+
+from proto.errors import InvalidInput
+from proto.messages import MAX_ID, Visibility
+from proto.wire import Event
+
+DURABLE_TYPES: Final = frozenset({"new_message", "message_deleted"})
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Event:
+    """The durable event the HTTP bridge posted: a whole frame and its headers.
+
+    Raises:
+        InvalidInput: the frame or a header is not what `mcp_node` sends.
+    """
+    kind, data, headers = body.get("type"), body.get("data"), request.headers
+    prev = headers.get("x-partyline-prev", "")
+    if (
+        not isinstance(kind, str)
+        or kind not in DURABLE_TYPES
+        or body.get("session_id") != session_id
+        or not isinstance(data, dict)
+        or not (prev.isdecimal() and prev.isascii() and len(prev) <= 17)
+    ):
+        raise InvalidInput("This is not a message of the HTTP bridge.")
+    id_ = body.get("position")
+    if (
+        type(id_) is not int
+        or not int(prev) < id_ <= MAX_ID
+        or not _fits(kind, data.get("id"), id_)
+    ):
+        raise InvalidInput("The message has no valid position.")
+    if kind == "new_message":
+        level, sender_type = data.get("visibility", ""), str(data.get("sender_type", ""))
+    else:
+        level = headers.get("x-partyline-visibility", "")
+        sender_type = headers.get("x-partyline-sender-type", "")
+    try:
+        visibility = Visibility(level)
+    except ValueError:
+        raise InvalidInput("The message has no valid visibility.") from None
+    return Event(
+        session_id,
+        headers["x-partyline-epoch"][:64],
+        id_,
+        int(prev),
+        visibility,
+        check_principal(headers.get("x-partyline-principal", "")),
+        sender_type[:129],
+        time.monotonic_ns(),
+        _encode(body),
+    )
+
+
+def _fits(kind: str, id_: object, position: int) -> bool:
+    """A message's id is its position; what is deleted came before."""
+    if type(id_) is not int:
+        return False
+    return id_ == position if kind == "new_message" else 0 < id_ < position
+
+
+def check_principal(name: str) -> str:
+    """A principal's name as the bridge gives it, 1 to 129 characters."""
+    if not 0 < len(name) <= 129:
+        raise InvalidInput("The message has no valid principal.")
+    return name
