@@ -127,3 +127,10 @@ def test_the_audience_is_what_decides_visibility(scopes: set[str], is_admin: boo
 def test_viewers_of_one_audience_share_a_key() -> None:
     other = msgspec.structs.replace(READER, token_id="t2", expires_at=5)
     assert {READER.audience: 1}[other.audience] == 1
+
+
+def test_hidden_characters_are_counted_where_there_are_any() -> None:
+    plain = a_message()
+    assert "hidden_characters" not in plain.shown()
+    hidden = msgspec.structs.replace(plain, content="pay\u202e me \u200b now")
+    assert hidden.shown()["hidden_characters"] == 2
