@@ -150,7 +150,8 @@ async def test_by_tool_and_what_a_refusal_says(pair: Pair, room: str) -> None:
         assert str(missing.value).startswith("MESSAGE_NOT_FOUND: ")
         for _ in range(2):
             done = await alice.call_tool("delete_message", which)
-            assert done.structured_content == {"message_id": which["message_id"], "deleted": True}
+            wanted = {"message_id": which["message_id"], "deleted": True, "unread": 0}
+            assert done.structured_content == wanted
         page = await bob.call_tool("get_messages", {"session_id": room})
         (left,) = page.structured_content["messages"]
         assert left == {**left, "id": which["message_id"], **GONE}
