@@ -213,6 +213,7 @@ class Following:
             for revocation in await self._history.revocations():
                 self._revocations.add(revocation)
             self._hub.sweep()
+        self._revocations.complete = True
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)

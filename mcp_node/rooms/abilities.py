@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mcp_node.rooms.hearing import Hearing
+from mcp_node.rooms.links import Links
 from mcp_node.rooms.memory import Memory
 from mcp_node.rooms.moderation import Moderation
 from mcp_node.rooms.readers import Readers
@@ -32,6 +33,7 @@ class Abilities:
     subscriptions: Subscriptions
     waiting: Waiting
     moderation: Moderation
+    links: Links
 
 
 def make_abilities(
@@ -60,4 +62,5 @@ def make_abilities(
         subscriptions=subscriptions,
         waiting=waiting,
         moderation=Moderation(store, settings, rights, subscriptions.session_changed),
+        links=Links(store, settings),
     )
