@@ -39,7 +39,7 @@ AT_ONCE_EACH: Final = 8
 REDEEMING: Final = 256
 """Codes being redeemed; more are refused."""
 
-ANSWER_SECONDS: Final = 15.0
+ANSWER_SECONDS: Final = 10.0
 """How long mcp_node may take to begin its answer."""
 
 PASSING_SECONDS: Final = 30.0

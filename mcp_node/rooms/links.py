@@ -7,6 +7,7 @@ token: a guest's, who is ``guest:<link id>`` in one session, or the operator's, 
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from mcp_node.rooms.rights import entered, need, no_guest
@@ -69,9 +70,13 @@ class Links:
     Args:
         store: where they are kept.
         settings: where the page is, and how many links one principal may have.
+        clock: seconds of Unix time.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._clock = clock
         self._store = store
         self._page = settings.page
         self._most = settings.max_links_per_principal
@@ -108,7 +113,7 @@ class Links:
         if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
             raise InvalidInput("expires_in must be from a minute to 30 days, such as 24h.")
         await self._store.get_session(name)
-        now = time.time()
+        now = self._clock()
         expires_at = int(now) + seconds
         if principal.expires_at is not None:
             expires_at = min(expires_at, principal.expires_at)
@@ -129,7 +134,7 @@ class Links:
 
         Only processes of the operator's may get to this.
         """
-        now = time.time()
+        now = self._clock()
         new = NewLink(
             kind=LOGIN,
             session_id=None,
@@ -150,7 +155,7 @@ class Links:
         """
         if not isinstance(code, str) or not _CODE.fullmatch(code):
             raise Unauthenticated("That is no code of a link.", "Ask for a new link.")
-        code_hash, now, token_id = hashed(code), time.time(), new_token_id()
+        code_hash, now, token_id = hashed(code), self._clock(), new_token_id()
         # A wrong code costs a read, not a place among the writes.
         await self._store.read(lambda connection: working_link(connection, code_hash, now))
         link = await self._store.write(RedeemLink(code_hash, now, token_id))
@@ -164,7 +169,7 @@ class Links:
         Raises:
             LinkNotFound: there is none of that id.
         """
-        return await self._store.write(EndLink(link_id, time.time()))
+        return await self._store.write(EndLink(link_id, self._clock()))
 
     async def newest(self) -> list[Link]:
         """The newest links, those that ended lately included."""
