@@ -212,17 +212,16 @@ class EndLink:
 def end_links_of(transaction: Transaction, revoked: Revocation, now: float) -> list[Revocation]:
     """End the links that a revoked agent or token minted; the revocations of their tokens.
 
-    With the operator's own tokens (agent ``human``) its login links that were not used end too.
+    With the operator's own tokens (agent ``human``) its login links that were not used end too,
+    and with a guest the link it came by.
     """
     if revoked.token_id is not None:
         return _end(transaction, "minted_with = ?", (revoked.token_id,), now)
-    whose = (revoked.agent_id, revoked.agent_id)
-    return _end(
-        transaction,
-        "minted_by = ? OR (kind = 'login' AND redeemed_at IS NULL AND ? = 'human')",
-        whose,
-        now,
+    which = (
+        "minted_by = ?1 OR (kind = 'login' AND redeemed_at IS NULL AND ?1 = 'human')"
+        f" OR (kind = 'live' AND '{GUEST_PREFIX}' || link_id = ?1)"
     )
+    return _end(transaction, which, (revoked.agent_id,), now)
 
 
 def add_revocation(
