@@ -99,6 +99,7 @@ async def build(
     identity = Identity(verifier, auth_off=settings.auth == "off")
     for revocation in await store.revocations():
         identity.revocations.add(revocation)
+    identity.revocations.complete = True
     abilities = make_abilities(store, settings, identity.revocations)
     mcp = make_server(abilities, identity)
     if extend is not None:

@@ -95,12 +95,6 @@ class Audience(msgspec.Struct, frozen=True):
     is_admin: bool = False
 
 
-HUMAN: Final = "human"
-"""The agent type of people who came through the operator's login; no token can be made with it."""
-
-GUEST: Final = "guest"
-"""The agent type of who came through a live link."""
-
 ANONYMOUS: Final = "anonymous"
 """Nobody in particular: sees public messages only, and writes only those."""
 

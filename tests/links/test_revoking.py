@@ -139,6 +139,7 @@ async def test_after_a_restart_of_both_nodes_a_revoked_link_stays_revoked() -> N
                 assert await closed(viewer) == 4003
             async with client(own, headers) as page:
                 assert (await page.get("/events/room")).status_code == 503
+                assert (await page.get("/metrics")).status_code == 503
                 away = await page.get("/api/sessions")
                 assert (away.status_code, away.json()["error"]["code"]) == (503, "UNAVAILABLE")
         async with own.viewer("room") as agent:  # an agent's token is taken
