@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.crowd import make_room, say
-from tests.links.redeeming import login_code, redeem
+from tests.links.redeeming import bearer, login_code, redeem
 from tests.pair import Pair, plain_client, until
 from tests.security.test_doors import raw, status
 from tests.security.unharmed import service
@@ -49,17 +49,17 @@ NOT_PASSED_ON = [
 
 @pytest.mark.parametrize(("method", "path"), NOT_PASSED_ON, ids=lambda part: part)
 async def test_nothing_else_is_passed_on(pair: Pair, room: str, method: str, path: str) -> None:
-    for bearer in (pair.headers("root", scopes="read,write,admin"), service(pair)):
+    for token in (pair.headers("root", scopes="read,write,admin"), service(pair)):
         headers = [
             f"Host: 127.0.0.1:{pair.ws_port}",
-            f"Authorization: {bearer['Authorization']}",
+            f"Authorization: {token['Authorization']}",
             "Content-Type: application/json",
         ]
         body = b"{}" if method in ("POST", "PUT") else b""
         target = path.replace("{room}", room)
         if method == "HEAD":
             headers.append("Connection: close")
-            async with plain_client(base_url=pair.ws_url, headers=bearer) as client:
+            async with plain_client(base_url=pair.ws_url, headers=token) as client:
                 assert (await client.head(target)).status_code in (404, 405)
             continue
         answer = await raw(pair.ws_port, method, target, headers, body)
@@ -186,3 +186,16 @@ async def test_an_mcp_node_that_does_not_answer_is_not_waited_for_for_ever(tmp_p
             assert answer.status_code == 503
             assert json.loads(answer.text)["error"]["code"] == "UNAVAILABLE"
             assert (await client.get("/api/sessions")).status_code == 200
+
+
+async def test_the_operator_changes_and_closes_a_session_from_the_page(
+    pair: Pair, room: str
+) -> None:
+    headers = await bearer(pair, await login_code(pair))
+    async with plain_client(base_url=pair.ws_url, headers=headers) as page:
+        session = f"/api/sessions/{room}"
+        changed = await page.patch(session, json={"purpose": "new", "agent_messages": 5})
+        assert (changed.status_code, changed.json()["purpose"]) == (200, "new"), changed.text
+        assert (await page.post(f"{session}/close", json={})).status_code == 200
+        late = await page.post(f"{session}/messages", json={"content": "late"})
+        assert late.json()["error"]["code"] == "SESSION_CLOSED"

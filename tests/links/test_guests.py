@@ -137,3 +137,22 @@ async def test_a_guest_is_heard_over_the_http_bridge_too(tmp_path: Path) -> None
             heard = await frame(viewer)
         assert heard["position"] == said
         assert heard["data"]["sender"].startswith(f"guest:{'m' * 55}-")
+
+
+@pytest.mark.parametrize("door", ["ws", "mcp"])
+async def test_a_guest_reads_who_is_there_and_changes_nothing_of_the_session(
+    pair: Pair, room: str, door: str
+) -> None:
+    async with client(pair, await guest(pair, room, write=True), door) as page:
+        session = f"/api/sessions/{room}"
+        said = await say(page, room, "hello")
+        assert (await page.post(f"{session}/read", json={"through": said})).status_code == 200
+        agents = (await page.get(f"{session}/agents")).json()["agents"]
+        assert any(one["name"].startswith("guest:alice-") for one in agents), agents
+        for refused in (
+            await page.patch(session, json={"purpose": "mine"}),
+            await page.patch(session, json={"agent_messages": 0}),
+            await page.post(f"{session}/close", json={}),
+        ):
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
+        await say(page, room, "still open")
