@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_node.api import documented
 from mcp_node.log_api import answered, asked, service_router
 from mcp_node.rooms.links import Links, Redeemed
 from mcp_node.store.links import LOGIN
@@ -58,7 +59,7 @@ def make_redeem_api(links: Links, key: Ed25519PrivateKey) -> APIRouter:
         REDEEM_PATH,
         summary="Redeem a link's code for a token",
         response_model=RedeemAnswer,
-        responses={401: {"description": "The code is wrong, used, expired or revoked."}},
+        responses=documented(413, 415, 503),
     )
     async def redeem(body: RedeemBody, response: Response) -> RedeemAnswer:
         redeemed = await links.redeem(body.code)

@@ -125,9 +125,14 @@ async def test_addresses_and_queries(pair: Pair) -> None:
             await attack(work)
 
 
-@pytest.mark.parametrize("path", ["/api/log", "/api/revocations"])
+@pytest.mark.parametrize("path", ["/api/log", "/api/revocations", "/api/links", "/api/redeem"])
 async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
-    valid = STRETCH if path == "/api/log" else {"token_id": MARK, "agent_id": None}
+    valid = {
+        "/api/log": STRETCH,
+        "/api/revocations": {"token_id": MARK, "agent_id": None},
+        "/api/links": {"kind": "login"},
+        "/api/redeem": {"code": "A" * 43},
+    }[path]
 
     async with watched(pair):
         headers = service(pair) | JSON

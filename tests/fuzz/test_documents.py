@@ -35,6 +35,7 @@ ROUTES = {
         ("POST", "/api/sessions/{session_id}/messages"),
         ("GET", "/api/sessions/{session_id}/agents"),
         ("POST", "/api/sessions/{session_id}/read"),
+        ("POST", "/api/redeem"),
     ],
     "ws": [("POST", "/broadcast/{session_id}")],
 }
