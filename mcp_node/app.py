@@ -18,6 +18,7 @@ from mcp_node.api import make_api
 from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
 from mcp_node.hearing_api import make_hearing_api
+from mcp_node.link_api import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
 from mcp_node.log_api import check_service, make_log_api
 from mcp_node.moderation_api import make_moderation_api
 from mcp_node.prune_api import make_prune_api
@@ -50,7 +51,7 @@ ANSWER_SECONDS: Final = 1.0
 ANSWERED_SECONDS: Final = 0.2
 """How long an answer may take from its tool to the socket, once the node stops."""
 
-_SERVICE_PATHS: Final = frozenset({"/api/log", "/api/prune", "/api/revocations"})
+_SERVICE_PATHS: Final = frozenset({"/api/log", "/api/prune", "/api/revocations", "/api/links"})
 """Routes that take a service token and a body."""
 
 Extension = Callable[[FastMCP], None]
@@ -99,6 +100,7 @@ async def build(
     identity = Identity(verifier, auth_off=settings.auth == "off")
     for revocation in await store.revocations():
         identity.revocations.add(revocation)
+    identity.revocations.complete = True
     abilities = make_abilities(store, settings, identity.revocations)
     mcp = make_server(abilities, identity)
     if extend is not None:
@@ -138,11 +140,14 @@ async def build(
     api.include_router(make_moderation_api(abilities.moderation, identity))
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
-    api.include_router(make_revocation_api(store, settings, identity, bridge_key))
     api.include_router(make_prune_api(store, settings, bridge_key))
+    api.include_router(make_revocation_api(store, abilities.links, settings, identity, bridge_key))
+    api.include_router(make_link_api(abilities.links, settings, bridge_key))
+    api.include_router(make_redeem_api(abilities.links, keyfile.signing_key(data_dir)))
     bodies = StrictBodies(
         _beside(mcp_app, api, leases),
         max_bytes=settings.max_body_bytes,
+        smaller={REDEEM_PATH: MAX_REDEEM_BYTES},
         refuse=refuse,
         admit=lambda scope: _admit(scope, identity, bridge_key),
         check=lambda scope, value: check_envelope(value) if _is_mcp(scope) else None,
@@ -208,7 +213,7 @@ def _admit(scope: Scope, identity: Identity, bridge_key: bytes) -> None:
     """
     if scope["path"] in _SERVICE_PATHS:
         check_service(scope["headers"], bridge_key)
-    else:
+    elif scope["path"] != REDEEM_PATH:  # there the code in the body is what counts
         identity.from_headers(scope["headers"])
 
 

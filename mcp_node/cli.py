@@ -21,6 +21,7 @@ from typing import Final
 
 from mcp_node.commands.backup import make_backup, restore_backup
 from mcp_node.commands.keys import keys
+from mcp_node.commands.links import links, login
 from mcp_node.commands.prune import prune
 from mcp_node.commands.revoke import revoke
 from mcp_node.commands.token import TokenRequest, make_token
@@ -72,7 +73,21 @@ def _restore(chosen: argparse.Namespace) -> int:
 
 
 def _revoke(chosen: argparse.Namespace) -> int:
-    print(revoke(load_settings(), token_id=chosen.token, agent_id=chosen.agent))
+    print(
+        revoke(load_settings(), token_id=chosen.token, agent_id=chosen.agent, link_id=chosen.link)
+    )
+    return 0
+
+
+def _login(_: argparse.Namespace) -> int:
+    url, explanation = login(load_settings())
+    print(explanation, file=sys.stderr, flush=True)
+    print(url, flush=True)
+    return 0
+
+
+def _links(_: argparse.Namespace) -> int:
+    print(links(load_settings()))
     return 0
 
 
@@ -94,6 +109,8 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "restore": _restore,
     "revoke": _revoke,
     "prune": _prune,
+    "login": _login,
+    "links": _links,
     "keys": _keys,
 }
 
@@ -157,13 +174,28 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path, metavar="FILE", help="made by partyline backup")
     revoke = commands.add_parser(
         "revoke",
-        help="take tokens back",
-        description="Take one token back, or every token an agent has been issued until now. It is"
-        " refused at once; open connections end within 3 s. mcp_node must be running.",
+        help="take tokens and links back",
+        description="Take one token back, every token an agent has been issued until now (both"
+        " with the links minted with them), or a link with the tokens it gave. They are refused at"
+        " once; open connections end within 3 s. mcp_node must be running.",
     )
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("--agent", metavar="NAME", help="all of this agent's tokens")
     which.add_argument("--token", metavar="ID", help="the id partyline token printed")
+    which.add_argument("--link", metavar="ID", help="the id partyline links lists")
+    commands.add_parser(
+        "login",
+        help="print a one-time link to the page",
+        description="Print a link by which the operator enters the page, with every right. It"
+        " works once, within 10 minutes, and is the last line of standard output; mcp_node must be"
+        " running.",
+    )
+    commands.add_parser(
+        "links",
+        help="list the links people come by",
+        description="List the links that work, and those that ended in the last 7 days, newest"
+        " first, without their codes. mcp_node must be running.",
+    )
     prune_ = commands.add_parser(
         "prune",
         help="delete old messages for good",

@@ -6,22 +6,24 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mcp_node.log_api import answered, asked, service_router
+from mcp_node.rooms.links import Links
 from mcp_node.store.interface import Store
 from proto.errors import InvalidInput
-from proto.names import check_name
+from proto.names import check_name, check_principal
 from proto.settings import Settings
 from serving.identity import Identity
 
 
 class RevocationRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to take back: a token by its id, or all an agent has been issued until now."""
+    """What to take back: a token by its id, all an agent has been issued until now, or a link."""
 
     token_id: str | None = None
     agent_id: str | None = None
+    link_id: str | None = None
 
 
 def make_revocation_api(
-    store: Store, settings: Settings, identity: Identity, bridge_key: bytes
+    store: Store, links: Links, settings: Settings, identity: Identity, bridge_key: bytes
 ) -> APIRouter:
     """GET and POST /api/revocations, outside the OpenAPI document.
 
@@ -36,13 +38,19 @@ def make_revocation_api(
     @router.post("/revocations")
     async def revoke(request: Request) -> Response:
         wish = asked(await request.body(), RevocationRequest, settings)
-        if (wish.token_id is None) == (wish.agent_id is None):
-            raise InvalidInput("token_id or agent_id is needed, and not both.")
-        check_name(wish.token_id or wish.agent_id, "token_id or agent_id")
-        revocation = await store.revoke(
-            token_id=wish.token_id, agent_id=wish.agent_id, issued_until=int(time.time())
-        )
-        identity.revocations.add(revocation)
-        return answered(revocation, status=201)
+        if [wish.token_id, wish.agent_id, wish.link_id].count(None) != 2:
+            raise InvalidInput("One of token_id, agent_id and link_id is needed.")
+        if wish.link_id is not None:
+            revocations = await links.revoke(check_name(wish.link_id, "link_id"))
+        else:
+            token_id, agent_id = wish.token_id, wish.agent_id
+            revocations = await store.revoke(
+                token_id=None if token_id is None else check_name(token_id, "token_id"),
+                agent_id=None if agent_id is None else check_principal(agent_id, "agent_id"),
+                issued_until=int(time.time()),
+            )
+        for revocation in revocations:
+            identity.revocations.add(revocation)
+        return answered({"revocations": revocations}, status=201)
 
     return router

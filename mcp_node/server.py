@@ -15,6 +15,7 @@ from mcp_node.resources.session import add_session_resources
 from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.deletion import add_deletion_tools
 from mcp_node.tools.hearing import add_hearing_tools
+from mcp_node.tools.links import add_link_tools
 from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
 from mcp_node.tools.moderation import add_moderation_tools
@@ -54,6 +55,7 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_prompts(mcp, abilities, identity)
     add_completion(mcp, abilities.rooms, identity)
     add_notifications(mcp, abilities.subscriptions, identity)
+    add_link_tools(mcp, abilities.links, identity)
     return mcp
 
 

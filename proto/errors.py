@@ -12,7 +12,8 @@
     │   ├── SessionNotFound SESSION_NOT_FOUND   404   no such session (that the caller may enter)
     │   ├── MessageNotFound MESSAGE_NOT_FOUND   404   no such message (that the caller may see)
     │   ├── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
-    │   └── MemoryNotFound  MEMORY_NOT_FOUND    404   nothing of the caller's under that key
+    │   ├── MemoryNotFound  MEMORY_NOT_FOUND    404   nothing of the caller's under that key
+    │   └── LinkNotFound    LINK_NOT_FOUND      404   no such link
     ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
     ├── MemoryExists        MEMORY_EXISTS       409   that key is taken, and must not be overwritten
     ├── SessionClosed       SESSION_CLOSED      409   the session is read-only from now on
@@ -139,6 +140,16 @@ class MemoryNotFound(NotFound):
     next_step = "Call list_memory to see your keys; what expired is gone."
 
     def __init__(self, message: str = "You have no memory under that key.", hint: str = "") -> None:
+        super().__init__(message, hint)
+
+
+class LinkNotFound(NotFound):
+    """No link of that id."""
+
+    code = "LINK_NOT_FOUND"
+    next_step = "partyline links lists them."
+
+    def __init__(self, message: str = "There is no such link.", hint: str = "") -> None:
         super().__init__(message, hint)
 
 

@@ -109,14 +109,14 @@ class Audience(msgspec.Struct, frozen=True):
     is_admin: bool = False
 
 
-HUMAN: Final = "human"
-"""The agent type of people who came through the operator's login; no token can be made with it."""
-
-GUEST: Final = "guest"
-"""The agent type of who came through a live link."""
-
 ANONYMOUS: Final = "anonymous"
 """Nobody in particular: sees public messages only, and writes only those."""
+
+HUMAN: Final = "human"
+"""Principal and agent type of who came by the operator's login link, and of nobody else."""
+
+GUEST: Final = "guest"
+"""Agent type of who came by a live link; the principal is ``guest:<link id>``."""
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -138,6 +138,16 @@ class Principal(msgspec.Struct, frozen=True):
     def is_admin(self) -> bool:
         """Whether it holds the scope ``admin``."""
         return "admin" in self.scopes
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether it came by a live link."""
+        return self.agent_type == GUEST
+
+    @property
+    def by_link(self) -> bool:
+        """Whether it came by a link, a guest's or the operator's."""
+        return self.agent_type in (GUEST, HUMAN)
 
     @property
     def audience(self) -> Audience:

@@ -12,6 +12,9 @@ RESERVED: Final = frozenset(
 )
 """Names nobody can take: the program itself speaks under them."""
 
+GUEST_PREFIX: Final = "guest:"
+"""Before a live link's id, the principal of who came by it; the colon is in no name."""
+
 _NAME: Final = re.compile(NAME_PATTERN)
 
 
@@ -37,6 +40,17 @@ def check_name(value: object, what: str) -> str:
         f"{what} must be 1 to 64 letters, digits, dots, underscores or hyphens, "
         "and start with a letter or digit."
     )
+
+
+def check_principal(value: object, what: str) -> str:
+    """``value``, if it may be a principal: a name, or that of a live link's guests.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if isinstance(value, str) and value.startswith(GUEST_PREFIX):
+        return GUEST_PREFIX + check_name(value.removeprefix(GUEST_PREFIX), what)
+    return check_name(value, what)
 
 
 def check_free_name(value: object, what: str) -> str:

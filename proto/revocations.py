@@ -24,11 +24,17 @@ class Revocation(msgspec.Struct, frozen=True):
 
 
 class Revocations:
-    """Every revocation known here. Not safe for use from several threads."""
+    """Every revocation known here. Not safe for use from several threads.
 
-    __slots__ = ("_agents", "_tokens", "number")
+    Attributes:
+        complete: whether those made before this process started have been learnt.
+        number: of the last one known.
+    """
+
+    __slots__ = ("_agents", "_tokens", "complete", "number")
 
     def __init__(self, known: Iterable[Revocation] = ()) -> None:
+        self.complete = False
         self.number = 0
         self._tokens: set[str] = set()
         self._agents: dict[str, int] = {}

@@ -5,6 +5,7 @@ starts; it is not read.
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -106,6 +107,12 @@ class Settings(BaseSettings):
     )
     allowed_origins: Names = Field(
         (), description="Comma-separated foreign origins (scheme://host:port) that may connect."
+    )
+    page_url: str = Field(
+        "",
+        description="Address under which people open the page, in links: scheme://host[:port] and"
+        " perhaps a path; empty: WS_HOST and WS_PORT. Its host belongs into ALLOWED_HOSTS, and its"
+        " origin into ALLOWED_ORIGINS if a proxy changes scheme or port.",
     )
     metrics_loopback: bool = Field(
         False, description="Whether /metrics takes loopback callers without a token."
@@ -216,6 +223,9 @@ class Settings(BaseSettings):
         le=67_108_864,
         description="Bytes of the values in one principal's memory, as JSON.",
     )
+    max_links_per_principal: int = Field(
+        20, ge=1, le=10_000, description="Live links of one principal that work at a time."
+    )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
     )
@@ -246,6 +256,14 @@ class Settings(BaseSettings):
         le=60,
         description="How often ws_node compares its rooms with the log.",
     )
+
+    @field_validator("page_url")
+    @classmethod
+    def _page(cls, value: str) -> str:
+        found = re.fullmatch(r"([a-z]+://[^/?#]+)(/[A-Za-z0-9._~/-]*)?", value)
+        if value and (found is None or parse_origin(found[1]) is None):
+            raise ValueError("must be http(s)://host[:port] and perhaps a path")
+        return value
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
@@ -317,6 +335,12 @@ class Settings(BaseSettings):
     def ws_url(self) -> str:
         """Where ws_node answers HTTP, as seen from this machine."""
         return f"http://{_authority(self.ws_host, self.ws_port)}"
+
+    @property
+    def page(self) -> str:
+        """The page's address, as people open it."""
+        address = self.page_url or self.ws_url
+        return address if address.endswith("/") else f"{address}/"
 
 
 def load_settings(**overrides: Any) -> Settings:

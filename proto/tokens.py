@@ -6,8 +6,8 @@ Principal token, claims all required:
 claim      meaning
 =========  ======================================================================
 iss, aud   ``partyline``
-sub        agent_id, a name
-agent_type a name
+sub        agent_id: a free name; ``human`` (login link), ``guest:<link id>`` (live link)
+agent_type a free name; of those two exactly ``human`` and ``guest``
 scope      space-separated, of ``read``, ``write``, ``admin``
 sessions   list of session ids, or ``"*"`` for all; ``[]`` is none
 iat, exp   seconds of Unix time
@@ -29,8 +29,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proto.errors import InvalidInput, Unauthenticated
-from proto.messages import Principal
-from proto.names import check_free_name, check_name, is_name
+from proto.messages import GUEST, HUMAN, Principal
+from proto.names import GUEST_PREFIX, check_free_name, check_name, is_name
 
 ISSUER: Final = "partyline"
 SCOPES: Final = frozenset({"read", "write", "admin"})
@@ -55,7 +55,7 @@ def sign_principal(
     sessions: Iterable[str] | None,
     lifetime_seconds: int,
 ) -> str:
-    """A token for a principal.
+    """A token for an agent.
 
     Args:
         key: mcp_node's signing key.
@@ -75,20 +75,72 @@ def sign_principal(
         raise InvalidInput("the lifetime must be at least one second.")
     now = int(time.time())
     claims: dict[str, Any] = {
-        "iss": ISSUER,
-        "aud": ISSUER,
         "sub": check_free_name(agent_id, "agent_id"),
         "agent_type": check_free_name(agent_type, "agent_type"),
         "scope": " ".join(chosen),
         "sessions": "*" if sessions is None else [check_name(s, "session_id") for s in sessions],
         "iat": now,
         "exp": now + lifetime_seconds,
-        "jti": secrets.token_hex(16),
+        "jti": new_token_id(),
     }
-    token = jwt.encode(claims, key, algorithm="EdDSA")
+    token = _sign(key, claims)
     if len(token) > MAX_TOKEN_CHARS:
         raise InvalidInput("there are too many sessions for one token.")
     return token
+
+
+def sign_guest(
+    key: Ed25519PrivateKey,
+    *,
+    link_id: str,
+    session_id: str,
+    may_write: bool,
+    times: tuple[int, int],
+    token_id: str,
+) -> str:
+    """A token for whoever comes by a live link.
+
+    Args:
+        key: mcp_node's signing key.
+        link_id: the link's, a name.
+        session_id: the one session it may enter.
+        may_write: whether it may write there, besides reading.
+        times: since when and until when it holds, in seconds of Unix time.
+        token_id: from `new_token_id`.
+    """
+    claims = {
+        "sub": GUEST_PREFIX + check_name(link_id, "link_id"),
+        "agent_type": GUEST,
+        "scope": "read write" if may_write else "read",
+        "sessions": [check_name(session_id, "session_id")],
+        "iat": times[0],
+        "exp": times[1],
+        "jti": token_id,
+    }
+    return _sign(key, claims)
+
+
+def sign_human(key: Ed25519PrivateKey, *, times: tuple[int, int], token_id: str) -> str:
+    """A token for the operator, who came by a login link; arguments as of `sign_guest`."""
+    claims = {
+        "sub": HUMAN,
+        "agent_type": HUMAN,
+        "scope": " ".join(sorted(SCOPES)),
+        "sessions": "*",
+        "iat": times[0],
+        "exp": times[1],
+        "jti": token_id,
+    }
+    return _sign(key, claims)
+
+
+def new_token_id() -> str:
+    """The id of a token to be signed."""
+    return secrets.token_hex(16)
+
+
+def _sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
+    return jwt.encode({"iss": ISSUER, "aud": ISSUER, **claims}, key, algorithm="EdDSA")
 
 
 class PrincipalVerifier:
@@ -152,20 +204,14 @@ def _principal(claims: dict[str, Any]) -> Principal:
     sessions = claims["sessions"]
     allowed = None if sessions == "*" else sessions
     well_formed = (
-        is_name(claims["sub"])
-        and is_name(claims["agent_type"])
-        and is_name(claims["jti"])
+        is_name(claims["jti"])
         and bool(scopes)
         and set(scopes) <= SCOPES
         and (allowed is None or (isinstance(allowed, list) and all(map(is_name, allowed))))
+        and _may_be(claims["sub"], claims["agent_type"], set(scopes), allowed)
     )
     if not well_formed:
         raise Unauthenticated(_REFUSED)
-    try:
-        check_free_name(claims["sub"], "sub")
-        check_free_name(claims["agent_type"], "agent_type")
-    except InvalidInput:
-        raise Unauthenticated(_REFUSED) from None
     return Principal(
         agent_id=claims["sub"],
         agent_type=claims["agent_type"],
@@ -175,6 +221,27 @@ def _principal(claims: dict[str, Any]) -> Principal:
         token_id=claims["jti"],
         issued_at=int(claims["iat"]),
     )
+
+
+def _may_be(agent_id: Any, agent_type: Any, scopes: set[str], sessions: Any) -> bool:
+    """Whether there is such a principal: an agent under free names, the operator, or a guest."""
+    if agent_type == HUMAN:
+        return bool(agent_id == HUMAN)
+    if agent_type == GUEST:
+        return (
+            isinstance(agent_id, str)
+            and agent_id.startswith(GUEST_PREFIX)
+            and is_name(agent_id.removeprefix(GUEST_PREFIX))
+            and scopes <= {"read", "write"}
+            and sessions is not None
+            and len(sessions) == 1
+        )
+    try:
+        check_free_name(agent_id, "sub")
+        check_free_name(agent_type, "agent_type")
+    except InvalidInput:
+        return False
+    return True
 
 
 def mint_service(key: bytes, audience: str) -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from proto.errors import InvalidInput, Unauthenticated
+from proto.errors import InvalidInput, Unauthenticated, Unavailable
 from proto.messages import ANONYMOUS, Principal
 from proto.names import check_free_name
 from proto.revocations import Revocations
@@ -71,10 +71,14 @@ class Identity:
 
         Raises:
             Unauthenticated: it does not verify, or was revoked.
+            Unavailable: it came by a link, and what was revoked before this process started is
+                not known yet.
         """
         principal = self._verifier.verify(token)
         if self.revocations.cover(principal):
             raise Unauthenticated("The token was revoked.")
+        if principal.by_link and not self.revocations.complete:
+            raise Unavailable("mcp_node was not reached yet: whether this link holds is unknown.")
         return principal
 
     def is_valid(self, principal: Principal) -> bool:
@@ -92,6 +96,7 @@ class Identity:
 
         Raises:
             Unauthenticated: no token where one is needed, or one that does not verify.
+            Unavailable: as `from_token`.
         """
         presented = bearer_token(headers) or token
         if presented is not None:

@@ -25,6 +25,7 @@ def admit(scope: Any, identity: Identity) -> Principal:
     Raises:
         Unauthenticated: no token, or not a valid one.
         Forbidden: a token without the scope ``read``.
+        Unavailable: a token that came by a link, before mcp_node was reached.
     """
     tokens = [
         offer.removeprefix(TOKEN_PREFIX)

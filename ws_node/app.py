@@ -31,6 +31,7 @@ from ws_node.disconnect import Disconnect
 from ws_node.event_queue import EventQueue
 from ws_node.event_stream import EventStreams
 from ws_node.following import Following
+from ws_node.forward import Forward, allowed
 from ws_node.history import History
 from ws_node.hub import Behind, Hub
 from ws_node.places import Places
@@ -113,6 +114,7 @@ class Node:
             catch_up=catch_up,
             places=self._places,
         )
+        self._forward = Forward(settings, identity)
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
@@ -177,6 +179,7 @@ class Node:
         finally:
             self._collector.close()
             await self._history.close()
+            await self._forward.close()
 
     async def drain(self) -> None:
         """Stopping begins: viewers are told to come back."""
@@ -184,13 +187,13 @@ class Node:
         await asyncio.sleep(0.1)
 
     def _straight(self, api: App) -> App:
-        """Viewers go straight to their endpoints, everything else to the API.
+        """Viewers and what is forwarded go straight to their endpoints, the rest to the API.
 
         Inside FastAPI each would hold the frames of its whole middleware while it is connected.
         Nobody may watch while the nodes differ in AUTH: one of them would trust too much.
         """
 
-        async def all_three(scope: Scope, receive: Receive, send: Send) -> None:
+        async def all_four(scope: Scope, receive: Receive, send: Send) -> None:
             kind = scope["type"]
             folder, _, session_id = scope.get("path", "").rpartition("/")
             app: App = api
@@ -198,13 +201,15 @@ class Node:
                 app = self._sockets
             elif kind == "http" and folder == "/events" and scope["method"] == "GET":
                 app = self._streams
+            elif kind == "http" and allowed(scope):
+                app = self._forward
             if app is not api:
                 scope["path_params"] = {"session_id": session_id} if folder else {}
                 if not self._readiness()[0]:
                     app = _unready
             await app(scope, receive, send)
 
-        return all_three
+        return all_four
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
         following = self._following

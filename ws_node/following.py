@@ -217,6 +217,7 @@ class Following:
         if heads.pruned != self._pruned:
             self._pruned = heads.pruned
             self._hub.forget_past()
+        self._revocations.complete = True
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)

@@ -10,7 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
-from proto.errors import Forbidden, InvalidInput, PartylineError, RateLimited, Unauthenticated
+from proto.errors import (
+    Forbidden,
+    InvalidInput,
+    PartylineError,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 from proto.frames import PONG_FRAME, error_frame, unsubscribed_frame
 from proto.messages import Principal
 from proto.settings import Settings
@@ -111,6 +118,8 @@ class Sockets:
             return Disconnect.FORBIDDEN
         except InvalidInput:
             return Disconnect.BAD_REQUEST
+        except Unavailable:
+            return Disconnect.HISTORY_UNAVAILABLE
 
     async def _attend(
         self,

@@ -12,6 +12,8 @@ from typing import Final, TextIO
 
 import httpx
 
+from mcp_node.commands.links import login
+from proto.errors import ConfigurationError
 from proto.settings import Settings
 from serving.supervisor import Child, Supervisor
 
@@ -97,12 +99,20 @@ NO_AUTH: Final = (
 )
 
 
-def welcome(settings: Settings, program: Path) -> list[str]:
-    """Where things are and how to add the server to Claude Code; no line holds a secret."""
+def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
+    """Where things are and how to add the server to Claude Code.
+
+    Args:
+        settings: say where.
+        program: this command as it was started.
+        page: the page's address with its one-time code, the only secret here; None if there was
+            none to be had.
+    """
     ws_url = settings.ws_url.replace("http://", "ws://", 1)
     lines = [
         "",
         "Partyline is up.",
+        *(f"  {line}" for line in _page_lines(settings, program, page)),
         f"  agents (MCP)     {settings.mcp_url}/mcp",
         f"  live (WebSocket) {ws_url}/ws/{{session_id}}",
         f"  data             {settings.data_dir}",
@@ -114,6 +124,18 @@ def welcome(settings: Settings, program: Path) -> list[str]:
     if settings.auth == "off":
         lines += [NO_AUTH, ""]
     return lines
+
+
+def _page_lines(settings: Settings, program: Path, page: str | None) -> list[str]:
+    again = f"{_as_typed(settings, program)} login"
+    if page is None:
+        return [f"page             {settings.page} (for a link to enter by: {again})"]
+    if settings.auth == "off":
+        return [f"page             {page}"]
+    return [
+        f"page             {page}",
+        f"                 works once, within 10 minutes; another: {again}",
+    ]
 
 
 def claude_code_lines(settings: Settings, program: Path) -> list[str]:
@@ -151,7 +173,14 @@ async def _announce(settings: Settings, program: Path, console: Console) -> None
         urls = (settings.mcp_url, settings.ws_url)
         while not all(await asyncio.gather(*(_ready(client, url) for url in urls))):  # noqa: ASYNC110
             await asyncio.sleep(READY_POLL_SECONDS)
-    console.block(welcome(settings, program))
+    console.block(welcome(settings, program, await asyncio.to_thread(_page_link, settings)))
+
+
+def _page_link(settings: Settings) -> str | None:
+    try:
+        return login(settings)[0]
+    except ConfigurationError:  # a node died just now, or another deployment has the port
+        return None
 
 
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mcp_node.rooms.deletion import Deletion
 from mcp_node.rooms.hearing import Hearing
+from mcp_node.rooms.links import Links
 from mcp_node.rooms.memory import Memory
 from mcp_node.rooms.moderation import Moderation
 from mcp_node.rooms.readers import Readers
@@ -34,6 +35,7 @@ class Abilities:
     waiting: Waiting
     moderation: Moderation
     deletion: Deletion
+    links: Links
 
 
 def make_abilities(
@@ -63,4 +65,5 @@ def make_abilities(
         waiting=waiting,
         moderation=Moderation(store, settings, rights, subscriptions.session_changed),
         deletion=Deletion(store, rights),
+        links=Links(store, settings),
     )

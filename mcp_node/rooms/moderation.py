@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from mcp_node import checks
-from mcp_node.rooms.rights import Rights, entered, named
+from mcp_node.rooms.rights import Rights, entered, named, no_guest
 from mcp_node.store.guard import Limits
 from mcp_node.store.interface import Database
 from mcp_node.store.sessions import CloseSession, UpdateSession
@@ -99,6 +99,7 @@ class Moderation:
         """The checked id of a session the principal may write to; it is counted as a write."""
         self._rights.may_write(principal)
         named(principal, "closing or changing of sessions")
+        no_guest(principal, "say over the session itself")
         return entered(principal, session_id, "write")
 
     def _shown(self, session: Session) -> dict[str, Any]:

@@ -54,6 +54,22 @@ def named(principal: Principal, what: str) -> None:
         raise Forbidden(f"Without a name there is no {what}.", "Connect with a token.")
 
 
+def no_guest(principal: Principal, what: str) -> None:
+    """Refuse whoever came by a live link.
+
+    Args:
+        principal: who asks.
+        what: what guests may not do or have, for the error.
+
+    Raises:
+        Forbidden: it is a guest.
+    """
+    if principal.is_guest:
+        raise Forbidden(
+            f"Guests of a live link have no {what}.", "Ask whoever gave you the link to do it."
+        )
+
+
 def entered(principal: Principal, session_id: Any, scope: str) -> str:
     """The checked id of a session the principal may enter with that scope.
 

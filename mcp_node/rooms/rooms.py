@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from mcp_node import checks
 from mcp_node.rooms.readers import Readers
-from mcp_node.rooms.rights import Rights, entered, need
+from mcp_node.rooms.rights import Rights, entered, need, no_guest
 from mcp_node.store import reads
 from mcp_node.store.guard import Limits
 from mcp_node.store.interface import NewMessage, NewSession, Page, Store
@@ -120,6 +120,8 @@ class Rooms:
                 "Without a name only public messages can be written.",
                 "Use visibility public, or connect with a token.",
             )
+        if level is not Visibility.PUBLIC:
+            no_guest(principal, f"{level} messages")
         new = NewMessage(
             session_id=name,
             author=principal.audience,

@@ -239,8 +239,10 @@ class Store(Database, Protocol):
 
     async def revoke(
         self, *, token_id: str | None, agent_id: str | None, issued_until: int
-    ) -> Revocation:
+    ) -> list[Revocation]:
         """Take back a token, or every token an agent was issued until then (one of the two).
+
+        The links minted by it end too: theirs are the revocations after the first.
 
         Raises:
             Overloaded, Unavailable: as `append`.

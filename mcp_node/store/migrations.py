@@ -164,7 +164,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         CREATE INDEX memory_by_expiry ON memory (expires_at, bytes) WHERE expires_at IS NOT NULL
         """,
     ),
-    # Links for people. The code itself is kept nowhere: `code_hash` is its SHA-256.
+    # Links for people. The code itself is kept nowhere: `code_hash` is its SHA-256. `minted_with`:
+    # id of its minter's token; `token_id`: of the token that a login link gave.
     (
         """
         CREATE TABLE links (
@@ -174,6 +175,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             session_id  TEXT REFERENCES sessions (session_id),
             may_write   INTEGER NOT NULL,
             minted_by   TEXT NOT NULL,
+            minted_with TEXT NOT NULL,
+            token_id    TEXT,
             created_at  REAL NOT NULL,
             expires_at  REAL NOT NULL,
             redeemed_at REAL,
@@ -181,6 +184,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         ) STRICT
         """,
         "CREATE INDEX links_by_minter ON links (minted_by)",
+        "CREATE INDEX links_by_token ON links (minted_with)",
+        "CREATE INDEX links_by_expiry ON links (expires_at)",
     ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""

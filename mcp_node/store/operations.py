@@ -6,10 +6,10 @@ from typing import Final
 
 from mcp_node.store.guard import SAID_SINCE_HUMAN
 from mcp_node.store.interface import NewMessage, NewSession
+from mcp_node.store.links import add_revocation, end_links_of
 from mcp_node.store.queries import (
     INSERT_KEY,
     INSERT_MENTION,
-    INSERT_REVOCATION,
     INSERT_SESSION,
     MADE_BY,
     REPEATED,
@@ -118,18 +118,17 @@ class AppendMessage:
 
 
 class Revoke:
-    """Take back a token, or every token an agent was issued until now."""
+    """Take back a token, or every token an agent was issued until now, and the links it minted."""
 
     size = _ROW_BYTES
 
     def __init__(self, token_id: str | None, agent_id: str | None, issued_until: int) -> None:
         self._row = (token_id, agent_id, issued_until)
 
-    def apply(self, transaction: Transaction) -> Revocation:
-        """The numbered revocation."""
-        number = transaction.write(INSERT_REVOCATION, self._row).lastrowid
-        assert number is not None
-        return Revocation(number, *self._row)
+    def apply(self, transaction: Transaction) -> list[Revocation]:
+        """The numbered revocation, and those of its links' tokens."""
+        revocation = add_revocation(transaction, *self._row)
+        return [revocation, *end_links_of(transaction, revocation, revocation.issued_until)]
 
 
 class CreateSession:

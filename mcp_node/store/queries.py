@@ -60,9 +60,6 @@ INSERT_MENTION: Final = "INSERT INTO mentions (session_id, name, message_id) VAL
 REVOCATIONS: Final = (
     "SELECT number, token_id, agent_id, issued_until FROM revocations ORDER BY number"
 )
-INSERT_REVOCATION: Final = (
-    "INSERT INTO revocations (token_id, agent_id, issued_until) VALUES (?, ?, ?)"
-)
 PRUNED: Final = "SELECT value FROM meta WHERE name = 'pruned'"
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 

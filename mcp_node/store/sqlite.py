@@ -130,7 +130,7 @@ class SqliteStore:
 
     async def revoke(
         self, *, token_id: str | None, agent_id: str | None, issued_until: int
-    ) -> Revocation:
+    ) -> list[Revocation]:
         """Take tokens back; see `Store.revoke`."""
         return await self.write(Revoke(token_id, agent_id, issued_until))
 

@@ -133,12 +133,16 @@ async def test_addresses_and_queries(pair: Pair) -> None:
             await attack(work)
 
 
-@pytest.mark.parametrize("path", ["/api/log", "/api/prune", "/api/revocations"])
+@pytest.mark.parametrize(
+    "path", ["/api/log", "/api/prune", "/api/revocations", "/api/links", "/api/redeem"]
+)
 async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
     valid = {
         "/api/log": STRETCH,
         "/api/prune": {"before": "2026-01-01", "after": 0, "dry_run": True},
         "/api/revocations": {"token_id": MARK, "agent_id": None},
+        "/api/links": {"kind": "login"},
+        "/api/redeem": {"code": "A" * 43},
     }[path]
 
     async with watched(pair):

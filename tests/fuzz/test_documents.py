@@ -36,6 +36,7 @@ ROUTES = {
         ("DELETE", "/api/sessions/{session_id}/messages/{message_id}"),
         ("GET", "/api/sessions/{session_id}/agents"),
         ("POST", "/api/sessions/{session_id}/read"),
+        ("POST", "/api/redeem"),
     ],
     "ws": [("POST", "/broadcast/{session_id}")],
 }

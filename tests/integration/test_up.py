@@ -14,6 +14,7 @@ import psutil
 
 from tests.integration.crowd import make_room, say, status
 from tests.integration.launching import ROOT
+from tests.links.redeeming import code_of, partyline, redeem
 from tests.pair import Pair, frame, free_port, until
 
 
@@ -92,6 +93,9 @@ async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path
         ):
             assert place in running.output
         await until(lambda: answering(pair))
+        login = await one_time_code(pair, running)
+        assert (await redeem(pair, login)).json()["agent_id"] == "human"
+        assert (await redeem(pair, login)).status_code == 401
         room = await make_room(pair, "room")
         async with pair.viewer(room) as viewer:
             for module in ("mcp_node", "ws_node"):
@@ -109,6 +113,29 @@ async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path
         assert seconds < 5
         assert "Traceback" not in running.output
         assert not re.search(r"eyJ[A-Za-z0-9_-]{20}", running.output), "a token was printed"
+        assert running.output.count(login) == 1
+
+
+async def one_time_code(pair: Pair, running: Launched) -> str:
+    """The code in what was printed; no process has it in its arguments or environment."""
+    (link,) = re.findall(r"http://\S+#code=\S+", running.output)
+    code = code_of(pair, link)
+    for process in (psutil.Process(running.process.pid), *running.nodes().values()):
+        assert code not in f"{process.cmdline()} {process.environ()}"
+    return code
+
+
+async def test_without_authentication_up_prints_the_plain_address(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, start=(), auth="off")
+    async with launched(pair, sys.executable, "-m", "mcp_node.cli", "up") as running:
+        await until(lambda: "claude mcp add" in running.output)
+        assert f"page             http://127.0.0.1:{pair.ws_port}/\n" in running.output
+        assert "#code" not in running.output
+        assert await partyline(pair, "login") == (
+            0,
+            f"http://127.0.0.1:{pair.ws_port}/\n",
+            "AUTH=off: everybody on this machine can open the page.\n",
+        )
 
 
 async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:

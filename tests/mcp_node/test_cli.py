@@ -148,12 +148,21 @@ def test_welcome_says_where_things_are_and_holds_no_secret(data_dir):
     settings = load_settings(
         data_dir=data_dir, mcp_port=1111, ws_port=2222, ws_host="::1", broadcast_token=secret
     )
-    text = "\n".join(welcome(settings, Path("/opt/p/bin/partyline")))
+    text = "\n".join(welcome(settings, Path("/opt/p/bin/partyline"), "http://page/#code=c"))
+    assert "http://page/#code=c" in text
+    assert "partyline login" in text
     assert "http://127.0.0.1:1111/mcp" in text
     assert "ws://[::1]:2222/ws/{session_id}" in text
     assert str(data_dir) in text
     assert secret not in text
     assert "WARNING" not in text
+
+
+def test_welcome_without_a_link_says_how_to_get_one(data_dir):
+    settings = load_settings(data_dir=data_dir, page_url="https://rooms.example/p")
+    text = "\n".join(welcome(settings, Path("/opt/p/bin/partyline"), None))
+    assert "https://rooms.example/p/ (for a link to enter by:" in text
+    assert f"PARTYLINE_DATA_DIR={data_dir} /opt/p/bin/partyline login" in text
 
 
 def test_the_printed_lines_work_in_a_shell(data_dir, tmp_path):
@@ -194,4 +203,4 @@ def test_without_authentication_it_adds_the_server_plainly_and_warns(data_dir):
     assert claude_code_lines(settings, Path("partyline")) == [
         "claude mcp add --scope project --transport http partyline http://127.0.0.1:23456/mcp"
     ]
-    assert any("WARNING" in line for line in welcome(settings, Path("partyline")))
+    assert any("WARNING" in line for line in welcome(settings, Path("partyline"), None))

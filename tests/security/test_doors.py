@@ -70,6 +70,10 @@ HTTP_DOORS = [
     ("ws", "GET", "/readyz"),
     ("ws", "GET", "/metrics"),
     ("ws", "POST", "/broadcast/{room}"),
+    ("ws", "GET", "/api/sessions"),
+    ("ws", "POST", "/api/sessions"),
+    ("ws", "POST", "/api/redeem"),
+    ("mcp", "POST", "/api/redeem"),
 ]
 
 

@@ -1,12 +1,15 @@
 """Identity: who a request's headers speak for, and which peers are this machine."""
 
+import time
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from proto.errors import Unauthenticated
+from proto.errors import Unauthenticated, Unavailable
 from proto.keyfile import public_pem
 from proto.names import RESERVED
-from proto.tokens import PrincipalVerifier
+from proto.revocations import Revocation
+from proto.tokens import PrincipalVerifier, sign_human
 from serving.identity import NOBODY, Identity, bearer_token, from_loopback
 from tests.proto.forged import eddsa, principal_claims
 from tests.serving.making import headers, scope
@@ -106,3 +109,17 @@ def test_no_peer_is_not_this_machine() -> None:
 )
 def test_whoever_a_proxy_speaks_for_is_not_this_machine(name: str) -> None:
     assert not from_loopback(scope((name, "127.0.0.1")))
+
+
+def test_tokens_of_links_wait_for_what_was_revoked_before() -> None:
+    known = identity()
+    now = int(time.time())
+    human = sign_human(KEY, times=(now, now + 60), token_id="t1")
+    assert known.from_token(TOKEN).agent_id == "claude-main"
+    with pytest.raises(Unavailable):
+        known.from_token(human)
+    known.revocations.complete = True
+    assert known.from_token(human).agent_id == "human"
+    known.revocations.add(Revocation(1, "t1", None, 0))
+    with pytest.raises(Unauthenticated):
+        known.from_token(human)

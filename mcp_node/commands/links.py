@@ -1,0 +1,76 @@
+"""``partyline links`` and ``partyline login``: what people come by, and a link for the operator."""
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from mcp_node.commands.service import ask_mcp_node
+from mcp_node.store.links import LOGIN
+from proto.settings import Settings
+
+
+def login(settings: Settings) -> tuple[str, str]:
+    """The page's address with a one-time code, and what there is to know about it.
+
+    Where AUTH=off there is nothing to log in to: the address alone.
+
+    Raises:
+        ConfigurationError: mcp_node does not run, or did not do it.
+    """
+    if settings.auth == "off":
+        return settings.page, "AUTH=off: everybody on this machine can open the page."
+    minted = ask_mcp_node(settings, "POST", "/api/links", {"kind": LOGIN})
+    return minted["url"], (
+        "Whoever opens this first is the operator, with every right, for 30 days. It works once,"
+        " within 10 minutes, and is kept nowhere."
+    )
+
+
+def links(settings: Settings) -> str:
+    """The links there are and were lately, newest first, as a table.
+
+    Raises:
+        ConfigurationError: mcp_node does not run, or did not do it.
+    """
+    found = ask_mcp_node(settings, "GET", "/api/links")["links"]
+    if not found:
+        return "There are no links."
+    heads = ("LINK", "KIND", "SESSION", "MAY", "MINTED BY", "EXPIRES", "STATE")
+    now = time.time()
+    return _table([heads, *(_row(link, now) for link in found)])
+
+
+def _row(link: dict[str, Any], now: float) -> tuple[str, ...]:
+    login_link = link["kind"] == LOGIN
+    may = "everything" if login_link else "read, write" if link["may_write"] else "read"
+    until = datetime.fromtimestamp(link["expires_at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        link["link_id"],
+        link["kind"],
+        link["session_id"] or "all",
+        may,
+        link["minted_by"],
+        until,
+        _state(link, now),
+    )
+
+
+def _state(link: dict[str, Any], now: float) -> str:
+    if link["revoked_at"] is not None:
+        return "revoked"
+    used = link["redeemed_at"] is not None
+    if used and link["kind"] == LOGIN:
+        return "used"
+    if link["expires_at"] <= now:
+        return "expired"
+    return "works, was used" if used else "works"
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
