@@ -13,6 +13,7 @@ from mcp_node.tools.hearing import add_hearing_tools
 from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
 from mcp_node.tools.moderation import add_moderation_tools
+from mcp_node.tools.search import add_search_tools
 from mcp_node.tools.sessions import add_session_tools
 from serving.identity import Identity
 
@@ -44,6 +45,7 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_memory_tools(mcp, abilities.memory, identity)
     add_memory_resource(mcp, abilities.memory, identity)
     add_moderation_tools(mcp, abilities.moderation, identity)
+    add_search_tools(mcp, abilities.search, identity)
     return mcp
 
 

@@ -210,6 +210,12 @@ class Settings(BaseSettings):
         le=67_108_864,
         description="Bytes of the values in one principal's memory, as JSON.",
     )
+    max_searches_per_principal: int = Field(
+        4,
+        ge=1,
+        le=1_000,
+        description="Searches of one principal at once; more get RATE_LIMITED. AUTH=off: no limit.",
+    )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
     )

@@ -9,6 +9,7 @@ from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
 from mcp_node.rooms.rooms import Rooms
+from mcp_node.rooms.search import Search
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
 from proto.revocations import Revocations
@@ -30,6 +31,7 @@ class Abilities:
     readers: Readers
     waiting: Waiting
     moderation: Moderation
+    search: Search
 
 
 def make_abilities(
@@ -56,4 +58,5 @@ def make_abilities(
         readers=readers,
         waiting=waiting,
         moderation=Moderation(store, settings, rights),
+        search=Search(store, settings),
     )
