@@ -7,7 +7,7 @@ the large session, at its beginning.
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -27,10 +27,18 @@ TALLIES = (
 _QUICKLY = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -524288")
 
 
-def write_log(path: Path, count: int) -> None:
+Text = Callable[[int, str], str]
+"""The content of a message, by its id and visibility."""
+
+
+def _plain(id_: int, _: str) -> str:
+    return f"Message {id_} ".ljust(100 + id_ % 200, ".")
+
+
+def write_log(path: Path, count: int, text: Text = _plain) -> None:
     """Make a database of ``count`` messages of about 200 characters; nothing may have it open.
 
-    Indexes are taken away meanwhile and made again in one go.
+    Indexes are taken away meanwhile and made again in one go, but not that of search.
     """
     prepare(path, None)
     sessions = max(2, count // PER_SESSION)
@@ -48,14 +56,14 @@ def write_log(path: Path, count: int) -> None:
         connection.executemany(
             INSERT_SESSION, [(name, "bench", "{}", "bench", now) for name in names]
         )
-        connection.executemany(INSERT_MESSAGE, _rows(count, names, now))
+        connection.executemany(INSERT_MESSAGE, _rows(count, names, now, text))
         for _, sql in indexes:
             connection.execute(sql)
         connection.execute(TALLIES, (now,))
         connection.execute("COMMIT")
 
 
-def _rows(count: int, sessions: list[str], now: str) -> Iterator[tuple[object, ...]]:
+def _rows(count: int, sessions: list[str], now: str, text: Text) -> Iterator[tuple[object, ...]]:
     draw = random.Random(7).random
     last = [0] * len(sessions)
     rare = 0
@@ -67,7 +75,7 @@ def _rows(count: int, sessions: list[str], now: str) -> Iterator[tuple[object, .
         if not number and rare < 3:
             rare, sender, visibility = rare + 1, RARE, "public"
         kind = "codex" if agent % 2 else "claude"
-        content = f"Message {id_} ".ljust(100 + id_ % 200, ".")
+        content = text(id_, visibility)
         yield (
             id_,
             last[number],

@@ -27,6 +27,7 @@ from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
 from mcp_node.revocation_api import make_revocation_api
 from mcp_node.rooms.abilities import Abilities, make_abilities
+from mcp_node.search_api import make_search_api
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
 from mcp_node.store.sqlite import open_store
@@ -138,6 +139,7 @@ async def build(
     api.include_router(make_api(abilities, identity))
     api.include_router(make_hearing_api(abilities, identity))
     api.include_router(make_moderation_api(abilities.moderation, identity))
+    api.include_router(make_search_api(abilities.search, identity))
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
     api.include_router(make_prune_api(store, settings, bridge_key))

@@ -79,10 +79,10 @@ def check_id(value: Any, what: str, *, least: int = 0) -> int | None:
     return value
 
 
-def check_limit(limit: Any) -> int:
-    """How many: 1 to 1,000."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be an integer from 1 to {MAX_PAGE}.")
+def check_limit(limit: Any, most: int = MAX_PAGE) -> int:
+    """How many: 1 to ``most``."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
+        raise InvalidInput(f"limit must be an integer from 1 to {most}.")
     return limit
 
 

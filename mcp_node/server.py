@@ -19,6 +19,7 @@ from mcp_node.tools.links import add_link_tools
 from mcp_node.tools.memory import add_memory_tools
 from mcp_node.tools.messages import add_message_tools
 from mcp_node.tools.moderation import add_moderation_tools
+from mcp_node.tools.search import add_search_tools
 from mcp_node.tools.sessions import add_session_tools
 from serving.identity import Identity
 
@@ -55,7 +56,8 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
     add_prompts(mcp, abilities, identity)
     add_completion(mcp, abilities.rooms, identity)
     add_notifications(mcp, abilities.subscriptions, identity)
-    add_link_tools(mcp, abilities.links, identity)
+    add_link_tools(mcp, abilities, identity)
+    add_search_tools(mcp, abilities, identity)
     return mcp
 
 

@@ -226,6 +226,12 @@ class Settings(BaseSettings):
     max_links_per_principal: int = Field(
         20, ge=1, le=10_000, description="Live links of one principal that work at a time."
     )
+    max_searches_per_principal: int = Field(
+        4,
+        ge=1,
+        le=1_000,
+        description="Searches of one principal at once; more get RATE_LIMITED. AUTH=off: no limit.",
+    )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
     )

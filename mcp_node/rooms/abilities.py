@@ -11,6 +11,7 @@ from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
 from mcp_node.rooms.rooms import Rooms
+from mcp_node.rooms.search import Search
 from mcp_node.rooms.subscriptions import Subscriptions
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
@@ -36,6 +37,7 @@ class Abilities:
     moderation: Moderation
     deletion: Deletion
     links: Links
+    search: Search
 
 
 def make_abilities(
@@ -66,4 +68,5 @@ def make_abilities(
         moderation=Moderation(store, settings, rights, subscriptions.session_changed),
         deletion=Deletion(store, rights),
         links=Links(store, settings),
+        search=Search(store, settings),
     )

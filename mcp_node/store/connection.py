@@ -1,4 +1,4 @@
-"""The two connections of a store, and a way to run a whole job in one thread hop.
+"""The connections of a store, and a way to run a whole job in one thread hop.
 
 aiosqlite gives each connection a thread and sends it one statement at a time. A batch of 500
 statements would hop 500 times, so our `sqlite3.Connection` takes a `Job` where SQL is expected:
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
+
+from mcp_node.store.search_index import add_search_functions
 
 T = TypeVar("T")
 
@@ -88,7 +90,7 @@ async def connect_writer(path: Path) -> aiosqlite.Connection:
     Raises:
         sqlite3.Error: the database cannot be opened.
     """
-    return await _connect(path, "rw", _WRITER)
+    return await _connect(path, "rw", _WRITER, add_search_functions)
 
 
 async def connect_reader(path: Path) -> aiosqlite.Connection:
@@ -104,7 +106,12 @@ def _uri(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-async def _connect(path: Path, mode: str, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
+async def _connect(
+    path: Path,
+    mode: str,
+    pragmas: tuple[str, ...],
+    equip: Callable[[sqlite3.Connection], None] | None = None,
+) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(
         _uri(path, mode),
         uri=True,
@@ -114,6 +121,8 @@ async def _connect(path: Path, mode: str, pragmas: tuple[str, ...]) -> aiosqlite
     try:
         for pragma in pragmas:
             await connection.execute_fetchall(pragma)
+        if equip is not None:
+            await run_job(connection, equip)
         # SQLite opens lazily: touch the file now, so that a bad one shows here.
         await connection.execute_fetchall("SELECT 1 FROM meta")
     except BaseException:

@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from mcp_node.store.search import Found
+from mcp_node.store.search_rows import Wish
 from mcp_node.store.transaction import Operation
 from proto.messages import Audience, Message, Session, Visibility
 from proto.revocations import Revocation
@@ -224,6 +226,13 @@ class Store(Database, Protocol):
             sender: only this sender's.
             visibility: only this visibility.
             not_by: none of this principal's.
+        """
+
+    async def search(self, wish: Wish) -> Found:
+        """Visible messages that hold every term, newest first; typing errors are forgiven.
+
+        It sees every message that was acknowledged before. Searches take turns with each other
+        and with nothing else.
         """
 
     async def heads(self, after: int) -> Heads:

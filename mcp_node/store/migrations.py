@@ -1,11 +1,16 @@
 """The tables, as numbered migrations."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from mcp_node.store.search_index import SEARCH_SCHEMA, index_everything
 from proto.visibility import SQL_AUDIENCE_KEY
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (
+Step = str | Callable[[sqlite3.Connection], None]
+"""A statement, or what takes more than one: it runs in the migration's transaction."""
+
+MIGRATIONS: Final[Sequence[Sequence[Step]]] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
         "INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))))",
@@ -187,5 +192,6 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX links_by_token ON links (minted_with)",
         "CREATE INDEX links_by_expiry ON links (expires_at)",
     ),
+    (*SEARCH_SCHEMA, index_everything),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from mcp_node.store.interface import Start
 from mcp_node.store.mark import Mark
 from mcp_node.store.migrations import MIGRATIONS
+from mcp_node.store.search_index import add_search_functions
 from proto.errors import ConfigurationError
 
 DATABASE: Final = "partyline.db"
@@ -56,6 +57,7 @@ def prepare(path: Path, mark: Mark | None) -> Log:
         with closing(
             sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
         ) as connection:
+            add_search_functions(connection)
             _migrate(connection, path)
             return _identify(connection, mark)
     except sqlite3.Error as error:
@@ -101,9 +103,12 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            connection.execute(statement)
+    for steps in MIGRATIONS[version:]:
+        for step in steps:
+            if isinstance(step, str):
+                connection.execute(step)
+            else:
+                step(connection)
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.execute("COMMIT")
 

@@ -1,4 +1,4 @@
-"""The store on SQLite: one writer, one reader, and the mark beside them."""
+"""The store on SQLite: one writer, two readers (one for searches), and the mark beside them."""
 
 import asyncio
 import logging
@@ -28,7 +28,10 @@ from mcp_node.store.mark import Mark, MarkKeeper, read_mark
 from mcp_node.store.operations import AppendMessage, CreateSession, Revoke
 from mcp_node.store.reads import Stretch
 from mcp_node.store.schema import DATABASE, Log, prepare
+from mcp_node.store.search import Found, find
+from mcp_node.store.search_rows import Wish
 from mcp_node.store.transaction import Operation
+from mcp_node.store.vocabulary import Vocabulary
 from mcp_node.store.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
 from proto.messages import Audience, Message, Session, Visibility
@@ -75,6 +78,8 @@ class SqliteStore:
         self._log = log
         self._listeners: list[CommitListener] = []
         self._reader: aiosqlite.Connection | None = None
+        self._searcher: aiosqlite.Connection | None = None  # no search delays another read
+        self._vocabulary = Vocabulary()
         self._mark: MarkKeeper | None = None
         self._eraser: Eraser | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -116,6 +121,7 @@ class SqliteStore:
         """
         await self._writer.open()
         self._reader = await connect_reader(self._path)
+        self._searcher = await connect_reader(self._path)
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
         self._eraser = Eraser(self._writer.checkpoint)
@@ -224,10 +230,12 @@ class SqliteStore:
         await self._writer.drain()
         if self._eraser is not None:
             await self._eraser.close()
-        reader, self._reader = self._reader, None
+        readers = [self._searcher, self._reader]
+        self._searcher = self._reader = None
         try:
-            if reader is not None:
-                await reader.close()
+            for reader in readers:
+                if reader is not None:
+                    await reader.close()
         finally:
             await self._writer.close()
             if self._mark is not None:
@@ -235,10 +243,21 @@ class SqliteStore:
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read in one snapshot of the database; see `Database.read`."""
-        if self._reader is None:
+        return await self._read(self._reader, work)
+
+    async def search(self, wish: Wish) -> Found:
+        """Messages that hold what is looked for; see `Store.search`."""
+        return await self._read(
+            self._searcher, partial(find, vocabulary=self._vocabulary, wish=wish)
+        )
+
+    async def _read(
+        self, reader: aiosqlite.Connection | None, work: Callable[[sqlite3.Connection], T]
+    ) -> T:
+        if reader is None:
             raise Unavailable("The message log is closed.")
         try:
-            return await run_job(self._reader, partial(_in_snapshot, work))
+            return await run_job(reader, partial(_in_snapshot, work))
         except (sqlite3.Error, ValueError) as error:
             logger.error("a read failed: %s", describe(error))
             raise Unavailable("The message log cannot be read.") from None

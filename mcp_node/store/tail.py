@@ -8,6 +8,7 @@ import sqlite3
 from typing import Final
 
 from mcp_node.store.guard import Guard, Limits
+from mcp_node.store.search_index import SearchIndex
 from proto.messages import Message
 
 CACHED_SESSIONS: Final = 10_000
@@ -31,7 +32,7 @@ class SessionTail:
 
 
 class LogTail:
-    """Where the log ends, and each session in it.
+    """Where the log ends, and each session in it; ``index`` knows how far search has come.
 
     Args:
         limits: of sessions that have none of their own.
@@ -41,6 +42,7 @@ class LogTail:
         self._limits = limits
         self._last: int | None = None
         self._sessions: dict[str, SessionTail] = {}
+        self.index = SearchIndex()
 
     def last(self, connection: sqlite3.Connection) -> int:
         """The log's last id, 0 if it is empty."""
@@ -79,6 +81,7 @@ class LogTail:
         """Load everything anew."""
         self._last = None
         self._sessions.clear()
+        self.index.forget()
 
     def _remember(self, session_id: str, session: SessionTail) -> None:
         self._sessions.pop(session_id, None)

@@ -85,9 +85,10 @@ class Transaction:
     def flush(self) -> None:
         """Insert the messages that were added since the last time."""
         if self._unsent:
-            rows = [message_row(message) for message in self.messages[-self._unsent :]]
+            added = self.messages[-self._unsent :]
             self._unsent = 0
-            self._connection.executemany(INSERT_MESSAGE, rows)
+            self._connection.executemany(INSERT_MESSAGE, map(message_row, added))
+            self._tail.index.note(added)
 
     def finish(self) -> None:
         """Write what is left: the last messages, and the tallies."""
@@ -147,6 +148,7 @@ def commit(
             _roll_back(connection, tail)
             connection.execute("BEGIN IMMEDIATE")
             committed = _run_apart(connection, tail, operations)
+        tail.index.keep_up(connection)
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from mcp_node.errors import tool_errors
 from mcp_node.identity import current_principal
-from mcp_node.rooms.links import Links
+from mcp_node.rooms.abilities import Abilities
 from mcp_node.tools.sessions import ADDS, SessionId
 from proto.messages import utc
 from serving.identity import Identity
@@ -21,10 +21,12 @@ class LiveLink(TypedDict):
     link_id: str
     expires_at: str
     write: bool
+    unread: int
 
 
-def add_link_tools(mcp: FastMCP, links: Links, identity: Identity) -> None:
+def add_link_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
     """Add the link tools to a server."""
+    links, hearing = abilities.links, abilities.hearing
 
     @mcp.tool(annotations=ADDS)
     async def get_live_link(
@@ -42,13 +44,14 @@ def add_link_tools(mcp: FastMCP, links: Links, identity: Identity) -> None:
         Give the url to that person only: whoever has it sees the session's public messages.
         """
         with tool_errors():
-            minted = await links.mint_live(
-                current_principal(identity), session_id, expires_in, write
-            )
+            principal = current_principal(identity)
+            minted = await links.mint_live(principal, session_id, expires_in, write)
+            unread = await hearing.unread(principal, session_id)
         link = minted.link
         return {
             "url": minted.url,
             "link_id": link.link_id,
             "expires_at": utc(link.expires_at),
             "write": link.may_write,
+            "unread": unread,
         }

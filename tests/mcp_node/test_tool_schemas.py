@@ -20,7 +20,7 @@ FIVE = {
         {"after", "before", "limit", "sender", "visibility"},
     ),
 }
-READING = {"list_sessions", "get_session", "get_messages"}
+READING = {"list_sessions", "get_session", "get_messages", "search_messages"}
 
 
 async def tools(data_dir: Path) -> dict[str, Any]:
