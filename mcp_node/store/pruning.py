@@ -14,7 +14,7 @@ import msgspec
 from mcp_node.store.transaction import Transaction
 from proto.messages import utc_now
 
-STEP_MESSAGES: Final = 250
+STEP_MESSAGES: Final = 100
 """Messages pruned in one transaction."""
 
 LOOK_ROWS: Final = 10_000

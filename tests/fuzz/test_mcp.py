@@ -25,9 +25,26 @@ METHODS: Final = st.sampled_from(
         *("resources/unsubscribe", "prompts/list"),
     ]
 )
-TOOLS: Final = st.sampled_from(
-    ["add_message", "get_messages", "list_sessions", "create_session", "get_session", MARK]
-)
+ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "add_message": {"content": MARK, "metadata": {"a": 1}, "speaking_as": "x"},
+    "get_messages": {"limit": 3, "unread_only": True},
+    "list_sessions": {"limit": 3},
+    "create_session": {"purpose": MARK},
+    "get_session": {},
+    "get_receipts": {"message_id": 1},
+    "list_agents": {},
+    "search_messages": {"query": MARK, "since": "2026-01-01"},
+    "set_memory": {"key": MARK, "value": {"a": MARK}, "expires_in": "1h"},
+    "get_memory": {"key": MARK},
+    "list_memory": {"prefix": "", "limit": 3},
+    "delete_memory": {"key": MARK},
+    "delete_message": {"message_id": 2**40},
+    "update_session": {"messages_per_minute": 5},
+    "get_live_link": {"expires_in": "1h"},
+    MARK: {},
+}
+"""Tools, and arguments that are right; those that wait or close the room are not among them."""
+TOOLS: Final = st.sampled_from(list(ARGUMENTS))
 PROMPTED: Final = st.sampled_from(["join_session", "summarize_session", "hand_over", MARK])
 
 
@@ -36,7 +53,7 @@ def messages(draw: st.DrawFn, room: str, *, modern: bool) -> tuple[bytes, str, s
     """A JSON-RPC message that is not quite right; its method and tool for the headers."""
     method = draw(METHODS)
     tool = draw(PROMPTED if method == "prompts/get" else TOOLS)
-    arguments: dict[str, Any] = {"session_id": room, "content": MARK, "metadata": {"a": 1}}
+    arguments: dict[str, Any] = {"session_id": room, **ARGUMENTS.get(tool, {})}
     uri = st.sampled_from(
         [f"session://{room}", f"session://{MARK}", f"session://{MARK} /messages", "file:///etc", ""]
     )
