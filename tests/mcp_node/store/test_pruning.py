@@ -15,6 +15,7 @@ from mcp_node.store.deletion import DeleteMessage
 from mcp_node.store.guard import Limits
 from mcp_node.store.pruning import PruneMessages, look
 from mcp_node.store.schema import prepare
+from mcp_node.store.search_index import add_search_functions
 from mcp_node.store.sqlite import SqliteStore
 from mcp_node.store.tail import LogTail
 from mcp_node.store.transaction import commit
@@ -233,6 +234,7 @@ def test_nothing_that_pruning_does_scans_a_table(tmp_path: Path) -> None:
     statements += [*pruning.FORGET, *pruning.EMPTY]
     statements += [pruning.UNCOUNT, pruning.UNADVANCE]
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as database:
+        add_search_functions(database)
         for sql in statements:
             steps = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql}", fields)]
             assert not [s for s in steps if s.startswith("SCAN") and "json_each" not in s], steps
@@ -254,6 +256,7 @@ async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
 
     with closing(sqlite3.connect(data_dir / "partyline.db", isolation_level=None)) as database:
         database.execute("PRAGMA foreign_keys = ON")
+        add_search_functions(database)
         database.set_progress_handler(count, 1_000)
         operations = [PruneMessages(list(range(1, 101)))]
         (outcome,) = commit(
