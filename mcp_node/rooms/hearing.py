@@ -146,10 +146,11 @@ class Hearing:
             name, principal, own=since is not None, mentions_only=mentions_only
         ) as waiter:
             if mentions_only:
-                page, waiter.after = await self._mentions(principal, name, since)
+                page, start = await self._mentions(principal, name, since)
             else:
-                page, waiter.after = await self._there(principal, name, since)
+                page, start = await self._there(principal, name, since)
             if not page.messages:
+                waiter.only_after(start)
                 await self._listen(waiter, seconds, report)
                 self._check_alive(principal)
                 page = await self._heard(principal, name, waiter, mentions_only)
@@ -175,7 +176,7 @@ class Hearing:
         self, principal: Principal, name: str, waiter: Waiter, mentions_only: bool
     ) -> Page:
         """What a waiter was woken with; nothing lies between it and what there was before."""
-        page = Page([each for each in waiter.heard if each.id > waiter.after], waiter.more)
+        page = Page(waiter.heard, waiter.more)
         if mentions_only:
             await self._readers.was_called(principal, name, page.messages)
         else:

@@ -54,11 +54,14 @@ class Reader:
     Attributes:
         place: how far it has read; None until it was looked up.
         unread: others' messages after that which it may see, up to `COUNTED`; None: not counted.
+        counted: the log's last id when they were counted in the database. A commit can be there
+            already while it is not announced yet.
     """
 
     __slots__ = (
         "advances",
         "audience",
+        "counted",
         "counting",
         "dirty",
         "first_seen",
@@ -75,6 +78,7 @@ class Reader:
         self.seen_at = 0.0
         self.place: Place | None = None
         self.unread: int | None = None
+        self.counted = 0
         self.counting = asyncio.Lock()
         self.meanwhile: list[Message] | None = None
         self.advances: list[Advance] = []
@@ -101,6 +105,7 @@ class Readers:
         self._readers: OrderedDict[Key, Reader] = OrderedDict()
         self._by_session: dict[str, dict[str, Reader]] = {}
         self._dirty: dict[Key, Reader] = {}
+        self._announced = 0
         self._changed = asyncio.Event()
         self._saving = asyncio.Lock()
         database.on_commit(self._committed)
@@ -300,24 +305,37 @@ class Readers:
             unread = min(COUNTED, found.unread + newer)
             if reader.place.position == found.place.position:
                 reader.unread = unread
+                reader.counted = found.head
             return unread
 
     def _count_off(self, reader: Reader, given: Sequence[Message]) -> None:
-        """Messages after the position were given: they are not unread any more."""
-        if reader.unread is not None:
-            counted = reader.unread < COUNTED
-            given_now = sum(1 for each in given if reader.counts(each))
-            reader.unread = max(0, reader.unread - given_now) if counted else None
+        """Messages after the position were given: they are not unread any more.
+
+        Those that are not announced yet were not counted, and will not be.
+        """
+        if reader.unread is not None and reader.unread < COUNTED:
+            known = max(reader.counted, self._announced)
+            counted = sum(1 for each in given if each.id <= known and reader.counts(each))
+            reader.unread = max(0, reader.unread - counted)
+        else:
+            reader.unread = None
 
     def _committed(self, messages: Sequence[Message]) -> None:
+        self._announced = messages[-1].id
         for message in messages:
             for reader in self._by_session.get(message.session_id, {}).values():
                 if reader.meanwhile is not None:
                     reader.meanwhile.append(message)
-                elif reader.unread is None or reader.unread >= COUNTED:
-                    continue
-                elif message.deletes is not None:
-                    if message.deletes > ((reader.place and reader.place.position) or 0):
-                        reader.unread = None
-                elif reader.counts(message):
-                    reader.unread += 1
+                elif reader.unread is not None and message.id > reader.counted:
+                    _count_on(reader, message)
+
+
+def _count_on(reader: Reader, message: Message) -> None:
+    """A message was announced that was not counted yet."""
+    position = (reader.place and reader.place.position) or 0
+    if message.deletes is not None:
+        if message.deletes > position:
+            reader.unread = None
+    elif message.id > position and reader.counts(message):
+        assert reader.unread is not None
+        reader.unread = min(COUNTED, reader.unread + 1)

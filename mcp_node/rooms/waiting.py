@@ -27,7 +27,16 @@ class Waiter:
         more: whether there were more than it holds.
     """
 
-    __slots__ = ("_mentions_only", "_own", "_wake", "after", "heard", "more", "principal")
+    __slots__ = (
+        "_ended",
+        "_mentions_only",
+        "_own",
+        "_wake",
+        "after",
+        "heard",
+        "more",
+        "principal",
+    )
 
     def __init__(self, principal: Principal, *, own: bool, mentions_only: bool) -> None:
         self.principal = principal
@@ -37,6 +46,7 @@ class Waiter:
         self._own = own
         self._mentions_only = mentions_only
         self._wake = asyncio.Event()
+        self._ended = False
 
     async def woken(self, seconds: float) -> bool:
         """Wait at most ``seconds`` for a message, or the end; False if nothing came."""
@@ -70,8 +80,16 @@ class Waiter:
             self.more = True
         self._wake.set()
 
+    def only_after(self, position: int) -> None:
+        """Hear nothing up to ``position``: it was read, and perhaps is announced only now."""
+        self.after = position
+        self.heard = [message for message in self.heard if message.id > position]
+        if not self.heard and not self._ended:
+            self._wake.clear()
+
     def end(self) -> None:
         """Wake it with nothing: the node stops."""
+        self._ended = True
         self._wake.set()
 
 

@@ -35,6 +35,7 @@ ROUTES = {
         ("POST", "/api/sessions/{session_id}/messages"),
         ("DELETE", "/api/sessions/{session_id}/messages/{message_id}"),
         ("GET", "/api/sessions/{session_id}/agents"),
+        ("GET", "/api/search"),
         ("POST", "/api/sessions/{session_id}/read"),
         ("POST", "/api/redeem"),
     ],

@@ -28,7 +28,7 @@ def seconds_from_now(timestamp: str) -> float:
 
 async def test_a_live_link_gives_a_guest_who_may_read_one_session(pair: Pair, room: str) -> None:
     link = await live_link(pair, room)
-    assert set(link) == {"url", "link_id", "expires_at", "write"}
+    assert set(link) == {"url", "link_id", "expires_at", "write", "unread"}
     assert link["write"] is False
     assert link["link_id"].startswith("alice-") and len(link["link_id"]) == len("alice-") + 8
     assert 0 < seconds_from_now(link["expires_at"]) <= 3_600, "not longer than alice's own token"

@@ -14,6 +14,7 @@ from tests.proto.forged import eddsa, principal_claims
 
 KEY = Ed25519PrivateKey.generate()
 NOW = int(time.time())
+DAY = 86_400
 GUEST: dict[str, Any] = {"sub": "guest:alice-01234567", "agent_type": "guest", "sessions": ["room"]}
 
 
@@ -29,19 +30,19 @@ def test_a_guest(verifier: PrincipalVerifier, may_write: bool) -> None:
         link_id="alice-01234567",
         session_id="room",
         may_write=may_write,
-        times=(NOW, NOW + 60),
+        times=(NOW, NOW + DAY),
         token_id="t1",
     )
     guest = verifier.verify(token)
     assert (guest.agent_id, guest.agent_type) == ("guest:alice-01234567", "guest")
     assert guest.scopes == ({"read", "write"} if may_write else {"read"})
     assert guest.sessions == {"room"}
-    assert (guest.issued_at, guest.expires_at, guest.token_id) == (NOW, NOW + 60, "t1")
+    assert (guest.issued_at, guest.expires_at, guest.token_id) == (NOW, NOW + DAY, "t1")
     assert guest.is_guest and guest.by_link and not guest.is_admin
 
 
 def test_the_operator(verifier: PrincipalVerifier) -> None:
-    human = verifier.verify(sign_human(KEY, times=(NOW, NOW + 60), token_id="t1"))
+    human = verifier.verify(sign_human(KEY, times=(NOW, NOW + DAY), token_id="t1"))
     assert (human.agent_id, human.agent_type) == ("human", "human")
     assert human.scopes == {"read", "write", "admin"}
     assert human.sessions is None

@@ -95,8 +95,8 @@ async def test_a_batch_and_its_broken_operation_leave_exact_tallies(store: Sqlit
 
 async def test_a_transaction_writes_one_row_for_each_session_and_key(tmp_path: Path):
     with closing(sqlite3.connect(":memory:")) as connection:
-        for statement in (s for some in MIGRATIONS for s in some):
-            connection.execute(statement)
+        for step in (s for some in MIGRATIONS for s in some):
+            connection.execute(step) if isinstance(step, str) else step(connection)
         connection.execute(
             "INSERT INTO sessions (session_id, purpose, metadata, created_by, created_at)"
             " VALUES ('room', 'p', '{}', 'a', '2026-01-01T00:00:00.000000Z')"

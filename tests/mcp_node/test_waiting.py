@@ -1,0 +1,64 @@
+"""Waiters as values: what wakes them, what they hold, and what comes late."""
+
+from msgspec import structs
+
+from mcp_node.rooms.waiting import HELD, Waiting
+from proto.messages import Message, Principal, Visibility, encode_metadata, utc_now
+
+BOB = Principal("bob", "claude", frozenset({"read"}), token_id="b")
+HELLO = Message(
+    5,
+    0,
+    "room",
+    "alice",
+    "alice",
+    "claude",
+    "hello",
+    Visibility.PUBLIC,
+    utc_now(),
+    encode_metadata(None),
+    None,
+)
+
+
+async def test_what_was_read_already_wakes_nobody_when_it_is_announced() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.committed([HELLO])  # the page that is being read has it
+        waiter.only_after(5)
+        assert not waiter.heard
+        assert not await waiter.woken(0)
+        waiting.committed([HELLO, structs.replace(HELLO, id=6)])
+        assert await waiter.woken(0)
+        assert [message.id for message in waiter.heard] == [6]
+
+
+async def test_what_came_while_the_page_was_read_is_kept() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.committed([HELLO])
+        waiter.only_after(4)
+        assert await waiter.woken(0)
+        assert waiter.heard == [HELLO]
+
+
+async def test_a_waiter_holds_so_many_and_says_that_there_were_more() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.committed([structs.replace(HELLO, id=id_) for id_ in range(1, HELD + 1)])
+        assert (len(waiter.heard), waiter.more) == (HELD, False)
+        waiting.committed([structs.replace(HELLO, id=HELD + 1)])
+        assert (len(waiter.heard), waiter.more) == (HELD, True)
+
+
+async def test_the_end_wakes_also_who_comes_later() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.end()
+        waiter.only_after(0)
+        assert await waiter.woken(0)
+        with waiting.wait("room", BOB, own=False, mentions_only=False) as late:
+            late.only_after(0)
+            assert await late.woken(0)
+            assert len(waiting) == 2
+    assert len(waiting) == 0
