@@ -32,6 +32,7 @@ export function folded(text) {
   button.addEventListener("click", () => {
     open = !open;
     content.replaceChildren(...markdown(open ? text : start));
+    content.classList.toggle("cut", !open);
     button.textContent = open ? "Show less" : words;
     button.setAttribute("aria-expanded", String(open));
   });
