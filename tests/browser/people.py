@@ -4,7 +4,7 @@ import contextlib
 import json
 from typing import Any
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Page
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
 
 from tests.pair import Pair
 
@@ -68,9 +68,7 @@ class Person:
         page = page or self.page
         await page.goto(f"/#/s/{session_id}")
         await page.wait_for_selector('[data-state="live"]')
-        await page.wait_for_function(
-            "!document.querySelector('.older')?.textContent.startsWith('Loading…')"
-        )
+        await expect(page.locator(".older")).not_to_have_text("Loading…")
         return page
 
 
@@ -85,6 +83,6 @@ async def ids(page: Page) -> list[int]:
 async def texts(page: Page) -> list[str]:
     """The texts of the messages on the page, in its order."""
     found: list[str] = await page.eval_on_selector_all(
-        ".timeline .message[data-id] > .body > .content", "all => all.map(one => one.innerText)"
+        ".timeline .message[data-id] > .body > .content", "all => all.map(one => one.textContent)"
     )
     return found

@@ -24,11 +24,16 @@ export function takeCode() {
   return match && match[1];
 }
 
-/** Redeem a code for a token and keep that. Returns the session a live link is for, or null. */
+/**
+ * Redeem a code for a token and keep that, unless the operator is signed in here and the link is a
+ * guest's: it would take rights away. Returns the session a live link is for, or null.
+ */
 export async function redeem(code) {
   const answer = await ask("POST", "/api/redeem", { body: { code } });
-  localStorage.setItem(KEY, answer.token);
-  return answer.session_id ?? null;
+  const known = token() && claims(token());
+  const operator = known?.type === "human" && known.expires * 1000 > Date.now();
+  if (!operator || answer.agent_type !== "guest") localStorage.setItem(KEY, answer.token);
+  return answer.sessions?.[0] ?? null;
 }
 
 /**

@@ -178,7 +178,7 @@ export class SessionView {
       this._due = null;
       this._flush();
     };
-    this._due = { timer: setTimeout(draw, 120), frame: requestAnimationFrame(draw) };
+    this._due = { timer: setTimeout(draw, 30), frame: requestAnimationFrame(draw) };
   }
 
   _flush() {
