@@ -4,7 +4,7 @@ import { getMessages, listSessions } from "./api.js";
 import { firstVisit, forget, markSeen, seen } from "./unread.js";
 
 const MOST = 90; // of the 100 sessions that one socket may watch, so that others can be opened
-const EVERY_MS = 15_000;
+const EVERY_MS = 5_000;
 const AT_ONCE = 4;
 
 /** Rows: {id, purpose, activity, last: message|null, unread: number, closed, messages}. */

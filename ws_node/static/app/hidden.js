@@ -21,6 +21,9 @@ const FIND = new RegExp(`(${RIGHTFUL})|([${HIDDEN}]+)`, "gu");
 const ANY = new RegExp(`[${HIDDEN}]`, "u");
 const NAMED = 3;
 
+/** Markdown that says nothing on one line. */
+const MARKS = /^ {0,3}#{1,6} |^ {0,3}(?:```|~~~)\S*$|\*\*|`/gm;
+
 /** Text in pieces: `{text}` to be read as it is, `{hidden: [codes]}` to be shown. Pure. */
 export function pieces(text) {
   if (!ANY.test(text)) return text ? [{ text }] : [];
@@ -43,7 +46,7 @@ export function shown(text) {
 
 /** The same on one line and not longer than `most` characters. */
 export function line(text, most = 140) {
-  const flat = text.slice(0, most * 4).replace(/\s+/g, " ").trim();
+  const flat = text.slice(0, most * 4).replace(MARKS, "").replace(/\s+/g, " ").trim();
   const chars = [...flat];
   return shown(chars.length > most ? `${chars.slice(0, most).join("")}…` : flat);
 }

@@ -10,6 +10,7 @@ import { ago } from "./time.js";
 const EVERY_MS = 10_000;
 const ACTIVE_SECONDS = 300;
 const MOST_TIMES = 5000;
+const MOST_FACES = 6;
 
 export class PresenceView {
   constructor(sessionId) {
@@ -19,7 +20,8 @@ export class PresenceView {
     this._viewers = h("span", { class: "viewers", hidden: true });
     this._faces = h("ul", { class: "agents", "aria-label": "Agents" });
     this._chart = h("span", { class: "activity" });
-    this.element = h("div", { class: "presence" }, this._faces, this._viewers, this._chart);
+    this._summary = h("span", { class: "agents-summary" });
+    this.element = h("div", { class: "presence" }, this._faces, this._summary, this._viewers, this._chart);
     this._timer = setInterval(() => document.hidden || this.refresh(), EVERY_MS);
     this.refresh();
   }
@@ -58,7 +60,8 @@ export class PresenceView {
 
   _draw() {
     this._chart.replaceChildren(chart(perMinute(this._times)));
-    this._faces.replaceChildren(...this._agents.slice(0, 8).map(agentFace));
+    this._faces.replaceChildren(...this._agents.slice(0, MOST_FACES).map(agentFace));
+    this._summary.textContent = summary(this._agents);
   }
 }
 
@@ -69,8 +72,16 @@ export function doing({ waiting, last_seen: seen }, now = Date.now()) {
   return now - Date.parse(seen) < ACTIVE_SECONDS * 1000 ? "active" : `seen ${ago(seen, now)} ago`;
 }
 
+/** "2 active, 1 waiting"; nothing of nobody. Pure. */
+export function summary(agents, now = Date.now()) {
+  const states = agents.map((agent) => doing(agent, now));
+  const count = (word) => states.filter((state) => state === word).length;
+  const parts = ["active", "waiting"].filter(count).map((word) => `${count(word)} ${word}`);
+  return parts.join(", ") || (agents.length ? "nobody active" : "");
+}
+
 function agentFace(agent) {
   const state = doing(agent);
   const words = `${agent.name}: ${state}`;
-  return h("li", { class: `agent ${state.split(" ")[0]}`, title: words }, h("span", { class: `face small hue-${hue(agent.name)}`, "aria-hidden": "true" }, initials(agent.name)), h("span", { class: "agent-name" }, agent.name), h("span", { class: "doing" }, state));
+  return h("li", { class: `agent ${state.split(" ")[0]}`, title: words }, h("span", { class: `face small hue-${hue(agent.name)}`, "aria-hidden": "true" }, initials(agent.name)), h("span", { class: "unseen" }, words));
 }
