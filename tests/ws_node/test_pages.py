@@ -65,9 +65,7 @@ async def test_other_methods_are_refused(browser: httpx.AsyncClient) -> None:
         "/static/partyline.js/",
     ],
 )
-async def test_what_is_not_in_the_table_is_not_there(
-    browser: httpx.AsyncClient, path: str
-) -> None:
+async def test_what_is_not_in_the_table_is_not_there(browser: httpx.AsyncClient, path: str) -> None:
     answer = await browser.get(path)
     assert answer.status_code == 404
     assert hardened(answer)

@@ -83,7 +83,7 @@ export class Conversation {
         adopted.push(entry);
       }
     }
-    return adopted;
+    return adopted.sort((one, other) => one.id - other.id);
   }
 }
 

@@ -1,7 +1,7 @@
 /** An open session: its head, its messages, who is there, and the composer. */
 
 import { announce } from "./announce.js";
-import { getMessages, getSession } from "./api.js";
+import { ApiError, getMessages, getSession } from "./api.js";
 import { Composer } from "./composer.js";
 import { h } from "./dom.js";
 import { exportMenu } from "./export.js";
@@ -146,6 +146,7 @@ export class SessionView {
 
   _notRead(error) {
     if (this._aborter.signal.aborted) return false;
+    if (!(error instanceof ApiError)) throw error;
     if (error.status === 404) this._more = false;
     this.timeline.setTop(error.status === 404 ? "No messages yet" : "", false);
     if (error.status === 404) return false;

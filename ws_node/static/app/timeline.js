@@ -129,7 +129,7 @@ export class Timeline {
     const parent = this.conversation.entry(message.parent_message_id)?.message;
     const element = messageView(message, { ...this.context, parent });
     this._elements.set(entry.id, element);
-    for (const one of [entry, ...adopted]) this._place(one);
+    for (const one of [...adopted.reverse(), entry]) this._place(one); // each before a placed one
     if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread) this._point(entry);
     return true;
   }

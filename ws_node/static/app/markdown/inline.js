@@ -17,14 +17,16 @@ const BARE = /https?:\/\/[^\s<>"`]+/y;
 const ESCAPED = /[\\`*_{}[\]()#+\-.!~|<>]/;
 const SPECIAL = /[\\`*_~[!h\n]/g;
 
-export function inline(text, depth = 0) {
-  return new Scanner(text, depth).nodes();
+/** @param {{depth?: number, linked?: boolean}} inside `linked`: a link around it, which holds none. */
+export function inline(text, { depth = 0, linked = false } = {}) {
+  return new Scanner(text, depth, linked).nodes();
 }
 
 class Scanner {
-  constructor(text, depth) {
+  constructor(text, depth, linked) {
     this.text = text;
     this.depth = depth;
+    this.linked = linked;
     this.at = 0;
     this.plain = "";
     this.out = [];
@@ -52,11 +54,10 @@ class Scanner {
     if (char === "\n") return this._take({ type: "break", text: "\n" }, this.at + 1);
     if (char === "\\") return this._escape();
     if (char === "`") return this._code();
-    if (char === "h") return this._bare();
-    if (this.depth >= MAX_DEPTH) return false;
-    if (char === "[") return this._link(this.at);
-    if (char === "!") return this.text[this.at + 1] === "[" && this._link(this.at + 1);
-    return this._emphasis();
+    if (char === "h") return !this.linked && this._bare();
+    if (char === "[") return !this.linked && this._link(this.at);
+    if (char === "!") return !this.linked && this.text[this.at + 1] === "[" && this._link(this.at + 1);
+    return this.depth < MAX_DEPTH && this._emphasis();
   }
 
   _escape() {
@@ -103,7 +104,7 @@ class Scanner {
     if (end < 0 || end - middle > 2100) return false;
     const address = this.text.slice(middle + 2, end).trim().replace(/^<(.*)>$/, "$1").split(/\s/)[0];
     const label = this.text.slice(begin + 1, middle);
-    const nodes = inline(label || address, MAX_DEPTH);
+    const nodes = inline(label || address, { depth: this.depth + 1, linked: true });
     return this._take({ type: "link", address, nodes, image: begin > this.at }, end + 1);
   }
 
@@ -113,12 +114,16 @@ class Scanner {
       const begin = this.at + mark.length;
       const end = this._opens(mark) ? this._closing(mark, begin) : -1;
       if (end > begin)
-        return this._take({ type, nodes: inline(this.text.slice(begin, end), this.depth + 1) }, end + mark.length);
+        return this._take({ type, nodes: this._inner(begin, end) }, end + mark.length);
       this.plain += mark;
       this.at = begin;
       return true;
     }
     return false;
+  }
+
+  _inner(begin, end) {
+    return inline(this.text.slice(begin, end), { depth: this.depth + 1, linked: this.linked });
   }
 
   _opens(mark) {

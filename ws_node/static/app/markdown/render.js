@@ -87,8 +87,14 @@ function link({ address, nodes, image }) {
     image ? "image: " : null,
     label,
   );
-  const plain = same(nodes, address) && address.toLowerCase().includes(`//${target.host}`);
+  const plain = same(nodes, address) && says(address, target.host);
   return plain ? anchor : [anchor, h("span", { class: "host" }, ` (${target.host})`)];
+}
+
+/** Whether an address names its host in plain sight: the browser goes nowhere else than it says. */
+function says(address, host) {
+  const [, named] = /^https?:\/\/([^/?#]*)/i.exec(address) ?? [];
+  return named?.toLowerCase() === host;
 }
 
 /** Whether the label is the address itself. */
