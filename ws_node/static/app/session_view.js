@@ -132,6 +132,7 @@ export class SessionView {
       this._more = page.has_more;
       this._note.hidden = true;
       this.timeline.addOlder(page.messages);
+      this._drawPending();
       for (const message of page.messages) this._presence.count(message.timestamp);
       this._newest = Math.max(this._newest, page.messages.at(-1)?.id ?? 0);
       this.timeline.setTop(this._more ? "Loading older messages…" : this._newest ? "The beginning of this session" : "No messages yet", this._more);
@@ -211,8 +212,9 @@ export class SessionView {
       onDiscard: (item) => this._outbox.discard(item),
       onEdit: (item) => (this._composer?.edit(item), this._outbox.discard(item)),
     };
-    const shownItems = items.filter((item) => !(item.id && this.timeline.has(item.id)));
-    this.timeline?.pending.replaceChildren(...shownItems.map((item) => pendingView(item, this._who.name, actions)));
+    const here = items.find((item) => item.id && this.timeline.has(item.id));
+    if (here) return this._outbox.discard(here); // which draws the rest
+    this.timeline?.pending.replaceChildren(...items.map((item) => pendingView(item, this._who.name, actions)));
   }
 
   _say(text) {
