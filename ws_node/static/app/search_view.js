@@ -2,7 +2,7 @@
 
 import { search } from "./api.js";
 import { h } from "./dom.js";
-import { line } from "./hidden.js";
+import { line, shown } from "./hidden.js";
 import { icon } from "./icons.js";
 import { toList, toSession } from "./route.js";
 import { parseQuery, searchForm } from "./search_form.js";
@@ -35,8 +35,8 @@ export class SearchView {
       return;
     }
     try {
-      const answer = await search({ query: words, session_id: session, limit: LIMIT }, this._aborter.signal);
-      this._show(answer.results ?? answer.messages ?? []);
+      const answer = await search({ q: words, session_id: session, limit: LIMIT }, this._aborter.signal);
+      this._show(answer);
     } catch (error) {
       if (error.name !== "AbortError") this._status.textContent = [error.message, error.next].filter(Boolean).join(" ");
     }
@@ -46,18 +46,24 @@ export class SearchView {
     this._aborter.abort();
   }
 
-  _show(found) {
-    const count = found.length === LIMIT ? `The best ${LIMIT}` : String(found.length);
-    this._status.textContent = found.length ? `${count} found.` : "Nothing found. Try fewer or other words.";
-    this._results.replaceChildren(...found.map(result));
+  _show({ results, has_more: more, corrected }) {
+    const count = more ? `The newest ${results.length}` : String(results.length);
+    const instead = Object.entries(corrected ?? {}).map(([typed, words]) => `“${typed}” as ${words.join(", ")}`);
+    const note = instead.length ? ` Searched for ${instead.join("; ")}.` : "";
+    this._status.textContent = (results.length ? `${count} found.` : "Nothing found. Try fewer or other words.") + note;
+    this._results.replaceChildren(...results.map(result));
   }
 }
 
 function result(found) {
-  const id = found.id ?? found.message_id;
   return h(
     "li",
     { class: `result hue-${hue(found.sender)}` },
-    h("a", { href: toSession(found.session_id, id) }, h("span", { class: "face small", "aria-hidden": "true" }, initials(found.sender)), h("span", { class: "sender" }, found.sender), h("span", { class: "where" }, `in ${found.session_id}`), visibilityMark(found.visibility), h("span", { class: "when", title: found.timestamp }, whenShort(found.timestamp)), h("span", { class: "snippet-text", dir: "auto" }, line(found.snippet ?? found.content ?? "", 300))),
+    h("a", { href: toSession(found.session_id, found.message_id) }, h("span", { class: "face small", "aria-hidden": "true" }, initials(found.sender)), h("span", { class: "sender" }, found.sender), h("span", { class: "where" }, `in ${found.session_id}`), visibilityMark(found.visibility), h("span", { class: "when", title: found.timestamp }, whenShort(found.timestamp)), h("span", { class: "snippet-text", dir: "auto" }, matches(found.snippet))),
   );
+}
+
+/** A snippet, with what stands between « and » marked. */
+function matches(snippet) {
+  return snippet.split(/«([^»]*)»/).map((part, at) => (at % 2 ? h("mark", {}, line(part)) : shown(part)));
 }
