@@ -27,11 +27,12 @@ LINKS = [
     f"[click](javascript:{SCRIPT})",
     f"[click](JaVaScRiPt:{SCRIPT})",
     f"[click](data:text/html,<script>{SCRIPT}</script>)",
-    "[click](vbscript:x) [click](file:///etc/passwd) [click](//example.com/x) [click](/api/sessions)",
+    "[click](vbscript:x) [click](file:///etc/passwd)",
+    "[click](//example.com/x) [click](/api/sessions)",
     f"![image](javascript:{SCRIPT}) ![image](data:image/svg+xml,<svg/onload={SCRIPT}>)",
     "[https://bank.example](https://evil.example/login)",
     "[a](https://user:password@evil.example)",
-    "https://аррӏе.com/ and https://example.com\\@evil.example",
+    "https://\u0430\u0440\u0440\u04cf\u0435.com/ and https://example.com\\@evil.example",
 ]
 MARKDOWN = [
     "*" * 5000,
@@ -77,11 +78,15 @@ LONG = [
 FOREIGN = """
 () => {
   const place = document.querySelector(".timeline");
-  const bad = [...place.querySelectorAll("script, img, iframe, style, object, embed, form, input, base, link, meta, video, audio")];
-  const links = [...place.querySelectorAll("a")].filter((a) => !/^(https?:|mailto:)/.test(a.href));
-  const styled = [...place.querySelectorAll("[style]")];
-  const unsafe = [...place.querySelectorAll('a[target="_blank"]')].filter((a) => a.rel !== "noopener noreferrer");
-  return { hacked: window.hacked ?? false, found: [...bad, ...links, ...styled, ...unsafe].map((e) => e.outerHTML.slice(0, 200)) };
+  const all = (what) => [...place.querySelectorAll(what)];
+  const loading = "script, img, iframe, style, object, embed, form, input, base, link, video";
+  const found = [
+    ...all(`${loading}, meta, audio, [style]`),
+    ...all("a").filter((a) => !/^(https?:|mailto:)/.test(a.href)),
+    ...all('a[target="_blank"]').filter((a) => a.rel !== "noopener noreferrer"),
+    ...all("a a"),
+  ];
+  return { hacked: window.hacked ?? false, found: found.map((e) => e.outerHTML.slice(0, 200)) };
 }
 """
 

@@ -1,4 +1,4 @@
-"""Nodes die while an agent writes, and the page shows every message once, in order (must hold 2)."""
+"""Nodes die while an agent writes: the page shows every message once, in order (must hold 2)."""
 
 import asyncio
 import contextlib
