@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Route, async_playwright
+from playwright.async_api import Browser, Playwright, Route, async_playwright
 
 from tests.browser.people import Person
 from tests.pair import Pair, plain_client, until
@@ -29,13 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(missing)
 
 
+async def launch(playwright: Playwright) -> Browser:
+    """Start the system's chromium."""
+    # root, as in most containers, has no user namespace for the sandbox
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return await playwright.chromium.launch(executable_path=CHROMIUM, args=root)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for all; each person is a context of their own in it."""
     async with async_playwright() as playwright:
-        # root, as in most containers, has no user namespace for the sandbox
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=root)
+        running = await launch(playwright)
         yield running
         await running.close()
 

@@ -50,7 +50,7 @@ export class PresenceView {
   count(timestamp) {
     this._times.push(Date.parse(timestamp));
     if (this._times.length > MOST_TIMES) this._times.splice(0, MOST_TIMES / 2);
-    this._stale ??= setTimeout(() => ((this._stale = undefined), this._draw()), 1000);
+    this._stale ??= setTimeout(() => ((this._stale = undefined), this._draw()), 300);
   }
 
   close() {

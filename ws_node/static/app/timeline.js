@@ -139,8 +139,8 @@ export class Timeline {
     const next = this.conversation.after(entry);
     const row = entry.thread === entry ? this.list : this._replies(entry.thread);
     row.insertBefore(element, next ? this._elements.get(next.id) : null);
-    this._group(entry);
-    if (next) this._group(next);
+    const behind = entry.thread === entry ? null : this.conversation.after(entry.thread);
+    for (const one of [entry, next, behind]) if (one && this._elements.has(one.id)) this._group(one);
   }
 
 
