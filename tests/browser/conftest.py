@@ -8,13 +8,12 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Playwright, Route, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright
 
-from tests.browser.people import Person
-from tests.pair import Pair, plain_client, until
+from tests.browser.people import Person, operators_token
+from tests.pair import Pair, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
@@ -94,35 +93,11 @@ class People:
         self.all: list[Person] = []
 
     async def enter(self, pair: Pair, token: str | None = None, **options: object) -> Person:
-        """Somebody who holds that token (by default, an admin's)."""
+        """Somebody who holds that token (by default, the operator's)."""
         if token is None:
-            token = pair.token("olivia", kind="person", scopes="read,write,admin")
+            token = operators_token(pair)
         context = await self.browser.new_context(base_url=pair.ws_url, **options)  # type: ignore[arg-type]
         person = Person(context, pair, token)
-        await forward(person, pair)
         await person.prepare()
         self.all.append(person)
         return person
-
-
-async def forward(person: Person, pair: Pair) -> None:
-    """/api/* at ws_node goes to mcp_node with the viewer's own token."""
-
-    async def pass_on(route: Route) -> None:
-        request = route.request
-        url = request.url.replace(pair.ws_url, pair.mcp_url)
-        kept = ("authorization", "content-type")
-        headers = {k: v for k, v in request.headers.items() if k in kept}
-        try:
-            async with plain_client() as client:
-                answer = await client.request(
-                    request.method, url, headers=headers, content=request.post_data_buffer
-                )
-        except httpx.HTTPError:
-            await route.fulfill(status=502, body="{}")
-            return
-        await route.fulfill(
-            status=answer.status_code, body=answer.content, content_type="application/json"
-        )
-
-    await person.context.route("**/api/**", pass_on)

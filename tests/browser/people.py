@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import time
 from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
 
+from proto import keyfile
+from proto.tokens import new_token_id, sign_human
 from tests.pair import Pair
 
 WATCH = """
@@ -16,6 +19,13 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 LOST = ("net::ERR_", "WebSocket connection to", "Failed to load resource")
 """What a browser says by itself about a server that is away or refuses: not the page's error."""
+
+
+def operators_token(pair: Pair) -> str:
+    """What a login link would give; `test_entering` goes the whole way."""
+    now = int(time.time())
+    key = keyfile.signing_key(keyfile.open_data_dir(pair.data_dir))
+    return sign_human(key, times=(now, now + 3600), token_id=new_token_id())
 
 
 class Person:

@@ -41,7 +41,7 @@ async def test_a_reply_reaches_an_agent_that_waits(pair: Pair, people: People, n
         heard: Any = (await waiting).structured_content
     [reply] = heard["messages"]
     assert reply["content"] == "Yes, go on\nand be careful"
-    assert (reply["sender"], reply["sender_type"]) == ("olivia", "person")
+    assert (reply["sender"], reply["sender_type"]) == ("human", "human")
     assert reply["parent_message_id"] == question
     await expect(page.locator(f"#message-{question} > .replies > .message")).to_have_count(1)
     await expect(page.locator(".pending-list > *")).to_have_count(0)
