@@ -1,5 +1,6 @@
 /** The messages of a session on the page: where each goes, and what stays in view. */
 
+import { Chunks } from "./chunks.js";
 import { Conversation } from "./conversation.js";
 import { h } from "./dom.js";
 import { line } from "./hidden.js";
@@ -28,7 +29,8 @@ export class Timeline {
     this._fresh = 0;
     this._stuck = true;
     this._top = h("div", { class: "older" });
-    this.list = h("ol", { class: "messages", "aria-label": "Messages" });
+    this._chunks = new Chunks();
+    this.list = this._chunks.element;
     this.pending = h("ol", { class: "messages pending-list", "aria-label": "Not sent yet" });
     this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Conversation" }, this._top, this.list, this.pending);
     this._pill = h("button", { type: "button", class: "pill", hidden: true, onclick: () => this.toBottom() });
@@ -75,7 +77,7 @@ export class Timeline {
   }
 
   addExternal(event) {
-    this.list.append(externalView(event));
+    this._chunks.append(externalView(event));
     this._arrived(1);
   }
 
@@ -111,7 +113,7 @@ export class Timeline {
   clear() {
     this.conversation = new Conversation();
     this._elements.clear();
-    this.list.replaceChildren();
+    this._chunks.clear();
     this._stuck = true;
     this._fresh = 0;
     this._scrolled();
@@ -137,8 +139,9 @@ export class Timeline {
   _place(entry) {
     const element = this._elements.get(entry.id);
     const next = this.conversation.after(entry);
-    const row = entry.thread === entry ? this.list : this._replies(entry.thread);
-    row.insertBefore(element, next ? this._elements.get(next.id) : null);
+    const beside = next ? this._elements.get(next.id) : null;
+    if (entry.thread === entry) this._chunks.insert(element, beside);
+    else this._replies(entry.thread).insertBefore(element, beside);
     const behind = entry.thread === entry ? null : this.conversation.after(entry.thread);
     for (const one of [entry, next, behind]) if (one && this._elements.has(one.id)) this._group(one);
   }
@@ -159,7 +162,7 @@ export class Timeline {
     const sameDay = before && dayOf(before.timestamp) === dayOf(message.timestamp);
     const follows =
       sameDay &&
-      this._elements.get(before.id).nextElementSibling === element &&
+      this._chunks.adjacent(this._elements.get(before.id), element) &&
       before.sender === message.sender &&
       before.sender_type === message.sender_type &&
       before.visibility === message.visibility &&
@@ -174,7 +177,7 @@ export class Timeline {
   _point(entry) {
     const { message } = entry;
     const go = () => this.show(entry.id);
-    this.list.append(
+    this._chunks.append(
       h(
         "li",
         { class: "pointer" },
@@ -191,7 +194,7 @@ export class Timeline {
         this._elements.delete(entry.id);
       }
     }
-    while (this.list.firstElementChild && !this.list.firstElementChild.dataset.id) this.list.firstElementChild.remove();
+    this._chunks.tidy();
     this.setTop("Older messages", true);
   }
 
@@ -201,8 +204,7 @@ export class Timeline {
 
   _firstInView() {
     const top = this.scroller.getBoundingClientRect().top;
-    for (const element of this.list.children) if (element.getBoundingClientRect().bottom > top) return element;
-    return null;
+    return this._chunks.firstBelow(top);
   }
 
   _arrived(count) {
