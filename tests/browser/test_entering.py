@@ -139,3 +139,17 @@ async def test_the_operator_stays_the_operator_on_a_guests_link(
     await person.page.goto(link)
     await expect(person.page.locator(".session-view h2")).to_have_text(name)
     await expect(person.page.locator(".who")).to_contain_text("human")
+
+
+async def test_without_auth_anybody_is_in_and_is_told_so(people: People, name: str) -> None:
+    async with Pair(auth="off") as open_pair:
+        anybody = await people.enter(open_pair, "")
+        async with open_pair.agent() as agent:
+            await agent.call_tool("create_session", {"session_id": name, "purpose": "Open"})
+        page = await anybody.open(name)
+        await expect(page.locator(".banner")).to_contain_text("AUTH=off")
+        await expect(page.locator(".composer select")).to_be_disabled()
+        await page.fill("#composer-text", "anybody can write")
+        await page.press("#composer-text", "Enter")
+        await until(lambda: shows(anybody, 1))
+        await expect(page.locator(".pending-list > *")).to_have_count(0)

@@ -93,7 +93,7 @@ function meta(message, { sessionId, me, onReply }, deleted) {
     timeOf(message.timestamp),
     h("a", { class: "number", href: toSession(sessionId, message.id), title: "Link to this message" }, `#${message.id}`),
     onReply && !deleted
-      ? h("button", { type: "button", class: "quiet reply", "aria-label": `Reply to message ${message.id}`, onclick: () => onReply(message) }, icon("reply"), "Reply")
+      ? h("button", { type: "button", class: "quiet reply", "aria-label": `Reply to message ${message.id}`, onclick: () => onReply(message) }, icon("reply"), h("span", {}, "Reply"))
       : null,
   );
 }
