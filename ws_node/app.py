@@ -34,6 +34,7 @@ from ws_node.following import Following
 from ws_node.forward import Forward, allowed
 from ws_node.history import History
 from ws_node.hub import Behind, Hub
+from ws_node.pages import Pages
 from ws_node.places import Places
 from ws_node.protocol import LendingProtocol
 from ws_node.siblings import Siblings
@@ -118,6 +119,7 @@ class Node:
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
+        self._pages = Pages(settings)
         api = FastAPI(
             title="Partyline: live",
             version="1",
@@ -187,13 +189,13 @@ class Node:
         await asyncio.sleep(0.1)
 
     def _straight(self, api: App) -> App:
-        """Viewers and what is forwarded go straight to their endpoints, the rest to the API.
+        """Viewers, the page and what it asks go straight to their endpoints, the rest to the API.
 
         Inside FastAPI each would hold the frames of its whole middleware while it is connected.
         Nobody may watch while the nodes differ in AUTH: one of them would trust too much.
         """
 
-        async def all_four(scope: Scope, receive: Receive, send: Send) -> None:
+        async def each_its_way(scope: Scope, receive: Receive, send: Send) -> None:
             kind = scope["type"]
             folder, _, session_id = scope.get("path", "").rpartition("/")
             app: App = api
@@ -203,13 +205,15 @@ class Node:
                 app = self._streams
             elif kind == "http" and allowed(scope):
                 app = self._forward
-            if app is not api:
+            elif kind == "http" and self._pages.serves(scope["path"]):
+                app = self._pages
+            if app not in (api, self._pages):
                 scope["path_params"] = {"session_id": session_id} if folder else {}
                 if not self._readiness()[0]:
                     app = _unready
             await app(scope, receive, send)
 
-        return all_four
+        return each_its_way
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
         following = self._following

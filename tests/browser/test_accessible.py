@@ -1,0 +1,109 @@
+"""axe-core finds no serious violation, in light and dark, wide and on a phone (must hold 6)."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import People
+from tests.browser.scenery import furnish
+from tests.pair import Pair
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AXE = "axe-core@4.14.1"
+FOLDER = Path(__file__).resolve().parents[2] / "build" / "axe"
+SCRIPT = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1280, "height": 820}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 820}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"},
+}
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, from npm, kept in build/."""
+    if not SCRIPT.exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("no npm on this machine to get axe-core with (apt-get install npm)")
+        command = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", str(FOLDER), AXE]
+        got = subprocess.run(command, capture_output=True, timeout=50)
+        if not SCRIPT.exists():
+            pytest.skip(f"npm could not get {AXE}: {got.stderr.decode()[-200:]}")
+    return SCRIPT.read_text("utf-8")
+
+
+async def serious(page: Page, axe: str) -> list[str]:
+    """What axe-core finds that keeps people out, in one line each."""
+    await page.evaluate(axe)
+    found: dict[str, Any] = await page.evaluate("axe.run(document)")
+    return [
+        f"{rule['id']}: {rule['nodes'][0]['html'][:200]} {rule['nodes'][0]['failureSummary'][:300]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def furnished(pair: Pair) -> str:
+    return await furnish(pair)
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+async def test_the_open_session(
+    pair: Pair, people: People, axe: str, furnished: str, look: str
+) -> None:
+    person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
+    page = await person.open(furnished)
+    await expect(page.locator(".message[data-id]").first).to_be_attached()
+    assert await serious(page, axe) == []
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+async def test_the_list_of_sessions(
+    pair: Pair, people: People, axe: str, furnished: str, look: str
+) -> None:
+    person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
+    await person.page.goto("/")
+    await expect(person.page.locator(".session").first).to_be_visible()
+    assert await serious(person.page, axe) == []
+
+
+async def test_the_way_in(pair: Pair, people: People, axe: str) -> None:
+    stranger = await people.enter(pair, "", bypass_csp=True)
+    await stranger.page.goto("/")
+    await expect(stranger.page.locator(".sign-in")).to_be_visible()
+    assert await serious(stranger.page, axe) == []
+
+
+async def test_nothing_is_wider_than_a_phone(pair: Pair, people: People, furnished: str) -> None:
+    person = await people.enter(pair, **LOOKS["phone"])
+    page = await person.open(furnished)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_keys_do_what_the_help_says(pair: Pair, people: People, furnished: str) -> None:
+    person = await people.enter(pair)
+    page = await person.open(furnished)
+    await page.keyboard.press("k")
+    last = await page.evaluate("Number(document.activeElement.dataset.id)")
+    await page.keyboard.press("k")
+    assert await page.evaluate("Number(document.activeElement.dataset.id)") != last
+    await page.keyboard.press("r")
+    await expect(page.locator(".replying")).to_be_visible()
+    await expect(page.locator("#composer-text")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".replying")).to_be_hidden()
+    await page.locator(".scroller").focus()
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog.help")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("/")
+    await expect(page.locator(".search-here")).to_be_focused()

@@ -1,0 +1,165 @@
+"""Reading: the bottom, the pill, older messages, ten thousand of them, what is unread."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import People
+from tests.browser.people import ids
+from tests.pair import Pair, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AT_ONCE = 16
+
+
+async def filled(pair: Pair, room: str, count: int) -> list[int]:
+    """A session with that many messages; their ids in order."""
+    async with pair.rest(scopes="read,write") as rest:
+        await rest.post("/api/sessions", json={"session_id": room, "purpose": "Much to read"})
+        made: list[int] = []
+        for start in range(0, count, AT_ONCE):
+            numbers = range(start, min(start + AT_ONCE, count))
+            answers = await asyncio.gather(*(say(rest, room, f"number {n}") for n in numbers))
+            made += answers
+    return sorted(made)
+
+
+async def say(rest: httpx.AsyncClient, room: str, content: str, **more: Any) -> int:
+    answer = await rest.post(f"/api/sessions/{room}/messages", json={"content": content, **more})
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["message_id"])
+
+
+async def gap(page: Page) -> float:
+    """Pixels between what is shown and the newest."""
+    distance: float = await page.evaluate(
+        "(({scrollHeight: h, scrollTop: t, clientHeight: c}) => h - t - c)"
+        "(document.querySelector('.scroller'))"
+    )
+    return distance
+
+
+async def test_it_stays_at_the_bottom_or_says_what_is_new(
+    pair: Pair, people: People, name: str
+) -> None:
+    await filled(pair, name, 60)
+    person = await people.enter(pair)
+    page = await person.open(name)
+    async with pair.rest() as rest:
+        await say(rest, name, "at the bottom")
+        await expect(page.get_by_text("at the bottom", exact=True)).to_be_in_viewport()
+        assert await gap(page) < 2
+        await page.locator(".message", has_text="number 30").scroll_into_view_if_needed()
+        await expect(page.locator(".pill")).to_have_text("To the newest")
+        before = await page.locator(".message", has_text="number 30").bounding_box()
+        for n in range(3):
+            await say(rest, name, f"new {n}")
+    await expect(page.locator(".pill")).to_have_text("3 new")
+    assert await page.locator(".message", has_text="number 30").bounding_box() == before
+    await page.locator(".pill").click()
+    await expect(page.get_by_text("new 2", exact=True)).to_be_in_viewport()
+    await expect(page.locator(".pill")).to_be_hidden()
+
+
+async def test_older_messages_come_on_scrolling_up_and_nothing_jumps(
+    pair: Pair, people: People, name: str
+) -> None:
+    made = await filled(pair, name, 350)
+    person = await people.enter(pair)
+    page = await person.open(name)
+    await until(lambda: at_least(page, 100))
+    assert await ids(page) == made[-len(await ids(page)) :]
+    for _ in range(40):
+        if len(await ids(page)) == 350:
+            break
+        await page.locator(".scroller").hover()
+        await page.mouse.wheel(0, -3000)
+    await until(lambda: at_least(page, 350))
+    assert await ids(page) == made
+    await page.evaluate("document.querySelector('.scroller').scrollTop = 0")
+    await expect(page.locator(".older")).to_have_text("The beginning of this session")
+
+
+async def at_least(page: Page, count: int) -> bool:
+    return len(await ids(page)) >= count
+
+
+async def test_a_link_to_an_old_message_leads_there(pair: Pair, people: People, name: str) -> None:
+    made = await filled(pair, name, 250)
+    person = await people.enter(pair)
+    page = person.page
+    await page.goto(f"/#/s/{name}/{made[3]}")
+    await expect(page.locator(f"#message-{made[3]}")).to_be_in_viewport()
+    await expect(page.locator(f"#message-{made[3]}")).to_be_focused()
+
+
+async def test_the_title_and_the_list_say_what_is_unread(
+    pair: Pair, people: People, name: str
+) -> None:
+    await filled(pair, name, 1)
+    await filled(pair, f"{name}-other", 1)
+    person = await people.enter(pair)
+    page = await person.open(name)
+    await expect(page.locator(".session", has_text=f"{name}-other")).to_be_visible()
+    async with pair.rest() as rest:
+        for n in range(2):
+            await say(rest, f"{name}-other", f"elsewhere {n}")
+        await say(rest, name, "here")
+    await expect(page).to_have_title(f"(2) {name} · Partyline")
+    row = page.locator(".session", has_text=f"{name}-other")
+    await expect(row.locator(".dot")).to_contain_text("2")
+    await expect(row).to_contain_text("elsewhere 1")
+    await row.click()
+    await expect(page).to_have_title(f"{name}-other · Partyline")
+
+
+async def test_a_reply_further_up_is_pointed_at(pair: Pair, people: People, name: str) -> None:
+    [first, *_] = await filled(pair, name, 40)
+    person = await people.enter(pair)
+    page = await person.open(name)
+    async with pair.rest() as rest:
+        reply = await say(rest, name, "answering the first", parent_message_id=first)
+    await expect(page.locator(".pointer")).to_contain_text("answering the first")
+    await page.locator(".pointer button").click()
+    await expect(page.locator(f"#message-{reply}")).to_be_in_viewport()
+
+
+SMOOTH = """
+async () => {
+  const scroller = document.querySelector(".scroller");
+  const frames = [];
+  let last = performance.now();
+  for (let n = 0; n < 60; n += 1) {
+    scroller.scrollTop -= 400;
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    frames.push(now - last);
+    last = now;
+  }
+  return frames.sort((a, b) => a - b);
+}
+"""
+
+
+@pytest.mark.timeout(180)
+async def test_ten_thousand_messages_are_all_there(people: People, name: str) -> None:
+    async with Pair(WRITES_PER_SECOND=0, MESSAGES_PER_MINUTE=0) as quick:
+        made = await filled(quick, name, 10_000)
+        person = await people.enter(quick)
+        page = await person.open(name)
+        await page.evaluate(f"location.hash = '#/s/{name}/{made[0]}'")
+        await until(lambda: at_least(page, 10_000), within=60)
+        assert await ids(page) == made
+        await expect(page.locator(f"#message-{made[0]}")).to_be_in_viewport()
+        await page.evaluate("document.querySelector('.pill').click()")
+        await expect(page.get_by_text("number 9999", exact=True)).to_be_in_viewport()
+        frames = await page.evaluate(SMOOTH)
+        print(f"scrolling among 10,000: median {frames[30]:.0f} ms, worst {frames[-1]:.0f} ms")
+        async with quick.rest() as rest:
+            await say(rest, name, "one more")
+        await until(lambda: at_least(page, 10_001))
+        await expect(page.locator(".pill")).to_have_text("1 new")

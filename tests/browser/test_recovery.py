@@ -1,0 +1,97 @@
+"""Nodes die while an agent writes: the page shows every message once, in order (must hold 2)."""
+
+import asyncio
+import contextlib
+
+import pytest
+from fastmcp import Client
+from playwright.async_api import expect
+
+from tests.browser.conftest import People
+from tests.browser.people import Person, ids, texts
+from tests.pair import Pair, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Writer:
+    """Says numbers until it is told to stop; what is not acknowledged is said again, once."""
+
+    def __init__(self, pair: Pair, session_id: str) -> None:
+        self.said: list[int] = []
+        self._pair = pair
+        self._session_id = session_id
+        self._stop = False
+
+    async def run(self) -> None:
+        number = 0
+        while not self._stop:
+            with contextlib.suppress(Exception):  # mcp_node is dead: come back until it is not
+                async with asyncio.timeout(5), self._pair.agent("alice") as agent:
+                    while not self._stop:
+                        await self._say(agent, number)
+                        number += 1
+            await asyncio.sleep(0.05)
+
+    async def _say(self, agent: Client, number: int) -> None:  # type: ignore[type-arg]
+        answer = await agent.call_tool(
+            "add_message",
+            {
+                "session_id": self._session_id,
+                "content": f"number {number}",
+                "idempotency_key": f"number-{number}",
+            },
+        )
+        self.said.append(answer.structured_content["message_id"])  # type: ignore[index]
+        await asyncio.sleep(0.02)
+
+    async def more(self, count: int) -> None:
+        """Wait until it has said that many more."""
+        enough = len(self.said) + count
+        await until(lambda: len(self.said) >= enough, within=30)
+
+    def stop(self) -> None:
+        self._stop = True
+
+
+async def test_both_nodes_die_while_an_agent_writes(
+    mortal: Pair, people: People, name: str
+) -> None:
+    async with mortal.agent("alice") as agent:
+        await agent.call_tool("create_session", {"session_id": name, "purpose": "To be broken"})
+    person = await people.enter(mortal)
+    page = await person.open(name)
+    writer = Writer(mortal, name)
+    writing = asyncio.create_task(writer.run())
+    await writer.more(20)
+
+    mortal.ws.kill()
+    await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
+    await expect(page.locator(".state-text")).to_contain_text("reconnecting in")
+    await writer.more(20)
+    mortal.ws.spawn()
+    await mortal.ws.answers()
+    await recovered(person)
+    await writer.more(20)
+
+    mortal.mcp.kill()
+    mortal.mcp.spawn()
+    await mortal.mcp.answers()
+    await writer.more(20)
+    writer.stop()
+    await writing
+
+    await until(lambda: has_last(person, writer.said[-1]))
+    assert await ids(page) == writer.said
+    assert await texts(page) == [f"number {n}" for n in range(len(writer.said))]
+
+
+async def recovered(person: Person) -> None:
+    await expect(person.page.locator(".connection")).to_have_attribute(
+        "data-state", "live", timeout=30_000
+    )
+
+
+async def has_last(person: Person, last: int) -> bool:
+    shown = await ids(person.page)
+    return bool(shown) and shown[-1] == last

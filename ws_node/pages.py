@@ -1,0 +1,89 @@
+"""The live page: the packaged files of ``ws_node/static`` at ``/`` and ``/static/…``.
+
+They are read once, at start, into a table of addresses: no request reaches the file system, and
+what is not in the table is not there. ``/static/deployment.json`` is made then too: what the page
+must know of this deployment, and nothing secret.
+"""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+import msgspec
+
+from proto.settings import Settings
+from serving.asgi import Receive, Scope, Send, respond
+
+FOLDER: Final = "/static/"
+INDEX: Final = "index.html"
+DEPLOYMENT: Final = "deployment.json"
+
+TYPES: Final = {
+    ".css": b"text/css; charset=utf-8",
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".json": b"application/json",
+    ".svg": b"image/svg+xml",
+}
+
+_PLAIN: Final = b"text/plain; charset=utf-8"
+
+POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    b"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    b"require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""Own files only, nothing inline, and no string ever becomes markup or script."""
+
+SECURITY_HEADERS: Final = (
+    (b"content-security-policy", POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Pages:
+    """ASGI app that answers GET and HEAD for the files of the page, 404 and 405 otherwise.
+
+    Args:
+        settings: of the node; the page shows agents where mcp_node is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._table: dict[str, tuple[bytes, bytes]] = {}
+        self._read(files("ws_node") / "static", FOLDER)
+        deployment = {"mcp_url": f"{settings.mcp_url}/mcp", "auth": settings.auth}
+        self._table[FOLDER + DEPLOYMENT] = TYPES[".json"], msgspec.json.encode(deployment)
+        self._table["/"] = self._table.pop(FOLDER + INDEX)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Every address there is."""
+        return sorted(self._table)
+
+    @staticmethod
+    def serves(path: str) -> bool:
+        """Whether an address belongs to the page, there or not."""
+        return path == "/" or path.startswith(FOLDER)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the body of it, if any, is not read."""
+        found = self._table.get(scope["path"])
+        status, (kind, body) = 200, found or (_PLAIN, b"not found\n")
+        headers = [(b"content-type", kind), *SECURITY_HEADERS]
+        if found is None:
+            status = 404
+        elif scope["method"] not in ("GET", "HEAD"):
+            status, body = 405, b"method not allowed\n"
+            headers = [(b"content-type", _PLAIN), (b"allow", b"GET, HEAD"), *SECURITY_HEADERS]
+        await respond(send, status, headers, body)
+
+    def _read(self, folder: Traversable, address: str) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                self._read(entry, f"{address}{entry.name}/")
+            elif (kind := TYPES.get("." + entry.name.rpartition(".")[2])) is not None:
+                self._table[address + entry.name] = kind, entry.read_bytes()

@@ -1,0 +1,36 @@
+/** Elements without markup: every text becomes a text node, so nothing in it can be more than text. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An element. `attributes`: `class`, `on…` listeners, booleans, and attributes by name (null and
+ * false are left out). `children`: nodes, strings, arrays of them; null and false are left out.
+ */
+export function h(tag, attributes = {}, ...children) {
+  return build(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+export function svg(tag, attributes = {}, ...children) {
+  return build(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function build(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...kept(children));
+  return element;
+}
+
+/** Put `children` in place of what an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...kept(children));
+  return element;
+}
+
+function kept(children) {
+  return children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false);
+}

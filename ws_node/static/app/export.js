@@ -1,0 +1,67 @@
+/** A session as a file: Markdown for people, JSON Lines for programs. */
+
+import { announce } from "./announce.js";
+import { getMessages } from "./api.js";
+import { h } from "./dom.js";
+import { icon } from "./icons.js";
+import { utc } from "./time.js";
+
+const PAGE = 1000;
+
+/** Every message of a session that the viewer may see, oldest first. */
+export async function* everything(sessionId) {
+  for (let after = 0, more = true; more; ) {
+    const page = await getMessages(sessionId, { after, limit: PAGE });
+    yield page.messages;
+    more = page.has_more && page.messages.length > 0;
+    after = page.messages.at(-1)?.id;
+  }
+}
+
+/** A message as a line of JSON. Pure. */
+export function jsonLine(message) {
+  return `${JSON.stringify(message)}\n`;
+}
+
+/** A message as Markdown that cannot run into the next one: every line of it is quoted. Pure. */
+export function markdownPart(message) {
+  const marks = [message.sender_type, message.visibility !== "public" && message.visibility, message.parent_message_id && `reply to #${message.parent_message_id}`].filter(Boolean);
+  const content = message.deleted ? "*deleted*" : message.content;
+  const quoted = content.split(/\r\n|\r|\n/).map((text) => (text ? `> ${text}` : ">"));
+  return `### #${message.id} ${message.sender} (${marks.join(", ")}), ${utc(message.timestamp)}\n\n${quoted.join("\n")}\n\n`;
+}
+
+/** The buttons that export. */
+export function exportMenu(sessionId) {
+  const save = (label, extension, type, head, part) =>
+    h("button", { type: "button", onclick: (event) => run(event.currentTarget, sessionId, extension, type, head, part) }, label);
+  return h(
+    "details",
+    { class: "menu" },
+    h("summary", { "aria-label": "Export this session", title: "Export" }, icon("export")),
+    h("div", { class: "menu-items" }, save("Export as Markdown", "md", "text/markdown", `# ${sessionId}\n\n`, markdownPart), save("Export as JSON Lines", "jsonl", "application/jsonl", "", jsonLine)),
+  );
+}
+
+async function run(button, sessionId, extension, type, head, part) {
+  button.disabled = true;
+  const parts = head ? [head] : [];
+  try {
+    for await (const messages of everything(sessionId)) parts.push(messages.map(part).join(""));
+    download(`${sessionId}.${extension}`, new Blob(parts, { type: `${type};charset=utf-8` }));
+    button.closest("details").open = false;
+  } catch (error) {
+    announce(`The export failed: ${error.message}`);
+    button.textContent = "Failed, try again";
+  }
+  button.disabled = false;
+}
+
+function download(name, blob) {
+  const url = URL.createObjectURL(blob);
+  const anchor = h("a", { href: url, download: name });
+  document.body.append(anchor);
+  anchor.click();
+  anchor.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

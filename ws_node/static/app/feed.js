@@ -1,0 +1,75 @@
+/** The page's one line to ws_node: every session it lists or shows is watched over it. */
+
+import { connect } from "../partyline.js";
+
+export class Feed {
+  constructor(token) {
+    this._line = connect([], { token });
+    this._listeners = new Map();
+    for (const event of ["message", "deleted", "external", "presence", "subscribed", "reload"])
+      this._line.on(event, (detail) => this._pass(event, detail));
+    addEventListener("online", () => this._line.nudge());
+    addEventListener("pageshow", () => this._line.nudge());
+    document.addEventListener("visibilitychange", () => document.hidden || this._line.nudge());
+  }
+
+  get state() {
+    return this._line.state;
+  }
+
+  onState(listener) {
+    listener(this._line.state);
+    return this._line.on("state", listener);
+  }
+
+  onError(listener) {
+    return this._line.on("error", listener);
+  }
+
+  /** Call `listener(event, detail)` with what happens in a session (`*`: in all). */
+  listen(sessionId, listener) {
+    const listeners = this._listeners.get(sessionId) ?? new Set();
+    this._listeners.set(sessionId, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** Watch a session from now, unless it is watched already. */
+  watch(sessionId) {
+    if (!this._line.sessions.includes(sessionId)) this._line.subscribe(sessionId);
+  }
+
+  unwatch(sessionId) {
+    this._line.unsubscribe(sessionId);
+  }
+
+  get watched() {
+    return this._line.sessions;
+  }
+
+  /** `{epoch, position}` as soon as the session has one. */
+  async position(sessionId) {
+    const known = this._line.position(sessionId);
+    if (known) return known;
+    return new Promise((resolve) => {
+      const stop = this.listen(sessionId, () => {
+        const position = this._line.position(sessionId);
+        if (!position) return;
+        stop();
+        resolve(position);
+      });
+    });
+  }
+
+  retry() {
+    this._line.nudge();
+  }
+
+  close() {
+    this._line.close();
+  }
+
+  _pass(event, detail) {
+    for (const key of [detail.sessionId, "*"])
+      for (const listener of [...(this._listeners.get(key) ?? [])]) listener(event, detail);
+  }
+}

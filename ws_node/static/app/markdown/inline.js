@@ -1,0 +1,168 @@
+/**
+ * Markdown inside a line, as values. Pure, and linear in the text whatever it is: what has once
+ * been looked for in vain is not looked for again.
+ *
+ * Nodes: {type: text|code|break, text}, {type: strong|em|del, nodes}, {type: link, address, nodes}.
+ */
+
+const MARKS = [
+  ["**", "strong"],
+  ["__", "strong"],
+  ["~~", "del"],
+  ["*", "em"],
+  ["_", "em"],
+];
+const MAX_DEPTH = 6;
+const BARE = /https?:\/\/[^\s<>"`]+/y;
+const ESCAPED = /[\\`*_{}[\]()#+\-.!~|<>]/;
+const SPECIAL = /[\\`*_~[!h\n]/g;
+
+/** @param {{depth?: number, linked?: boolean}} inside `linked`: a link around it, which holds none. */
+export function inline(text, { depth = 0, linked = false } = {}) {
+  return new Scanner(text, depth, linked).nodes();
+}
+
+class Scanner {
+  constructor(text, depth, linked) {
+    this.text = text;
+    this.depth = depth;
+    this.linked = linked;
+    this.at = 0;
+    this.plain = "";
+    this.out = [];
+    this.known = new Map();
+  }
+
+  nodes() {
+    const { text } = this;
+    while (this.at < text.length) {
+      SPECIAL.lastIndex = this.at;
+      const found = SPECIAL.exec(text);
+      const stop = found ? found.index : text.length;
+      this.plain += text.slice(this.at, stop);
+      this.at = stop;
+      if (found && !this._special(found[0])) {
+        this.plain += text[this.at];
+        this.at += 1;
+      }
+    }
+    this._flush();
+    return this.out;
+  }
+
+  _special(char) {
+    if (char === "\n") return this._take({ type: "break", text: "\n" }, this.at + 1);
+    if (char === "\\") return this._escape();
+    if (char === "`") return this._code();
+    if (char === "h") return !this.linked && this._bare();
+    if (char === "[") return !this.linked && this._link(this.at);
+    if (char === "!") return !this.linked && this.text[this.at + 1] === "[" && this._link(this.at + 1);
+    return this.depth < MAX_DEPTH && this._emphasis();
+  }
+
+  _escape() {
+    const next = this.text[this.at + 1];
+    if (next === undefined || !ESCAPED.test(next)) return false;
+    this.plain += next;
+    this.at += 2;
+    return true;
+  }
+
+  _code() {
+    let ticks = 1;
+    while (this.text[this.at + ticks] === "`") ticks += 1;
+    const fence = "`".repeat(Math.min(ticks, 32));
+    const begin = this.at + ticks;
+    const end = ticks > 32 ? -1 : this._next(fence, begin);
+    if (end < 0 || this.text[end + ticks] === "`") {
+      this.plain += this.text.slice(this.at, begin);
+      this.at = begin;
+      return true;
+    }
+    const inner = this.text.slice(begin, end);
+    const padded = inner.startsWith(" ") && inner.endsWith(" ") && inner.trim();
+    return this._take({ type: "code", text: padded ? inner.slice(1, -1) : inner }, end + ticks);
+  }
+
+  _bare() {
+    const before = this.text[this.at - 1];
+    if (before !== undefined && /[\p{L}\p{N}]/u.test(before)) return false;
+    BARE.lastIndex = this.at;
+    const match = BARE.exec(this.text);
+    if (!match) return false;
+    let address = match[0].replace(/[.,;:!?'*_~\]]{1,64}$/, "");
+    if (address.endsWith(")") && !address.includes("(")) address = address.slice(0, -1);
+    const nodes = [{ type: "text", text: address }];
+    return this._take({ type: "link", address, nodes }, this.at + address.length);
+  }
+
+  /** `[label](address)`; an image is the same, as nothing is loaded from elsewhere. */
+  _link(begin) {
+    const middle = this._next("](", begin + 1);
+    if (middle < 0 || middle - begin > 1000) return false;
+    const end = this._next(")", middle + 2);
+    if (end < 0 || end - middle > 2100) return false;
+    const address = this.text.slice(middle + 2, end).trim().replace(/^<(.*)>$/, "$1").split(/\s/)[0];
+    const label = this.text.slice(begin + 1, middle);
+    const nodes = inline(label || address, { depth: this.depth + 1, linked: true });
+    return this._take({ type: "link", address, nodes, image: begin > this.at }, end + 1);
+  }
+
+  _emphasis() {
+    for (const [mark, type] of MARKS) {
+      if (!this.text.startsWith(mark, this.at)) continue;
+      const begin = this.at + mark.length;
+      const end = this._opens(mark) ? this._closing(mark, begin) : -1;
+      if (end > begin)
+        return this._take({ type, nodes: this._inner(begin, end) }, end + mark.length);
+      this.plain += mark;
+      this.at = begin;
+      return true;
+    }
+    return false;
+  }
+
+  _inner(begin, end) {
+    return inline(this.text.slice(begin, end), { depth: this.depth + 1, linked: this.linked });
+  }
+
+  _opens(mark) {
+    const next = this.text[this.at + mark.length];
+    const before = this.text[this.at - 1];
+    if (next === undefined || /\s/.test(next) || next === mark[0]) return false;
+    return mark[0] !== "_" || before === undefined || !/[\p{L}\p{N}]/u.test(before);
+  }
+
+  _closing(mark, from) {
+    let end = this._next(mark, from + 1);
+    for (let tries = 0; end >= 0 && tries < 50; tries += 1) {
+      const after = this.text[end + mark.length];
+      const inWord = mark[0] === "_" && after !== undefined && /[\p{L}\p{N}]/u.test(after);
+      const longer = mark.length === 1 && (after === mark || this.text[end - 1] === mark);
+      if (!/\s/.test(this.text[end - 1]) && !inWord && !longer) return end;
+      end = this.text.indexOf(mark, end + (longer ? 2 : 1));
+    }
+    return -1;
+  }
+
+  /** The next place of `needle` from `from`, which only grows: remembered until it is passed. */
+  _next(needle, from) {
+    const known = this.known.get(needle);
+    if (known !== undefined && (known === -1 || known >= from)) return known;
+    const found = this.text.indexOf(needle, from);
+    this.known.set(needle, found);
+    return found;
+  }
+
+  _take(node, at) {
+    this._flush();
+    this.out.push(node);
+    this.at = at;
+    return true;
+  }
+
+  _flush() {
+    if (this.plain) this.out.push({ type: "text", text: this.plain });
+    this.plain = "";
+  }
+}

@@ -1,0 +1,121 @@
+/** One message on the page. */
+
+import { h } from "./dom.js";
+import { folded } from "./folding.js";
+import { line, shown } from "./hidden.js";
+import { icon } from "./icons.js";
+import { size, tree } from "./json_tree.js";
+import { toSession } from "./route.js";
+import { hue, initials } from "./sender.js";
+import { timeOf } from "./time.js";
+import { visibilityMark } from "./visibility.js";
+
+/**
+ * @param {object} message as REST and the live protocol give it.
+ * @param {{sessionId: string, me: string, parent?: object, onReply?: (message) => void}} context
+ *   `parent`: the message answered, if it is known; `onReply`: null for who may not write.
+ */
+export function messageView(message, context) {
+  const deleted = message.deleted === true;
+  const body = h(
+    "div",
+    { class: "body" },
+    meta(message, context, deleted),
+    quote(message, context),
+    h("div", { class: "content" }, deleted ? tombstone() : folded(message.content)),
+    deleted ? null : metadata(message.metadata),
+  );
+  return h(
+    "li",
+    {
+      class: `message hue-${hue(message.sender)} kind-${kindOf(message)}${deleted ? " deleted" : ""}`,
+      id: `message-${message.id}`,
+      "data-id": String(message.id),
+      "data-sender": message.sender,
+      tabindex: "-1",
+      "aria-label": `${message.sender}, message ${message.id}`,
+    },
+    face(message.sender),
+    body,
+  );
+}
+
+/** An event from /broadcast: by anybody, so it says so. */
+export function externalView({ type, data }) {
+  const message = typeof data.content === "string" ? data : null;
+  const sender = typeof data.sender === "string" ? data.sender : "external";
+  return h(
+    "li",
+    { class: "message external", tabindex: "-1" },
+    h("span", { class: "face", "aria-hidden": "true" }, icon("link")),
+    h(
+      "div",
+      { class: "body" },
+      h(
+        "div",
+        { class: "meta" },
+        h("span", { class: "sender" }, line(sender, 64)),
+        badge("external, unverified", "Anything on the server's machine may have sent this. It is not stored."),
+        message ? null : h("span", { class: "type" }, line(type, 64)),
+        timeOf(new Date().toISOString()),
+      ),
+      message ? h("div", { class: "content" }, folded(data.content)) : tree(data),
+    ),
+  );
+}
+
+/** Make a message that has been deleted say so. */
+export function markDeleted(element) {
+  element.classList.add("deleted");
+  element.querySelector(":scope > .body > .content").replaceChildren(tombstone());
+  element.querySelector(":scope > .body > .metadata")?.remove();
+}
+
+/** A square with the initials of a name, in its colour. */
+export function face(name) {
+  return h("span", { class: "face", "aria-hidden": "true" }, initials(name));
+}
+
+export function badge(word, meaning) {
+  return h("span", { class: "badge", title: meaning }, word);
+}
+
+function meta(message, { sessionId, me, onReply }, deleted) {
+  const type = message.sender_type;
+  return h(
+    "div",
+    { class: "meta" },
+    h("span", { class: "sender" }, shown(message.sender)),
+    message.sender === me ? h("span", { class: "you" }, "you") : null,
+    type === "guest" ? badge("guest", "Somebody with a link that an agent or person gave out.") : null,
+    type !== "guest" && type !== message.sender ? h("span", { class: "type" }, shown(type)) : null,
+    visibilityMark(message.visibility),
+    timeOf(message.timestamp),
+    h("a", { class: "number", href: toSession(sessionId, message.id), title: "Link to this message" }, `#${message.id}`),
+    onReply && !deleted
+      ? h("button", { type: "button", class: "quiet reply", "aria-label": `Reply to message ${message.id}`, onclick: () => onReply(message) }, icon("reply"), h("span", {}, "Reply"))
+      : null,
+  );
+}
+
+function quote(message, { sessionId, parent }) {
+  const id = message.parent_message_id;
+  if (!id) return null;
+  const words = parent ? [h("b", {}, shown(parent.sender)), " ", ...line(parent.content, 90)] : `message #${id}`;
+  return h("a", { class: "quote", href: toSession(sessionId, id), "data-parent": String(id) }, h("span", { class: "unseen" }, "in reply to "), words);
+}
+
+function metadata(value) {
+  if (!value || !Object.keys(value).length) return null;
+  const details = h("details", { class: "metadata" }, h("summary", {}, `metadata, ${size(value)}`));
+  details.addEventListener("toggle", () => details.append(tree(value)), { once: true });
+  return details;
+}
+
+function tombstone() {
+  return h("p", { class: "tombstone" }, "This message was deleted.");
+}
+
+function kindOf(message) {
+  return ["human", "guest"].includes(message.sender_type) ? message.sender_type : "agent";
+}

@@ -1,0 +1,100 @@
+/**
+ * Messages on their way to mcp_node. Each keeps its idempotency key and stays in the origin's
+ * storage until the server has it: a retry, here or after a reload, cannot say it twice.
+ */
+
+import { addMessage } from "./api.js";
+
+const PREFIX = "partyline.outbox.";
+const PATIENCE_SECONDS = [1, 2, 4, 8];
+
+/** Items: {key, sessionId, content, visibility, parent, status: sending|failed|sent, problem, id}. */
+export class Outbox {
+  /** @param {(item: object|null) => void} changed called with an item, or null for one taken away. */
+  constructor(sessionId, changed) {
+    this.sessionId = sessionId;
+    this._changed = changed;
+    this.items = stored(sessionId).map((item) => ({ ...item, status: "failed", problem: "Not sent before the page was left." }));
+    this._timers = new Map();
+  }
+
+  add({ content, visibility, parent }) {
+    const item = { key: crypto.randomUUID(), sessionId: this.sessionId, content, visibility, parent, at: new Date().toISOString(), tries: 0 };
+    localStorage.setItem(PREFIX + item.key, JSON.stringify(item));
+    this.items.push(item);
+    this._send(item);
+    return item;
+  }
+
+  retry(item) {
+    item.tries = 0;
+    this._send(item);
+  }
+
+  /** Try what the network kept back once more: it is there again. */
+  retryAll() {
+    for (const item of this.items) if (item.status === "failed" && item.passing) this.retry(item);
+  }
+
+  discard(item) {
+    clearTimeout(this._timers.get(item.key));
+    localStorage.removeItem(PREFIX + item.key);
+    this.items = this.items.filter((one) => one !== item);
+    this._changed(null);
+  }
+
+  /** The message came back live: it need not be shown here any more. */
+  arrived(message, me) {
+    const item = this.items.find((one) => one.id === message.id) ?? this.items.find((one) => message.sender === me && one.status !== "failed" && one.content === message.content);
+    if (item) this.discard(item);
+  }
+
+  close() {
+    for (const timer of this._timers.values()) clearTimeout(timer);
+  }
+
+  async _send(item) {
+    item.status = "sending";
+    item.tries += 1;
+    this._changed(item);
+    try {
+      const answer = await addMessage(item.sessionId, {
+        content: item.content,
+        visibility: item.visibility,
+        parent_message_id: item.parent ?? null,
+        idempotency_key: item.key,
+      });
+      item.id = answer.message_id;
+      item.status = "sent";
+      localStorage.removeItem(PREFIX + item.key);
+    } catch (error) {
+      this._failed(item, error);
+    }
+    if (this.items.includes(item)) this._changed(item);
+  }
+
+  _failed(item, error) {
+    const wait = PATIENCE_SECONDS[item.tries - 1];
+    item.passing = error.passing ?? true;
+    item.problem = [error.message, error.next].filter(Boolean).join(" ");
+    item.status = "failed";
+    if (!item.passing || wait === undefined) return;
+    item.status = "waiting";
+    this._timers.set(item.key, setTimeout(() => this._send(item), wait * 1000));
+  }
+}
+
+function stored(sessionId) {
+  const items = [];
+  for (let at = 0; at < localStorage.length; at += 1) {
+    const key = localStorage.key(at);
+    if (!key.startsWith(PREFIX)) continue;
+    try {
+      const item = JSON.parse(localStorage.getItem(key));
+      if (item.sessionId === sessionId) items.push({ ...item, passing: true, tries: 0 });
+    } catch {
+      localStorage.removeItem(key);
+    }
+  }
+  return items.sort((one, other) => one.at.localeCompare(other.at));
+}

@@ -1,0 +1,28 @@
+/** A message that is not in the log yet, and how it fares. */
+
+import { h } from "./dom.js";
+import { folded } from "./folding.js";
+import { face } from "./message_view.js";
+import { hue } from "./sender.js";
+import { visibilityMark } from "./visibility.js";
+
+const WORDS = { sending: "sending…", waiting: "no answer yet, trying again…", sent: "sent", failed: "not sent" };
+
+/** @param {{onRetry, onDiscard, onEdit}} actions each called with the item. */
+export function pendingView(item, me, actions) {
+  const button = (word, act) => h("button", { type: "button", onclick: () => act(item) }, word);
+  const failed = item.status === "failed";
+  return h(
+    "li",
+    { class: `message pending ${item.status} hue-${hue(me)}`, "data-key": item.key },
+    face(me),
+    h(
+      "div",
+      { class: "body" },
+      h("div", { class: "meta" }, h("span", { class: "sender" }, me), h("span", { class: "you" }, "you"), visibilityMark(item.visibility), h("span", { class: "status", role: "status" }, WORDS[item.status])),
+      h("div", { class: "content" }, folded(item.content)),
+      failed || item.status === "waiting" ? h("p", { class: "problem" }, item.problem) : null,
+      failed ? h("div", { class: "actions" }, button("Retry", actions.onRetry), button("Edit", actions.onEdit), button("Discard", actions.onDiscard)) : null,
+    ),
+  );
+}

@@ -1,0 +1,224 @@
+/** An open session: its head, its messages, who is there, and the composer. */
+
+import { announce } from "./announce.js";
+import { ApiError, getMessages, getSession } from "./api.js";
+import { Composer } from "./composer.js";
+import { h } from "./dom.js";
+import { exportMenu } from "./export.js";
+import { line } from "./hidden.js";
+import { icon } from "./icons.js";
+import { Outbox } from "./outbox.js";
+import { pendingView } from "./pending_view.js";
+import { PresenceView } from "./presence_view.js";
+import { toList } from "./route.js";
+import { searchForm } from "./search_form.js";
+import { Timeline } from "./timeline.js";
+
+const PAGE = 100;
+const LEAP = 500;
+const MOST_LEAPS = 40;
+
+export class SessionView {
+  constructor(sessionId, { feed, directory, who }) {
+    this.sessionId = sessionId;
+    this._feed = feed;
+    this._directory = directory;
+    this._who = who;
+    this._queue = [];
+    this._newest = 0;
+    this._aborter = new AbortController();
+    const writes = who.scopes.includes("write");
+    this._outbox = new Outbox(sessionId, () => this._drawPending());
+    this._composer = writes ? new Composer(sessionId, who, (message) => this._send(message)) : null;
+    this.timeline = new Timeline({
+      sessionId,
+      me: who.name,
+      onReply: writes ? (message) => this._composer.reply(message) : null,
+      onOlder: () => this._older(),
+      onSeen: () => this._saw(),
+    });
+    this._presence = new PresenceView(sessionId);
+    this._purpose = h("p", { class: "purpose" });
+    this._note = h("p", { class: "note", role: "alert", hidden: true });
+    this.element = h("main", { class: "session-view", id: "main", tabindex: "-1" }, this._head(), this._note, this.timeline.element, this._foot());
+    this._stops = [feed.listen(sessionId, (event, detail) => this._hear(event, detail)), feed.onState((state) => state.name === "live" && this._outbox.retryAll())];
+    this._seeing = () => this._saw();
+    document.addEventListener("visibilitychange", this._seeing);
+    this._drawPending();
+  }
+
+  /** Load what is there; then, if `messageId` is given, bring that message into view. */
+  async start(messageId) {
+    this._describe();
+    await this._load();
+    if (messageId) await this.show(messageId);
+  }
+
+  /** Bring a message into view, reading backwards until it is there. */
+  async show(messageId) {
+    for (let leaps = 0; leaps < MOST_LEAPS && !this.timeline.has(messageId) && this._more && (this.timeline.oldest ?? 0) > messageId; leaps += 1)
+      if (!(await this._older(LEAP))) break;
+    if (!this.timeline.show(messageId)) this._say(`Message #${messageId} is not here, or not for you to see.`);
+  }
+
+  focusComposer() {
+    this._composer?.focus();
+  }
+
+  reply(messageId) {
+    const entry = this.timeline.conversation.entry(messageId);
+    if (entry && this._composer) this._composer.reply(entry.message);
+  }
+
+  close() {
+    this._aborter.abort();
+    for (const stop of this._stops) stop();
+    document.removeEventListener("visibilitychange", this._seeing);
+    this._presence.close();
+    this._outbox.close();
+    this.timeline.close();
+  }
+
+  _head() {
+    return h(
+      "header",
+      { class: "session-head" },
+      h("a", { class: "back", href: toList, "aria-label": "All sessions" }, icon("back")),
+      h("div", { class: "titles" }, h("h2", {}, this.sessionId), this._purpose),
+      this._presence.element,
+      h("div", { class: "tools" }, searchForm(this.sessionId), exportMenu(this.sessionId)),
+    );
+  }
+
+  _foot() {
+    if (this._composer) return this._composer.element;
+    return h("p", { class: "read-only" }, "You are watching. This link does not let you write.");
+  }
+
+  async _describe() {
+    try {
+      const session = await getSession(this.sessionId);
+      this._purpose.replaceChildren(...line(session.purpose, 300));
+      this._purpose.title = session.purpose;
+    } catch (error) {
+      if (error.status === 404) this._say("Nothing has been said here yet, or this link does not cover this session.");
+    }
+  }
+
+  /**
+   * Everything up to the position where the live messages begin, newest page first. The two meet
+   * without a hole or a repeat: what is at or below the position is history, what is above is live.
+   */
+  async _load() {
+    this._ready = false;
+    this.timeline.clear();
+    this.timeline.setTop("Loading…", false);
+    this._feed.watch(this.sessionId);
+    const { position } = await this._feed.position(this.sessionId);
+    this._more = true;
+    this._edge = position + 1;
+    await this._older();
+    this._ready = true;
+    this._flush();
+    this.timeline.toBottom();
+  }
+
+  async _older(limit = PAGE) {
+    if (this._reading || !this._more || this._aborter.signal.aborted) return false;
+    this._reading = true;
+    try {
+      const before = this.timeline.oldest ?? this._edge;
+      const page = await getMessages(this.sessionId, { before, limit }, this._aborter.signal);
+      this._more = page.has_more;
+      this._note.hidden = true;
+      this.timeline.addOlder(page.messages);
+      this._drawPending();
+      for (const message of page.messages) this._presence.count(message.timestamp);
+      this._newest = Math.max(this._newest, page.messages.at(-1)?.id ?? 0);
+      this.timeline.setTop(this._more ? "Loading older messages…" : this._newest ? "The beginning of this session" : "No messages yet", this._more);
+      this._saw();
+      return true;
+    } catch (error) {
+      return this._notRead(error);
+    } finally {
+      this._reading = false;
+    }
+  }
+
+  _notRead(error) {
+    if (this._aborter.signal.aborted) return false;
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 404) this._more = false;
+    this.timeline.setTop(error.status === 404 ? "No messages yet" : "", false);
+    if (error.status === 404) return false;
+    this._say(`Older messages could not be read: ${error.message}`);
+    this._again = setTimeout(() => this._older(), 3000);
+    return false;
+  }
+
+  _hear(event, detail) {
+    if (event === "message") {
+      this._queue.push(detail.data);
+      this._soon();
+    } else if (event === "deleted") {
+      this._flush();
+      this.timeline.delete(detail.data.id);
+    } else if (event === "external") this.timeline.addExternal(detail);
+    else if (event === "presence") this._presence.take(detail.data);
+    else if (event === "reload") {
+      this._queue = [];
+      this._load();
+    }
+  }
+
+  /** Draw what has come once per frame, or a little later where no frame is drawn. */
+  _soon() {
+    if (this._due) return;
+    const draw = () => {
+      clearTimeout(this._due.timer);
+      cancelAnimationFrame(this._due.frame);
+      this._due = null;
+      this._flush();
+    };
+    this._due = { timer: setTimeout(draw, 30), frame: requestAnimationFrame(draw) };
+  }
+
+  _flush() {
+    if (!this._ready || !this._queue.length || this._aborter.signal.aborted) return;
+    const messages = this._queue;
+    this._queue = [];
+    this._newest = Math.max(this._newest, messages.at(-1).id);
+    for (const message of messages) {
+      this._outbox.arrived(message, this._who.name);
+      this._presence.count(message.timestamp);
+      if (message.sender !== this._who.name) announce(`${message.sender}: ${message.content.slice(0, 120)}`);
+    }
+    this.timeline.addLive(messages);
+  }
+
+  _saw() {
+    if (!document.hidden && this.timeline?.atBottom) this._directory.saw(this.sessionId, this._newest);
+  }
+
+  _send(message) {
+    this._outbox.add(message);
+    this.timeline.toBottom();
+  }
+
+  _drawPending() {
+    const items = this._outbox?.items ?? [];
+    const actions = {
+      onRetry: (item) => this._outbox.retry(item),
+      onDiscard: (item) => this._outbox.discard(item),
+      onEdit: (item) => (this._composer?.edit(item), this._outbox.discard(item)),
+    };
+    const here = items.find((item) => item.id && this.timeline.has(item.id));
+    if (here) return this._outbox.discard(here); // which draws the rest
+    this.timeline?.pending.replaceChildren(...items.map((item) => pendingView(item, this._who.name, actions)));
+  }
+
+  _say(text) {
+    this._note.textContent = text;
+    this._note.hidden = false;
+  }
+}

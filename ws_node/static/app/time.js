@@ -1,0 +1,47 @@
+/** Times as a person reads them: local on the page, UTC on hover. */
+
+import { h } from "./dom.js";
+
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+const withSeconds = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat([], { weekday: "short", day: "numeric", month: "short" });
+const dayAndYear = new Intl.DateTimeFormat([], { dateStyle: "medium" });
+
+/** `2026-11-23T21:30:00.123456Z` as `2026-11-23 21:30:00 UTC`. */
+export function utc(timestamp) {
+  const date = new Date(timestamp);
+  return Number.isNaN(date.valueOf()) ? "no time" : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** The hour of a message. */
+export function timeOf(timestamp) {
+  const date = new Date(timestamp);
+  const valid = !Number.isNaN(date.valueOf());
+  const words = valid ? `${withSeconds.format(date)} here, ${utc(timestamp)}` : "no time";
+  return h("time", { datetime: valid ? date.toISOString() : null, title: words }, valid ? clock.format(date) : "–");
+}
+
+/** "14:05" today, "3 Nov" before. */
+export function whenShort(timestamp, now = new Date()) {
+  const date = new Date(timestamp);
+  if (Number.isNaN(date.valueOf())) return "";
+  if (date.toDateString() === now.toDateString()) return clock.format(date);
+  return date.getFullYear() === now.getFullYear() ? day.format(date) : dayAndYear.format(date);
+}
+
+/** The heading over a day's messages. */
+export function dayOf(timestamp, now = new Date()) {
+  const date = new Date(timestamp);
+  if (Number.isNaN(date.valueOf())) return "";
+  if (date.toDateString() === now.toDateString()) return "Today";
+  return date.getFullYear() === now.getFullYear() ? day.format(date) : dayAndYear.format(date);
+}
+
+/** "just now", "5 min", "3 h", "2 d". */
+export function ago(timestamp, now = Date.now()) {
+  const seconds = Math.max(0, (now - Date.parse(timestamp)) / 1000);
+  if (!(seconds >= 0)) return "";
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}

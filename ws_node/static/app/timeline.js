@@ -1,0 +1,240 @@
+/** The messages of a session on the page: where each goes, and what stays in view. */
+
+import { Chunks } from "./chunks.js";
+import { Conversation } from "./conversation.js";
+import { h } from "./dom.js";
+import { line } from "./hidden.js";
+import { icon } from "./icons.js";
+import { externalView, markDeleted, messageView } from "./message_view.js";
+import { dayOf } from "./time.js";
+
+const GROUP_MS = 5 * 60_000;
+const NEAR_PX = 60;
+const MOST_TOPS = 3000;
+const KEPT_TOPS = 2000;
+
+export class Timeline {
+  /**
+   * @param {object} context
+   * @param {string} context.sessionId
+   * @param {string} context.me the viewer's own name
+   * @param {((message) => void)|null} context.onReply
+   * @param {() => void} context.onOlder older messages are wanted
+   * @param {() => void} context.onSeen the newest is in view
+   */
+  constructor(context) {
+    this.context = context;
+    this.conversation = new Conversation();
+    this._elements = new Map();
+    this._fresh = 0;
+    this._stuck = true;
+    this._top = h("div", { class: "older" });
+    this._chunks = new Chunks();
+    this.list = this._chunks.element;
+    this.pending = h("ol", { class: "messages pending-list", "aria-label": "Not sent yet" });
+    this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Conversation" }, this._top, this.list, this.pending);
+    this._pill = h("button", { type: "button", class: "pill", hidden: true, onclick: () => this.toBottom() });
+    this.element = h("div", { class: "timeline" }, this.scroller, this._pill);
+    this.scroller.addEventListener("scroll", () => this._scrolled(), { passive: true });
+    this._sizes = new ResizeObserver(() => this._stuck && this._down());
+    for (const part of [this.scroller, this.list, this.pending]) this._sizes.observe(part);
+    this._watcher = new IntersectionObserver(
+      (seen) => seen.some((one) => one.isIntersecting) && this.context.onOlder(),
+      { root: this.scroller, rootMargin: "600px 0px 0px 0px" },
+    );
+  }
+
+  get oldest() {
+    return this.conversation.tops.length ? this._lowest() : null;
+  }
+
+  get atBottom() {
+    return this._stuck;
+  }
+
+  /** Say what stands above the oldest message; with `more`, ask for it when it comes into view. */
+  setTop(text, more) {
+    this._top.textContent = text;
+    this._watcher.unobserve(this._top);
+    if (more) this._watcher.observe(this._top);
+  }
+
+  /** Take older messages, keeping what is in view where it is. */
+  addOlder(messages) {
+    const anchor = this._firstInView();
+    const before = anchor?.getBoundingClientRect().top;
+    for (const message of messages) this._add(message, false);
+    if (this._stuck) this._down();
+    else if (anchor) this.scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+  }
+
+  /** Take live messages. */
+  addLive(messages) {
+    let fresh = 0;
+    for (const message of messages) if (this._add(message, true)) fresh += 1;
+    this._trim();
+    this._arrived(fresh);
+  }
+
+  addExternal(event) {
+    this._chunks.append(externalView(event));
+    this._arrived(1);
+  }
+
+  delete(id) {
+    const entry = this.conversation.entry(id);
+    if (!entry) return;
+    entry.message = { ...entry.message, content: "", metadata: {}, deleted: true };
+    markDeleted(this._elements.get(id));
+  }
+
+  has(id) {
+    return this._elements.has(id);
+  }
+
+  /** Bring a message into view and focus; false if it is not here. */
+  show(id) {
+    const element = this._elements.get(id);
+    if (!element) return false;
+    this._stuck = false;
+    element.scrollIntoView({ block: "center" });
+    element.focus({ preventScroll: true });
+    element.classList.add("shown");
+    setTimeout(() => element.classList.remove("shown"), 2500);
+    return true;
+  }
+
+  toBottom() {
+    this._stuck = true;
+    this._down();
+    this._scrolled();
+  }
+
+  clear() {
+    this.conversation = new Conversation();
+    this._elements.clear();
+    this._chunks.clear();
+    this._stuck = true;
+    this._fresh = 0;
+    this._scrolled();
+  }
+
+  close() {
+    this._sizes.disconnect();
+    this._watcher.disconnect();
+  }
+
+  _add(message, live) {
+    const added = this.conversation.add(message);
+    if (!added) return false;
+    const { entry, adopted } = added;
+    const parent = this.conversation.entry(message.parent_message_id)?.message;
+    const element = messageView(message, { ...this.context, parent });
+    this._elements.set(entry.id, element);
+    for (const one of [...adopted.reverse(), entry]) this._place(one); // each before a placed one
+    if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread) this._point(entry);
+    return true;
+  }
+
+  _place(entry) {
+    const element = this._elements.get(entry.id);
+    const next = this.conversation.after(entry);
+    const beside = next ? this._elements.get(next.id) : null;
+    if (entry.thread === entry) this._chunks.insert(element, beside);
+    else this._replies(entry.thread).insertBefore(element, beside);
+    const behind = entry.thread === entry ? null : this.conversation.after(entry.thread);
+    for (const one of [entry, next, behind]) if (one && this._elements.has(one.id)) this._group(one);
+  }
+
+
+  _replies(top) {
+    const element = this._elements.get(top.id);
+    let row = element.querySelector(":scope > .replies");
+    if (!row) element.append((row = h("ol", { class: "replies", "aria-label": `Replies to message ${top.id}` })));
+    return row;
+  }
+
+  /** A message right after one of the same sender leaves out what would only repeat. */
+  _group(entry) {
+    const element = this._elements.get(entry.id);
+    const before = this.conversation.before(entry)?.message;
+    const { message } = entry;
+    const sameDay = before && dayOf(before.timestamp) === dayOf(message.timestamp);
+    const follows =
+      sameDay &&
+      this._chunks.adjacent(this._elements.get(before.id), element) &&
+      before.sender === message.sender &&
+      before.sender_type === message.sender_type &&
+      before.visibility === message.visibility &&
+      !(this.conversation.before(entry).replies.length) &&
+      Date.parse(message.timestamp) - Date.parse(before.timestamp) < GROUP_MS;
+    element.classList.toggle("follows", Boolean(follows));
+    if (entry.thread === entry && !sameDay) element.setAttribute("data-day", dayOf(message.timestamp));
+    else element.removeAttribute("data-day");
+  }
+
+  /** Where the conversation is, say in one line that somebody answered further up. */
+  _point(entry) {
+    const { message } = entry;
+    const go = () => this.show(entry.id);
+    this._chunks.append(
+      h(
+        "li",
+        { class: "pointer" },
+        h("button", { type: "button", onclick: go }, icon("reply"), h("b", {}, message.sender), " replied above: ", h("span", {}, line(message.content, 80))),
+      ),
+    );
+  }
+
+  _trim() {
+    if (!this._stuck || this.conversation.tops.length <= MOST_TOPS) return;
+    for (const top of this.conversation.trim(KEPT_TOPS)) {
+      for (const entry of [top, ...top.replies]) {
+        this._elements.get(entry.id)?.remove();
+        this._elements.delete(entry.id);
+      }
+    }
+    this._chunks.tidy();
+    this.setTop("Older messages", true);
+  }
+
+  _lowest() {
+    return this.conversation.tops[0].id;
+  }
+
+  _firstInView() {
+    const top = this.scroller.getBoundingClientRect().top;
+    return this._chunks.firstBelow(top);
+  }
+
+  _arrived(count) {
+    if (!count) return;
+    if (this._stuck) {
+      this._down();
+      this.context.onSeen();
+      return;
+    }
+    this._fresh += count;
+    this._showPill();
+  }
+
+  _scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    this._stuck = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    if (this._stuck) {
+      this._fresh = 0;
+      this.context.onSeen();
+    }
+    this._showPill();
+  }
+
+  _showPill() {
+    this._pill.hidden = this._stuck;
+    this._pill.replaceChildren(icon("down"), this._fresh ? `${this._fresh} new` : "To the newest");
+    this._pill.classList.toggle("fresh", this._fresh > 0);
+  }
+
+  _down() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+}

@@ -1,0 +1,16 @@
+/** How long to wait before connecting again. Pure. */
+
+export const FIRST_SECONDS = 0.5;
+export const MOST_SECONDS = 15;
+
+/**
+ * Seconds before attempt number `attempt` (0 is the first after a loss): doubling, bounded, and
+ * between half and all of that at random, so that viewers of a node that died do not return as one.
+ *
+ * @param {number} attempt whole, from 0
+ * @param {() => number} random from 0 to below 1
+ */
+export function waitSeconds(attempt, random = Math.random) {
+  const most = Math.min(MOST_SECONDS, FIRST_SECONDS * 2 ** Math.min(attempt, 16));
+  return most * (0.5 + random() / 2);
+}
