@@ -14,20 +14,21 @@ from fastmcp.server.http import StarletteWithLifespan
 from sse_starlette.sse import AppStatus
 from starlette.types import Lifespan
 
-from mcp_node.api import make_api
+from mcp_node.api.links import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
+from mcp_node.api.log import make_log_api
+from mcp_node.api.moderation import make_moderation_api
+from mcp_node.api.prune import make_prune_api
+from mcp_node.api.readers import make_hearing_api
+from mcp_node.api.revocations import make_revocation_api
+from mcp_node.api.rooms import make_api
+from mcp_node.api.search import make_search_api
+from mcp_node.api.service import check_service
 from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
-from mcp_node.hearing_api import make_hearing_api
-from mcp_node.link_api import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
-from mcp_node.log_api import check_service, make_log_api
-from mcp_node.moderation_api import make_moderation_api
-from mcp_node.prune_api import make_prune_api
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
-from mcp_node.revocation_api import make_revocation_api
 from mcp_node.rooms.abilities import Abilities, make_abilities
-from mcp_node.search_api import make_search_api
 from mcp_node.server import install_schema_lookup, make_server
 from mcp_node.store.interface import Store
 from mcp_node.store.sqlite import open_store

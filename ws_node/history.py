@@ -38,7 +38,7 @@ class HistoryAway(Exception):
 
 
 class Heads(msgspec.Struct, frozen=True):
-    """Which sessions moved after an id; see ``mcp_node.log_api``."""
+    """Which sessions moved after an id; see ``mcp_node.api.log``."""
 
     epoch: str
     head: int

@@ -5,7 +5,7 @@ import time
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from mcp_node.log_api import answered, asked, service_router
+from mcp_node.api.service import answered, asked, service_router
 from mcp_node.rooms.links import Links
 from mcp_node.store.interface import Store
 from proto.errors import InvalidInput

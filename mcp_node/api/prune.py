@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mcp_node import checks
-from mcp_node.log_api import answered, asked, service_router
+from mcp_node.api.service import answered, asked, service_router
 from mcp_node.store.interface import Store
 from mcp_node.store.pruning import PruneMessages, look
 from proto.errors import InvalidInput

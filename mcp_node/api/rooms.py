@@ -1,13 +1,13 @@
 """REST: the same rooms as the tools, for programs and pages. Authorization header only."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_node.api.documents import WRITING, SessionId, documented
 from mcp_node.rooms.abilities import Abilities
 from proto.messages import Principal
-from proto.names import NAME_PATTERN
 from serving.identity import Identity
 
 
@@ -116,45 +116,6 @@ class MessageDeleted(BaseModel):
 
     message_id: int
     deleted: bool
-
-
-class ProblemDetail(BaseModel):
-    """What was wrong and what to do next; ``code`` is stable."""
-
-    code: str
-    message: str
-    next_step: str
-
-
-class Problem(BaseModel):
-    """The body of every failure."""
-
-    error: ProblemDetail
-
-
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What an OpenAPI document says of failures: those of every route, and ``statuses``."""
-    return {
-        status: {"model": Problem, "description": _MEANINGS[status]}
-        for status in sorted({401, 403, 422, *statuses})
-    }
-
-
-_MEANINGS: Final = {
-    401: "No token, or not a valid one.",
-    403: "The token lacks the right, or another site's page asks.",
-    404: "No such session, message or parent message that this caller may see.",
-    409: "The idempotency key belongs to another message, or the session is closed.",
-    413: "The body, or a field of it, is larger than a limit allows.",
-    415: "The body is not application/json.",
-    422: "Something in the request breaks a documented rule.",
-    429: "Too many writes in too short a time, as many sessions as one may make, or a loop.",
-    503: "A bounded queue is full; nothing was stored, try again.",
-}
-WRITING: Final = (413, 415, 429, 503)
-
-SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
-"""Documented here, checked in `Rooms`, which has its own words for it."""
 
 
 def make_api(abilities: Abilities, identity: Identity) -> APIRouter:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
-from mcp_node.api import Problem
+from mcp_node.api.documents import Problem
 from mcp_node.rooms.search import Search
 from proto.messages import Principal
 from serving.identity import Identity

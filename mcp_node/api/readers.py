@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from mcp_node.api import SessionId, documented
+from mcp_node.api.documents import SessionId, documented
 from mcp_node.rooms.abilities import Abilities
 from proto.messages import Principal
 from serving.identity import Identity

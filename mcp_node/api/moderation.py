@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from mcp_node.api import WRITING, LimitsAnswer, SessionAnswer, SessionId, documented
+from mcp_node.api.documents import WRITING, SessionId, documented
+from mcp_node.api.rooms import LimitsAnswer, SessionAnswer
 from mcp_node.rooms.moderation import Moderation
 from proto.messages import Principal
 from serving.identity import Identity

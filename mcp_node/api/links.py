@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from mcp_node.api import documented
-from mcp_node.log_api import answered, asked, service_router
+from mcp_node.api.documents import documented
+from mcp_node.api.service import answered, asked, service_router
 from mcp_node.rooms.links import Links, Redeemed
 from mcp_node.store.links import LOGIN
 from proto.messages import GUEST, HUMAN, utc
