@@ -8,8 +8,8 @@ from typing import Any, Final
 from mcp_node import checks
 from mcp_node.rooms.rights import entered, need
 from mcp_node.store.interface import Store
-from mcp_node.store.search_query import parse
-from mcp_node.store.search_rows import Wish
+from mcp_node.store.search.query import parse
+from mcp_node.store.search.rows import Wish
 from proto.errors import RateLimited
 from proto.messages import Principal
 from proto.settings import Settings
@@ -41,7 +41,7 @@ class Search:
 
         Args:
             principal: who asks.
-            query: at most 200 characters and 8 words; see `mcp_node.store.search_query`.
+            query: at most 200 characters and 8 words; see `mcp_node.store.search.query`.
             session_id: look in this session; None for all that the token covers.
             sender: only messages of this sender; a name without ``/`` has its sub-agents too.
             since: ISO 8601, the earliest moment.

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
-from mcp_node.store.search_index import add_search_functions
+from mcp_node.store.search.index import add_search_functions
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from mcp_node.store.search import Found
-from mcp_node.store.search_rows import Wish
+from mcp_node.store.search.finding import Found
+from mcp_node.store.search.rows import Wish
 from mcp_node.store.transaction import Operation
 from proto.messages import Audience, Message, Session, Visibility
 from proto.revocations import Revocation

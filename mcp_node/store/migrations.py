@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from mcp_node.store.search_index import SEARCH_SCHEMA, index_everything
+from mcp_node.store.search.index import SEARCH_SCHEMA, index_everything
 from proto.visibility import SQL_AUDIENCE_KEY
 
 Step = str | Callable[[sqlite3.Connection], None]

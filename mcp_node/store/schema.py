@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from mcp_node.store.interface import Start
 from mcp_node.store.mark import Mark
 from mcp_node.store.migrations import MIGRATIONS
-from mcp_node.store.search_index import add_search_functions
+from mcp_node.store.search.index import add_search_functions
 from proto.errors import ConfigurationError
 
 DATABASE: Final = "partyline.db"

@@ -28,10 +28,10 @@ from mcp_node.store.mark import Mark, MarkKeeper, read_mark
 from mcp_node.store.operations import AppendMessage, CreateSession, Revoke
 from mcp_node.store.reads import Stretch
 from mcp_node.store.schema import DATABASE, Log, prepare
-from mcp_node.store.search import Found, find
-from mcp_node.store.search_rows import Wish
+from mcp_node.store.search.finding import Found, find
+from mcp_node.store.search.rows import Wish
+from mcp_node.store.search.vocabulary import Vocabulary
 from mcp_node.store.transaction import Operation
-from mcp_node.store.vocabulary import Vocabulary
 from mcp_node.store.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
 from proto.messages import Audience, Message, Session, Visibility

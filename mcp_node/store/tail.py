@@ -8,7 +8,7 @@ import sqlite3
 from typing import Final
 
 from mcp_node.store.guard import Guard, Limits
-from mcp_node.store.search_index import SearchIndex
+from mcp_node.store.search.index import SearchIndex
 from proto.messages import Message
 
 CACHED_SESSIONS: Final = 10_000

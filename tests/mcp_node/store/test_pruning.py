@@ -15,7 +15,7 @@ from mcp_node.store.deletion import DeleteMessage
 from mcp_node.store.guard import Limits
 from mcp_node.store.pruning import PruneMessages, look
 from mcp_node.store.schema import prepare
-from mcp_node.store.search_index import add_search_functions
+from mcp_node.store.search.index import add_search_functions
 from mcp_node.store.sqlite import SqliteStore
 from mcp_node.store.tail import LogTail
 from mcp_node.store.transaction import commit

@@ -1,6 +1,6 @@
 """What one reader may find: the index and the messages behind it, in one snapshot.
 
-Only lists of the reader's own scopes are walked (`mcp_node.store.search_index`), and what they
+Only lists of the reader's own scopes are walked (`mcp_node.store.search.index`), and what they
 lead to is filtered again by audience key and session. The few messages that are not indexed yet
 are read themselves.
 """
@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from mcp_node.store import queries
-from mcp_node.store.matching import Match, Sought, match
-from mcp_node.store.search_index import DUE_MESSAGES, EVERYWHERE
-from mcp_node.store.search_query import Term
-from mcp_node.store.vocabulary import Vocabulary, Words
-from mcp_node.store.words import is_known, words
+from mcp_node.store.search.index import DUE_MESSAGES, EVERYWHERE
+from mcp_node.store.search.matching import Match, Sought, match
+from mcp_node.store.search.query import Term
+from mcp_node.store.search.vocabulary import Vocabulary, Words
+from mcp_node.store.search.words import is_known, words
 from proto.errors import Unavailable
 from proto.messages import MAX_ID, Audience
 from proto.visibility import KEY_RANGE_ALL_TYPES

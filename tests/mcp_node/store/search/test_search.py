@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from mcp_node.store.search import find
-from mcp_node.store.search_query import parse
-from mcp_node.store.search_rows import SECONDS, Wish
+from mcp_node.store.search.finding import find
+from mcp_node.store.search.query import parse
+from mcp_node.store.search.rows import SECONDS, Wish
+from mcp_node.store.search.vocabulary import Vocabulary
 from mcp_node.store.sqlite import SqliteStore
-from mcp_node.store.vocabulary import Vocabulary
 from proto.messages import Message, Visibility
 from tests.mcp_node.store.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session
-from tests.mcp_node.store.searching import IndexNow, Statement, found, search
+from tests.mcp_node.store.search.searching import IndexNow, Statement, found, search
 
 Say = Callable[..., Awaitable[Message]]
 DELETE = "UPDATE messages SET content = '', metadata = '{}', deleted_at = 'x' WHERE id = ?"
@@ -206,7 +206,7 @@ async def test_a_search_that_takes_too_long_ends_with_what_it_has(store: SqliteS
 async def test_words_apart_are_looked_through_only_so_long(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcp_node.store.search_rows.MISSES", 3)
+    monkeypatch.setattr("mcp_node.store.search.rows.MISSES", 3)
     await store.append(new_message(content="one two"))
     for _ in range(4):
         await store.append(new_message(content="two one"))
@@ -219,7 +219,7 @@ async def test_words_apart_are_looked_through_only_so_long(
 async def test_long_logs_are_looked_through_in_windows(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcp_node.store.search_rows.WINDOW", 3)
+    monkeypatch.setattr("mcp_node.store.search.rows.WINDOW", 3)
     for number in range(10):
         await store.append(new_message(content=f"hello {number % 4}"))
     await store.write(IndexNow())
@@ -231,7 +231,7 @@ async def test_long_logs_are_looked_through_in_windows(
 async def test_a_token_of_many_sessions_takes_several_statements(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcp_node.store.search_rows.TERMS", 4)
+    monkeypatch.setattr("mcp_node.store.search.rows.TERMS", 4)
     rooms = [f"room-{number}" for number in range(9)]
     for room in rooms:
         await store.create_session(new_session(room))

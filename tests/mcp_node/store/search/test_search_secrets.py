@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_node.store.search import Found
+from mcp_node.store.search.finding import Found
 from mcp_node.store.sqlite import SqliteStore
 from proto.messages import Audience, Visibility
 from proto.visibility import may_see
@@ -19,7 +19,7 @@ from tests.mcp_node.store.making import (
     new_session,
     opened,
 )
-from tests.mcp_node.store.searching import IndexNow, search
+from tests.mcp_node.store.search.searching import IndexNow, search
 
 ROOMS = ("room", "other", "closed")
 AUTHORS = (CLAUDE, CODEX, ADMIN, Audience("claude-2", "claude"))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_node.store.search_query import MAX_CHARACTERS, MAX_WORDS, Term, parse
-from mcp_node.store.words import words
+from mcp_node.store.search.query import MAX_CHARACTERS, MAX_WORDS, Term, parse
+from mcp_node.store.search.words import words
 from proto.errors import InvalidInput, TooLarge
 
 

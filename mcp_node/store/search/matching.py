@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mcp_node.store.words import LONGEST, composed, spans
+from mcp_node.store.search.words import LONGEST, composed, spans
 
 SNIPPET_CHARS: Final = 200
 BEFORE: Final = 60

@@ -8,7 +8,7 @@ what is hidden, and others' messages can neither slow it down nor show in it.
 
 ``search`` is an FTS5 table without content, positions or sizes: rowid is the message's id, and the
 text behind a hit is read (and compared again) in ``messages``. ``search_words`` has each word once
-per wide scope with a message that holds it, for `mcp_node.store.vocabulary`. Triggers take
+per wide scope with a message that holds it, for `mcp_node.store.search.vocabulary`. Triggers take
 a message out of both when its content goes. FTS5 writes that down at once, and drops the bytes when
 it next merges that part of the index.
 
@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mcp_node.store.words import is_known, words
+from mcp_node.store.search.words import is_known, words
 from proto.messages import Message
 
 EVERYWHERE: Final = ""

@@ -15,7 +15,7 @@ from typing import Final
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from mcp_node.store.words import LONGEST_KNOWN, is_known
+from mcp_node.store.search.words import LONGEST_KNOWN, is_known
 
 MOST_OF_SCOPE: Final = 150_000
 """Words of one scope that are kept, the oldest ones."""

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from mcp_node.store.vocabulary import Vocabulary, Words, allowed_distance, closest_first
-from mcp_node.store.words import is_known
+from mcp_node.store.search.vocabulary import Vocabulary, Words, allowed_distance, closest_first
+from mcp_node.store.search.words import is_known
 
 WORDS = st.text(alphabet="abcé1", min_size=1, max_size=9)
 

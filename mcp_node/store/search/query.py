@@ -8,7 +8,7 @@ of a word stands for any ending. Everything else that is no letter or digit sepa
 import re
 from typing import Any, Final, NamedTuple
 
-from mcp_node.store.words import words
+from mcp_node.store.search.words import words
 from proto.errors import InvalidInput, TooLarge
 from proto.strictjson import check_text
 

@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_node.store.matching import SNIPPET_CHARS, match, snippet
-from mcp_node.store.words import words
+from mcp_node.store.search.matching import SNIPPET_CHARS, match, snippet
+from mcp_node.store.search.words import words
 
 
 def sought(*terms: str) -> list[list[frozenset[str]]]:

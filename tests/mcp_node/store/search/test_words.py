@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_node.store.words import LONGEST, composed, is_known, spans, words
+from mcp_node.store.search.words import LONGEST, composed, is_known, spans, words
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mcp_node.store.search import Found
-from mcp_node.store.search_index import index_everything
-from mcp_node.store.search_query import parse
-from mcp_node.store.search_rows import Wish
+from mcp_node.store.search.finding import Found
+from mcp_node.store.search.index import index_everything
+from mcp_node.store.search.query import parse
+from mcp_node.store.search.rows import Wish
 from mcp_node.store.sqlite import SqliteStore
 from mcp_node.store.transaction import Transaction
 from proto.messages import Audience

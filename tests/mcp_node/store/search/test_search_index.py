@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from mcp_node.store import search_index
 from mcp_node.store.connection import run_job
 from mcp_node.store.migrations import MIGRATIONS
 from mcp_node.store.queries import INSERT_SESSION
+from mcp_node.store.search import index as search_index
 from mcp_node.store.sqlite import SqliteStore
 from proto.errors import KeyReused, PartylineError, Unavailable
 from tests.mcp_node.store.making import CLAUDE, new_message, opened
-from tests.mcp_node.store.searching import Statement, found, search
+from tests.mcp_node.store.search.searching import Statement, found, search
 
 NOW = "2026-11-24T04:00:00.000000Z"
 
@@ -119,7 +119,7 @@ async def test_an_index_that_fails_stops_searches_and_nothing_else(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(search_index, "DUE_MESSAGES", 2)
-    monkeypatch.setattr("mcp_node.store.search_rows._NOT_INDEXED", 9)
+    monkeypatch.setattr("mcp_node.store.search.rows._NOT_INDEXED", 9)
     await store.append(new_message())
     await store.write(Statement("ALTER TABLE search_words RENAME TO lost"))
     added = [await store.append(new_message(content=f"hello word{n}")) for n in range(8)]

@@ -1,4 +1,4 @@
-"""Searching, over nothing but what the asking audience may see (`mcp_node.store.search_rows`).
+"""Searching, over nothing but what the asking audience may see (`mcp_node.store.search.rows`).
 
 Newest first. Messages that hold every word come alone. Only if there are none, words that occur in
 no message the reader may see are taken for typing errors: first for the closest words that do
@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from mcp_node.store.matching import Match, Sought, snippet
-from mcp_node.store.search_query import Term
-from mcp_node.store.search_rows import Visible, Wish
-from mcp_node.store.vocabulary import Vocabulary, closest_first
+from mcp_node.store.search.matching import Match, Sought, snippet
+from mcp_node.store.search.query import Term
+from mcp_node.store.search.rows import Visible, Wish
+from mcp_node.store.search.vocabulary import Vocabulary, closest_first
 
 ALTERNATIVES: Final = 32
 """The most words that one mistyped word, or one beginning, may stand for: the closest."""
@@ -54,7 +54,7 @@ def find(
     wish: Wish,
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
-    """Search, for at most about `mcp_node.store.search_rows.SECONDS`.
+    """Search, for at most about `mcp_node.store.search.rows.SECONDS`.
 
     Raises:
         Unavailable: the index is too far behind the log.

@@ -1,0 +1,1 @@
+"""Full-text search: `words`, then `query`, `matching`, `vocabulary`; `index`, `rows`; `finding`."""
