@@ -103,7 +103,7 @@ async def build(
     for revocation in await store.revocations():
         identity.revocations.add(revocation)
     identity.revocations.complete = True
-    abilities = make_abilities(store, settings, identity.revocations)
+    abilities = make_abilities(store, settings, identity.is_valid)
     mcp = make_server(abilities, identity)
     if extend is not None:
         extend(mcp)

@@ -1,5 +1,6 @@
 """Everything the node can do for a principal, put together once around its store."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcp_node.rooms.deletion import Deletion
@@ -15,7 +16,7 @@ from mcp_node.rooms.search import Search
 from mcp_node.rooms.subscriptions import Subscriptions
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
-from proto.revocations import Revocations
+from proto.messages import Principal
 from proto.settings import Settings
 
 
@@ -41,14 +42,14 @@ class Abilities:
 
 
 def make_abilities(
-    store: Store, settings: Settings, revocations: Revocations | None = None
+    store: Store, settings: Settings, is_valid: Callable[[Principal], bool] = lambda _: True
 ) -> Abilities:
     """The abilities of a node, sharing one store and one count of rates.
 
     Args:
         store: the log.
         settings: of the node.
-        revocations: of tokens, which whoever waits is checked against; None: none ever.
+        is_valid: whether somebody's token still is; asked of whoever waits, before it hears.
     """
     rights = Rights(settings)
     readers = Readers(store)
@@ -56,7 +57,7 @@ def make_abilities(
     store.on_commit(waiting.committed)
     subscriptions = Subscriptions(store, settings)
     rooms = Rooms(store, settings, rights, readers)
-    hearing = Hearing(store, rooms, readers, waiting, revocations or Revocations())
+    hearing = Hearing(store, rooms, readers, waiting, is_valid)
     return Abilities(
         rooms=rooms,
         hearing=hearing,

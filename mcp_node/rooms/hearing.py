@@ -13,7 +13,6 @@ from mcp_node.store.interface import Page, Store
 from mcp_node.store.readers import mentioning
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
-from proto.revocations import Revocations
 
 MAX_WAIT_SECONDS: Final = 300.0
 PROGRESS_SECONDS: Final = 10.0
@@ -31,7 +30,7 @@ class Hearing:
         rooms: pages come from there.
         readers: keep the positions.
         waiting: wakes.
-        revocations: of tokens; whoever's token dies while it waits hears nothing more.
+        is_valid: whether somebody's token still is; else it hears nothing more.
     """
 
     def __init__(
@@ -40,13 +39,13 @@ class Hearing:
         rooms: Rooms,
         readers: Readers,
         waiting: Waiting,
-        revocations: Revocations,
+        is_valid: Callable[[Principal], bool],
     ) -> None:
         self._store = store
         self._rooms = rooms
         self._readers = readers
         self._waiting = waiting
-        self._revocations = revocations
+        self._is_valid = is_valid
 
     async def unread(self, principal: Principal, session_id: str) -> int:
         """How many messages of others a principal has not read, up to 1,000."""
@@ -240,6 +239,5 @@ class Hearing:
         return name
 
     def _check_alive(self, principal: Principal) -> None:
-        expired = principal.expires_at is not None and principal.expires_at <= time.time()
-        if expired or self._revocations.cover(principal):
+        if not self._is_valid(principal):
             raise Unauthenticated("The token has expired or was revoked.")

@@ -38,7 +38,7 @@ REVOCATIONS = Revocations()
 async def able(tmp_path: Path) -> AsyncIterator[Abilities]:
     async with opened(tmp_path) as store:
         settings = load_settings(data_dir=tmp_path, max_waits_per_principal=3, writes_per_second=0)
-        made = make_abilities(store, settings, REVOCATIONS)
+        made = make_abilities(store, settings, lambda who: not REVOCATIONS.cover(who))
         await made.rooms.create_session(ALICE, "to talk", "room")
         yield made
 
