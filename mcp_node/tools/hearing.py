@@ -50,6 +50,8 @@ class ReceiptsResult(TypedDict):
     not_given: list[NotGiven]
     mentioned: list[Mentioned]
     unread: int
+    untrusted: bool
+    notice: str
 
 
 class AgentListed(TypedDict):
@@ -122,7 +124,7 @@ def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
             principal = current_principal(identity)
             found = await attending.receipts(principal, session_id, message_id)
             found["unread"] = await hearing.unread(principal, session_id)
-        return cast(ReceiptsResult, found)
+        return cast(ReceiptsResult, marked(found))
 
     @mcp.tool(annotations=READS)
     async def list_agents(session_id: SessionId) -> AgentList:

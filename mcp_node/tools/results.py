@@ -65,6 +65,8 @@ class SessionCreated(TypedDict):
     closed_at: str | None
     created: bool
     unread: int
+    untrusted: bool
+    notice: str
 
 
 class SessionListed(TypedDict):

@@ -46,7 +46,7 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
             principal = current_principal(identity)
             made = await rooms.create_session(principal, purpose, session_id, metadata)
             made["unread"] = await hearing.unread(principal, made["session_id"])
-        return cast(SessionCreated, made)
+        return cast(SessionCreated, marked(made))
 
     @mcp.tool(annotations=READS)
     async def list_sessions(
