@@ -171,10 +171,15 @@ class Supervisor:
 
 
 class _stop_signals:
-    """While it is entered, the signals that ask a process to end call ``stop``."""
+    """While it is entered, the signals that ask a process to end call ``stop``.
+
+    Once one came, the process ends, and another of them changes nothing: a second Ctrl-C in its
+    last moments would make a failure of a good end.
+    """
 
     def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
+        self._tell = stop
+        self._told = False
         self._signals = [signal.SIGTERM, signal.SIGINT]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
             self._signals.append(signal.SIGHUP)
@@ -186,6 +191,12 @@ class _stop_signals:
     def __exit__(self, *exception: object) -> None:
         for number in self._signals:
             asyncio.get_running_loop().remove_signal_handler(number)
+            if self._told:
+                signal.signal(number, signal.SIG_IGN)
+
+    def _stop(self) -> None:
+        self._told = True
+        self._tell()
 
 
 @asynccontextmanager

@@ -187,6 +187,16 @@ async def test_ctrl_c_reaches_children_once_and_as_sigterm():
     assert sorted(run.lines[2:]) == ["mcp | got SIGTERM", "ws  | got SIGTERM"]
 
 
+async def test_ctrl_c_again_and_again_changes_nothing():
+    async with supervised(POLITE) as run:
+        await run.pid(".*")
+        while run.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(run.process.pid, signal.SIGINT)
+            await asyncio.sleep(0.001)
+        assert await run.end() == 0
+
+
 async def test_a_child_that_does_not_listen_is_killed_after_the_grace():
     async with supervised(DEAF, POLITE, grace=0.3) as run:
         pids = [await run.pid(".*"), await run.pid(".*")]
