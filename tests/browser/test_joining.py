@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import People
-from tests.browser.people import ids, texts
+from tests.browser.people import ids, operators_token, texts
 from tests.pair import Pair, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,11 +25,12 @@ async def test_a_reply_reaches_an_agent_that_waits(pair: Pair, people: People, n
             "add_message", {"session_id": name, "content": "Shall I go on?"}
         )
         question = asked.structured_content["message_id"]
+        waiting = asyncio.create_task(
+            agent.call_tool("wait_for_messages", {"session_id": name, "timeout_seconds": 50})
+        )
+        await until(lambda: waits(pair, name))
         person = await people.enter(pair)
         page = await person.open(name)
-        waiting = asyncio.create_task(
-            agent.call_tool("wait_for_messages", {"session_id": name, "timeout_seconds": 30})
-        )
         await expect(page.locator(".agent.waiting")).to_have_count(1, timeout=15_000)
         message = page.locator(f"#message-{question}")
         await message.hover()
@@ -46,6 +47,12 @@ async def test_a_reply_reaches_an_agent_that_waits(pair: Pair, people: People, n
     await expect(page.locator(f"#message-{question} > .replies > .message")).to_have_count(1)
     await expect(page.locator(".pending-list > *")).to_have_count(0)
     assert await ids(page) == [question, reply["id"]]
+
+
+async def waits(pair: Pair, name: str) -> bool:
+    async with pair.rest() as rest:
+        agents = (await rest.get(f"/api/sessions/{name}/agents")).json()["agents"]
+    return any(one["waiting"] for one in agents)
 
 
 async def test_what_could_not_be_sent_stays_and_is_said_once(
@@ -121,3 +128,34 @@ async def test_visibility_is_chosen_and_kept_to(pair: Pair, people: People, name
     await until(lambda: said(page, ["a private word", "a public word"]))
     await until(lambda: said(theirs, ["a public word"]))
     await expect(page.locator(".message .visibility.private")).to_have_text("private")
+
+
+async def test_signing_out_forgets_what_was_typed_and_read(
+    pair: Pair, people: People, name: str
+) -> None:
+    await opened(pair, name)
+    person = await people.enter(pair, "")
+    page = person.page
+    await page.goto("/")
+    await page.evaluate(
+        "(token) => { localStorage.setItem('partyline.token', token);"
+        " localStorage.setItem('unrelated', 'stays'); }",
+        operators_token(pair),
+    )
+    await page.reload()
+    await person.open(name)
+    await page.fill("#composer-text", "said")
+    await page.press("#composer-text", "Enter")
+    await until(lambda: said(page, ["said"]))
+    await page.fill("#composer-text", "a draft")
+    assert len(await kept(page)) > 2  # token, draft, how far was read
+    await page.locator(".who summary").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.locator(".sign-in")).to_be_visible()
+    assert await kept(page) == ["unrelated"]
+
+
+async def kept(page: Any) -> list[str]:
+    """The keys in the origin's storage."""
+    keys: list[str] = await page.evaluate("Object.keys(localStorage)")
+    return keys

@@ -2,16 +2,17 @@
 
 import { ask } from "./api.js";
 
-const KEY = "partyline.token";
+const OURS = "partyline.";
+const KEY = `${OURS}token`;
 
 /** The stored token; null without one. */
 export function token() {
   return localStorage.getItem(KEY);
 }
 
-/** Forget the token, and what was typed under it. */
+/** Forget the token, and all that was typed, not yet sent, and read under it. */
 export function signOut() {
-  localStorage.removeItem(KEY);
+  for (const key of Object.keys(localStorage)) if (key.startsWith(OURS)) localStorage.removeItem(key);
 }
 
 /**

@@ -36,6 +36,7 @@ export class SessionView {
       onReply: writes ? (message) => this._composer.reply(message) : null,
       onOlder: () => this._older(),
       onSeen: () => this._saw(),
+      onTrimmed: () => (this._more = true),
     });
     this._presence = new PresenceView(sessionId);
     this._purpose = h("p", { class: "purpose" });

@@ -21,6 +21,7 @@ export class Timeline {
    * @param {((message) => void)|null} context.onReply
    * @param {() => void} context.onOlder older messages are wanted
    * @param {() => void} context.onSeen the newest is in view
+   * @param {() => void} context.onTrimmed the oldest were let go: there are older ones again
    */
   constructor(context) {
     this.context = context;
@@ -195,6 +196,7 @@ export class Timeline {
       }
     }
     this._chunks.tidy();
+    this.context.onTrimmed();
     this.setTop("Older messages", true);
   }
 

@@ -1,0 +1,49 @@
+"""Much to read: written into the log by the real store, before the nodes of a pair start."""
+
+import asyncio
+
+from mcp_node.store.interface import NewMessage
+from mcp_node.store.sqlite import SqliteStore
+from proto.keyfile import open_data_dir
+from proto.messages import Audience
+from tests.mcp_node.store.making import new_message, new_session, opened
+from tests.pair import Pair
+
+AUTHOR = Audience("alice", "claude")
+AT_ONCE = 500
+
+
+async def seed(pair: Pair, *, rows: dict[str, int], chain: tuple[str, int]) -> dict[str, list[int]]:
+    """Fill the log of a pair that has not started.
+
+    Args:
+        pair: to be entered afterwards.
+        rows: how many messages, "number 0" and on, in each session.
+        chain: a session, and how many messages of it each answer the one before.
+
+    Returns:
+        The ids of each session, in order.
+    """
+    made: dict[str, list[int]] = {}
+    data_dir = open_data_dir(pair.data_dir)
+    async with opened(data_dir, messages_per_minute=0) as store:
+        for room, count in {**rows, chain[0]: chain[1]}.items():
+            await store.create_session(new_session(room, "Much to read"))
+            made[room] = []
+            if room in rows:
+                for start in range(0, count, AT_ONCE):
+                    numbers = range(start, min(start + AT_ONCE, count))
+                    made[room] += await together(store, [message(room, n) for n in numbers])
+            else:
+                for n in range(count):
+                    parent = made[room][-1] if n else None
+                    made[room].append((await store.append(message(room, n, parent))).id)
+    return made
+
+
+def message(room: str, number: int, parent: int | None = None) -> NewMessage:
+    return new_message(room, f"number {number}", author=AUTHOR, parent=parent)
+
+
+async def together(store: SqliteStore, messages: list[NewMessage]) -> list[int]:
+    return [one.id for one in await asyncio.gather(*map(store.append, messages))]
