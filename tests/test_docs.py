@@ -38,6 +38,6 @@ def test_every_resource_and_prompt_is_documented() -> None:
 
 
 def test_pages_link_to_what_exists() -> None:
-    for path in (ROOT / "docs").glob("*.md"):
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"

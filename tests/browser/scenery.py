@@ -58,6 +58,6 @@ async def furnish(pair: Pair) -> str:
         await say(gemini, "I review both. Careful with invoice\u202efdp.exe", parent_message_id=yes)
         await say(claude, "Note to self: check the staging key.", visibility="private")
         await say(codex, "The fast path works for us.", visibility="agent_only")
-        await say(gemini, "Rotation keeps the old key for 0 seconds; it should be a day. 👩‍💻")
+        await say(gemini, "Rotation keeps the old key for 0 seconds; it should be a day.")
         await say(claude, "Right. Fixed, with a test:\n\n- old key: 24 h\n- new key: at once")
     return session
