@@ -5,11 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-# Property tests are about values, not speed: a busy machine must not fail them.
-settings.register_profile("partyline", deadline=None)
-settings.load_profile("partyline")
 
 
 @pytest.fixture

@@ -68,7 +68,9 @@ def snippet(found: Match) -> str:
         if start < at:
             continue
         before = _on_one_line(text[at:start][:SNIPPET_CHARS])
-        word = text[start:end] if end - start <= LONGEST else f"{text[start : start + LONGEST]}…"
+        word = _on_one_line(text[start : min(end, start + LONGEST)])
+        if end - start > LONGEST:
+            word += "…"
         if len(shown) + len(before) + len(word) + 2 >= SNIPPET_CHARS:
             break
         shown += f"{before}«{word}»"

@@ -42,6 +42,7 @@ def test_a_snippet_is_about_the_match_on_one_line() -> None:
     assert piece is not None
     assert re.fullmatch(r"…(before )+«needle» in hay( after)+( a?f?t?e?)?…", piece)
     assert len(piece) == SNIPPET_CHARS
+    assert shown("in\n\nhay\r\nstack", "in hay") == "«in hay» stack"
 
 
 def test_a_match_too_long_to_show_is_cut() -> None:
