@@ -1,6 +1,7 @@
 """Pruning, for ``partyline prune``. Between our own processes only."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -27,11 +28,14 @@ class PruneRequest(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool
 
 
-def make_prune_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRouter:
+def make_prune_api(
+    store: Store, settings: Settings, bridge_key: bytes, pruned: Callable[[], None]
+) -> APIRouter:
     """POST /api/prune, outside the OpenAPI document.
 
     It answers ``{messages, through, done}``: how many it pruned (or would), and how far it got;
-    unless ``done`` it wants to be asked again, ``after`` there.
+    unless ``done`` it wants to be asked again, ``after`` there. ``pruned`` is called whenever
+    messages went.
     """
     router = service_router(bridge_key)
 
@@ -49,6 +53,7 @@ def make_prune_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRo
             found = await store.read(partial(look, before=before, after=through))
             if found.ids and not wish.dry_run:
                 await store.write(PruneMessages(found.ids))
+                pruned()
             messages += found.messages
             through, done = found.through, found.done
         if done and not wish.dry_run:

@@ -177,7 +177,7 @@ class Hearing:
         """What a waiter was woken with; nothing lies between it and what there was before."""
         page = Page(waiter.heard, waiter.more)
         if mentions_only:
-            await self._readers.was_called(principal, name, page.messages)
+            await self._readers.was_called(principal, name, page.messages, waiter.after)
         else:
             await self._readers.was_given(principal, name, page.messages, waiter.after)
         return page
@@ -222,7 +222,7 @@ class Hearing:
         page = await self._store.read(
             lambda connection: mentioning(connection, name, principal.audience, start, HELD)
         )
-        await self._readers.was_called(principal, name, page.messages)
+        await self._readers.was_called(principal, name, page.messages, start)
         return page, start
 
     async def _given(self, principal: Principal, name: str, page: Page, after: int | None) -> None:

@@ -106,6 +106,7 @@ class Readers:
         self._by_session: dict[str, dict[str, Reader]] = {}
         self._dirty: dict[Key, Reader] = {}
         self._announced = 0
+        self._recounts = 0
         self._changed = asyncio.Event()
         self._saving = asyncio.Lock()
         database.on_commit(self._committed)
@@ -191,17 +192,28 @@ class Readers:
         self._move(reader, session_id, moved, Advance(position, False, utc_now()))
 
     async def was_called(
-        self, principal: Principal, session_id: str, messages: Sequence[Message]
+        self, principal: Principal, session_id: str, messages: Sequence[Message], after: int
     ) -> None:
-        """Somebody gets mentions of itself out of turn: its position stays."""
+        """Somebody gets its mentions after ``after`` out of turn: its position stays.
+
+        Mentions further on leave those that lie between to be given, as pages do.
+        """
         if principal.agent_id == ANONYMOUS or not messages:
             return
         place = await self.place(principal, session_id)
         reader = self._reader(principal, session_id)
-        through = max(place.mentions_through, messages[-1].id)
+        through = place.mentions_through
+        if after <= max(place.position or 0, through):
+            through = max(through, messages[-1].id)
         now = utc_now()
         steps = [Advance(each.id, True, now) for each in messages]
         self._move(reader, session_id, Place(place.joined_after, place.position, through), *steps)
+
+    def recount(self) -> None:
+        """Messages went without being announced: what is unread is counted anew when asked for."""
+        self._recounts += 1
+        for reader in self._readers.values():
+            reader.unread = None
 
     def last_seen(self, session_id: str, principal: str) -> str | None:
         """When somebody who is remembered was last seen; the stored time may be a little older."""
@@ -287,23 +299,21 @@ class Readers:
             if reader.unread is not None:
                 return reader.unread
             reader.meanwhile = []
+            audience, recounts = reader.audience, self._recounts
             try:
                 found: Standing = await self._database.read(
-                    partial(
-                        standing,
-                        session_id=session_id,
-                        audience=reader.audience,
-                        place=reader.place,
-                    )
+                    partial(standing, session_id=session_id, audience=audience, place=reader.place)
                 )
-                since = reader.meanwhile
+                since = [each for each in reader.meanwhile if each.id > found.head]
             finally:
                 reader.meanwhile = None
             if reader.place is None:
                 reader.place = found.place
-            newer = sum(1 for each in since if each.id > found.head and reader.counts(each))
-            unread = min(COUNTED, found.unread + newer)
-            if reader.place.position == found.place.position:
+            unread = min(COUNTED, found.unread + sum(map(reader.counts, since)))
+            moved = reader.place.position != found.place.position
+            deleted = any(each.deletes is not None for each in since)
+            changed = deleted or self._recounts != recounts or reader.audience != audience
+            if not moved and not changed:
                 reader.unread = unread
                 reader.counted = found.head
             return unread
@@ -333,9 +343,8 @@ class Readers:
 def _count_on(reader: Reader, message: Message) -> None:
     """A message was announced that was not counted yet."""
     position = (reader.place and reader.place.position) or 0
-    if message.deletes is not None:
-        if message.deletes > position:
-            reader.unread = None
+    if message.deletes is not None:  # a page may have passed what was gone by then, still counted
+        reader.unread = None
     elif message.id > position and reader.counts(message):
         assert reader.unread is not None
         reader.unread = min(COUNTED, reader.unread + 1)
