@@ -1,5 +1,6 @@
 """axe-core finds no serious violation, in light and dark, wide and on a phone (must hold 6)."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,17 +77,63 @@ async def test_the_list_of_sessions(
     assert await serious(person.page, axe) == []
 
 
-async def test_the_way_in(pair: Pair, people: People, axe: str) -> None:
-    stranger = await people.enter(pair, "", bypass_csp=True)
-    await stranger.page.goto("/")
-    await expect(stranger.page.locator(".sign-in")).to_be_visible()
-    assert await serious(stranger.page, axe) == []
+@pytest.mark.parametrize("look", sorted(LOOKS))
+async def test_the_way_in(pair: Pair, people: People, axe: str, look: str) -> None:
+    stale = pair.token("olivia", kind="person")[:-4] + "AAAA"
+    for token in ("", stale):
+        stranger = await people.enter(pair, token, bypass_csp=True, **LOOKS[look])
+        await stranger.page.goto("/")
+        await expect(stranger.page.locator(".sign-in")).to_be_visible()
+        assert await stranger.page.get_by_role("alert").count() == bool(token)
+        assert await serious(stranger.page, axe) == []
+        await fits(stranger.page)
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+async def test_no_session_yet(pair: Pair, people: People, axe: str, name: str, look: str) -> None:
+    nothing = pair.token("rita", kind="person", sessions=[name])
+    person = await people.enter(pair, nothing, bypass_csp=True, **LOOKS[look])
+    await person.page.goto("/")
+    await expect(person.page.get_by_role("heading", name="No session yet")).to_be_visible()
+    assert await serious(person.page, axe) == []
+    await fits(person.page)
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+async def test_while_it_reconnects(
+    pair: Pair, people: People, axe: str, furnished: str, look: str
+) -> None:
+    person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
+    page = await person.open(furnished)
+    await page.route_web_socket(re.compile("/ws$"), lambda socket: socket.close(code=4001))
+    await page.reload()
+    await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
+    assert await serious(page, axe) == []
+    await fits(page)
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+async def test_what_a_search_found(
+    pair: Pair, people: People, axe: str, furnished: str, look: str
+) -> None:
+    person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
+    for words, found in (("key", True), ("zzqqxx", False)):
+        await person.page.goto(f"/#/search/{words}")
+        await expect(person.page.locator(".search-view [role=status]")).to_contain_text("ound")
+        assert (await person.page.locator(".result mark").count() > 0) == found
+        assert await serious(person.page, axe) == []
+        await fits(person.page)
+
+
+async def fits(page: Page) -> None:
+    """Nothing is wider than the window."""
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_nothing_is_wider_than_a_phone(pair: Pair, people: People, furnished: str) -> None:
     person = await people.enter(pair, **LOOKS["phone"])
     page = await person.open(furnished)
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    await fits(page)
 
 
 async def test_keys_do_what_the_help_says(pair: Pair, people: People, furnished: str) -> None:
