@@ -24,13 +24,12 @@ class Writer:
         self._stop = False
 
     async def run(self) -> None:
-        number = 0
         while not self._stop:
             with contextlib.suppress(Exception):  # mcp_node is dead: come back until it is not
                 async with asyncio.timeout(5), self._pair.agent("alice") as agent:
                     while not self._stop:
-                        await self._say(agent, number)
-                        number += 1
+                        await self._say(agent, len(self.said))
+                        await asyncio.sleep(0.02)
             await asyncio.sleep(0.05)
 
     async def _say(self, agent: Client, number: int) -> None:  # type: ignore[type-arg]
@@ -43,7 +42,6 @@ class Writer:
             },
         )
         self.said.append(answer.structured_content["message_id"])  # type: ignore[index]
-        await asyncio.sleep(0.02)
 
     async def more(self, count: int) -> None:
         """Wait until it has said that many more."""
