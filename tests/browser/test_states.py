@@ -1,4 +1,4 @@
-"""What the page does when its token, its log or its storage goes, and that it says what was read."""
+"""What the page does when its token, its log or its storage goes; that it says what was read."""
 
 import asyncio
 import sys
