@@ -1,18 +1,18 @@
 /** Who is looking: the token in this origin's storage, and the one-time code that becomes one. */
 
 import { ask } from "./api.js";
+import { drop, keep, keys, read } from "./storage.js";
 
-const OURS = "partyline.";
-const KEY = `${OURS}token`;
+const KEY = "token";
 
 /** The stored token; null without one. */
 export function token() {
-  return localStorage.getItem(KEY);
+  return read(KEY);
 }
 
 /** Forget the token, and all that was typed, not yet sent, and read under it. */
 export function signOut() {
-  for (const key of Object.keys(localStorage)) if (key.startsWith(OURS)) localStorage.removeItem(key);
+  for (const key of keys()) drop(key);
 }
 
 /**
@@ -33,7 +33,7 @@ export async function redeem(code) {
   const answer = await ask("POST", "/api/redeem", { body: { code } });
   const known = token() && claims(token());
   const operator = known?.type === "human" && known.expires * 1000 > Date.now();
-  if (!operator || answer.agent_type !== "guest") localStorage.setItem(KEY, answer.token);
+  if (!operator || answer.agent_type !== "guest") keep(KEY, answer.token);
   return answer.sessions?.[0] ?? null;
 }
 

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { line } from "./hidden.js";
 import { icon } from "./icons.js";
+import { drop, keep, read } from "./storage.js";
 import { choices } from "./visibility.js";
 
 const MOST = 100_000;
@@ -12,7 +13,7 @@ const number = new Intl.NumberFormat();
 export class Composer {
   /** @param {(message: {content, visibility, parent}) => void} onSend */
   constructor(sessionId, who, onSend) {
-    this._draftKey = `partyline.draft.${sessionId}`;
+    this._draftKey = `draft.${sessionId}`;
     this._onSend = onSend;
     this._parent = null;
     this._replying = h("div", { class: "replying", hidden: true });
@@ -39,7 +40,7 @@ export class Composer {
       this._text,
       h("div", { class: "composer-bar" }, h("label", {}, h("span", {}, "seen by "), this._visibility), this._count, h("span", { class: "hint" }, "Enter sends, Shift+Enter breaks the line"), this._button),
     );
-    this._text.value = localStorage.getItem(this._draftKey) ?? "";
+    this._text.value = read(this._draftKey) ?? "";
     queueMicrotask(() => this._typed());
   }
 
@@ -77,8 +78,8 @@ export class Composer {
 
   _typed() {
     const { value } = this._text;
-    if (value) localStorage.setItem(this._draftKey, value);
-    else localStorage.removeItem(this._draftKey);
+    if (value) keep(this._draftKey, value);
+    else drop(this._draftKey);
     const length = [...value].length;
     this._count.textContent = length > WARN ? `${number.format(length)} of ${number.format(MOST)}` : "";
     this._count.classList.toggle("over", length > MOST);

@@ -1,7 +1,7 @@
 /** The sessions there are, in live order: what the list shows. No DOM. */
 
 import { getMessages, listSessions } from "./api.js";
-import { firstVisit, forget, markSeen, seen } from "./unread.js";
+import { firstVisit, forgetSeen, markSeen, seen } from "./unread.js";
 
 const MOST = 90; // of the 100 sessions that one socket may watch, so that others can be opened
 const EVERY_MS = 5_000;
@@ -14,6 +14,7 @@ export class Directory {
     this._changed = changed;
     this._rows = new Map();
     this._since = firstVisit();
+    this._epoch = null;
     this.open = null;
     this.loaded = false;
     this.problem = null;
@@ -22,14 +23,21 @@ export class Directory {
 
   /** Read the list now, and again from time to time while somebody looks. */
   async start() {
+    const look = () => document.hidden || this.refresh();
+    this._timer = setInterval(look, EVERY_MS);
+    document.addEventListener("visibilitychange", look);
+    this.stop = () => {
+      clearInterval(this._timer);
+      document.removeEventListener("visibilitychange", look);
+    };
     await this.refresh();
-    setInterval(() => document.hidden || this.refresh(), EVERY_MS);
-    document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
   }
 
   async refresh() {
+    const rows = this._rows;
     try {
       const { sessions } = await listSessions(MOST);
+      if (rows !== this._rows) return; // of a log that has been replaced since
       this.problem = null;
       for (const session of sessions) this._take(session);
       const missing = sessions.map((s) => this._rows.get(s.session_id)).filter((row) => !row.last && !row.asked);
@@ -100,7 +108,19 @@ export class Directory {
     if (!message.deleted && (!row.last || message.id > row.last.id)) row.last = message;
   }
 
-  _hear(event, { sessionId, data }) {
+  /** Nothing known of one log, such as from before a restore, is true of another. */
+  _startOver() {
+    forgetSeen();
+    this._rows = new Map();
+    this.refresh();
+  }
+
+  _hear(event, { sessionId, data, epoch }) {
+    if (event === "subscribed" || event === "reload") {
+      const other = this._epoch !== null && this._epoch !== epoch;
+      this._epoch = epoch;
+      if (other) return this._startOver();
+    }
     const row = this._rows.get(sessionId);
     if (!row) return;
     if (event === "message") {
@@ -110,7 +130,6 @@ export class Directory {
     } else if (event === "deleted") {
       if (row.last?.id === data.id) row.last = { ...row.last, content: "", deleted: true };
     } else if (event === "reload") {
-      forget(sessionId);
       row.last = null;
       row.asked = false;
       this._readLast([row]);

@@ -13,6 +13,7 @@ import { searchForm } from "./search_form.js";
 import { SessionView } from "./session_view.js";
 import { SessionsView } from "./sessions_view.js";
 import { signInView } from "./signin_view.js";
+import { lasting } from "./storage.js";
 import { setPlace, setUnread } from "./title.js";
 import { welcomeView } from "./welcome_view.js";
 
@@ -23,6 +24,8 @@ const NEEDED = {
   UNAUTHENTICATED: "Your sign-in is no longer valid: it has run out, or was taken back.",
 };
 
+// a link opened in a tab that is here already only changes the address
+addEventListener("hashchange", () => location.hash.startsWith("#code=") && location.reload());
 start();
 
 async function start() {
@@ -62,10 +65,17 @@ function run(deployment, who) {
   let shown = null;
 
   fill(app, banner(deployment), h("div", { class: "frame" }, top(feed, who), list.element, place));
-  addEventListener("hashchange", () => show());
+  addEventListener("hashchange", show);
   listenToKeys(() => (view instanceof SessionView ? view : null));
   feed.onState((state) => {
-    if (state.name === "sign-in") (view?.close?.(), feed.close(), askToSignIn(NEEDED.UNAUTHENTICATED));
+    if (state.name !== "sign-in") return;
+    removeEventListener("hashchange", show);
+    view?.close();
+    directory.stop();
+    feed.close();
+    view = null;
+    setUnread(0);
+    askToSignIn(NEEDED.UNAUTHENTICATED);
   });
   directory.start();
   show();
@@ -126,6 +136,8 @@ function top(feed, who) {
 }
 
 function banner({ auth }) {
-  if (auth !== "off") return null;
-  return h("p", { class: "banner", role: "note" }, "AUTH=off: anybody on this machine can read and write here, under any name.");
+  const notes = [];
+  if (auth === "off") notes.push("AUTH=off: anybody on this machine can read and write here, under any name.");
+  if (!lasting) notes.push("This browser keeps nothing for this page: when the tab is closed or loaded anew, your sign-in and what you have typed are gone.");
+  return notes.length ? h("p", { class: "banner", role: "note" }, notes.join(" ")) : null;
 }

@@ -4,8 +4,9 @@
  */
 
 import { addMessage } from "./api.js";
+import { drop, keep, keys, read } from "./storage.js";
 
-const PREFIX = "partyline.outbox.";
+const PREFIX = "outbox.";
 const PATIENCE_SECONDS = [1, 2, 4, 8];
 
 /** Items: {key, sessionId, content, visibility, parent, status: sending|failed|sent, problem, id}. */
@@ -20,7 +21,7 @@ export class Outbox {
 
   add({ content, visibility, parent }) {
     const item = { key: crypto.randomUUID(), sessionId: this.sessionId, content, visibility, parent, at: new Date().toISOString(), tries: 0 };
-    localStorage.setItem(PREFIX + item.key, JSON.stringify(item));
+    keep(PREFIX + item.key, JSON.stringify(item));
     this.items.push(item);
     this._send(item);
     return item;
@@ -38,7 +39,7 @@ export class Outbox {
 
   discard(item) {
     clearTimeout(this._timers.get(item.key));
-    localStorage.removeItem(PREFIX + item.key);
+    drop(PREFIX + item.key);
     this.items = this.items.filter((one) => one !== item);
     this._changed(null);
   }
@@ -66,7 +67,7 @@ export class Outbox {
       });
       item.id = answer.message_id;
       item.status = "sent";
-      localStorage.removeItem(PREFIX + item.key);
+      drop(PREFIX + item.key);
     } catch (error) {
       this._failed(item, error);
     }
@@ -86,14 +87,12 @@ export class Outbox {
 
 function stored(sessionId) {
   const items = [];
-  for (let at = 0; at < localStorage.length; at += 1) {
-    const key = localStorage.key(at);
-    if (!key.startsWith(PREFIX)) continue;
+  for (const key of keys(PREFIX)) {
     try {
-      const item = JSON.parse(localStorage.getItem(key));
+      const item = JSON.parse(read(key));
       if (item.sessionId === sessionId) items.push({ ...item, passing: true, tries: 0 });
     } catch {
-      localStorage.removeItem(key);
+      drop(key);
     }
   }
   return items.sort((one, other) => one.at.localeCompare(other.at));

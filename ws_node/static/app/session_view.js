@@ -11,6 +11,7 @@ import { Outbox } from "./outbox.js";
 import { pendingView } from "./pending_view.js";
 import { PresenceView } from "./presence_view.js";
 import { toList } from "./route.js";
+import { Receipts } from "./receipts.js";
 import { searchForm } from "./search_form.js";
 import { Timeline } from "./timeline.js";
 
@@ -27,6 +28,7 @@ export class SessionView {
     this._queue = [];
     this._newest = 0;
     this._aborter = new AbortController();
+    this._receipts = who.unverified ? null : new Receipts(sessionId);
     const writes = who.scopes.includes("write");
     this._outbox = new Outbox(sessionId, () => this._drawPending());
     this._composer = writes ? new Composer(sessionId, who, (message) => this._send(message)) : null;
@@ -76,6 +78,8 @@ export class SessionView {
     for (const stop of this._stops) stop();
     document.removeEventListener("visibilitychange", this._seeing);
     this._presence.close();
+    this._receipts?.close();
+    clearTimeout(this._again);
     this._outbox.close();
     this.timeline.close();
   }
@@ -111,25 +115,34 @@ export class SessionView {
    * without a hole or a repeat: what is at or below the position is history, what is above is live.
    */
   async _load() {
+    this._aborter.abort(); // what is still being read may be of another log
+    clearTimeout(this._again);
+    const { signal } = (this._aborter = new AbortController());
     this._ready = false;
+    this._newest = 0;
+    this._receipts?.restart();
     this.timeline.clear();
     this.timeline.setTop("Loading…", false);
     this._feed.watch(this.sessionId);
     const { position } = await this._feed.position(this.sessionId);
+    if (signal.aborted) return;
     this._more = true;
     this._edge = position + 1;
     await this._older();
+    if (signal.aborted) return;
     this._ready = true;
     this._flush();
     this.timeline.toBottom();
   }
 
   async _older(limit = PAGE) {
-    if (this._reading || !this._more || this._aborter.signal.aborted) return false;
-    this._reading = true;
+    const { signal } = this._aborter;
+    if (this._reading === signal || !this._more || signal.aborted) return false;
+    this._reading = signal;
     try {
       const before = this.timeline.oldest ?? this._edge;
-      const page = await getMessages(this.sessionId, { before, limit }, this._aborter.signal);
+      const page = await getMessages(this.sessionId, { before, limit }, signal);
+      if (signal.aborted) return false;
       this._more = page.has_more;
       this._note.hidden = true;
       this.timeline.addOlder(page.messages);
@@ -140,14 +153,13 @@ export class SessionView {
       this._saw();
       return true;
     } catch (error) {
-      return this._notRead(error);
+      return signal.aborted ? false : this._notRead(error);
     } finally {
-      this._reading = false;
+      if (this._reading === signal) this._reading = null;
     }
   }
 
   _notRead(error) {
-    if (this._aborter.signal.aborted) return false;
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 404) this._more = false;
     this.timeline.setTop(error.status === 404 ? "No messages yet" : "", false);
@@ -198,7 +210,9 @@ export class SessionView {
   }
 
   _saw() {
-    if (!document.hidden && this.timeline?.atBottom) this._directory.saw(this.sessionId, this._newest);
+    if (document.hidden || !this.timeline?.atBottom) return;
+    this._directory.saw(this.sessionId, this._newest);
+    this._receipts?.read(this._newest);
   }
 
   _send(message) {

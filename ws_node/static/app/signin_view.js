@@ -18,6 +18,7 @@ export function signInView(reason, { onForget } = {}) {
       h("li", {}, "If somebody else runs it, ask them, or an agent in the session, for a live link."),
     ),
     h("p", { class: "quiet-text" }, "A one-time link works once and for ten minutes."),
+    onForget ? h("p", { class: "quiet-text" }, "What you have typed and not sent is here again when you sign in; forgetting the old sign-in removes it.") : null,
     onForget ? h("button", { type: "button", onclick: onForget }, "Forget the old sign-in") : null,
   );
 }
