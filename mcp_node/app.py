@@ -17,6 +17,7 @@ from starlette.types import Lifespan
 from mcp_node.api.links import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
 from mcp_node.api.log import make_log_api
 from mcp_node.api.moderation import make_moderation_api
+from mcp_node.api.presence import make_presence_api
 from mcp_node.api.prune import make_prune_api
 from mcp_node.api.readers import make_hearing_api
 from mcp_node.api.revocations import make_revocation_api
@@ -143,6 +144,7 @@ async def build(
     api.include_router(make_search_api(abilities.search, identity))
     bridge_key = keyfile.bridge_key(data_dir)
     api.include_router(make_log_api(store, settings, identity, bridge_key))
+    api.include_router(make_presence_api(abilities.presence, settings, bridge_key))
     api.include_router(make_prune_api(store, settings, bridge_key, abilities.readers.recount))
     api.include_router(make_revocation_api(store, abilities.links, settings, identity, bridge_key))
     api.include_router(make_link_api(abilities.links, settings, bridge_key))

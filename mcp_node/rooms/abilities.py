@@ -8,6 +8,7 @@ from mcp_node.rooms.hearing import Hearing
 from mcp_node.rooms.links import Links
 from mcp_node.rooms.memory import Memory
 from mcp_node.rooms.moderation import Moderation
+from mcp_node.rooms.presence import Presence
 from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.receipts import Attending
 from mcp_node.rooms.rights import Rights
@@ -31,6 +32,7 @@ class Abilities:
     rooms: Rooms
     hearing: Hearing
     attending: Attending
+    presence: Presence
     memory: Memory
     readers: Readers
     subscriptions: Subscriptions
@@ -62,6 +64,7 @@ def make_abilities(
         rooms=rooms,
         hearing=hearing,
         attending=Attending(store, readers, waiting),
+        presence=Presence(store, readers, waiting),
         memory=Memory(store, settings, rights),
         readers=readers,
         subscriptions=subscriptions,

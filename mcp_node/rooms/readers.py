@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -219,6 +219,11 @@ class Readers:
         """When somebody who is remembered was last seen; the stored time may be a little older."""
         reader = self._by_session.get(session_id, {}).get(principal)
         return None if reader is None else reader.last_seen
+
+    def of(self, session_id: str) -> Iterator[tuple[Audience, str]]:
+        """Who of a session is remembered, and when each was last seen."""
+        for reader in self._by_session.get(session_id, {}).values():
+            yield reader.audience, reader.last_seen
 
     async def save(self) -> None:
         """Store what has changed; what others read from the database is then the truth.

@@ -157,6 +157,10 @@ class Waiting:
             waiter.principal.agent_id == principal for waiter in self._waiters.get(session_id, ())
         )
 
+    def waiting_in(self, session_id: str) -> set[str]:
+        """The names of all who wait in a session."""
+        return {waiter.principal.agent_id for waiter in self._waiters.get(session_id, ())}
+
     def committed(self, messages: Sequence[Message]) -> None:
         """Wake whoever waits for one of these; for `Database.on_commit`."""
         for message in messages:

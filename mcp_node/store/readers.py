@@ -28,6 +28,10 @@ _ROSTER: Final = (
     "SELECT principal, agent_type, is_admin, first_seen, last_seen, joined_after, position,"
     " mentions_through FROM readers WHERE session_id = ? ORDER BY last_seen DESC, principal"
 )
+_SEEN_SINCE: Final = (
+    "SELECT session_id, principal, agent_type, is_admin, last_seen FROM readers"
+    " WHERE session_id IN (SELECT value FROM json_each(?)) AND last_seen >= ?"
+)
 _PASSED: Final = (
     "SELECT principal, min(at) FROM advances WHERE session_id = ? AND position >= ?"
     " AND by_mention = 0 GROUP BY principal"
@@ -196,6 +200,17 @@ def mentioning(
 def roster(connection: sqlite3.Connection, session_id: str) -> list[Attendant]:
     """Everybody who was in a session, the latest first."""
     return [_attendant(row) for row in connection.execute(_ROSTER, (session_id,))]
+
+
+def seen_since(
+    connection: sqlite3.Connection, session_ids: Sequence[str], since: str
+) -> dict[str, list[tuple[Audience, str]]]:
+    """Who was seen in each of some sessions since a time, and when, as far as it is stored."""
+    found: dict[str, list[tuple[Audience, str]]] = {}
+    names = msgspec.json.encode(session_ids).decode()
+    for name, agent_id, agent_type, is_admin, at in connection.execute(_SEEN_SINCE, (names, since)):
+        found.setdefault(name, []).append((Audience(agent_id, agent_type, bool(is_admin)), at))
+    return found
 
 
 def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -> Receipts | None:

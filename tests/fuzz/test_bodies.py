@@ -134,10 +134,12 @@ async def test_addresses_and_queries(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/log", "/api/prune", "/api/revocations", "/api/links", "/api/redeem"]
+    "path",
+    ["/api/agents", "/api/log", "/api/prune", "/api/revocations", "/api/links", "/api/redeem"],
 )
 async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
     valid = {
+        "/api/agents": {"session_ids": [MARK]},
         "/api/log": STRETCH,
         "/api/prune": {"before": "2026-01-01", "after": 0, "dry_run": True},
         "/api/revocations": {"token_id": MARK, "agent_id": None},

@@ -77,6 +77,7 @@ async def test_between_the_nodes(pair: Pair, name: str) -> None:
         ("GET", "/api/heads?after=0"),
         ("GET", "/api/heads/room"),
         ("POST", "/api/log"),
+        ("POST", "/api/agents"),
     ):
         answer = await ask(pair.mcp_url, method, path, {**JSON, **headers}, b'{"session_id":')
         assert (clean(answer).status, answer.code) == (401, "UNAUTHENTICATED")
@@ -86,7 +87,12 @@ async def test_between_the_nodes(pair: Pair, name: str) -> None:
 async def test_a_principal_is_no_service(pair: Pair, scopes: str) -> None:
     headers = {**JSON, **pair.headers("mallory", scopes=scopes)}
     body = b'{"session_id":"room","after":0,"limit":1}'
-    for method, path in (("GET", "/api/heads"), ("GET", "/api/heads/a"), ("POST", "/api/log")):
+    for method, path in (
+        ("GET", "/api/heads"),
+        ("GET", "/api/heads/a"),
+        ("POST", "/api/log"),
+        ("POST", "/api/agents"),
+    ):
         assert (await ask(pair.mcp_url, method, path, headers, body)).status == 401
 
 
