@@ -10,6 +10,7 @@ subscribed      type, session_id, epoch, position, recovered            no
 unsubscribed    type, session_id                                        no
 pong            type                                                    no
 error           type, code, message                                     no
+presence        type, session_id, data                                  no
 ==============  ======================================================  ==========
 
 ``data`` of a new_message: id, sender, sender_type, content, visibility, timestamp, metadata,
@@ -17,8 +18,10 @@ parent_message_id. ``position`` equals ``data.id``. Of a message that was delete
 empty, ``metadata`` is ``{}``, and a last field ``deleted`` is true; no other has it. ``data`` of a
 message_deleted has the ``id`` of the message that was deleted; ``position`` is its own. Fields keep
 this order, so that the bytes made by mcp_node and those ws_node makes from the log are the same.
+``data`` of a presence: viewers, and agents (a list of `AgentHere`; null: not known now).
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +34,15 @@ RESERVED_TYPES: Final = frozenset(
 """Frame types that only the server itself sends; /broadcast refuses them."""
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+class AgentHere(msgspec.Struct, frozen=True, gc=False):
+    """Somebody at work in a session, by principal; ``waiting``: for messages, right now."""
+
+    name: str
+    agent_type: str
+    last_seen: str
+    waiting: bool
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -169,6 +181,12 @@ def subscribed_frame(session_id: str, epoch: str | None, position: int, recovere
 def unsubscribed_frame(session_id: str) -> bytes:
     """The answer to an unsubscription: nothing of that session follows it."""
     return _encode({"type": "unsubscribed", "session_id": session_id})
+
+
+def presence_frame(session_id: str, viewers: int, agents: Sequence[AgentHere] | None) -> bytes:
+    """How many connections watch a session, and which agents are at work there; None: unknown."""
+    data = {"viewers": viewers, "agents": agents}
+    return _encode({"type": "presence", "session_id": session_id, "data": data})
 
 
 def error_frame(code: str, message: str) -> bytes:

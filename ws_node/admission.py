@@ -57,16 +57,32 @@ def wish_of(session_id: str, query: bytes) -> Subscribe | None:
     Raises:
         InvalidInput: it is malformed or given twice.
     """
-    try:
-        fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=32)
-    except ValueError:
-        raise InvalidInput("There are too many parameters.") from None
+    fields = _fields(query)
     since, epoch = fields.get("since", []), fields.get("epoch", [])
     if not since and not epoch:
         return None
     if len(since) != 1 or len(epoch) > 1:
         raise InvalidInput("since and epoch may be given once.")
     return Subscribe(session_id, *check_position(number(since[0]), epoch[0] if epoch else None))
+
+
+def presence_of(query: bytes) -> bool:
+    """Whether an address asks to be told who is there: ``?presence=1``.
+
+    Raises:
+        InvalidInput: it is neither 0 nor 1, or given twice.
+    """
+    said = _fields(query).get("presence", ["0"])
+    if said not in (["0"], ["1"]):
+        raise InvalidInput("presence is 0 or 1.")
+    return said == ["1"]
+
+
+def _fields(query: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=32)
+    except ValueError:
+        raise InvalidInput("There are too many parameters.") from None
 
 
 def number(text: str) -> int:

@@ -36,9 +36,11 @@ from ws_node.history import History
 from ws_node.hub import Behind, Hub
 from ws_node.pages import Pages
 from ws_node.places import Places
+from ws_node.presence import Presence
 from ws_node.protocol import LendingProtocol
 from ws_node.siblings import Siblings
 from ws_node.sockets import Sockets
+from ws_node.watched import Watched
 from ws_node.workers import LIFELINE, die_with_supervisor, patiently, shared_out
 
 logger = logging.getLogger(__name__)
@@ -101,8 +103,15 @@ class Node:
         )
         endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
+        watched = Watched(self._hub.rooms, settings.max_bridge_bytes)
+        self._presence = Presence(self._hub, self._history, watched)
         self._siblings = Siblings(
-            settings, worker=worker, data_dir=data_dir, queue=self._queue, figures=self._figures
+            settings,
+            worker=worker,
+            data_dir=data_dir,
+            queue=self._queue,
+            figures=self._figures,
+            watched=watched,
         )
         self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
         catch_up = CatchUp(self._history, settings.max_replays_per_principal)
@@ -169,6 +178,7 @@ class Node:
                         ("hub", self._hub.run()),
                         ("following", self._following.run()),
                         ("siblings", self._siblings.run()),
+                        ("presence", self._presence.run()),
                     )
                 ]
                 yield
@@ -244,6 +254,7 @@ class Node:
         yield "rooms", "Sessions somebody watches.", len(hub.rooms)
         yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
         yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
+        yield "presence_frames_total", "Frames that told who is there.", self._presence.told
         yield "queue_items", "Items waiting in the queue.", len(self._queue)
         yield "collected_total", "Bridge messages taken.", collector.received
         overflowed = collector.overflowed + self._siblings.overflowed

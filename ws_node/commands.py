@@ -7,6 +7,7 @@ text                                                      meaning
 ``{"type": "ping"}``                                      answered with ``{"type": "pong"}``
 ``{"type": "subscribe", "since": ID, "epoch": E}``        start a session (anew) after ID
 ``{"type": "subscribe"}``                                 start it (anew) from now
+``{"type": "subscribe", …, "presence": true}``            and be told who is there (or not any more)
 ``{"type": "unsubscribe"}``                               leave it
 ========================================================  =========================================
 
@@ -32,11 +33,15 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """Start a session (anew): after ``since`` of the log ``epoch``, or from now."""
+    """Start a session (anew): after ``since`` of the log ``epoch``, or from now.
+
+    ``presence``: whether to be told who is there; None: as before, and at first not.
+    """
 
     session_id: str
     since: int | None = None
     epoch: str | None = None
+    presence: bool | None = None
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
@@ -68,9 +73,12 @@ def parse_command(
         _only(value, {"type"})
         return Ping(plain=False)
     if kind == "subscribe":
-        _only(value, {"type", "session_id", "since", "epoch"})
+        _only(value, {"type", "session_id", "since", "epoch", "presence"})
         position = check_position(value.get("since"), value.get("epoch"))
-        return Subscribe(_session(value, default_session), *position)
+        presence = value.get("presence")
+        if presence is not None and not isinstance(presence, bool):
+            raise InvalidInput("presence must be true or false.")
+        return Subscribe(_session(value, default_session), *position, presence)
     if kind == "unsubscribe":
         _only(value, {"type", "session_id"})
         return Unsubscribe(_session(value, default_session))

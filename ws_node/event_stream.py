@@ -17,7 +17,7 @@ from serving.asgi import Receive, Scope, Send
 from serving.http import TRANSPORT
 from serving.identity import Identity, header_values
 from serving.problems import send_problem
-from ws_node.admission import admit, check_session, number, wish_of
+from ws_node.admission import admit, check_session, number, presence_of, wish_of
 from ws_node.catchup import CatchUp
 from ws_node.commands import Subscribe, check_position
 from ws_node.disconnect import Disconnect
@@ -132,6 +132,7 @@ class EventStreams:
             principal = admit(scope, self._identity)
             session_id = check_session(principal, scope["path_params"]["session_id"])
             wish = _wish(session_id, scope)
+            presence = presence_of(scope["query_string"])
             if not self._places.take(principal.agent_id):
                 raise Overloaded("This node is full.", "Try again in a moment.")
         except PartylineError as error:
@@ -143,6 +144,7 @@ class EventStreams:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             self._hub.connect(viewer)
             subscription = self._hub.subscribe(viewer, session_id)
+            subscription.presence = presence
             subscription.replay = asyncio.create_task(self._catch_up.subscribe(subscription, wish))
             await _until_gone(stream, scope["extensions"][TRANSPORT], receive, send)
         finally:

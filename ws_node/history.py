@@ -1,16 +1,19 @@
 """Asks mcp_node's log: where sessions stand, and what was said. The only way history is read.
 
 At most 8 requests are under way at once, half of them for the node's own questions, so that any
-number of viewers that catch up does not hold up a room; the comparison of heads never waits for a
-place. Viewers with the same question share the answer.
+number of viewers that catch up does not hold up a room; the comparison of heads and the question
+for agents, one of each at most, never wait for a place. Viewers with the same question share the
+answer.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import httpx
 import msgspec
 
+from proto.frames import AgentHere
 from proto.messages import Audience, Message
 from proto.revocations import Revocation
 from proto.settings import Settings
@@ -19,6 +22,7 @@ from proto.tokens import TO_MCP_NODE, ServiceToken
 AT_ONCE: Final = 8
 ANSWER_SECONDS: Final = 5.0
 PAGE_MESSAGES: Final = 500
+MOST_SESSIONS: Final = 500
 Answer = TypeVar("Answer")
 
 _TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=1.0)
@@ -47,6 +51,10 @@ class Heads(msgspec.Struct, frozen=True):
     auth: str
     revocations: int
     pruned: int = 0
+
+
+class _AtWork(msgspec.Struct, frozen=True):
+    agents: dict[str, tuple[AgentHere, ...]]
 
 
 class _Revoked(msgspec.Struct, frozen=True):
@@ -87,7 +95,7 @@ class History:
             base_url=settings.mcp_url,
             timeout=_TIMEOUT,
             trust_env=False,
-            limits=httpx.Limits(max_connections=AT_ONCE + 1, keepalive_expiry=30),
+            limits=httpx.Limits(max_connections=AT_ONCE + 2, keepalive_expiry=30),
         )
 
     async def heads(self, after: int) -> Heads:
@@ -97,6 +105,11 @@ class History:
     async def revocations(self) -> list[Revocation]:
         """Every token taken back."""
         return (await self._ask(_Revoked, "GET", "/api/revocations")).revocations
+
+    async def agents(self, session_ids: Sequence[str]) -> dict[str, tuple[AgentHere, ...]]:
+        """Who is at work in each of some sessions, `MOST_SESSIONS` at most, where anybody is."""
+        question = msgspec.json.encode({"session_ids": session_ids})
+        return (await self._ask(_AtWork, "POST", "/api/agents", question)).agents
 
     async def session_head(self, session_id: str) -> SessionHead:
         """Where a session stands now: never an answer to somebody's earlier question."""

@@ -48,6 +48,7 @@ class Hub:
             None if the last attempt ended otherwise.
         wanted: called with a room whenever its follower may want something from history.
         suspicious: called when a frame of another epoch came by.
+        attended: called with a room when somebody came or left, or asked to be told who is there.
         ephemeral: events without a position that came by, for the metrics.
         fan_out: what writes to the viewers.
         rooms: by session id.
@@ -60,6 +61,7 @@ class Hub:
         self.refused_at: float | None = None
         self.wanted: Callable[[Room], None] = lambda room: None
         self.suspicious: Callable[[], None] = lambda: None
+        self.attended: Callable[[Room], None] = lambda room: None
         self.ephemeral = 0
         self.fan_out = FanOut(settings)
         self.fan_out.failed = self._abandon
@@ -76,14 +78,17 @@ class Hub:
         room = self.rooms.get(session_id)
         if room is None:
             room = self.rooms[session_id] = Room(session_id, self._settings)
+            room.asked = lambda room: self.attended(room)
         room.guests += 1
         room.idle_since = None
+        self.attended(room)
         self.wanted(room)
         return room
 
     def leave(self, room: Room) -> None:
         """Let go of a room; it is followed for a while longer, for those who come back."""
         room.guests -= 1
+        self.attended(room)
         if room.occupied:
             return
         room.idle_since = asyncio.get_running_loop().time()

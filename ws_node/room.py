@@ -5,6 +5,7 @@ Everything here is synchronous: what happens in a room happens between two await
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -12,6 +13,7 @@ from proto.follower import RoomFollower
 from proto.messages import Audience
 from proto.settings import Settings
 from proto.wire import Event
+from ws_node.attendance import Attendance
 from ws_node.framing import Framing, text_frame
 from ws_node.outgoing import Outgoing
 from ws_node.ring import Ring
@@ -45,6 +47,8 @@ class Room:
         unsent: what went by and is to be sent, by batch; the fan-out's.
         sending: whether the fan-out has this room among the busy ones.
         promise: what viewers were let in on before the position was known; None if none were.
+        attendance: what those who asked were told of who is there.
+        asked: called when somebody who wants to be told goes live.
         guests: subscriptions and handshakes that hold the room open.
         behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
@@ -58,6 +62,8 @@ class Room:
         self.unsent: deque[tuple[int, list[Outgoing]]] = deque()
         self.sending = False
         self.promise: Promise | None = None
+        self.attendance: Attendance[Subscription] = Attendance()
+        self.asked: Callable[[Room], None] = lambda room: None
         self.guests = 0
         self.idle_since: float | None = None
         self.behind_since: float | None = None
@@ -108,10 +114,14 @@ class Room:
         kind = (subscription.audience, subscription.framing)
         self._members.setdefault(kind, {})[subscription] = None
         self._classes = self._everyone = None
+        if subscription.presence:
+            self.attendance.ask(subscription)
+            self.asked(self)
 
     def part(self, subscription: Subscription) -> None:
         """Have a subscription take no more live frames; idempotent."""
         subscription.live_since = NEVER
+        self.attendance.forget(subscription)
         kind = (subscription.audience, subscription.framing)
         members = self._members.get(kind)
         if members is not None and subscription in members:

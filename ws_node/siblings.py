@@ -6,7 +6,9 @@ each sibling's. Two kinds of messages cross:
 * an event that came in by HTTP, in the bridge's three frames (`proto.wire`): whoever received the
   POST passes it on;
 * ``["figures", msgpack [worker, [[name, help, value], …]]]``, every second: so that any worker
-  can answer for the whole node at /metrics.
+  can answer for the whole node at /metrics;
+* ``["watched", msgpack [worker, {session: connections}]]``, when that changed, once a second at
+  most, and every few seconds anyway (`Watched`).
 
 Nothing here waits. What a sibling does not take is dropped and counted: a durable event is read
 from the log, an ephemeral one is at most once anyway.
@@ -28,6 +30,7 @@ from proto.wire import Event
 from serving.operators import Figure
 from ws_node.event_queue import EventQueue
 from ws_node.pull import bind, drain
+from ws_node.watched import Watched
 
 FIGURES_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 5.0
@@ -36,11 +39,13 @@ SILENT_SECONDS: Final = 5.0
 _BATCH: Final = 1_000
 _HWM: Final = 1_000
 _FIGURES: Final = b"figures"
+_WATCHED: Final = b"watched"
 _RECONNECT_MS: Final = 50
 _RECONNECT_MAX_MS: Final = 500
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[int, list[Figure]]).decode
+_decode_watched: Final = msgspec.msgpack.Decoder(tuple[int, dict[str, int]]).decode
 
 
 class Siblings:
@@ -57,6 +62,7 @@ class Siblings:
         data_dir: where the sockets are.
         queue: what siblings pass on goes here.
         figures: this worker's.
+        watched: who watches what here and elsewhere.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Siblings:
         data_dir: Path,
         queue: EventQueue,
         figures: Callable[[], Iterable[Figure]],
+        watched: Watched,
     ) -> None:
         self.dropped = 0
         self.overflowed = 0
@@ -77,6 +84,7 @@ class Siblings:
         self._max_bytes = settings.max_bridge_bytes
         self._queue = queue
         self._figures = figures
+        self._watched = watched
         self._heard: dict[int, tuple[float, list[Figure]]] = {}
         self._pushes: dict[int, zmq.Socket[Any]] = {}
 
@@ -100,6 +108,7 @@ class Siblings:
             self._collect()
             while True:
                 self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
+                self._tell_who_watches()
                 await asyncio.sleep(FIGURES_SECONDS)
         finally:
             loop.remove_reader(self._pull.fileno())
@@ -121,6 +130,15 @@ class Siblings:
         since = time.monotonic() - SILENT_SECONDS
         known = {n: figures for n, (at, figures) in self._heard.items() if at >= since}
         return {**known, self.worker: self._own_figures()}
+
+    def _tell_who_watches(self) -> None:
+        counts = self._watched.news()
+        if counts is not None:
+            self._send([_WATCHED, _encode((self.worker, counts))])
+        since = time.monotonic() - SILENT_SECONDS
+        for other in self._others:
+            if self._heard.get(other, (0.0, []))[0] < since:
+                self._watched.heard(other, {})
 
     def _own_figures(self) -> list[Figure]:
         return [(name, text, float(value)) for name, text, value in self._figures()]
@@ -152,6 +170,9 @@ class Siblings:
         """Take one message. Nothing it may hold raises: what is there behind it would wait."""
         frames = self._pull.recv_multipart(zmq.NOBLOCK)
         try:
+            if frames[0] == _WATCHED and len(frames) == 2:
+                self._take_watched(*_decode_watched(frames[1]))
+                return
             if frames[0] != _FIGURES or len(frames) != 2:
                 if not self._queue.put(wire.decode(frames, max_body=self._max_bytes)):
                     self.overflowed += 1
@@ -161,6 +182,14 @@ class Siblings:
             self.malformed += 1
             return
         if number in self._others:
+            if number not in self._heard:
+                self._watched.came_or_left()  # it does not know our counts yet
             self._heard[number] = time.monotonic(), figures
+        else:
+            self.malformed += 1
+
+    def _take_watched(self, number: int, counts: dict[str, int]) -> None:
+        if number in self._others:
+            self._watched.heard(number, counts)
         else:
             self.malformed += 1

@@ -24,7 +24,7 @@ from proto.settings import Settings
 from serving.asgi import Receive, Scope, Send, respond
 from serving.failures import Failures
 from serving.identity import Identity
-from ws_node.admission import admit, check_session, wish_of
+from ws_node.admission import admit, check_session, presence_of, wish_of
 from ws_node.catchup import CatchUp
 from ws_node.commands import Ping, Subscribe, Unsubscribe, parse_command
 from ws_node.disconnect import Disconnect
@@ -43,11 +43,15 @@ COMMANDS_PER_SECOND: Final = 50
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """Who came, for which session if for one, from which position if from one."""
+    """Who came, for which session if for one, from which position if from one.
+
+    ``presence``: whether it wants to be told who is there.
+    """
 
     principal: Principal
-    session_id: str | None
-    wish: Subscribe | None
+    session_id: str | None = None
+    wish: Subscribe | None = None
+    presence: bool = False
 
 
 class Sockets:
@@ -109,9 +113,11 @@ class Sockets:
         try:
             principal = admit(scope, self._identity)
             if "session_id" not in scope["path_params"]:
-                return Admission(principal, None, None)
+                return Admission(principal)
             session_id = check_session(principal, scope["path_params"]["session_id"])
-            return Admission(principal, session_id, wish_of(session_id, scope["query_string"]))
+            query = scope["query_string"]
+            wish = wish_of(session_id, query)
+            return Admission(principal, session_id, wish, presence_of(query))
         except Unauthenticated:
             return Disconnect.BAD_TOKEN
         except Forbidden:
@@ -133,7 +139,9 @@ class Sockets:
         viewer = Viewer(connection, admission.principal)
         room = None
         if admission.session_id is not None:
-            room = self._hub.subscribe(viewer, admission.session_id).room
+            subscription = self._hub.subscribe(viewer, admission.session_id)
+            subscription.presence = admission.presence
+            room = subscription.room
         try:
             if room is not None:
                 with contextlib.suppress(TimeoutError):
@@ -197,6 +205,8 @@ class Sockets:
         subscription = self._hub.subscribe(viewer, wish.session_id)
         subscription.stop_replay()
         subscription.room.part(subscription)
+        if wish.presence is not None:
+            subscription.presence = wish.presence
         subscription.replay = asyncio.get_running_loop().create_task(
             self._catch_up.subscribe(subscription, wish)
         )

@@ -83,6 +83,7 @@ class Subscription:
         audience: what the viewer may see; those of one audience share their bytes.
         framing, outlet, connection: the viewer's, at hand for the fan-out.
         live_since: the room's last batch that it had when it went live.
+        presence: whether the viewer wants to be told who is there.
         ended: whether the viewer left the room or altogether.
         replay: the task that catches up, while one does.
     """
@@ -94,6 +95,7 @@ class Subscription:
         "framing",
         "live_since",
         "outlet",
+        "presence",
         "replay",
         "room",
         "viewer",
@@ -107,6 +109,7 @@ class Subscription:
         self.framing = viewer.connection.framing
         self.outlet = viewer.connection.outlet
         self.live_since = NEVER
+        self.presence = False
         self.ended = False
         self.replay: asyncio.Task[None] | None = None
 

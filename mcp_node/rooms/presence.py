@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Database
 from mcp_node.store.readers import seen_since
+from proto.frames import AgentHere
 from proto.messages import Audience, utc
 
 LATELY: Final = timedelta(minutes=10)
@@ -54,7 +55,7 @@ class Presence:
         self._started = datetime.now(UTC)
         self._before: OrderedDict[str, _Seen] = OrderedDict()
 
-    async def at_work(self, session_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    async def at_work(self, session_ids: Sequence[str]) -> dict[str, list[AgentHere]]:
         """Who waits in each session or was seen there lately; sessions without anybody left out.
 
         Args:
@@ -83,19 +84,14 @@ class Presence:
         while len(self._before) > REMEMBERED:
             self._before.popitem(last=False)
 
-    def _in(self, session_id: str, since: str) -> list[dict[str, Any]]:
+    def _in(self, session_id: str, since: str) -> list[AgentHere]:
         seen = {who.agent_id: (who, at) for who, at in self._before.get(session_id, ())}
         seen |= {who.agent_id: (who, at) for who, at in self._readers.of(session_id)}
         waiting = self._waiting.waiting_in(session_id)
         here = [
-            {
-                "name": name,
-                "agent_type": who.agent_type,
-                "last_seen": at,
-                "waiting": name in waiting,
-            }
+            AgentHere(name, who.agent_type, at, name in waiting)
             for name, (who, at) in seen.items()
             if at >= since or name in waiting
         ]
-        here.sort(key=lambda one: (one["waiting"], one["last_seen"]), reverse=True)
+        here.sort(key=lambda one: (one.waiting, one.last_seen), reverse=True)
         return here[:MOST_AGENTS]

@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mcp_node.rooms.abilities import Abilities, make_abilities
 from mcp_node.rooms.presence import MOST_AGENTS, Presence
 from proto.messages import Principal
@@ -17,7 +19,8 @@ __all__ = ["able"]
 
 
 async def here(able: Abilities, session_id: str = "room") -> list[dict[str, Any]]:
-    return (await able.presence.at_work([session_id])).get(session_id, [])
+    found = await able.presence.at_work([session_id])
+    return [msgspec.to_builtins(one) for one in found.get(session_id, [])]
 
 
 async def test_those_that_wait_come_first_then_the_latest_seen(able: Abilities) -> None:
@@ -41,7 +44,7 @@ async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Abili
     await able.rooms.create_session(BOB, "else", "other")
     await able.hearing.get_messages(NOBODY, "other")
     found = await able.presence.at_work(["other", "room", "no-such-room"])
-    assert {name: [one["name"] for one in agents] for name, agents in found.items()} == {
+    assert {name: [one.name for one in agents] for name, agents in found.items()} == {
         "other": ["bob"],
         "room": ["alice"],
     }
@@ -53,7 +56,7 @@ async def test_whoever_has_not_been_there_lately_is_left_out_unless_it_waits(
     presence = Presence(able.rooms._store, able.readers, able.waiting, timedelta(0))
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
-    assert [one["name"] for one in (await presence.at_work(["room"]))["room"]] == ["eve"]
+    assert [one.name for one in (await presence.at_work(["room"]))["room"]] == ["eve"]
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert await presence.at_work(["room"]) == {}

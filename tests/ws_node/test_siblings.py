@@ -17,6 +17,7 @@ from tests.pair import until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.event_queue import EventQueue
 from ws_node.siblings import Siblings
+from ws_node.watched import Watched
 
 
 def sibling(directory: Path, worker: int, queue: EventQueue | None = None) -> Siblings:
@@ -26,6 +27,7 @@ def sibling(directory: Path, worker: int, queue: EventQueue | None = None) -> Si
         data_dir=directory,
         queue=EventQueue(16) if queue is None else queue,
         figures=lambda: [("viewers", "Viewers.", worker + 1)],
+        watched=Watched({}, 1_000),
     )
 
 
@@ -108,6 +110,7 @@ async def test_one_worker_has_none_and_no_socket(tmp_path: Path) -> None:
         data_dir=tmp_path,
         queue=EventQueue(16),
         figures=lambda: [("viewers", "Viewers.", True)],
+        watched=Watched({}, 1_000),
     )
     async with running(alone):
         alone.pass_on(make_event(1))

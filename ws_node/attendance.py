@@ -1,0 +1,123 @@
+"""Who is there, and what a room's viewers were told of it: what changed is what is sent.
+
+No clock and no sockets: whoever keeps it says what time it is and sends what it gives.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from proto.frames import AgentHere
+
+EVERY_SECONDS: Final = 1.0
+"""Least time between two changes that all who asked are told of."""
+
+CROWD: Final = 100
+"""More viewers than these are told less often: each comes and goes, and all are told."""
+
+CROWD_SECONDS: Final = 5.0
+
+FRESHEN: Final = timedelta(seconds=60)
+"""So much later must an agent have been seen for that alone to be told."""
+
+Asker = TypeVar("Asker")
+
+
+class There(msgspec.Struct, frozen=True):
+    """Who is there: so many connections, and these agents; None: they are not known."""
+
+    viewers: int
+    agents: tuple[AgentHere, ...] | None
+
+
+class Attendance(Generic[Asker]):
+    """What those who asked were told of who is there in one room.
+
+    Attributes:
+        there: as last learnt; None before.
+    """
+
+    def __init__(self) -> None:
+        self.there: There | None = None
+        self._compared: There | None = None
+        self._version = 0
+        self._told_version = 0
+        self._told: dict[Asker, int] = {}
+        self._fresh: dict[Asker, None] = {}
+        self._next_at = float("-inf")
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody wants to be told."""
+        return bool(self._told)
+
+    def ask(self, asker: Asker) -> None:
+        """Somebody wants to be told from now on, at first of everything."""
+        self._told[asker] = 0
+        self._fresh[asker] = None
+
+    def forget(self, asker: Asker) -> None:
+        """Somebody wants to be told no more; idempotent."""
+        self._told.pop(asker, None)
+        self._fresh.pop(asker, None)
+
+    def learn(self, there: There) -> None:
+        """This is who is there now."""
+        self.there = there
+        if self._compared is None or worth_telling(self._compared, there):
+            self._compared = there
+            self._version += 1
+
+    def due(self, at: float) -> list[Asker]:
+        """Who is to be told now of who is there; they count as told.
+
+        Whoever is new is told at once; the others all together, when something has changed and
+        they were not told of another change a moment ago.
+
+        Args:
+            at: now, in seconds.
+        """
+        if self.there is None:
+            return []
+        fresh, self._fresh = list(self._fresh), {}
+        due = fresh
+        for asker in fresh:
+            self._told[asker] = self._version
+        if self._told_version != self._version and at >= self._next_at:
+            late = [asker for asker, version in self._told.items() if version != self._version]
+            for asker in late:
+                self._told[asker] = self._version
+            self._told_version = self._version
+            if late:
+                crowd = self.there.viewers > CROWD
+                self._next_at = at + (CROWD_SECONDS if crowd else EVERY_SECONDS)
+            due = fresh + late
+        return due
+
+    def next_at(self) -> float | None:
+        """When to ask again for who is due; None: when something changes."""
+        if self.there is None or not self._told or self._told_version == self._version:
+            return None
+        return self._next_at
+
+
+def worth_telling(before: There, now: There) -> bool:
+    """Whether who is there differs by more than that an agent was just seen again."""
+    if before == now:
+        return False
+    if before.viewers != now.viewers or before.agents is None or now.agents is None:
+        return True
+    former = {agent.name: agent for agent in before.agents}
+    if len(former) != len(now.agents):
+        return True
+    return any(_moved(former.get(agent.name), agent) for agent in now.agents)
+
+
+def _moved(before: AgentHere | None, now: AgentHere) -> bool:
+    if before is None or (before.agent_type, before.waiting) != (now.agent_type, now.waiting):
+        return True
+    if before.last_seen == now.last_seen:
+        return False
+    seen, again = datetime.fromisoformat(before.last_seen), datetime.fromisoformat(now.last_seen)
+    return abs(again - seen) >= FRESHEN
