@@ -54,7 +54,9 @@ ANSWER_SECONDS: Final = 1.0
 ANSWERED_SECONDS: Final = 0.2
 """How long an answer may take from its tool to the socket, once the node stops."""
 
-_SERVICE_PATHS: Final = frozenset({"/api/log", "/api/prune", "/api/revocations", "/api/links"})
+_SERVICE_PATHS: Final = frozenset(
+    {"/api/agents", "/api/log", "/api/prune", "/api/revocations", "/api/links"}
+)
 """Routes that take a service token and a body."""
 
 Extension = Callable[[FastMCP], None]

@@ -43,7 +43,7 @@ class Attendance(Generic[Asker]):
         self._compared: There | None = None
         self._version = 0
         self._told_version = 0
-        self._told: dict[Asker, int] = {}
+        self._told: dict[Asker, There | None] = {}
         self._fresh: dict[Asker, None] = {}
         self._next_at = float("-inf")
 
@@ -54,7 +54,7 @@ class Attendance(Generic[Asker]):
 
     def ask(self, asker: Asker) -> None:
         """Somebody wants to be told from now on, at first of everything."""
-        self._told[asker] = 0
+        self._told[asker] = None
         self._fresh[asker] = None
 
     def forget(self, asker: Asker) -> None:
@@ -80,20 +80,31 @@ class Attendance(Generic[Asker]):
         """
         if self.there is None:
             return []
-        fresh, self._fresh = list(self._fresh), {}
-        due = fresh
-        for asker in fresh:
-            self._told[asker] = self._version
+        due, self._fresh = list(self._fresh), {}
         if self._told_version != self._version and at >= self._next_at:
-            late = [asker for asker, version in self._told.items() if version != self._version]
-            for asker in late:
-                self._told[asker] = self._version
             self._told_version = self._version
-            if late:
+            if late := self._late():
+                due += late
                 crowd = self.there.viewers > CROWD
                 self._next_at = at + (CROWD_SECONDS if crowd else EVERY_SECONDS)
-            due = fresh + late
+        for asker in due:
+            self._told[asker] = self.there
         return due
+
+    def _late(self) -> list[Asker]:
+        """Those that were told of something else; what came and went is nothing else."""
+        there = self.there
+        assert there is not None
+        differs: dict[int, bool] = {}
+        late = []
+        for asker, told in self._told.items():
+            if told is None or told is there:
+                continue
+            if id(told) not in differs:  # few, and all alive
+                differs[id(told)] = worth_telling(told, there)
+            if differs[id(told)]:
+                late.append(asker)
+        return late
 
     def next_at(self) -> float | None:
         """When to ask again for who is due; None: when something changes."""
@@ -120,4 +131,4 @@ def _moved(before: AgentHere | None, now: AgentHere) -> bool:
     if before.last_seen == now.last_seen:
         return False
     seen, again = datetime.fromisoformat(before.last_seen), datetime.fromisoformat(now.last_seen)
-    return abs(again - seen) >= FRESHEN
+    return again - seen >= FRESHEN

@@ -135,8 +135,8 @@ class Presence:
             attendance.learn(There(self._watched[name], agents))
             if due := attendance.due(now):
                 await self._tell(room, due)
-            if (at := attendance.next_at()) is not None:
-                self._later[name] = at
+            if (next_at := attendance.next_at()) is not None:
+                self._later[name] = next_at
 
     async def _tell(self, room: Room, askers: list[Subscription]) -> None:
         """Write to each, unless it left, started anew or is slow."""
