@@ -30,6 +30,7 @@ const EVENTS = ["message", "deleted", "external", "presence", "subscribed", "rel
  * @param {string} [options.token] of a principal; none where AUTH=off.
  * @param {number} [options.since] position after which the sessions start; from now without it.
  * @param {string} [options.epoch] of that position.
+ * @param {boolean} [options.presence] whether to be told who is there.
  * @param {typeof WebSocket} [options.WebSocket] for places that have none of their own.
  */
 export function connect(sessions, options = {}) {
@@ -37,11 +38,11 @@ export function connect(sessions, options = {}) {
 }
 
 class Line {
-  constructor(sessions, { url, token, since, epoch, WebSocket = globalThis.WebSocket } = {}) {
+  constructor(sessions, { url, token, since, epoch, presence, WebSocket = globalThis.WebSocket } = {}) {
     this._url = `${url ?? ownUrl()}/ws`;
     this._token = token;
     this._WebSocket = WebSocket;
-    this._tracks = new Map(sessions.map((id) => [id, new Track({ since, epoch })]));
+    this._tracks = new Map(sessions.map((id) => [id, new Track({ since, epoch, presence })]));
     this._catching = new Map();
     this._listeners = new Map(EVENTS.map((event) => [event, new Set()]));
     this._attempt = 0;
@@ -60,9 +61,17 @@ class Line {
   }
 
   /** Watch one more session, or start one anew: after `since` of `epoch`, or from now. */
-  subscribe(sessionId, { since = null, epoch = null } = {}) {
-    this._tracks.set(sessionId, new Track({ since, epoch }));
+  subscribe(sessionId, { since = null, epoch = null, presence = false } = {}) {
+    this._tracks.set(sessionId, new Track({ since, epoch, presence }));
     this._start(sessionId);
+  }
+
+  /** Be told who is there in a session that is watched, or not any more. */
+  askPresence(sessionId, wanted) {
+    const track = this._tracks.get(sessionId);
+    if (!track || track.presence === wanted) return;
+    track.presence = wanted;
+    this._send({ ...track.command(sessionId), presence: wanted });
   }
 
   /** Leave a session. */

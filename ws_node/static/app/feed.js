@@ -38,6 +38,11 @@ export class Feed {
     if (!this._line.sessions.includes(sessionId)) this._line.subscribe(sessionId);
   }
 
+  /** Be told who is there, in a session that is watched, or not any more. */
+  askPresence(sessionId, wanted) {
+    this._line.askPresence(sessionId, wanted);
+  }
+
   unwatch(sessionId) {
     this._line.unsubscribe(sessionId);
   }

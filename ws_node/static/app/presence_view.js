@@ -1,6 +1,5 @@
 /** Who is there: viewers, agents at work or waiting, and how busy it is. */
 
-import { getAgents } from "./api.js";
 import { chart, perMinute } from "./chart.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -13,8 +12,7 @@ const MOST_TIMES = 5000;
 const MOST_FACES = 6;
 
 export class PresenceView {
-  constructor(sessionId) {
-    this._sessionId = sessionId;
+  constructor() {
     this._times = [];
     this._agents = [];
     this._viewers = h("span", { class: "viewers", hidden: true });
@@ -22,21 +20,11 @@ export class PresenceView {
     this._chart = h("span", { class: "activity" });
     this._summary = h("span", { class: "agents-summary" });
     this.element = h("div", { class: "presence" }, this._faces, this._summary, this._viewers, this._chart);
-    this._timer = setInterval(() => document.hidden || this.refresh(), EVERY_MS);
-    this.refresh();
-  }
-
-  async refresh() {
-    this._draw();
-    try {
-      this._agents = (await getAgents(this._sessionId)).agents ?? [];
-    } catch {
-      return; // what was known stays
-    }
+    this._timer = setInterval(() => document.hidden || this._draw(), EVERY_MS); // times go by
     this._draw();
   }
 
-  /** Take what the server says of viewers and agents. */
+  /** Take what the server says of viewers and agents; null agents: not known now, the last stay. */
   take({ viewers, agents }) {
     if (Number.isInteger(viewers)) {
       this._viewers.replaceChildren(icon("people"), `${viewers} watching`);

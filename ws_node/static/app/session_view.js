@@ -40,7 +40,7 @@ export class SessionView {
       onSeen: () => this._saw(),
       onTrimmed: () => (this._more = true),
     });
-    this._presence = new PresenceView(sessionId);
+    this._presence = new PresenceView();
     this._purpose = h("p", { class: "purpose" });
     this._note = h("p", { class: "note", role: "alert", hidden: true });
     this.element = h("main", { class: "session-view", id: "main", tabindex: "-1" }, this._head(), this._note, this.timeline.element, this._foot());
@@ -77,6 +77,7 @@ export class SessionView {
     this._aborter.abort();
     for (const stop of this._stops) stop();
     document.removeEventListener("visibilitychange", this._seeing);
+    this._feed.askPresence(this.sessionId, false);
     this._presence.close();
     this._receipts?.close();
     clearTimeout(this._again);
@@ -126,6 +127,7 @@ export class SessionView {
     this._feed.watch(this.sessionId);
     const { position } = await this._feed.position(this.sessionId);
     if (signal.aborted) return;
+    this._feed.askPresence(this.sessionId, true);
     this._more = true;
     this._edge = position + 1;
     await this._older();

@@ -3,9 +3,13 @@
  * it. Pure: frames in, a word out.
  */
 export class Track {
-  /** @param {{since?: number|null, epoch?: string|null}} from where to start; from now without. */
-  constructor({ since = null, epoch = null } = {}) {
+  /**
+   * @param {{since?: number|null, epoch?: string|null, presence?: boolean}} from where to start,
+   *   from now without; and whether to be told who is there.
+   */
+  constructor({ since = null, epoch = null, presence = false } = {}) {
     this.position = since;
+    this.presence = presence;
     this.epoch = since === null ? null : epoch;
   }
 
@@ -14,6 +18,7 @@ export class Track {
     const command = { type: "subscribe", session_id: sessionId };
     if (this.position !== null) command.since = this.position;
     if (this.position !== null && this.epoch !== null) command.epoch = this.epoch;
+    if (this.presence) command.presence = true;
     return command;
   }
 
@@ -23,8 +28,9 @@ export class Track {
    */
   subscribed({ epoch, position, recovered }) {
     const word = !recovered ? "reload" : this.position === null ? "started" : "resumed";
+    const further = word === "resumed" && this.position > position; // frames were on their way
     this.epoch = epoch;
-    this.position = position;
+    if (!further) this.position = position;
     return word;
   }
 
