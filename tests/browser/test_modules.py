@@ -81,9 +81,13 @@ async def test_catching_up_ends_with_silence_or_a_fresh_message(page: Page) -> N
       const one = [quiet.over(at + 200), quiet.messages, quiet.over(at + 100 + m.QUIET_MS)];
       const fresh = new m.CatchUp(at);
       fresh.take("2026-11-24T09:59:59Z", at);
-      return [...one, fresh.over(at)];
+      const none = new m.CatchUp(at);
+      return [...one, fresh.over(at), none.over(at + 4000), none.over(at + 6000)];
     """
-    assert await run(page, "partyline/catchup.js", body) == [False, 1, True, True]
+    assert await run(page, "partyline/catchup.js", body) == [
+        *(False, 1, True, True),
+        *(False, True),
+    ]
 
 
 async def test_a_conversation_is_the_same_in_whatever_order_it_comes(page: Page) -> None:

@@ -177,8 +177,7 @@ class Line {
       if (catching.over(now)) this._catching.delete(sessionId);
       else messages += catching.messages;
     }
-    if (messages) this._tell({ name: "catching-up", messages });
-    else if (!this._catching.size || this.state.name !== "catching-up") this._tell({ name: "live" });
+    this._tell(messages ? { name: "catching-up", messages } : { name: "live" });
     if (this._catching.size && !this._timers.settle)
       this._after("settle", QUIET_MS, () => this._settle());
   }

@@ -4,6 +4,7 @@
  * Pure: the caller gives the time.
  */
 export const QUIET_MS = 300;
+const FIRST_MS = 5000; // a node that has just started reads the log itself first
 const FRESH_MS = 2000;
 
 export class CatchUp {
@@ -23,7 +24,7 @@ export class CatchUp {
   }
 
   over(now) {
-    this._over ||= now - this._last >= QUIET_MS;
+    this._over ||= now - this._last >= (this.messages ? QUIET_MS : FIRST_MS);
     return this._over;
   }
 }
