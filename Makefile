@@ -80,8 +80,9 @@ $(STAMP): requirements.lock pyproject.toml
 	  $$python -m venv --clear $(VENV); \
 	fi
 	@echo "installing what requirements.lock names into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $(STAMP)
 
 build/lock-venv/bin/uv:
