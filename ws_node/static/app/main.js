@@ -137,7 +137,7 @@ function top(feed, who) {
 
 function banner({ auth }) {
   const notes = [];
-  if (auth === "off") notes.push("AUTH=off: anybody on this machine can read and write here, under any name.");
+  if (auth === "off") notes.push("PARTYLINE_AUTH=off: anybody on this machine can read and write here, under any name.");
   if (!lasting) notes.push("This browser keeps nothing for this page: when the tab is closed or loaded anew, your sign-in and what you have typed are gone.");
   return notes.length ? h("p", { class: "banner", role: "note" }, notes.join(" ")) : null;
 }
