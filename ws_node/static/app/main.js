@@ -161,7 +161,9 @@ function top(feed, who) {
 function banner({ auth }) {
   const notes = [];
   if (auth === "off")
-    notes.push("AUTH=off: anybody on this machine can read and write here, under any name.");
+    notes.push(
+      "PARTYLINE_AUTH=off: anybody on this machine can read and write here, under any name.",
+    );
   if (!lasting)
     notes.push(
       "This browser keeps nothing for this page: when the tab is closed or loaded anew, " +
