@@ -318,8 +318,9 @@ class Settings(BaseSettings):
             raise ValueError("AUTH=off would open every room to the pages of ALLOWED_ORIGINS")
         if not self.broadcast_token and (not is_loopback(self.ws_host) or self.allowed_hosts):
             raise ValueError("a public WS_HOST or ALLOWED_HOSTS needs BROADCAST_TOKEN")
-        if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
-            raise ValueError("BROADCAST_TOKEN must have at least 16 characters")
+        token = self.broadcast_token and self.broadcast_token.get_secret_value()
+        if token and not re.fullmatch(r"[\x21-\x7e]{16,}", token):
+            raise ValueError("BROADCAST_TOKEN must have at least 16 characters, ASCII, no blanks")
         return self
 
     @model_validator(mode="after")
