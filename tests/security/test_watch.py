@@ -14,8 +14,8 @@ from tests.pair import Pair
 from tests.security.unharmed import add, make_room
 
 NASTY = (
-    "\x1b]0;title\x07 \x1b[2J \x9b2J \x9d0;title\x9c \x7f \x85 \x08\x08 \r\n \u2028 \u202etxet\u202c"
-    " \u200b \ufeff \U000e0041 \xa0"
+    "\x1b]0;title\x07 \x1b[2J \x9b2J \x9d0;title\x9c \x7f \x85 \x08\x08 \r\n \u2028 \u202ex"
+    "\u202c \u200b \ufeff \U000e0041 \xa0"
 )
 PLAIN = "grüße 你好 🎉"
 
