@@ -38,11 +38,12 @@ conformance: $(STAMP) ## install npm packages, run the official MCP suite and ot
 	@$(BIN)/python -m tests.conformance $(ARGS)
 	@$(BIN)/python -m tests.conformance.clients
 
-lint: $(STAMP) ## ruff, format, types, and the rules of the repository
+lint: $(STAMP) ## ruff, format, types, oxlint, and the rules of the repository
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict proto serving mcp_node ws_node
-	$(BIN)/python -m pytest -q -n 0 tests/test_repository.py
+	$(BIN)/oxlint --deny-warnings ws_node/static tests/page
+	$(BIN)/python -m pytest -q -n 0 tests/test_repository.py tests/test_page_sources.py
 
 format: $(STAMP) ## let ruff put the code in form
 	$(BIN)/ruff check --fix .

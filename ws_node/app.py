@@ -239,7 +239,7 @@ class Node:
     def _readiness(self) -> tuple[bool, dict[str, str]]:
         following = self._following
         if following.their_auth not in (None, self._settings.auth):
-            return False, {"status": "misconfigured", "log": "its AUTH differs from ours"}
+            return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
         since = {"since": utc(following.reachable_since)}
         if following.reachable is None:
             return True, {"status": "degraded", "log": "not yet reached", **since}
@@ -301,4 +301,4 @@ async def _unready(scope: Scope, receive: Receive, send: Send) -> None:
     if websocket:
         await receive()
     headers = [(b"retry-after", b"5")]
-    await respond(send, 503, headers, b"the nodes differ in AUTH\n", websocket=websocket)
+    await respond(send, 503, headers, b"the nodes differ in PARTYLINE_AUTH\n", websocket=websocket)
