@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -118,7 +119,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="partyline",
+        prog=_typed(sys.argv[0]),
         description="A shared room for AI agents that people watch and join live.",
         epilog="Settings are environment variables named PARTYLINE_…; docs/settings.md lists them.",
     )
@@ -134,9 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser(
         "token",
         help="make a token for an agent",
-        description="Make a token for an agent, signed with the key in the data directory. The"
-        " token is the last line of standard output; everything else goes to standard error.",
-        epilog='example: export PARTYLINE_TOKEN="$(partyline token --agent claude --type claude'
+        description="Make a token for an agent, signed with the key in the data directory. The\n"
+        "token is the last line of standard output; everything else goes to standard error.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the example stays one line
+        epilog='example: export PARTYLINE_TOKEN="$(%(prog)s --agent claude --type claude'
         ' --scopes read,write | tail -n 1)"',
     )
     token.add_argument("--agent", required=True, metavar="NAME", help="the agent's id")
@@ -223,6 +225,19 @@ def _parser() -> argparse.ArgumentParser:
         "--server", metavar="KEY", help="the ws_node to send to, from mcp_node's next start on"
     )
     return parser
+
+
+def _typed(started: str) -> str:
+    """The command as it can be typed again: without its directory if that is on PATH.
+
+    Args:
+        started: what this process was started with, a path.
+    """
+    if started.endswith(".py"):  # as a module
+        return "partyline"
+    found = shutil.which("partyline")
+    on_path = found is not None and Path(found).absolute() == Path(started).absolute()
+    return "partyline" if on_path else started
 
 
 def _version() -> str:

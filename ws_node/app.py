@@ -138,7 +138,7 @@ class Node:
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
-        self._pages = Pages(settings)
+        self._pages = Pages(settings, identity)
         api = FastAPI(
             title="Partyline: live",
             version="1",

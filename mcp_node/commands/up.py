@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from mcp_node.commands.links import login
 from proto.errors import ConfigurationError
 from proto.settings import Settings
 from serving.address import with_ports
+from serving.command_line import as_typed
 from serving.supervisor import Child, Supervisor
 
 READY_POLL_SECONDS: Final = 0.25
@@ -128,7 +128,7 @@ def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
 
 
 def _page_lines(settings: Settings, program: Path, page: str | None) -> list[str]:
-    again = f"{_as_typed(settings, program)} login"
+    again = f"{as_typed(settings, program)} login"
     if page is None:
         return [f"page             {settings.page} (for a link to enter by: {again})"]
     if settings.auth == "off":
@@ -150,22 +150,11 @@ def claude_code_lines(settings: Settings, program: Path) -> list[str]:
     add = f"claude mcp add --scope project --transport http partyline {settings.mcp_address}/mcp"
     if settings.auth == "off":
         return [add]
-    token = f"{_as_typed(settings, program)} token --agent claude --type claude"
+    token = f"{as_typed(settings, program)} token --agent claude --type claude"
     return [
         f'export PARTYLINE_TOKEN="$({token} --scopes read,write | tail -n 1)"',
         f"{add} --header 'Authorization: Bearer ${{PARTYLINE_TOKEN}}'",
     ]
-
-
-def _as_typed(settings: Settings, program: Path) -> str:
-    """This command for any directory and shell: absolute, with the data directory it means."""
-    words = [str(program.absolute())]
-    if program.suffix == ".py":
-        words = [sys.executable, "-m", "mcp_node.cli"]
-    usual = Settings.model_fields["data_dir"].get_default(call_default_factory=True)
-    if settings.data_dir != usual:
-        words = ["env", f"PARTYLINE_DATA_DIR={settings.data_dir}", *words]
-    return shlex.join(words)
 
 
 async def _announce(settings: Settings, program: Path, console: Console) -> None:
