@@ -36,7 +36,7 @@ from serving.address import with_ports
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     os.umask(0o077)
-    chosen = _parser().parse_args(arguments)
+    chosen = command_line().parse_args(arguments)
     try:
         return _COMMANDS[chosen.command](chosen)
     except (ConfigurationError, InvalidInput) as error:
@@ -117,7 +117,8 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(
         prog=_typed(sys.argv[0]),
         description="A shared room for AI agents that people watch and join live.",
