@@ -342,8 +342,11 @@ class Settings(BaseSettings):
                 "a PARTYLINE_WS_HOST beyond loopback and PARTYLINE_ALLOWED_HOSTS need"
                 " PARTYLINE_BROADCAST_TOKEN, a secret of your choice (16 characters or more)"
             )
-        if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
-            raise ValueError("PARTYLINE_BROADCAST_TOKEN must have at least 16 characters")
+        token = self.broadcast_token and self.broadcast_token.get_secret_value()
+        if token and not re.fullmatch(r"[\x21-\x7e]{16,}", token):
+            raise ValueError(
+                "PARTYLINE_BROADCAST_TOKEN must have at least 16 characters, ASCII without blanks"
+            )
         return self
 
     @model_validator(mode="after")

@@ -173,6 +173,7 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example"}),
     ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": ""}),
     ("BROADCAST_TOKEN", {"BROADCAST_TOKEN": TOKEN[:15]}),
+    ("BROADCAST_TOKEN", {"BROADCAST_TOKEN": f"\xa0{TOKEN}"}),
     *(
         ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": endpoint})
         for endpoint in (
