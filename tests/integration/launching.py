@@ -32,7 +32,12 @@ def refusals(pair: Pair, modules: tuple[str, ...] = BOTH, **settings: Any) -> di
         )
         for module in modules
     }
-    return {module: _refusal(process) for module, process in started.items()}
+    try:
+        return {module: _refusal(process) for module, process in started.items()}
+    finally:
+        for process in started.values():
+            with process:  # ended, unless another failed the test first
+                process.kill()
 
 
 def refusal(pair: Pair, module: str, **settings: Any) -> str:
