@@ -1,11 +1,18 @@
 """What all tests share."""
 
+import os
+import sys
 from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
 
 from tests import leftovers
+
+# Without .pyc files, which images of Python often forbid, each of the hundreds of processes that
+# tests start would compile everything it imports: several seconds of a core instead of one.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Property tests are about values, not speed: a busy machine must not fail them.
 settings.register_profile("partyline", deadline=None)

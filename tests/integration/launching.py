@@ -47,7 +47,7 @@ def refusal(pair: Pair, module: str, **settings: Any) -> str:
 
 def _refusal(process: subprocess.Popen[str]) -> str:
     try:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         _, errors = process.communicate()
