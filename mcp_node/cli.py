@@ -29,6 +29,7 @@ from mcp_node.commands.up import up
 from mcp_node.commands.watch import Watch
 from proto.errors import ConfigurationError, InvalidInput
 from proto.settings import load_settings
+from serving.address import with_ports
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,26 +74,26 @@ def _restore(chosen: argparse.Namespace) -> int:
 
 
 def _revoke(chosen: argparse.Namespace) -> int:
-    print(
-        revoke(load_settings(), token_id=chosen.token, agent_id=chosen.agent, link_id=chosen.link)
-    )
+    settings = with_ports(load_settings())
+    print(revoke(settings, token_id=chosen.token, agent_id=chosen.agent, link_id=chosen.link))
     return 0
 
 
 def _login(_: argparse.Namespace) -> int:
-    url, explanation = login(load_settings())
+    url, explanation = login(with_ports(load_settings()))
     print(explanation, file=sys.stderr, flush=True)
     print(url, flush=True)
     return 0
 
 
 def _links(_: argparse.Namespace) -> int:
-    print(links(load_settings()))
+    print(links(with_ports(load_settings())))
     return 0
 
 
 def _prune(chosen: argparse.Namespace) -> int:
-    print(prune(load_settings(), older_than=chosen.older_than, dry_run=chosen.dry_run))
+    settings = with_ports(load_settings())
+    print(prune(settings, older_than=chosen.older_than, dry_run=chosen.dry_run))
     return 0
 
 

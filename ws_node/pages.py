@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from proto.settings import Settings
+from serving.address import with_ports
 from serving.asgi import Receive, Scope, Send, respond
 
 FOLDER: Final = "/static/"
@@ -55,9 +56,9 @@ class Pages:
     def __init__(self, settings: Settings) -> None:
         self._table: dict[str, tuple[bytes, bytes]] = {}
         self._read(files("ws_node") / "static", FOLDER)
-        deployment = {"mcp_url": f"{settings.mcp_url}/mcp", "auth": settings.auth}
-        self._table[FOLDER + DEPLOYMENT] = TYPES[".json"], msgspec.json.encode(deployment)
+        self._table[FOLDER + DEPLOYMENT] = TYPES[".json"], b""
         self._table["/"] = self._table.pop(FOLDER + INDEX)
+        self._settings = settings
 
     @property
     def addresses(self) -> list[str]:
@@ -73,6 +74,8 @@ class Pages:
         """Answer one request; the body of it, if any, is not read."""
         found = self._table.get(scope["path"])
         status, (kind, body) = 200, found or (_PLAIN, b"not found\n")
+        if scope["path"] == FOLDER + DEPLOYMENT:
+            body = self._deployment()
         headers = [(b"content-type", kind), *SECURITY_HEADERS]
         if found is None:
             status = 404
@@ -80,6 +83,12 @@ class Pages:
             status, body = 405, b"method not allowed\n"
             headers = [(b"content-type", _PLAIN), (b"allow", b"GET, HEAD"), *SECURITY_HEADERS]
         await respond(send, status, headers, body)
+
+    def _deployment(self) -> bytes:
+        """Where agents connect to, and AUTH; mcp_node may take another port when it starts."""
+        settings = with_ports(self._settings)
+        mcp_url = f"{settings.mcp_address}/mcp" if settings.mcp_port else ""
+        return msgspec.json.encode({"mcp_url": mcp_url, "auth": settings.auth})
 
     def _read(self, folder: Traversable, address: str) -> None:
         for entry in folder.iterdir():

@@ -15,6 +15,7 @@ import httpx
 from mcp_node.commands.links import login
 from proto.errors import ConfigurationError
 from proto.settings import Settings
+from serving.address import with_ports
 from serving.supervisor import Child, Supervisor
 
 READY_POLL_SECONDS: Final = 0.25
@@ -108,12 +109,12 @@ def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
         page: the page's address with its one-time code, the only secret here; None if there was
             none to be had.
     """
-    ws_url = settings.ws_url.replace("http://", "ws://", 1)
+    ws_url = settings.ws_address.replace("http://", "ws://", 1)
     lines = [
         "",
         "Partyline is up.",
         *(f"  {line}" for line in _page_lines(settings, program, page)),
-        f"  agents (MCP)     {settings.mcp_url}/mcp",
+        f"  agents (MCP)     {settings.mcp_address}/mcp",
         f"  live (WebSocket) {ws_url}/ws/{{session_id}}",
         f"  data             {settings.data_dir}",
         "",
@@ -146,7 +147,7 @@ def claude_code_lines(settings: Settings, program: Path) -> list[str]:
     other scopes some versions send the reference as it stands). ``--header`` takes any number of
     values, so it comes last.
     """
-    add = f"claude mcp add --scope project --transport http partyline {settings.mcp_url}/mcp"
+    add = f"claude mcp add --scope project --transport http partyline {settings.mcp_address}/mcp"
     if settings.auth == "off":
         return [add]
     token = f"{_as_typed(settings, program)} token --agent claude --type claude"
@@ -170,9 +171,9 @@ def _as_typed(settings: Settings, program: Path) -> str:
 async def _announce(settings: Settings, program: Path, console: Console) -> None:
     """Print the welcome once, as soon as both nodes are ready."""
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-        urls = (settings.mcp_url, settings.ws_url)
-        while not all(await asyncio.gather(*(_ready(client, url) for url in urls))):  # noqa: ASYNC110
+        while not await _both_ready(client, with_ports(settings)):  # noqa: ASYNC110
             await asyncio.sleep(READY_POLL_SECONDS)
+    settings = with_ports(settings)
     console.block(welcome(settings, program, await asyncio.to_thread(_page_link, settings)))
 
 
@@ -181,6 +182,13 @@ def _page_link(settings: Settings) -> str | None:
         return login(settings)[0]
     except ConfigurationError:  # a node died just now, or another deployment has the port
         return None
+
+
+async def _both_ready(client: httpx.AsyncClient, settings: Settings) -> bool:
+    if not (settings.mcp_port and settings.ws_port):
+        return False
+    urls = (settings.mcp_address, settings.ws_address)
+    return all(await asyncio.gather(*(_ready(client, url) for url in urls)))
 
 
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:

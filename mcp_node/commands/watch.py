@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from proto.errors import ConfigurationError
 from proto.names import check_name
 from proto.settings import TOKEN_VARIABLE, Settings
+from serving.address import with_ports
 
 LAST_TO_RETRY: Final = 4_499
 PAUSE_SECONDS: Final = (0.5, 5.0)
@@ -46,7 +47,8 @@ class Watch:
         err: TextIO = sys.stderr,
     ) -> None:
         name = check_name(session_id, "session_id")
-        self._url = f"{settings.ws_url.replace('http', 'ws', 1)}/ws/{name}"
+        self._settings = settings
+        self._path = f"/ws/{name}"
         self._position = since
         self._epoch: str | None = None
         self._out = out
@@ -82,7 +84,9 @@ class Watch:
                 f"{TOKEN_VARIABLE} is not a token: it has blanks or characters outside ASCII"
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return connect(self._url, additional_headers=headers, compression=None, proxy=None)
+        address = with_ports(self._settings).ws_address  # with WS_PORT 0 it may have moved
+        url = address.replace("http", "ws", 1) + self._path
+        return connect(url, additional_headers=headers, compression=None, proxy=None)
 
     def _print_events(self, connection: ClientConnection) -> None:
         wish: dict[str, Any] = {"type": "subscribe"}

@@ -155,14 +155,15 @@ async def test_without_authentication_up_prints_the_plain_address(tmp_path: Path
 
 
 async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, start=())
-    with socket.create_server(("127.0.0.1", pair.ws_port)):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        pair = Pair(tmp_path, start=(), WS_PORT=port)
         command = (sys.executable, "-m", "mcp_node.cli", "up")
         async with launched(pair, *command) as running:
             async with asyncio.timeout(20):
                 assert await running.process.wait() == 2
             await until(lambda: "stopping everything" in running.output)
-            assert f"port {pair.ws_port}" in running.output
+            assert f"port {port}" in running.output
             assert "PARTYLINE_WS_PORT" in running.output
 
 
