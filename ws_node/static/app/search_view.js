@@ -96,6 +96,6 @@ function result(found) {
 /** A snippet, with what stands between « and » marked. */
 function matches(snippet) {
   return snippet
-    .split(/«([^»]*)»/)
+    .split(/«([^«»]*)»/)
     .map((part, at) => (at % 2 ? h("mark", {}, line(part)) : shown(part)));
 }
