@@ -81,3 +81,8 @@ def hidden_characters(text: str) -> int:
         return 0
     rest = NEEDED.sub("", text)
     return len(rest) - len(HIDDEN.sub("", rest))
+
+
+def hidden_in_json(encoded: bytes) -> int:
+    """The same of all keys and strings of a JSON text that escapes nothing it need not."""
+    return 0 if encoded.isascii() else hidden_characters(encoded.decode())
