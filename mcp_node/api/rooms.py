@@ -36,7 +36,10 @@ class MessageBody(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    """A session; ``closed_at`` is null while it is open."""
+    """A session; ``closed_at`` is null while it is open.
+
+    ``hidden_characters``: how many of its purpose and metadata nobody sees, if there are any.
+    """
 
     session_id: str
     purpose: str
@@ -44,6 +47,7 @@ class SessionAnswer(BaseModel):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: int = 0
 
 
 class LimitsAnswer(BaseModel):
@@ -75,7 +79,7 @@ class SessionListAnswer(BaseModel):
 class MessageAnswer(BaseModel):
     """A message; of one that was deleted the texts are empty, and ``deleted`` is true.
 
-    ``hidden_characters``: how many of its text nobody sees, if there are any.
+    ``hidden_characters``: how many of its text and metadata nobody sees, if there are any.
     """
 
     id: int
@@ -132,6 +136,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="List sessions",
         response_model=SessionListAnswer,
+        response_model_exclude_unset=True,  # `hidden_characters`
         responses=documented(),
     )
     async def list_sessions(
@@ -143,6 +148,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="Make a session, or get it",
         response_model=SessionMade,
+        response_model_exclude_unset=True,
         response_description="It was there already.",
         responses={
             201: {"model": SessionMade, "description": "It was made."},
