@@ -1,5 +1,6 @@
 # Partyline. `make run` and `make test` do all the set-up on a machine with Python 3.11+ and make.
-# PYTHON=… chooses the interpreter; ARGS=… goes on to partyline up, pytest, the benchmark or chaos.
+# PYTHON=… chooses the interpreter, VENV=… the virtual environment's directory; ARGS=… goes on to
+# partyline up, pytest, the benchmark or chaos.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -7,6 +8,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := uv==0.13.9
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -17,10 +19,12 @@ ifneq ($(FITS),yes)
 $(STAMP): always
 endif
 
-.PHONY: help run test bench chaos conformance lint format docs lock clean always
+.PHONY: help install run test bench chaos conformance lint format docs lock clean always
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## install what requirements.lock names into .venv (the others do it too)
 
 run: $(STAMP) ## install, start both nodes, print where they are
 	@exec $(BIN)/partyline up $(ARGS)
@@ -38,11 +42,12 @@ conformance: $(STAMP) ## install npm packages, run the official MCP suite and ot
 	@$(BIN)/python -m tests.conformance $(ARGS)
 	@$(BIN)/python -m tests.conformance.clients
 
-lint: $(STAMP) ## ruff, format, types, and the rules of the repository
+lint: $(STAMP) ## ruff, format, types, oxlint, and the rules of the repository
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict proto serving mcp_node ws_node
-	$(BIN)/python -m pytest -q -n 0 tests/test_repository.py
+	$(BIN)/oxlint --deny-warnings ws_node/static tests/page
+	$(BIN)/python -m pytest -q -n 0 tests/test_repository.py tests/test_page_sources.py
 
 format: $(STAMP) ## let ruff put the code in form
 	$(BIN)/ruff check --fix .
@@ -76,13 +81,17 @@ $(STAMP): requirements.lock pyproject.toml
 	  if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "$$python cannot make virtual environments (Debian, Ubuntu: apt install $$python-venv)" >&2; exit 1; \
 	  fi; \
-	  echo "making $(VENV) with $$($$python --version)"; \
+	  echo "make: 1/4 a virtual environment in $(VENV) with $$($$python --version) (about 5 s)"; \
 	  $$python -m venv --clear $(VENV); \
+	else \
+	  echo "make: 1/4 the virtual environment in $(VENV) is there already"; \
 	fi
-	@echo "installing what requirements.lock names into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m pip check --disable-pip-version-check
+	@echo "make: 2/4 the packages of requirements.lock, from the network or pip's cache (30 to 90 s)"
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
+	@echo "make: 3/4 Partyline itself (about 5 s)"
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@echo "make: 4/4 whether the packages fit together (about 2 s)"
+	@$(PIP) check
 	@touch $(STAMP)
 
 build/lock-venv/bin/uv:

@@ -6,6 +6,7 @@ file            mode   content
 signing.key     0600   Ed25519 private key, PEM (PKCS 8); mcp_node and the CLI read it
 signing.pub     0600   its public key, PEM
 bridge.key      0600   64 hex digits: the secret between the nodes (HS256)
+digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_node alone
 bridge.dir      0600   where bridge.sock lives, if the data directory's path is too long
 ==============  =====  ============================================================
 
@@ -51,8 +52,8 @@ from proto.errors import ConfigurationError
 MAX_SOCKET_PATH: Final = 100
 """A Unix socket's path has room for about 107 bytes; stay clear of it."""
 
-_BRIDGE_SECRET_DIGITS: Final = 64
-_BRIDGE_SECRET: Final = re.compile(rb"[0-9a-f]{64}")
+_SECRET_DIGITS: Final = 64
+_SECRET: Final = re.compile(rb"[0-9a-f]{64}")
 
 
 def open_data_dir(path: Path) -> Path:
@@ -136,11 +137,22 @@ def bridge_key(data_dir: Path) -> bytes:
     Raises:
         ConfigurationError: the file is unreadable, open to others, or not 64 hex digits.
     """
-    raw = read_or_make(
-        data_dir / "bridge.key", lambda: secrets.token_hex(_BRIDGE_SECRET_DIGITS // 2).encode()
-    ).strip()
-    if not _BRIDGE_SECRET.fullmatch(raw):
-        raise ConfigurationError(f"{data_dir / 'bridge.key'} is not 64 hex digits; delete it")
+    return _secret(data_dir / "bridge.key")
+
+
+def digests_key(data_dir: Path) -> bytes:
+    """The secret that keys the digests of erased messages, made at first use.
+
+    Raises:
+        ConfigurationError: as `bridge_key`.
+    """
+    return _secret(data_dir / "digests.key")
+
+
+def _secret(path: Path) -> bytes:
+    raw = read_or_make(path, lambda: secrets.token_hex(_SECRET_DIGITS // 2).encode()).strip()
+    if not _SECRET.fullmatch(raw):
+        raise ConfigurationError(f"{path} is not {_SECRET_DIGITS} hex digits; delete it")
     return raw
 
 

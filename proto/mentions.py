@@ -1,9 +1,10 @@
-"""Mentions: the names that a message calls with ``@``."""
+"""Mentions: the names that a message calls with ``@``, outside of its code."""
 
 import re
 from typing import Final
 
 from proto.names import NAME_PATTERN
+from proto.prose import prose
 
 MAX_MENTIONS: Final = 50
 """Names of one message that count; more would be a way to wake everybody."""
@@ -19,11 +20,12 @@ def mentioned(content: str) -> tuple[str, ...]:
 
     ``@claude-main`` names a principal, ``@claude-main/reviewer`` one of its sub-agents,
     ``@guest:…`` a guest. Dots, hyphens and underscores at the end belong to the sentence.
+    What is code in Markdown (see `proto.prose`) calls nobody.
     """
     if "@" not in content:
         return ()
     found: dict[str, None] = {}
-    for match in _MENTION.finditer(content):
+    for match in _MENTION.finditer(prose(content)):
         name = ((match[1] or "") + match[2]).rstrip("._-").lower()
         found[name] = None
         if len(found) == MAX_MENTIONS:

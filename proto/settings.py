@@ -5,7 +5,10 @@ starts; it is not read.
 """
 
 import ipaddress
+import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +18,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from proto.errors import ConfigurationError
 from proto.origins import is_host, parse_authority, parse_origin
+
+PREFIX = "PARTYLINE_"
+
+TOKEN_VARIABLE = "PARTYLINE_TOKEN"
+"""Where clients keep their token; the only variable with the prefix that is no setting."""
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -60,7 +68,7 @@ class Settings(BaseSettings):
     """The settings of a node, from the environment; immutable once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PARTYLINE_",
+        env_prefix=PREFIX,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -111,8 +119,9 @@ class Settings(BaseSettings):
     page_url: str = Field(
         "",
         description="Address under which people open the page, in links: scheme://host[:port] and"
-        " perhaps a path; empty: WS_HOST and WS_PORT. Its host belongs into ALLOWED_HOSTS, and its"
-        " origin into ALLOWED_ORIGINS if a proxy changes scheme or port.",
+        " perhaps a path; empty: PARTYLINE_WS_HOST and PARTYLINE_WS_PORT. Its host belongs in"
+        " PARTYLINE_ALLOWED_HOSTS, and its origin in PARTYLINE_ALLOWED_ORIGINS if a proxy changes"
+        " scheme or port.",
     )
     metrics_loopback: bool = Field(
         False, description="Whether /metrics takes loopback callers without a token."
@@ -164,7 +173,8 @@ class Settings(BaseSettings):
         200,
         ge=1,
         le=100_000,
-        description="Calls of wait_for_messages that one principal has open; AUTH=off: no limit.",
+        description="Calls of wait_for_messages that one principal has open; no limit with"
+        " PARTYLINE_AUTH=off.",
     )
     max_subscriptions: int = Field(
         100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
@@ -190,7 +200,8 @@ class Settings(BaseSettings):
         500.0,
         ge=0,
         le=1_000_000,
-        description="Writes of one principal a second, twice that at once; 0, AUTH=off: no limit.",
+        description="Writes of one principal a second, twice that at once; no limit if 0, or with"
+        " PARTYLINE_AUTH=off.",
     )
     messages_per_minute: int = Field(
         6_000,
@@ -209,7 +220,8 @@ class Settings(BaseSettings):
     max_sessions_per_principal: int = Field(
         10_000,
         ge=1,
-        description="Sessions one principal may have made, admins too; AUTH=off: no limit.",
+        description="Sessions one principal may have made, admins too; no limit with"
+        " PARTYLINE_AUTH=off.",
     )
     max_memory_value_bytes: int = Field(
         65_536, ge=2, le=1_048_576, description="Bytes of one value in an agent's memory, as JSON."
@@ -230,7 +242,8 @@ class Settings(BaseSettings):
         4,
         ge=1,
         le=1_000,
-        description="Searches of one principal at once; more get RATE_LIMITED. AUTH=off: no limit.",
+        description="Searches of one principal at once; more get RATE_LIMITED. No limit with"
+        " PARTYLINE_AUTH=off.",
     )
     max_pending_writes: int = Field(
         10_000, ge=1, description="Writes waiting for the database before OVERLOADED."
@@ -313,13 +326,18 @@ class Settings(BaseSettings):
         hosts = (self.mcp_host, self.ws_host, tcp_host(self.bridge_endpoint) or "127.0.0.1")
         exposed = [host for host in hosts if not is_loopback(host)]
         if self.auth == "off" and (exposed or self.allowed_hosts):
-            raise ValueError("AUTH=off works on loopback addresses and names only")
+            raise ValueError("PARTYLINE_AUTH=off works on loopback addresses and names only")
         if self.auth == "off" and self.allowed_origins:
-            raise ValueError("AUTH=off would open every room to the pages of ALLOWED_ORIGINS")
+            raise ValueError(
+                "PARTYLINE_AUTH=off would open every room to the pages of PARTYLINE_ALLOWED_ORIGINS"
+            )
         if not self.broadcast_token and (not is_loopback(self.ws_host) or self.allowed_hosts):
-            raise ValueError("a public WS_HOST or ALLOWED_HOSTS needs BROADCAST_TOKEN")
+            raise ValueError(
+                "a PARTYLINE_WS_HOST beyond loopback and PARTYLINE_ALLOWED_HOSTS need"
+                " PARTYLINE_BROADCAST_TOKEN, a secret of your choice (16 characters or more)"
+            )
         if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
-            raise ValueError("BROADCAST_TOKEN must have at least 16 characters")
+            raise ValueError("PARTYLINE_BROADCAST_TOKEN must have at least 16 characters")
         return self
 
     @model_validator(mode="after")
@@ -327,8 +345,9 @@ class Settings(BaseSettings):
         largest = 6 * self.max_content_chars + self.max_metadata_bytes + _FRAME_BYTES
         if largest > min(self.max_body_bytes, self.max_bridge_bytes):
             raise ValueError(
-                f"a message of MAX_CONTENT_CHARS and MAX_METADATA_BYTES may take {largest} bytes: "
-                "raise MAX_BODY_BYTES and MAX_BRIDGE_BYTES, or lower those"
+                f"a message of {PREFIX}MAX_CONTENT_CHARS and {PREFIX}MAX_METADATA_BYTES may take"
+                f" {largest} bytes: raise {PREFIX}MAX_BODY_BYTES and {PREFIX}MAX_BRIDGE_BYTES,"
+                " or lower those"
             )
         return self
 
@@ -353,16 +372,40 @@ def load_settings(**overrides: Any) -> Settings:
     """The settings from the environment, with ``overrides`` on top.
 
     Raises:
-        ConfigurationError: a value is out of its bounds, or the combination would open a door.
+        ConfigurationError: a variable with the prefix is no setting, a value is out of its bounds,
+            or the combination would open a door.
     """
+    if unknown := unknown_variables(os.environ):
+        raise ConfigurationError(f"settings: {'; '.join(unknown)}")
     try:
         return Settings(**overrides)
     except ValidationError as error:
         problems = "; ".join(
-            (f"PARTYLINE_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"])
+            (f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"])
             for e in error.errors(include_url=False, include_input=False)
         )
         raise ConfigurationError(f"settings: {problems}") from None
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """One sentence for each name that has the prefix but is no setting.
+
+    A misspelled setting would otherwise be ignored without a word.
+
+    Args:
+        names: of environment variables; upper and lower case are the same, as for settings.
+    """
+    known = {name.upper() for name in Settings.model_fields}
+    known.add(TOKEN_VARIABLE.removeprefix(PREFIX))
+    ours = (name for name in sorted(names) if name.upper().startswith(PREFIX))
+    return [_unknown(name, known) for name in ours if name.upper()[len(PREFIX) :] not in known]
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    # Without the prefix, which would make every two names alike.
+    nearest = get_close_matches(name.upper()[len(PREFIX) :], known, n=1)
+    hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "docs/settings.md lists them"
+    return f"{ascii(name)[1:-1]} is not a setting; {hint}"
 
 
 def _authority(host: str, port: int) -> str:

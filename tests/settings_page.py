@@ -12,8 +12,13 @@ _HEAD: Final = """\
 # Settings
 
 Both nodes and the command line read their settings from environment variables, and refuse to
-start (exit code 2) with a value that is out of its bounds or would open a door. A list has commas
-between its parts. This page is written by `make docs` from `proto/settings.py`.
+start (exit code 2) with a value that is out of its bounds or would open a door, or with a variable
+whose name begins with `PARTYLINE_` and is not on this page. (Kubernetes adds such variables for a
+service named partyline: set `enableServiceLinks: false`.) A list has commas between its parts.
+This page is written by `make docs` from `proto/settings.py`.
+
+`PARTYLINE_TOKEN` is no setting: it holds a client's token, for `partyline watch` and the programs
+of agents.
 
 | name | default | values | description |
 |---|---|---|---|

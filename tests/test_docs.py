@@ -6,6 +6,7 @@ from pathlib import Path
 from mcp_node.prompts import PROMPTS
 from mcp_node.resources.memory import MEMORY_URI
 from mcp_node.uris import MESSAGES, SESSION
+from proto.settings import Settings
 from ws_node.disconnect import Disconnect
 
 ROOT = Path(__file__).parent.parent
@@ -41,3 +42,11 @@ def test_pages_link_to_what_exists() -> None:
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_settings_are_written_with_their_prefix() -> None:
+    """As they must be typed: without it they are ignored."""
+    names = sorted((name.upper() for name in Settings.model_fields), key=len, reverse=True)
+    bare = re.compile(rf"(?<![A-Za-z_])(?:{'|'.join(names)})(?![A-Za-z_])")
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        assert not bare.findall(path.read_text()), path.name

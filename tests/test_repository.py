@@ -9,6 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.settings_page import page
 
@@ -145,6 +147,20 @@ def test_what_reaches_into_private_parts_is_pinned_and_the_lock_agrees():
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     for pin in pins:
         assert f"\n{pin} " in lock, "run `make lock`"
+
+
+def test_the_lock_is_that_of_pyproject():
+    """Whoever edits one and not the other hears of it here, and not on a fresh machine."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needs = project["dependencies"] + project["optional-dependencies"]["dev"]
+    asked = {canonicalize_name(need.name): need for need in map(Requirement, needs)}
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    entries = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)(.*\n(?:    .*\n)*)", lock, re.MULTILINE)
+    locked = {name: version for name, version, _ in entries}
+    direct = {name for name, _, rest in entries if "partyline (pyproject.toml)" in rest}
+    assert direct == set(asked), "run `make lock`"
+    for name, need in asked.items():
+        assert need.specifier.contains(locked[name], prereleases=True), f"{need}: run `make lock`"
 
 
 def test_the_lock_names_no_machine_and_no_index():

@@ -229,7 +229,7 @@ class Node:
         """Whether it serves, and words for strangers: figures are for /metrics."""
         following, trust = self._following, self._trust
         if trust.mismatch:
-            return False, {"status": "misconfigured", "log": "its AUTH differs from ours"}
+            return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
         if following.reachable is None or not trust.compared:
             return self._settings.auth != "off", {"status": "degraded", "log": "not yet reached"}
         if not following.reachable:
@@ -288,5 +288,5 @@ async def _unready(scope: Scope, receive: Receive, send: Send) -> None:
     if websocket:
         await receive()
     headers = [(b"retry-after", b"5")]
-    reason = b"the nodes differ in AUTH, or have not compared it yet\n"
+    reason = b"the nodes differ in PARTYLINE_AUTH, or have not compared it yet\n"
     await respond(send, 503, headers, reason, websocket=websocket)

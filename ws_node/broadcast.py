@@ -101,8 +101,8 @@ def add_broadcast(
         summary="Send an ephemeral event to everybody who watches a session",
         description="Goes live to those `data.visibility` admits (default public), marked "
         '`"origin": "external"`. It is not stored, not replayed and has no position. Without '
-        "BROADCAST_TOKEN only callers on this machine are taken; with it, send it as a bearer "
-        "token.",
+        "PARTYLINE_BROADCAST_TOKEN only callers on this machine are taken; with it, send it as a "
+        "bearer token.",
         response_model=BroadcastDone,
         responses=_FAILURES,
         openapi_extra={
@@ -192,7 +192,7 @@ class Broadcast:
             if token is None or not hmac.compare_digest(token.encode(), self._token.encode()):
                 raise Unauthenticated("The broadcast token is missing or wrong.")
         elif not from_loopback(scope):
-            raise Forbidden("Without BROADCAST_TOKEN only this machine may post.")
+            raise Forbidden("Without PARTYLINE_BROADCAST_TOKEN only this machine may post.")
         return False
 
     async def _body(self, request: Request) -> dict[str, Any]:

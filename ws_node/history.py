@@ -180,7 +180,7 @@ class History:
         except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
             raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
         if answer.status_code == 401:
-            raise HistoryAway("it refuses our key: both nodes need the same DATA_DIR")
+            raise HistoryAway("it refuses our key: both nodes need the same PARTYLINE_DATA_DIR")
         if answer.status_code != 200:
             raise HistoryAway(f"it answers with status {answer.status_code}")
         try:

@@ -101,6 +101,6 @@ class Trust:
             self.mismatch, self._hub.closed = False, None
             return
         if not self.mismatch:
-            logger.error("mcp_node has another AUTH: every viewer is closed, nobody is let in")
+            logger.error("mcp_node has another PARTYLINE_AUTH: nobody may watch")
         self.mismatch, self._hub.closed = True, Disconnect.AUTH_DIFFERS
         self._hub.disconnect_all(Disconnect.AUTH_DIFFERS)

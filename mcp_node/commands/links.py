@@ -19,7 +19,7 @@ def login(settings: Settings) -> tuple[str, str]:
         ConfigurationError: mcp_node does not run, or did not do it.
     """
     if settings.auth == "off":
-        return settings.page, "AUTH=off: everybody on this machine can open the page."
+        return settings.page, "PARTYLINE_AUTH=off: everybody on this machine can open the page."
     minted = ask_mcp_node(settings, "POST", "/api/links", {"kind": LOGIN})
     return minted["url"], (
         "Whoever opens this first is the operator, with every right, for 30 days. It works once,"

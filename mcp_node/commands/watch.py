@@ -15,9 +15,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from proto.errors import ConfigurationError
 from proto.names import check_name
-from proto.settings import Settings
+from proto.settings import TOKEN_VARIABLE, Settings
 
-TOKEN_VARIABLE: Final = "PARTYLINE_TOKEN"
 LAST_TO_RETRY: Final = 4_499
 PAUSE_SECONDS: Final = (0.5, 5.0)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from mcp_node.store.digests import keep_digest
 from mcp_node.store.queries import COLUMNS, message_from_row
 from mcp_node.store.transaction import Transaction
 from proto.errors import Forbidden, MessageNotFound, SessionNotFound
@@ -71,6 +72,7 @@ class DeleteMessage:
 
     def _delete(self, transaction: Transaction, message: Message, prev: int) -> None:
         now = utc_now()
+        keep_digest(transaction, message)
         transaction.write(EMPTY, (now, message.id))
         transaction.write(UNMENTION, (message.id,))
         transaction.uncount(message)

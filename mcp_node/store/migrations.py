@@ -193,5 +193,8 @@ MIGRATIONS: Final[Sequence[Sequence[Step]]] = (
         "CREATE INDEX links_by_expiry ON links (expires_at)",
     ),
     (*SEARCH_SCHEMA, index_everything),
+    # What an erased message said, as a keyed digest (mcp_node/store/digests.py); NULL while it has
+    # its text, and for what was erased before there were digests.
+    ("ALTER TABLE idempotency ADD COLUMN digest BLOB",),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""

@@ -4,6 +4,7 @@ import time
 from functools import partial
 from typing import Final
 
+from mcp_node.store.digests import said_the_same
 from mcp_node.store.guard import SAID_SINCE_HUMAN
 from mcp_node.store.interface import NewMessage, NewSession
 from mcp_node.store.links import add_revocation, end_links_of
@@ -91,7 +92,9 @@ class AppendMessage:
         if row is None:
             return None
         message = message_from_row(row)
-        if message.deleted:  # what it said is gone, and with it what could be compared
+        if message.deleted:
+            if not said_the_same(transaction, message, new):
+                raise KeyReused
             return message
         said = (message.content, message.visibility, message.parent_message_id, message.sender)
         if said != (new.content, new.visibility, new.parent_message_id, new.sender) or bytes(

@@ -44,6 +44,7 @@ FORGET: Final = (
 )
 EMPTY: Final = (
     f"DELETE FROM mentions WHERE message_id IN {_OF_STEP}",
+    f"DELETE FROM idempotency WHERE message_id IN {_OF_STEP}",
     f"""
     UPDATE messages SET content = '', metadata = '{{}}', deleted_at = :now
     WHERE id IN {_OF_STEP} AND deletes IS NULL AND deleted_at IS NULL

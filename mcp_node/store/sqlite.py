@@ -34,6 +34,7 @@ from mcp_node.store.search.vocabulary import Vocabulary
 from mcp_node.store.transaction import Operation
 from mcp_node.store.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
+from proto.keyfile import digests_key
 from proto.messages import Audience, Message, Session, Visibility
 from proto.revocations import Revocation
 from proto.settings import Settings
@@ -57,7 +58,8 @@ async def open_store(data_dir: Path, settings: Settings) -> "SqliteStore":
     path = data_dir / DATABASE
     on_disk = read_mark(data_dir / MARK)
     log = await asyncio.to_thread(prepare, path, on_disk)
-    store = SqliteStore(path, log, settings)
+    secret = await asyncio.to_thread(digests_key, data_dir)
+    store = SqliteStore(path, log, settings, secret)
     try:
         await store.open(on_disk)
     except BaseException as error:
@@ -73,7 +75,7 @@ async def open_store(data_dir: Path, settings: Settings) -> "SqliteStore":
 class SqliteStore:
     """`mcp_node.store.interface.Store` on SQLite; made by `open_store`."""
 
-    def __init__(self, path: Path, log: Log, settings: Settings) -> None:
+    def __init__(self, path: Path, log: Log, settings: Settings, secret: bytes) -> None:
         self._path = path
         self._log = log
         self._listeners: list[CommitListener] = []
@@ -91,6 +93,7 @@ class SqliteStore:
             max_pending=settings.max_pending_writes,
             max_pending_bytes=settings.max_pending_write_bytes,
             limits=Limits.of_server(settings),
+            secret=secret,
             announce=self._announce,
         )
 

@@ -36,9 +36,11 @@ class LogTail:
 
     Args:
         limits: of sessions that have none of their own.
+        secret: what digests of erased messages are keyed with.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, secret: bytes) -> None:
+        self.secret = secret
         self._limits = limits
         self._last: int | None = None
         self._sessions: dict[str, SessionTail] = {}

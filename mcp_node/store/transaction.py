@@ -32,6 +32,7 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection, tail: LogTail) -> None:
         self._connection = connection
         self._tail = tail
+        self.secret = tail.secret
         self._unsent = 0
         self._tallies = Tallies()
         self.messages: list[Message] = []

@@ -44,6 +44,7 @@ class Writer:
         max_pending: writes that may wait.
         max_pending_bytes: and their bytes.
         limits: of what is said in sessions that have none of their own.
+        secret: what digests of erased messages are keyed with.
         announce: called in the event loop after a commit, before its writers are answered.
     """
 
@@ -54,6 +55,7 @@ class Writer:
         max_pending: int,
         max_pending_bytes: int,
         limits: Limits,
+        secret: bytes,
         announce: Callable[[Sequence[Message]], None],
     ) -> None:
         self._path = path
@@ -63,7 +65,7 @@ class Writer:
         self._queue: deque[_Pending] = deque()
         self._pending = 0
         self._pending_bytes = 0
-        self._tail = LogTail(limits)
+        self._tail = LogTail(limits, secret)
         self._connection: aiosqlite.Connection | None = None
         self._wake = asyncio.Event()
         self._closing = False

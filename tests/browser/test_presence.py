@@ -34,33 +34,3 @@ async def test_people_and_agents_come_and_go(pair: Pair, people: People, name: s
             await agent.call_tool("add_message", {"session_id": name, "content": "come"})
             await waiting
         await expect(agents).to_contain_text("bob: active", timeout=15_000)
-
-
-async def test_asking_again_repeats_nothing(pair: Pair, people: People, name: str) -> None:
-    """Messages that are on their way while presence is asked for come once (partyline.js)."""
-    async with pair.agent("alice") as agent:
-        await agent.call_tool("create_session", {"session_id": name, "purpose": "Pure"})
-    page = await (await people.enter(pair)).open(name)
-    got = await page.evaluate(
-        """async () => {
-          const { Track } = await import("/static/partyline/track.js");
-          const track = new Track({ since: 5, epoch: "e", presence: true });
-          const command = track.command("s");
-          const before = [6, 7].map((position) => track.take(position));
-          const word = track.subscribed({ epoch: "e", position: 5, recovered: true });
-          const after = [6, 7, 8].map((position) => track.take(position));
-          return { command, before, word, after };
-        }"""
-    )
-    assert got == {
-        "command": {
-            "type": "subscribe",
-            "session_id": "s",
-            "since": 5,
-            "epoch": "e",
-            "presence": True,
-        },
-        "before": [True, True],
-        "word": "resumed",
-        "after": [False, False, True],
-    }

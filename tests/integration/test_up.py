@@ -134,7 +134,7 @@ async def test_without_authentication_up_prints_the_plain_address(tmp_path: Path
         assert await partyline(pair, "login") == (
             0,
             f"http://127.0.0.1:{pair.ws_port}/\n",
-            "AUTH=off: everybody on this machine can open the page.\n",
+            "PARTYLINE_AUTH=off: everybody on this machine can open the page.\n",
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from proto.errors import ConfigurationError
-from proto.settings import Settings, is_loopback, load_settings
+from proto.settings import Settings, is_loopback, load_settings, unknown_variables
 
 TOKEN = "0123456789abcdef"
 SECRET = "hunter2"
@@ -62,8 +62,37 @@ def test_the_port_of_honcho_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.mcp_port, settings.ws_port, settings.auth) == (23456, 8081, "token")
 
 
-def test_unknown_variables_of_the_prefix_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert from_env(monkeypatch, SOMETHING_NEW="1") == load_settings()
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("WS_PROT", "PARTYLINE_WS_PORT"),
+        ("DATADIR", "PARTYLINE_DATA_DIR"),
+        ("MAX_VIEWER", "PARTYLINE_MAX_VIEWERS"),
+        ("BROADCAST_TOKENS", "PARTYLINE_BROADCAST_TOKEN"),
+        ("PORT", "PARTYLINE_WS_PORT"),
+    ],
+)
+def test_an_unknown_variable_of_the_prefix_is_refused_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        from_env(monkeypatch, **{name: SECRET})
+    assert f"PARTYLINE_{name} is not a setting; did you mean {nearest}?" in str(refusal.value)
+    assert SECRET not in str(refusal.value)
+
+
+def test_every_unknown_variable_is_named_and_cannot_steer_a_terminal() -> None:
+    names = ["PARTYLINE_ZZZ\x1b[2J", "PATH", "partyline_auht", "PARTYLINE_AUTH", "PARTYLINE_TOKEN"]
+    assert unknown_variables(names) == [
+        "PARTYLINE_ZZZ\\x1b[2J is not a setting; docs/settings.md lists them",
+        "partyline_auht is not a setting; did you mean PARTYLINE_AUTH?",
+    ]
+
+
+def test_the_token_of_a_client_is_no_setting_and_no_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert from_env(monkeypatch, TOKEN=SECRET) == load_settings()
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,14 +12,21 @@ import { CatchUp, QUIET_MS } from "./partyline/catchup.js";
 import { afterClose } from "./partyline/closing.js";
 import { Track } from "./partyline/track.js";
 
-export { Line };
-
 const HANDSHAKE_MS = 10_000;
 const IDLE_MS = 20_000;
 const ANSWER_MS = 8_000;
 const STEADY_MS = 5_000;
 
-const EVENTS = ["message", "deleted", "external", "presence", "subscribed", "reload", "state", "error"];
+const EVENTS = [
+  "message",
+  "deleted",
+  "external",
+  "presence",
+  "subscribed",
+  "reload",
+  "state",
+  "error",
+];
 
 /**
  * Open a line. It connects at once and keeps itself connected until `close()`.
@@ -37,8 +44,11 @@ export function connect(sessions, options = {}) {
   return new Line([sessions].flat(), options);
 }
 
-class Line {
-  constructor(sessions, { url, token, since, epoch, presence, WebSocket = globalThis.WebSocket } = {}) {
+export class Line {
+  constructor(
+    sessions,
+    { url, token, since, epoch, presence, WebSocket = globalThis.WebSocket } = {},
+  ) {
     this._url = `${url ?? ownUrl()}/ws`;
     this._token = token;
     this._WebSocket = WebSocket;

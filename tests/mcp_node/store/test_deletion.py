@@ -239,6 +239,54 @@ async def test_a_retry_of_a_deleted_message_stores_nothing(store: SqliteStore) -
     assert await store.session_head("room") == 2
 
 
+async def test_another_text_under_the_key_of_a_deleted_message_is_refused(
+    store: SqliteStore,
+) -> None:
+    first = await store.append(keyed("once"))
+    await delete(store, first.id)
+    for other in (
+        keyed("twice"),
+        keyed("once", Visibility.PRIVATE),
+        msgspec.structs.replace(keyed("once"), metadata=msgspec.Raw(b'{"a":1}')),
+        msgspec.structs.replace(keyed("once"), sender="claude-main/reviewer"),
+        msgspec.structs.replace(keyed("once"), parent_message_id=1),
+    ):
+        with pytest.raises(KeyReused):
+            await store.append(other)
+    assert await store.session_head("room") == 2
+
+
+async def test_what_was_said_cannot_be_guessed_from_the_database(tmp_path: Path) -> None:
+    digests = []
+    for log in ("one", "two"):
+        (tmp_path / log).mkdir()
+        async with opened(tmp_path / log) as store:
+            await store.create_session(new_session())
+            await store.append(keyed(SECRET))
+            await delete(store, 1)
+            digests += await rows(store, "SELECT digest FROM idempotency")
+            secret = (tmp_path / log / "digests.key").read_bytes()
+            await store.checkpoint()
+            assert secret not in (tmp_path / log / "partyline.db").read_bytes()
+    assert digests[0] != digests[1]
+
+
+async def test_without_the_secret_or_a_digest_a_retry_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.create_session(new_session())
+        await store.append(keyed("once"))
+        await delete(store, 1)
+    async with opened(tmp_path) as store:
+        assert (await store.append(keyed("once"))).id == 1
+    (tmp_path / "digests.key").unlink()
+    async with opened(tmp_path) as store:
+        with pytest.raises(KeyReused):
+            await store.append(keyed("once"))
+        await change(store, "UPDATE idempotency SET digest = NULL")  # deleted by an older version
+        with pytest.raises(KeyReused):
+            await store.append(keyed("once"))
+
+
 async def test_a_message_added_in_the_same_transaction_can_be_deleted(store: SqliteStore) -> None:
     added, _ = await asyncio.gather(store.append(new_message(content=SECRET)), delete(store, 1))
     assert (await shown(store))[0] == {**added.shown(), "content": "", "deleted": True}

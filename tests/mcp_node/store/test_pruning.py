@@ -131,6 +131,15 @@ async def test_replies_lose_their_parent_and_keys_mentions_and_advances_go(
     assert await rows(store, "PRAGMA foreign_key_check") == []
 
 
+async def test_the_key_of_the_last_is_forgotten_like_all_others(store: SqliteStore) -> None:
+    keyed = msgspec.structs.replace(new_message(content="x"), idempotency_key="k")
+    first = await store.append(keyed)
+    await age(store)
+    assert await prune(store) == 1
+    again = await store.append(msgspec.structs.replace(keyed, content="y"))
+    assert (again.id, again.content) == (first.id + 1, "y")
+
+
 async def test_counts_are_put_right(store: SqliteStore) -> None:
     levels = [Visibility.PUBLIC, Visibility.PRIVATE, Visibility.PUBLIC, Visibility.ADMIN_ONLY]
     for level in levels:
@@ -260,7 +269,9 @@ async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
         database.set_progress_handler(count, 1_000)
         operations = [PruneMessages(list(range(1, 101)))]
         (outcome,) = commit(
-            database, LogTail(Limits.of_server(load_settings(data_dir=data_dir))), operations
+            database,
+            LogTail(Limits.of_server(load_settings(data_dir=data_dir)), b"secret"),
+            operations,
         ).outcomes
         assert outcome.error is None
         (left,) = database.execute("SELECT count(*) FROM messages").fetchone()

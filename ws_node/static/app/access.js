@@ -1,14 +1,8 @@
-/** Who is looking: the token in this origin's storage, and the one-time code that becomes one. */
+/** Who is looking: the one-time code that becomes a token, and what a token says. */
 
 import { ask } from "./api.js";
-import { drop, keep, keys, read } from "./storage.js";
-
-const KEY = "token";
-
-/** The stored token; null without one. */
-export function token() {
-  return read(KEY);
-}
+import { drop, keys } from "./storage.js";
+import { keepToken, token } from "./token.js";
 
 /** Forget the token, and all that was typed, not yet sent, and read under it. */
 export function signOut() {
@@ -33,7 +27,7 @@ export async function redeem(code) {
   const answer = await ask("POST", "/api/redeem", { body: { code } });
   const known = token() && claims(token());
   const operator = known?.type === "human" && known.expires * 1000 > Date.now();
-  if (!operator || answer.agent_type !== "guest") keep(KEY, answer.token);
+  if (!operator || answer.agent_type !== "guest") keepToken(answer.token);
   return answer.sessions?.[0] ?? null;
 }
 

@@ -1,6 +1,6 @@
 /** REST, through ws_node, with the viewer's own token. */
 
-import { token } from "./access.js";
+import { token } from "./token.js";
 
 /** A refusal, or no answer at all (`status` 0). */
 export class ApiError extends Error {
@@ -44,7 +44,10 @@ export async function ask(method, path, { query = {}, body, signal } = {}) {
   }
   const read = await answer.json().catch(() => null);
   if (answer.ok && read !== null) return read;
-  throw new ApiError(answer.status, read?.error ?? { message: `The server answered ${answer.status}.` });
+  throw new ApiError(
+    answer.status,
+    read?.error ?? { message: `The server answered ${answer.status}.` },
+  );
 }
 
 const at = (sessionId) => `/api/sessions/${encodeURIComponent(sessionId)}`;

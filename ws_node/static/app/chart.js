@@ -22,7 +22,23 @@ export function chart(counts) {
   const label = `${total} messages in ${counts.length} minutes, ${counts.at(-1)} in the last one`;
   const bars = counts.map((count, at) => {
     const height = count ? Math.max(2, (count / most) * HEIGHT) : 1;
-    return svg("rect", { class: count ? "bar" : "bar none", x: at * WIDTH, y: HEIGHT - height, width: WIDTH - 1, height });
+    return svg("rect", {
+      class: count ? "bar" : "bar none",
+      x: at * WIDTH,
+      y: HEIGHT - height,
+      width: WIDTH - 1,
+      height,
+    });
   });
-  return svg("svg", { class: "chart", role: "img", "aria-label": label, viewBox: `0 0 ${counts.length * WIDTH} ${HEIGHT}` }, svg("title", {}, label), bars);
+  return svg(
+    "svg",
+    {
+      class: "chart",
+      role: "img",
+      "aria-label": label,
+      viewBox: `0 0 ${counts.length * WIDTH} ${HEIGHT}`,
+    },
+    svg("title", {}, label),
+    bars,
+  );
 }

@@ -48,7 +48,8 @@ export class Chunks {
   /** Drop pieces that are empty, and from the start what belongs to no message. */
   tidy() {
     for (const chunk of [...this.element.children]) {
-      while (chunk.firstElementChild && !chunk.firstElementChild.dataset.id) chunk.firstElementChild.remove();
+      while (chunk.firstElementChild && !chunk.firstElementChild.dataset.id)
+        chunk.firstElementChild.remove();
       if (chunk.children.length) return;
       chunk.remove();
     }

@@ -1,4 +1,4 @@
-/** Where a person writes: Enter sends, Shift+Enter breaks the line, and a draft outlives the page. */
+/** Where a person writes. Enter sends, Shift+Enter breaks the line; a draft outlives the page. */
 
 import { h } from "./dom.js";
 import { line } from "./hidden.js";
@@ -38,7 +38,14 @@ export class Composer {
       { class: "composer", onsubmit: (event) => (event.preventDefault(), this._send()) },
       this._replying,
       this._text,
-      h("div", { class: "composer-bar" }, h("label", {}, h("span", {}, "seen by "), this._visibility), this._count, h("span", { class: "hint" }, "Enter sends, Shift+Enter breaks the line"), this._button),
+      h(
+        "div",
+        { class: "composer-bar" },
+        h("label", {}, h("span", {}, "seen by "), this._visibility),
+        this._count,
+        h("span", { class: "hint" }, "Enter sends, Shift+Enter breaks the line"),
+        this._button,
+      ),
     );
     this._text.value = read(this._draftKey) ?? "";
     queueMicrotask(() => this._typed());
@@ -50,8 +57,21 @@ export class Composer {
 
   reply(message) {
     this._parent = message.id;
-    const stop = h("button", { type: "button", class: "quiet", "aria-label": "Do not reply to it", onclick: () => this.stopReply() }, icon("close"));
-    this._replying.replaceChildren(icon("reply"), h("span", {}, "Reply to ", h("b", {}, message.sender), ": ", ...line(message.content, 80)), stop);
+    const stop = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": "Do not reply to it",
+        onclick: () => this.stopReply(),
+      },
+      icon("close"),
+    );
+    this._replying.replaceChildren(
+      icon("reply"),
+      h("span", {}, "Reply to ", h("b", {}, message.sender), ": ", ...line(message.content, 80)),
+      stop,
+    );
     this._replying.hidden = false;
     this.focus();
   }
@@ -81,7 +101,8 @@ export class Composer {
     if (value) keep(this._draftKey, value);
     else drop(this._draftKey);
     const length = [...value].length;
-    this._count.textContent = length > WARN ? `${number.format(length)} of ${number.format(MOST)}` : "";
+    this._count.textContent =
+      length > WARN ? `${number.format(length)} of ${number.format(MOST)}` : "";
     this._count.classList.toggle("over", length > MOST);
     this._button.disabled = !value.trim() || length > MOST;
     this._text.rows = Math.min(8, Math.max(1, value.split("\n").length));
@@ -89,7 +110,11 @@ export class Composer {
 
   _send() {
     if (this._button.disabled) return;
-    this._onSend({ content: this._text.value, visibility: this._visibility.value, parent: this._parent });
+    this._onSend({
+      content: this._text.value,
+      visibility: this._visibility.value,
+      parent: this._parent,
+    });
     this._text.value = "";
     this.stopReply();
     this._typed();

@@ -10,7 +10,7 @@ export function words(state, now = Date.now()) {
     case "live":
       return "live";
     case "catching-up":
-      return `catching up ${number.format(state.messages)} message${state.messages === 1 ? "" : "s"}`;
+      return `catching up ${count(state.messages)}`;
     case "reconnecting":
       return `reconnecting in ${Math.max(1, Math.ceil((state.at - now) / 1000))} s`;
     case "sign-in":
@@ -22,12 +22,26 @@ export function words(state, now = Date.now()) {
   }
 }
 
+function count(messages) {
+  return `${number.format(messages)} message${messages === 1 ? "" : "s"}`;
+}
+
 export class ConnectionView {
   constructor(feed) {
     this._feed = feed;
     this._text = h("span", { class: "state-text" });
-    this._now = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => feed.retry() }, "Now");
-    this.element = h("div", { class: "connection", role: "status" }, h("span", { class: "lamp", "aria-hidden": "true" }), this._text, this._now);
+    this._now = h(
+      "button",
+      { type: "button", class: "quiet", hidden: true, onclick: () => feed.retry() },
+      "Now",
+    );
+    this.element = h(
+      "div",
+      { class: "connection", role: "status" },
+      h("span", { class: "lamp", "aria-hidden": "true" }),
+      this._text,
+      this._now,
+    );
     feed.onState((state) => this._show(state));
   }
 

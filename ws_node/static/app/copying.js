@@ -7,7 +7,12 @@ import { icon } from "./icons.js";
 /** @param {() => string} text @param {string} label of the button */
 export function copyButton(text, label) {
   const word = h("span", {}, "Copy");
-  const button = h("button", { type: "button", class: "quiet copy", "aria-label": label }, icon("copy"), word);
+  const button = h(
+    "button",
+    { type: "button", class: "quiet copy", "aria-label": label },
+    icon("copy"),
+    word,
+  );
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text());

@@ -40,7 +40,9 @@ export class Directory {
       if (rows !== this._rows) return; // of a log that has been replaced since
       this.problem = null;
       for (const session of sessions) this._take(session);
-      const missing = sessions.map((s) => this._rows.get(s.session_id)).filter((row) => !row.last && !row.asked);
+      const missing = sessions
+        .map((s) => this._rows.get(s.session_id))
+        .filter((row) => !row.last && !row.asked);
       this._readLast(missing);
     } catch (error) {
       this.problem = error;
@@ -50,7 +52,15 @@ export class Directory {
   }
 
   rows() {
-    return [...this._rows.values()].sort((one, other) => (one.activity < other.activity ? 1 : one.activity > other.activity ? -1 : one.id < other.id ? -1 : 1));
+    return [...this._rows.values()].sort((one, other) =>
+      one.activity < other.activity
+        ? 1
+        : one.activity > other.activity
+          ? -1
+          : one.id < other.id
+            ? -1
+            : 1,
+    );
   }
 
   row(sessionId) {
@@ -73,7 +83,14 @@ export class Directory {
 
   _take(session) {
     const id = session.session_id;
-    const row = this._rows.get(id) ?? { id, last: null, unread: 0, dot: false, asked: false, agents: new Set() };
+    const row = this._rows.get(id) ?? {
+      id,
+      last: null,
+      unread: 0,
+      dot: false,
+      asked: false,
+      agents: new Set(),
+    };
     const activity = session.last_activity ?? session.created_at;
     this._rows.set(id, row);
     row.purpose = session.purpose;
@@ -88,7 +105,7 @@ export class Directory {
     const waiting = [...rows];
     for (const row of waiting) row.asked = true;
     const one = async () => {
-      for (let row; (row = waiting.shift()); ) {
+      for (let row; (row = waiting.shift());) {
         try {
           const { messages } = await getMessages(row.id, { limit: 5 });
           for (const message of messages) this._last(row, message);

@@ -1,4 +1,4 @@
-/** Elements without markup: every text becomes a text node, so nothing in it can be more than text. */
+/** Elements without markup: every text becomes a text node and can be nothing else. */
 
 const SVG = "http://www.w3.org/2000/svg";
 

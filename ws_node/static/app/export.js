@@ -9,8 +9,8 @@ import { utc } from "./time.js";
 const PAGE = 1000;
 
 /** Every message of a session that the viewer may see, oldest first. */
-export async function* everything(sessionId) {
-  for (let after = 0, more = true; more; ) {
+async function* everything(sessionId) {
+  for (let after = 0, more = true; more;) {
     const page = await getMessages(sessionId, { after, limit: PAGE });
     yield page.messages;
     more = page.has_more && page.messages.length > 0;
@@ -25,21 +25,38 @@ export function jsonLine(message) {
 
 /** A message as Markdown that cannot run into the next one: every line of it is quoted. Pure. */
 export function markdownPart(message) {
-  const marks = [message.sender_type, message.visibility !== "public" && message.visibility, message.parent_message_id && `reply to #${message.parent_message_id}`].filter(Boolean);
+  const marks = [
+    message.sender_type,
+    message.visibility !== "public" && message.visibility,
+    message.parent_message_id && `reply to #${message.parent_message_id}`,
+  ].filter(Boolean);
   const content = message.deleted ? "*deleted*" : message.content;
   const quoted = content.split(/\r\n|\r|\n/).map((text) => (text ? `> ${text}` : ">"));
-  return `### #${message.id} ${message.sender} (${marks.join(", ")}), ${utc(message.timestamp)}\n\n${quoted.join("\n")}\n\n`;
+  const head = `### #${message.id} ${message.sender} (${marks.join(", ")})`;
+  return `${head}, ${utc(message.timestamp)}\n\n${quoted.join("\n")}\n\n`;
 }
 
 /** The buttons that export. */
 export function exportMenu(sessionId) {
   const save = (label, extension, type, head, part) =>
-    h("button", { type: "button", onclick: (event) => run(event.currentTarget, sessionId, extension, type, head, part) }, label);
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: (event) => run(event.currentTarget, sessionId, extension, type, head, part),
+      },
+      label,
+    );
   return h(
     "details",
     { class: "menu" },
     h("summary", { "aria-label": "Export this session", title: "Export" }, icon("export")),
-    h("div", { class: "menu-items" }, save("Export as Markdown", "md", "text/markdown", `# ${sessionId}\n\n`, markdownPart), save("Export as JSON Lines", "jsonl", "application/jsonl", "", jsonLine)),
+    h(
+      "div",
+      { class: "menu-items" },
+      save("Export as Markdown", "md", "text/markdown", `# ${sessionId}\n\n`, markdownPart),
+      save("Export as JSON Lines", "jsonl", "application/jsonl", "", jsonLine),
+    ),
   );
 }
 

@@ -10,7 +10,7 @@ const number = new Intl.NumberFormat();
 /** How much of a text is shown at first: all of it, or a beginning that ends with a line. Pure. */
 export function beginning(text) {
   let end = text.length > MOST_CHARS * 1.25 ? MOST_CHARS : text.length;
-  for (let at = -1, lines = 0; (at = text.indexOf("\n", at + 1)) >= 0 && at < end; ) {
+  for (let at = -1, lines = 0; (at = text.indexOf("\n", at + 1)) >= 0 && at < end;) {
     lines += 1;
     if (lines === MOST_LINES && text.length - at > 400) end = at;
   }

@@ -10,7 +10,8 @@ export function tree(value) {
   if (value === null || typeof value !== "object") return leaf(value);
   const entries = Object.entries(value);
   const rows = entries.slice(0, MOST).map(([name, inner]) => h("li", {}, row(name, inner)));
-  if (entries.length > MOST) rows.push(h("li", { class: "more" }, `… ${entries.length - MOST} more`));
+  if (entries.length > MOST)
+    rows.push(h("li", { class: "more" }, `… ${entries.length - MOST} more`));
   return h("ul", { class: "tree" }, rows);
 }
 
@@ -25,7 +26,11 @@ function row(name, value) {
   const key = h("span", { class: "key" }, shown(name));
   if (value === null || typeof value !== "object" || !Object.keys(value).length)
     return [key, ": ", leaf(value)];
-  const branch = h("details", {}, h("summary", {}, key, h("span", { class: "size" }, ` ${size(value)}`)));
+  const branch = h(
+    "details",
+    {},
+    h("summary", {}, key, h("span", { class: "size" }, ` ${size(value)}`)),
+  );
   branch.addEventListener("toggle", () => branch.append(tree(value)), { once: true });
   return branch;
 }
@@ -33,5 +38,9 @@ function row(name, value) {
 function leaf(value) {
   const empty = Array.isArray(value) ? "[]" : "{}";
   if (value !== null && typeof value === "object") return h("span", { class: "value" }, empty);
-  return h("span", { class: `value ${value === null ? "null" : typeof value}` }, shown(String(value)));
+  return h(
+    "span",
+    { class: `value ${value === null ? "null" : typeof value}` },
+    shown(String(value)),
+  );
 }

@@ -18,7 +18,8 @@ export function listenToKeys(view) {
   const dialog = help();
   document.body.append(dialog);
   const acts = {
-    "/": () => (document.querySelector(".search-here") ?? document.querySelector(".search-all"))?.focus(),
+    "/": () =>
+      (document.querySelector(".search-here") ?? document.querySelector(".search-all"))?.focus(),
     f: () => document.getElementById("filter")?.focus(),
     c: () => view()?.focusComposer(),
     j: () => step(1),
@@ -60,5 +61,11 @@ function session(by) {
 
 function help() {
   const rows = KEYS.map(([key, meaning]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, meaning)]);
-  return h("dialog", { class: "help", "aria-label": "Keys" }, h("h2", {}, "Keys"), h("dl", {}, rows), h("form", { method: "dialog" }, h("button", {}, "Close")));
+  return h(
+    "dialog",
+    { class: "help", "aria-label": "Keys" },
+    h("h2", {}, "Keys"),
+    h("dl", {}, rows),
+    h("form", { method: "dialog" }, h("button", {}, "Close")),
+  );
 }

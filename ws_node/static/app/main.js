@@ -1,6 +1,6 @@
 /** The page: who comes in, and which screen is shown. */
 
-import { ANYBODY, claims, redeem, signOut, takeCode, token } from "./access.js";
+import { ANYBODY, claims, redeem, signOut, takeCode } from "./access.js";
 import { ask, listSessions } from "./api.js";
 import { ConnectionView } from "./connection_view.js";
 import { Directory } from "./directory.js";
@@ -15,6 +15,7 @@ import { SessionsView } from "./sessions_view.js";
 import { signInView } from "./signin_view.js";
 import { lasting } from "./storage.js";
 import { setPlace, setUnread } from "./title.js";
+import { token } from "./token.js";
 import { welcomeView } from "./welcome_view.js";
 
 const app = document.getElementById("app");
@@ -38,7 +39,10 @@ async function start() {
       if (!token()) return askToSignIn(error.passing ? error.message : NEEDED.BAD_CODE);
     }
   }
-  const deployment = await ask("GET", "/static/deployment.json").catch(() => ({ mcp_url: "", auth: "token" }));
+  const deployment = await ask("GET", "/static/deployment.json").catch(() => ({
+    mcp_url: "",
+    auth: "token",
+  }));
   if (deployment.auth === "off") return run(deployment, ANYBODY);
   const who = token() && claims(token());
   if (!who) return askToSignIn("");
@@ -90,7 +94,9 @@ function run(deployment, who) {
     const empty = directory.loaded && !directory.problem && !directory.rows().length;
     if (place.dataset.empty === String(empty)) return;
     place.dataset.empty = String(empty);
-    place.replaceChildren(h("main", { id: "main", tabindex: "-1" }, welcomeView(deployment, empty)));
+    place.replaceChildren(
+      h("main", { id: "main", tabindex: "-1" }, welcomeView(deployment, empty)),
+    );
   }
 
   function show() {
@@ -130,14 +136,38 @@ function top(feed, who) {
       "details",
       { class: "menu who" },
       h("summary", {}, name),
-      h("div", { class: "menu-items" }, h("p", {}, who.unverified ? "Nobody needs to sign in here." : `Signed in as ${name} (${who.scopes.join(", ")}).`), who.unverified ? null : h("button", { type: "button", onclick: () => (signOut(), location.assign("/")) }, "Sign out")),
+      h(
+        "div",
+        { class: "menu-items" },
+        h(
+          "p",
+          {},
+          who.unverified
+            ? "Nobody needs to sign in here."
+            : `Signed in as ${name} (${who.scopes.join(", ")}).`,
+        ),
+        who.unverified
+          ? null
+          : h(
+              "button",
+              { type: "button", onclick: () => (signOut(), location.assign("/")) },
+              "Sign out",
+            ),
+      ),
     ),
   );
 }
 
 function banner({ auth }) {
   const notes = [];
-  if (auth === "off") notes.push("AUTH=off: anybody on this machine can read and write here, under any name.");
-  if (!lasting) notes.push("This browser keeps nothing for this page: when the tab is closed or loaded anew, your sign-in and what you have typed are gone.");
+  if (auth === "off")
+    notes.push(
+      "PARTYLINE_AUTH=off: anybody on this machine can read and write here, under any name.",
+    );
+  if (!lasting)
+    notes.push(
+      "This browser keeps nothing for this page: when the tab is closed or loaded anew, " +
+        "your sign-in and what you have typed are gone.",
+    );
   return notes.length ? h("p", { class: "banner", role: "note" }, notes.join(" ")) : null;
 }

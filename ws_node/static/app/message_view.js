@@ -28,7 +28,7 @@ export function messageView(message, context) {
   return h(
     "li",
     {
-      class: `message hue-${hue(message.sender)} kind-${kindOf(message)}${deleted ? " deleted" : ""}`,
+      class: classOf(message),
       id: `message-${message.id}`,
       "data-id": String(message.id),
       "data-sender": message.sender,
@@ -55,7 +55,10 @@ export function externalView({ type, data }) {
         "div",
         { class: "meta" },
         h("span", { class: "sender" }, line(sender, 64)),
-        badge("external, unverified", "Anything on the server's machine may have sent this. It is not stored."),
+        badge(
+          "external, unverified",
+          "Anything on the server's machine may have sent this. It is not stored.",
+        ),
         message ? null : h("span", { class: "type" }, line(type, 64)),
         timeOf(new Date().toISOString()),
       ),
@@ -76,7 +79,7 @@ export function face(name) {
   return h("span", { class: "face", "aria-hidden": "true" }, initials(name));
 }
 
-export function badge(word, meaning) {
+function badge(word, meaning) {
   return h("span", { class: "badge", title: meaning }, word);
 }
 
@@ -87,13 +90,29 @@ function meta(message, { sessionId, me, onReply }, deleted) {
     { class: "meta" },
     h("span", { class: "sender" }, shown(message.sender)),
     message.sender === me ? h("span", { class: "you" }, "you") : null,
-    type === "guest" ? badge("guest", "Somebody with a link that an agent or person gave out.") : null,
+    type === "guest"
+      ? badge("guest", "Somebody with a link that an agent or person gave out.")
+      : null,
     type !== "guest" && type !== message.sender ? h("span", { class: "type" }, shown(type)) : null,
     visibilityMark(message.visibility),
     timeOf(message.timestamp),
-    h("a", { class: "number", href: toSession(sessionId, message.id), title: "Link to this message" }, `#${message.id}`),
+    h(
+      "a",
+      { class: "number", href: toSession(sessionId, message.id), title: "Link to this message" },
+      `#${message.id}`,
+    ),
     onReply && !deleted
-      ? h("button", { type: "button", class: "quiet reply", "aria-label": `Reply to message ${message.id}`, onclick: () => onReply(message) }, icon("reply"), h("span", {}, "Reply"))
+      ? h(
+          "button",
+          {
+            type: "button",
+            class: "quiet reply",
+            "aria-label": `Reply to message ${message.id}`,
+            onclick: () => onReply(message),
+          },
+          icon("reply"),
+          h("span", {}, "Reply"),
+        )
       : null,
   );
 }
@@ -101,8 +120,15 @@ function meta(message, { sessionId, me, onReply }, deleted) {
 function quote(message, { sessionId, parent }) {
   const id = message.parent_message_id;
   if (!id) return null;
-  const words = parent ? [h("b", {}, shown(parent.sender)), " ", ...line(parent.content, 90)] : `message #${id}`;
-  return h("a", { class: "quote", href: toSession(sessionId, id), "data-parent": String(id) }, h("span", { class: "unseen" }, "in reply to "), words);
+  const words = parent
+    ? [h("b", {}, shown(parent.sender)), " ", ...line(parent.content, 90)]
+    : `message #${id}`;
+  return h(
+    "a",
+    { class: "quote", href: toSession(sessionId, id), "data-parent": String(id) },
+    h("span", { class: "unseen" }, "in reply to "),
+    words,
+  );
 }
 
 function metadata(value) {
@@ -116,6 +142,7 @@ function tombstone() {
   return h("p", { class: "tombstone" }, "This message was deleted.");
 }
 
-function kindOf(message) {
-  return ["human", "guest"].includes(message.sender_type) ? message.sender_type : "agent";
+function classOf({ sender, sender_type: type, deleted }) {
+  const kind = ["human", "guest"].includes(type) ? type : "agent";
+  return `message hue-${hue(sender)} kind-${kind}${deleted === true ? " deleted" : ""}`;
 }

@@ -9,18 +9,33 @@ import { drop, keep, keys, read } from "./storage.js";
 const PREFIX = "outbox.";
 const PATIENCE_SECONDS = [1, 2, 4, 8];
 
-/** Items: {key, sessionId, content, visibility, parent, status: sending|failed|sent, problem, id}. */
+/**
+ * Items: {key, sessionId, content, visibility, parent, status, problem, id};
+ * `status` is sending, waiting, failed or sent.
+ */
 export class Outbox {
-  /** @param {(item: object|null) => void} changed called with an item, or null for one taken away. */
+  /** @param {(item: object|null) => void} changed gets the item, or null for one removed. */
   constructor(sessionId, changed) {
     this.sessionId = sessionId;
     this._changed = changed;
-    this.items = stored(sessionId).map((item) => ({ ...item, status: "failed", problem: "Not sent before the page was left." }));
+    this.items = stored(sessionId).map((item) => ({
+      ...item,
+      status: "failed",
+      problem: "Not sent before the page was left.",
+    }));
     this._timers = new Map();
   }
 
   add({ content, visibility, parent }) {
-    const item = { key: crypto.randomUUID(), sessionId: this.sessionId, content, visibility, parent, at: new Date().toISOString(), tries: 0 };
+    const item = {
+      key: crypto.randomUUID(),
+      sessionId: this.sessionId,
+      content,
+      visibility,
+      parent,
+      at: new Date().toISOString(),
+      tries: 0,
+    };
     keep(PREFIX + item.key, JSON.stringify(item));
     this.items.push(item);
     this._send(item);
@@ -46,7 +61,12 @@ export class Outbox {
 
   /** The message came back live: it need not be shown here any more. */
   arrived(message, me) {
-    const item = this.items.find((one) => one.id === message.id) ?? this.items.find((one) => message.sender === me && one.status !== "failed" && one.content === message.content);
+    const item =
+      this.items.find((one) => one.id === message.id) ??
+      this.items.find(
+        (one) =>
+          message.sender === me && one.status !== "failed" && one.content === message.content,
+      );
     if (item) this.discard(item);
   }
 
@@ -81,7 +101,10 @@ export class Outbox {
     item.status = "failed";
     if (!item.passing || wait === undefined) return;
     item.status = "waiting";
-    this._timers.set(item.key, setTimeout(() => this._send(item), wait * 1000));
+    this._timers.set(
+      item.key,
+      setTimeout(() => this._send(item), wait * 1000),
+    );
   }
 }
 

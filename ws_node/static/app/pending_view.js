@@ -6,7 +6,12 @@ import { face } from "./message_view.js";
 import { hue } from "./sender.js";
 import { visibilityMark } from "./visibility.js";
 
-const WORDS = { sending: "sending…", waiting: "no answer yet, trying again…", sent: "sent", failed: "not sent" };
+const WORDS = {
+  sending: "sending…",
+  waiting: "no answer yet, trying again…",
+  sent: "sent",
+  failed: "not sent",
+};
 
 /** @param {{onRetry, onDiscard, onEdit}} actions each called with the item. */
 export function pendingView(item, me, actions) {
@@ -19,10 +24,25 @@ export function pendingView(item, me, actions) {
     h(
       "div",
       { class: "body" },
-      h("div", { class: "meta" }, h("span", { class: "sender" }, me), h("span", { class: "you" }, "you"), visibilityMark(item.visibility), h("span", { class: "status", role: "status" }, WORDS[item.status])),
+      h(
+        "div",
+        { class: "meta" },
+        h("span", { class: "sender" }, me),
+        h("span", { class: "you" }, "you"),
+        visibilityMark(item.visibility),
+        h("span", { class: "status", role: "status" }, WORDS[item.status]),
+      ),
       h("div", { class: "content" }, folded(item.content)),
       failed || item.status === "waiting" ? h("p", { class: "problem" }, item.problem) : null,
-      failed ? h("div", { class: "actions" }, button("Retry", actions.onRetry), button("Edit", actions.onEdit), button("Discard", actions.onDiscard)) : null,
+      failed
+        ? h(
+            "div",
+            { class: "actions" },
+            button("Retry", actions.onRetry),
+            button("Edit", actions.onEdit),
+            button("Discard", actions.onDiscard),
+          )
+        : null,
     ),
   );
 }

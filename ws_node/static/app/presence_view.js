@@ -19,7 +19,14 @@ export class PresenceView {
     this._faces = h("ul", { class: "agents", "aria-label": "Agents" });
     this._chart = h("span", { class: "activity" });
     this._summary = h("span", { class: "agents-summary" });
-    this.element = h("div", { class: "presence" }, this._faces, this._summary, this._viewers, this._chart);
+    this.element = h(
+      "div",
+      { class: "presence" },
+      this._faces,
+      this._summary,
+      this._viewers,
+      this._chart,
+    );
     this._timer = setInterval(() => document.hidden || this._draw(), EVERY_MS); // times go by
     this._draw();
   }
@@ -71,5 +78,14 @@ export function summary(agents, now = Date.now()) {
 function agentFace(agent) {
   const state = doing(agent);
   const words = `${agent.name}: ${state}`;
-  return h("li", { class: `agent ${state.split(" ")[0]}`, title: words }, h("span", { class: `face small hue-${hue(agent.name)}`, "aria-hidden": "true" }, initials(agent.name)), h("span", { class: "unseen" }, words));
+  return h(
+    "li",
+    { class: `agent ${state.split(" ")[0]}`, title: words },
+    h(
+      "span",
+      { class: `face small hue-${hue(agent.name)}`, "aria-hidden": "true" },
+      initials(agent.name),
+    ),
+    h("span", { class: "unseen" }, words),
+  );
 }

@@ -1,4 +1,4 @@
-/** Tells the server how far its viewer has read, so that agents can know: seldom, and the latest. */
+/** Tells the server how far the viewer has read, so that agents can know. */
 
 import { ask } from "./api.js";
 

@@ -1,4 +1,4 @@
-/** Addresses inside the page: `#/`, `#/s/{session}`, `#/s/{session}/{message}`, `#/search/{words}`. */
+/** Addresses in the page: `#/`, `#/s/{session}`, `#/s/{session}/{message}`, `#/search/{words}`. */
 
 /** What a fragment names. Pure. */
 export function parse(fragment) {

@@ -7,17 +7,31 @@ import { toSearch } from "./route.js";
 /** @param {string|null} sessionId the session to stay in. */
 export function searchForm(sessionId, words = "") {
   const label = sessionId ? `Search in ${sessionId}` : "Search all sessions";
-  const field = h("input", { type: "search", class: sessionId ? "search-here" : "search-all", placeholder: sessionId ? "Search here" : "Search all", "aria-label": label, autocomplete: "off", value: words });
+  const field = h("input", {
+    type: "search",
+    class: sessionId ? "search-here" : "search-all",
+    placeholder: sessionId ? "Search here" : "Search all",
+    "aria-label": label,
+    autocomplete: "off",
+    value: words,
+  });
   const submit = (event) => {
     event.preventDefault();
     const typed = field.value.trim();
     if (typed) location.hash = toSearch(sessionId ? `in:${sessionId} ${typed}` : typed);
   };
-  return h("form", { class: "search-form", role: "search", onsubmit: submit }, icon("search"), field);
+  return h(
+    "form",
+    { class: "search-form", role: "search", onsubmit: submit },
+    icon("search"),
+    field,
+  );
 }
 
 /** `in:room some words` as `{session, words}`. Pure. */
 export function parseQuery(text) {
   const match = /^in:([A-Za-z0-9][A-Za-z0-9._-]{0,63})(?:\s+|$)/.exec(text.trim());
-  return match ? { session: match[1], words: text.trim().slice(match[0].length) } : { session: null, words: text.trim() };
+  return match
+    ? { session: match[1], words: text.trim().slice(match[0].length) }
+    : { session: null, words: text.trim() };
 }

@@ -22,7 +22,21 @@ export class SearchView {
     this.element = h(
       "main",
       { class: "search-view", id: "main", tabindex: "-1" },
-      h("header", { class: "session-head" }, h("a", { class: "back", href: session ? toSession(session) : toList, "aria-label": "Back" }, icon("back")), h("div", { class: "titles" }, h("h2", {}, session ? `Search in ${session}` : "Search in all sessions")), h("div", { class: "tools" }, searchForm(session, words))),
+      h(
+        "header",
+        { class: "session-head" },
+        h(
+          "a",
+          { class: "back", href: session ? toSession(session) : toList, "aria-label": "Back" },
+          icon("back"),
+        ),
+        h(
+          "div",
+          { class: "titles" },
+          h("h2", {}, session ? `Search in ${session}` : "Search in all sessions"),
+        ),
+        h("div", { class: "tools" }, searchForm(session, words)),
+      ),
       this._status,
       this._results,
     );
@@ -35,10 +49,14 @@ export class SearchView {
       return;
     }
     try {
-      const answer = await search({ q: words, session_id: session, limit: LIMIT }, this._aborter.signal);
+      const answer = await search(
+        { q: words, session_id: session, limit: LIMIT },
+        this._aborter.signal,
+      );
       this._show(answer);
     } catch (error) {
-      if (error.name !== "AbortError") this._status.textContent = [error.message, error.next].filter(Boolean).join(" ");
+      if (error.name !== "AbortError")
+        this._status.textContent = [error.message, error.next].filter(Boolean).join(" ");
     }
   }
 
@@ -48,9 +66,12 @@ export class SearchView {
 
   _show({ results, has_more: more, corrected }) {
     const count = more ? `The newest ${results.length}` : String(results.length);
-    const instead = Object.entries(corrected ?? {}).map(([typed, words]) => `“${typed}” as ${words.join(", ")}`);
+    const instead = Object.entries(corrected ?? {}).map(
+      ([typed, words]) => `“${typed}” as ${words.join(", ")}`,
+    );
     const note = instead.length ? ` Searched for ${instead.join("; ")}.` : "";
-    this._status.textContent = (results.length ? `${count} found.` : "Nothing found. Try fewer or other words.") + note;
+    this._status.textContent =
+      (results.length ? `${count} found.` : "Nothing found. Try fewer or other words.") + note;
     this._results.replaceChildren(...results.map(result));
   }
 }
@@ -59,11 +80,22 @@ function result(found) {
   return h(
     "li",
     { class: `result hue-${hue(found.sender)}` },
-    h("a", { href: toSession(found.session_id, found.message_id) }, h("span", { class: "face small", "aria-hidden": "true" }, initials(found.sender)), h("span", { class: "sender" }, found.sender), h("span", { class: "where" }, `in ${found.session_id}`), visibilityMark(found.visibility), h("span", { class: "when", title: found.timestamp }, whenShort(found.timestamp)), h("span", { class: "snippet-text", dir: "auto" }, matches(found.snippet))),
+    h(
+      "a",
+      { href: toSession(found.session_id, found.message_id) },
+      h("span", { class: "face small", "aria-hidden": "true" }, initials(found.sender)),
+      h("span", { class: "sender" }, found.sender),
+      h("span", { class: "where" }, `in ${found.session_id}`),
+      visibilityMark(found.visibility),
+      h("span", { class: "when", title: found.timestamp }, whenShort(found.timestamp)),
+      h("span", { class: "snippet-text", dir: "auto" }, matches(found.snippet)),
+    ),
   );
 }
 
 /** A snippet, with what stands between « and » marked. */
 function matches(snippet) {
-  return snippet.split(/«([^»]*)»/).map((part, at) => (at % 2 ? h("mark", {}, line(part)) : shown(part)));
+  return snippet
+    .split(/«([^»]*)»/)
+    .map((part, at) => (at % 2 ? h("mark", {}, line(part)) : shown(part)));
 }

@@ -14,8 +14,11 @@ export function hue(name) {
 
 /** One or two letters: of two words the first ones, of one word its first two. */
 export function initials(name) {
-  const words = String(name).split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+  const words = String(name)
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter(Boolean);
   if (!words.length) return "?";
-  const letters = words.length > 1 ? words.slice(0, 2).map((w) => [...w][0]) : [...words[0]].slice(0, 2);
+  const letters =
+    words.length > 1 ? words.slice(0, 2).map((w) => [...w][0]) : [...words[0]].slice(0, 2);
   return letters.join("").toUpperCase();
 }

@@ -43,8 +43,18 @@ export class SessionView {
     this._presence = new PresenceView();
     this._purpose = h("p", { class: "purpose" });
     this._note = h("p", { class: "note", role: "alert", hidden: true });
-    this.element = h("main", { class: "session-view", id: "main", tabindex: "-1" }, this._head(), this._note, this.timeline.element, this._foot());
-    this._stops = [feed.listen(sessionId, (event, detail) => this._hear(event, detail)), feed.onState((state) => state.name === "live" && this._outbox.retryAll())];
+    this.element = h(
+      "main",
+      { class: "session-view", id: "main", tabindex: "-1" },
+      this._head(),
+      this._note,
+      this.timeline.element,
+      this._foot(),
+    );
+    this._stops = [
+      feed.listen(sessionId, (event, detail) => this._hear(event, detail)),
+      feed.onState((state) => state.name === "live" && this._outbox.retryAll()),
+    ];
     this._seeing = () => this._saw();
     document.addEventListener("visibilitychange", this._seeing);
     this._drawPending();
@@ -59,9 +69,17 @@ export class SessionView {
 
   /** Bring a message into view, reading backwards until it is there. */
   async show(messageId) {
-    for (let leaps = 0; leaps < MOST_LEAPS && !this.timeline.has(messageId) && this._more && (this.timeline.oldest ?? 0) > messageId; leaps += 1)
+    for (
+      let leaps = 0;
+      leaps < MOST_LEAPS &&
+      !this.timeline.has(messageId) &&
+      this._more &&
+      (this.timeline.oldest ?? 0) > messageId;
+      leaps += 1
+    )
       if (!(await this._older(LEAP))) break;
-    if (!this.timeline.show(messageId)) this._say(`Message #${messageId} is not here, or not for you to see.`);
+    if (!this.timeline.show(messageId))
+      this._say(`Message #${messageId} is not here, or not for you to see.`);
   }
 
   focusComposer() {
@@ -107,7 +125,8 @@ export class SessionView {
       this._purpose.replaceChildren(...line(session.purpose, 300));
       this._purpose.title = session.purpose;
     } catch (error) {
-      if (error.status === 404) this._say("Nothing has been said here yet, or this link does not cover this session.");
+      if (error.status === 404)
+        this._say("Nothing has been said here yet, or this link does not cover this session.");
     }
   }
 
@@ -151,7 +170,14 @@ export class SessionView {
       this._drawPending();
       for (const message of page.messages) this._presence.count(message.timestamp);
       this._newest = Math.max(this._newest, page.messages.at(-1)?.id ?? 0);
-      this.timeline.setTop(this._more ? "Loading older messages…" : this._newest ? "The beginning of this session" : "No messages yet", this._more);
+      this.timeline.setTop(
+        this._more
+          ? "Loading older messages…"
+          : this._newest
+            ? "The beginning of this session"
+            : "No messages yet",
+        this._more,
+      );
       this._saw();
       return true;
     } catch (error) {
@@ -206,7 +232,8 @@ export class SessionView {
     for (const message of messages) {
       this._outbox.arrived(message, this._who.name);
       this._presence.count(message.timestamp);
-      if (message.sender !== this._who.name) announce(`${message.sender}: ${message.content.slice(0, 120)}`);
+      if (message.sender !== this._who.name)
+        announce(`${message.sender}: ${message.content.slice(0, 120)}`);
     }
     this.timeline.addLive(messages);
   }
@@ -231,7 +258,9 @@ export class SessionView {
     };
     const here = items.find((item) => item.id && this.timeline.has(item.id));
     if (here) return this._outbox.discard(here); // which draws the rest
-    this.timeline?.pending.replaceChildren(...items.map((item) => pendingView(item, this._who.name, actions)));
+    this.timeline?.pending.replaceChildren(
+      ...items.map((item) => pendingView(item, this._who.name, actions)),
+    );
   }
 
   _say(text) {

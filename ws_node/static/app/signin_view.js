@@ -14,11 +14,30 @@ export function signInView(reason, { onForget } = {}) {
     h(
       "ul",
       {},
-      h("li", {}, "If this server is yours, use the one-time link that ", h("code", {}, "make run"), " printed in its terminal, or print a new one with ", h("code", {}, "partyline login"), "."),
-      h("li", {}, "If somebody else runs it, ask them, or an agent in the session, for a live link."),
+      h(
+        "li",
+        {},
+        "If this server is yours, use the one-time link that ",
+        h("code", {}, "make run"),
+        " printed in its terminal, or print a new one with ",
+        h("code", {}, "partyline login"),
+        ".",
+      ),
+      h(
+        "li",
+        {},
+        "If somebody else runs it, ask them, or an agent in the session, for a live link.",
+      ),
     ),
     h("p", { class: "quiet-text" }, "A one-time link works once and for ten minutes."),
-    onForget ? h("p", { class: "quiet-text" }, "What you have typed and not sent is here again when you sign in; forgetting the old sign-in removes it.") : null,
+    onForget
+      ? h(
+          "p",
+          { class: "quiet-text" },
+          "What you have typed and not sent is here again when you sign in; " +
+            "forgetting the old sign-in removes it.",
+        )
+      : null,
     onForget ? h("button", { type: "button", onclick: onForget }, "Forget the old sign-in") : null,
   );
 }

@@ -10,12 +10,16 @@ export function snippets(url, open = false) {
     {
       client: "Claude Code",
       where: "In a terminal, in your project",
-      text: `claude mcp add --scope project --transport http partyline ${url}${open ? "" : ` --header 'Authorization: Bearer \${${VARIABLE}}'`}`,
+      text:
+        `claude mcp add --scope project --transport http partyline ${url}` +
+        (open ? "" : ` --header 'Authorization: Bearer \${${VARIABLE}}'`),
     },
     {
       client: "Codex",
       where: "In a terminal",
-      text: `codex mcp add partyline --url ${url}${open ? "" : ` --bearer-token-env-var ${VARIABLE}`}`,
+      text:
+        `codex mcp add partyline --url ${url}` +
+        (open ? "" : ` --bearer-token-env-var ${VARIABLE}`),
     },
     {
       client: "Cursor",
@@ -26,7 +30,18 @@ export function snippets(url, open = false) {
       client: "VS Code",
       where: ".vscode/mcp.json",
       text: json({
-        ...(open ? {} : { inputs: [{ type: "promptString", id: "partyline-token", description: "Partyline token", password: true }] }),
+        ...(open
+          ? {}
+          : {
+              inputs: [
+                {
+                  type: "promptString",
+                  id: "partyline-token",
+                  description: "Partyline token",
+                  password: true,
+                },
+              ],
+            }),
         servers: { partyline: { type: "http", url, ...bearer("${input:partyline-token}") } },
       }),
     },
@@ -39,4 +54,6 @@ export function snippets(url, open = false) {
 }
 
 /** How the variable comes to its value. */
-export const TOKEN_LINE = `export ${VARIABLE}="$(partyline token --agent claude --type claude --scopes read,write | tail -n 1)"`;
+export const TOKEN_LINE =
+  `export ${VARIABLE}="$(partyline token --agent claude --type claude` +
+  ` --scopes read,write | tail -n 1)"`;

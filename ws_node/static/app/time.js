@@ -3,14 +3,20 @@
 import { h } from "./dom.js";
 
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
-const withSeconds = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const withSeconds = new Intl.DateTimeFormat([], {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 const day = new Intl.DateTimeFormat([], { weekday: "short", day: "numeric", month: "short" });
 const dayAndYear = new Intl.DateTimeFormat([], { dateStyle: "medium" });
 
 /** `2026-11-23T21:30:00.123456Z` as `2026-11-23 21:30:00 UTC`. */
 export function utc(timestamp) {
   const date = new Date(timestamp);
-  return Number.isNaN(date.valueOf()) ? "no time" : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  return Number.isNaN(date.valueOf())
+    ? "no time"
+    : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** The hour of a message. */
@@ -18,7 +24,11 @@ export function timeOf(timestamp) {
   const date = new Date(timestamp);
   const valid = !Number.isNaN(date.valueOf());
   const words = valid ? `${withSeconds.format(date)} here, ${utc(timestamp)}` : "no time";
-  return h("time", { datetime: valid ? date.toISOString() : null, title: words }, valid ? clock.format(date) : "–");
+  return h(
+    "time",
+    { datetime: valid ? date.toISOString() : null, title: words },
+    valid ? clock.format(date) : "–",
+  );
 }
 
 /** "14:05" today, "3 Nov" before. */

@@ -33,8 +33,19 @@ export class Timeline {
     this._chunks = new Chunks();
     this.list = this._chunks.element;
     this.pending = h("ol", { class: "messages pending-list", "aria-label": "Not sent yet" });
-    this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Conversation" }, this._top, this.list, this.pending);
-    this._pill = h("button", { type: "button", class: "pill", hidden: true, onclick: () => this.toBottom() });
+    this.scroller = h(
+      "div",
+      { class: "scroller", tabindex: "0", role: "region", "aria-label": "Conversation" },
+      this._top,
+      this.list,
+      this.pending,
+    );
+    this._pill = h("button", {
+      type: "button",
+      class: "pill",
+      hidden: true,
+      onclick: () => this.toBottom(),
+    });
     this.element = h("div", { class: "timeline" }, this.scroller, this._pill);
     this.scroller.addEventListener("scroll", () => this._scrolled(), { passive: true });
     this._sizes = new ResizeObserver(() => this._stuck && this._down());
@@ -133,7 +144,8 @@ export class Timeline {
     const element = messageView(message, { ...this.context, parent });
     this._elements.set(entry.id, element);
     for (const one of [...adopted.reverse(), entry]) this._place(one); // each before a placed one
-    if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread) this._point(entry);
+    if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread)
+      this._point(entry);
     return true;
   }
 
@@ -144,14 +156,17 @@ export class Timeline {
     if (entry.thread === entry) this._chunks.insert(element, beside);
     else this._replies(entry.thread).insertBefore(element, beside);
     const behind = entry.thread === entry ? null : this.conversation.after(entry.thread);
-    for (const one of [entry, next, behind]) if (one && this._elements.has(one.id)) this._group(one);
+    for (const one of [entry, next, behind])
+      if (one && this._elements.has(one.id)) this._group(one);
   }
-
 
   _replies(top) {
     const element = this._elements.get(top.id);
     let row = element.querySelector(":scope > .replies");
-    if (!row) element.append((row = h("ol", { class: "replies", "aria-label": `Replies to message ${top.id}` })));
+    if (!row)
+      element.append(
+        (row = h("ol", { class: "replies", "aria-label": `Replies to message ${top.id}` })),
+      );
     return row;
   }
 
@@ -167,10 +182,11 @@ export class Timeline {
       before.sender === message.sender &&
       before.sender_type === message.sender_type &&
       before.visibility === message.visibility &&
-      !(this.conversation.before(entry).replies.length) &&
+      !this.conversation.before(entry).replies.length &&
       Date.parse(message.timestamp) - Date.parse(before.timestamp) < GROUP_MS;
     element.classList.toggle("follows", Boolean(follows));
-    if (entry.thread === entry && !sameDay) element.setAttribute("data-day", dayOf(message.timestamp));
+    if (entry.thread === entry && !sameDay)
+      element.setAttribute("data-day", dayOf(message.timestamp));
     else element.removeAttribute("data-day");
   }
 
@@ -182,7 +198,14 @@ export class Timeline {
       h(
         "li",
         { class: "pointer" },
-        h("button", { type: "button", onclick: go }, icon("reply"), h("b", {}, message.sender), " replied above: ", h("span", {}, line(message.content, 80))),
+        h(
+          "button",
+          { type: "button", onclick: go },
+          icon("reply"),
+          h("b", {}, message.sender),
+          " replied above: ",
+          h("span", {}, line(message.content, 80)),
+        ),
       ),
     );
   }

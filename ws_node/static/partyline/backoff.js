@@ -1,7 +1,7 @@
 /** How long to wait before connecting again. Pure. */
 
-export const FIRST_SECONDS = 0.5;
-export const MOST_SECONDS = 15;
+const FIRST_SECONDS = 0.5;
+const MOST_SECONDS = 15;
 
 /**
  * Seconds before attempt number `attempt` (0 is the first after a loss): doubling, bounded, and

@@ -1,9 +1,8 @@
 /** What a close code asks of a client: the table of docs/websocket.md. Pure. */
 
-export const BAD_TOKEN = 4500;
-export const FORBIDDEN = 4501;
-export const BAD_REQUEST = 4502;
-export const TOKEN_EXPIRED = 4503;
+const BAD_TOKEN = 4500;
+const FORBIDDEN = 4501;
+const TOKEN_EXPIRED = 4503;
 
 /**
  * "reconnect": come back with `since`, which is also right after a lost network (1006 and the

@@ -40,7 +40,8 @@ class Reader {
     const fence = FENCE.exec(line);
     const heading = HEADING.exec(line);
     if (fence) this._code(fence);
-    else if (heading) this._push({ type: "heading", level: heading[1].length, text: heading[2] ?? "" });
+    else if (heading)
+      this._push({ type: "heading", level: heading[1].length, text: heading[2] ?? "" });
     else if (RULE.test(line)) this._push({ type: "rule" });
     else if (nested && QUOTE.test(line)) this._quote();
     else if (nested && ITEM.test(line)) this._list();
@@ -76,7 +77,7 @@ class Reader {
     const kind = first[2].at(-1);
     const ordered = /\d/.test(first[2]);
     const items = [];
-    for (let item = first; item && item[2].at(-1) === kind && !RULE.test(this.lines[this.at]); ) {
+    for (let item = first; item && item[2].at(-1) === kind && !RULE.test(this.lines[this.at]);) {
       items.push(new Reader(this._item(item), this.depth + 1).all());
       item = ITEM.exec(this.lines[this.at] ?? "");
     }
@@ -86,7 +87,10 @@ class Reader {
 
   /** The lines of one item, without their indentation; leaves `at` at what follows it. */
   _item(item) {
-    const indent = item[0].length > item[1].length + item[2].length + 4 ? item[1].length + item[2].length + 1 : item[0].length;
+    const indent =
+      item[0].length > item[1].length + item[2].length + 4
+        ? item[1].length + item[2].length + 1
+        : item[0].length;
     const inner = [this.lines[this.at].slice(indent)];
     let blank = false;
     for (this.at += 1; this.at < this.lines.length; this.at += 1) {
@@ -106,10 +110,16 @@ class Reader {
   }
 
   _table() {
-    const align = cells(this.lines[this.at + 1]).map((c) => (c.endsWith(":") ? (c.startsWith(":") ? "center" : "end") : "start"));
+    const align = cells(this.lines[this.at + 1]).map((c) =>
+      c.endsWith(":") ? (c.startsWith(":") ? "center" : "end") : "start",
+    );
     const head = cells(this.lines[this.at]);
     const rows = [];
-    for (this.at += 2; this.at < this.lines.length && this.lines[this.at].includes("|"); this.at += 1)
+    for (
+      this.at += 2;
+      this.at < this.lines.length && this.lines[this.at].includes("|");
+      this.at += 1
+    )
       rows.push(cells(this.lines[this.at]));
     this.out.push({ type: "table", align, head, rows });
   }

@@ -17,7 +17,7 @@ const BARE = /https?:\/\/[^\s<>"`]+/y;
 const ESCAPED = /[\\`*_{}[\]()#+\-.!~|<>]/;
 const SPECIAL = /[\\`*_~[!h\n]/g;
 
-/** @param {{depth?: number, linked?: boolean}} inside `linked`: a link around it, which holds none. */
+/** @param {{depth?: number, linked?: boolean}} inside `linked`: in a link, which holds no other. */
 export function inline(text, { depth = 0, linked = false } = {}) {
   return new Scanner(text, depth, linked).nodes();
 }
@@ -56,7 +56,8 @@ class Scanner {
     if (char === "`") return this._code();
     if (char === "h") return !this.linked && this._bare();
     if (char === "[") return !this.linked && this._link(this.at);
-    if (char === "!") return !this.linked && this.text[this.at + 1] === "[" && this._link(this.at + 1);
+    if (char === "!")
+      return !this.linked && this.text[this.at + 1] === "[" && this._link(this.at + 1);
     return this.depth < MAX_DEPTH && this._emphasis();
   }
 
@@ -102,7 +103,11 @@ class Scanner {
     if (middle < 0 || middle - begin > 1000) return false;
     const end = this._next(")", middle + 2);
     if (end < 0 || end - middle > 2100) return false;
-    const address = this.text.slice(middle + 2, end).trim().replace(/^<(.*)>$/, "$1").split(/\s/)[0];
+    const address = this.text
+      .slice(middle + 2, end)
+      .trim()
+      .replace(/^<(.*)>$/, "$1")
+      .split(/\s/)[0];
     const label = this.text.slice(begin + 1, middle);
     const nodes = inline(label || address, { depth: this.depth + 1, linked: true });
     return this._take({ type: "link", address, nodes, image: begin > this.at }, end + 1);

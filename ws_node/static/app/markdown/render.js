@@ -32,7 +32,12 @@ function block(node) {
 }
 
 function code({ language, text }) {
-  const bar = h("div", { class: "code-bar" }, h("span", {}, shown(language)), copyButton(() => text, "Copy code"));
+  const bar = h(
+    "div",
+    { class: "code-bar" },
+    h("span", {}, shown(language)),
+    copyButton(() => text, "Copy code"),
+  );
   return h("div", { class: "code" }, bar, h("pre", { tabindex: "0" }, h("code", {}, shown(text))));
 }
 
@@ -48,15 +53,33 @@ function task(text) {
   const box = /^\[([ xX])\] /.exec(text);
   if (!box) return spans(inline(text));
   const done = box[1] !== " ";
-  return [h("span", { class: "task", role: "img", "aria-label": done ? "done" : "to do" }, done ? "☑" : "☐"), " ", ...spans(inline(text.slice(4)))];
+  return [
+    h(
+      "span",
+      { class: "task", role: "img", "aria-label": done ? "done" : "to do" },
+      done ? "☑" : "☐",
+    ),
+    " ",
+    ...spans(inline(text.slice(4))),
+  ];
 }
 
 function table({ align, head, rows }) {
-  const cell = (tag) => (text, column) => h(tag, { class: `align-${align[column] ?? "start"}` }, spans(inline(text)));
+  const cell = (tag) => (text, column) =>
+    h(tag, { class: `align-${align[column] ?? "start"}` }, spans(inline(text)));
   return h(
     "div",
     { class: "table", tabindex: "0" },
-    h("table", {}, h("thead", {}, h("tr", {}, head.map(cell("th")))), h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell("td")))))),
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, head.map(cell("th")))),
+      h(
+        "tbody",
+        {},
+        rows.map((row) => h("tr", {}, row.map(cell("td")))),
+      ),
+    ),
   );
 }
 
@@ -80,7 +103,12 @@ function spans(nodes) {
 function link({ address, nodes, image }) {
   const target = safe(address);
   const label = spans(nodes);
-  if (!target) return [...(image ? ["image: "] : []), ...label, ...(same(nodes, address) ? [] : [" (", ...shown(address), ")"])];
+  if (!target)
+    return [
+      ...(image ? ["image: "] : []),
+      ...label,
+      ...(same(nodes, address) ? [] : [" (", ...shown(address), ")"]),
+    ];
   const anchor = h(
     "a",
     { href: target.href, target: "_blank", rel: "noopener noreferrer", title: target.href },

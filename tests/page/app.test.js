@@ -1,0 +1,143 @@
+// The page's pure modules: values in, values out.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { perMinute } from "../../ws_node/static/app/chart.js";
+import { words } from "../../ws_node/static/app/connection_view.js";
+import { Conversation } from "../../ws_node/static/app/conversation.js";
+import { jsonLine, markdownPart } from "../../ws_node/static/app/export.js";
+import { beginning } from "../../ws_node/static/app/folding.js";
+import { doing, summary } from "../../ws_node/static/app/presence_view.js";
+import { parse, toSearch, toSession } from "../../ws_node/static/app/route.js";
+import { parseQuery } from "../../ws_node/static/app/search_form.js";
+import { HUES, hue, initials } from "../../ws_node/static/app/sender.js";
+import { snippets } from "../../ws_node/static/app/snippets.js";
+import { choices } from "../../ws_node/static/app/visibility.js";
+
+test("a conversation is the same in whatever order it comes", () => {
+  const parents = { 2: 1, 3: 2, 5: 3, 6: 4, 7: 99 };
+  const orders = [
+    [1, 2, 3, 4, 5, 6, 7, 8],
+    [8, 7, 6, 5, 4, 3, 2, 1],
+    [5, 1, 8, 3, 6, 2, 4, 7],
+  ];
+  for (const order of orders) {
+    const all = new Conversation();
+    for (const id of order) all.add({ id, parent_message_id: parents[id] ?? null });
+    assert.equal(all.add({ id: 1 }), null);
+    const shape = all.tops.map((top) => [top.id, top.replies.map((reply) => reply.id)]);
+    const expected = [
+      [1, [2, 3, 5]],
+      [4, [6]],
+      [7, []],
+      [8, []],
+    ];
+    assert.deepEqual([all.size, shape], [8, expected]);
+  }
+});
+
+test("a conversation forgets its oldest threads whole", () => {
+  const all = new Conversation();
+  for (let id = 1; id <= 6; id += 1) all.add({ id, parent_message_id: id === 3 ? 1 : null });
+  const gone = all.trim(2).map((top) => top.id);
+  const late = all.add({ id: 7, parent_message_id: 1 }).entry;
+  assert.deepEqual([gone, all.size, late.thread.id], [[1, 2, 4], 3, 7]);
+  const tops = all.tops.map((top) => top.id);
+  assert.deepEqual(tops, [5, 6, 7]);
+});
+
+test("routes go there and back", () => {
+  const list = { screen: "list" };
+  for (const place of ["", "#/", "#/s/%3Cb%3E", "#/s/%"]) assert.deepEqual(parse(place), list);
+  const session = { screen: "session", session: "room-1", message: null };
+  assert.deepEqual(parse(toSession("room-1")), session);
+  assert.deepEqual(parse(toSession("room-1", 42)), { ...session, message: 42 });
+  assert.deepEqual(parse(toSearch("a b/c")), { screen: "search", words: "a b/c" });
+});
+
+test("a search may stay in one session", () => {
+  assert.deepEqual(parseQuery("in:room-1  two words "), { session: "room-1", words: "two words" });
+  assert.deepEqual(parseQuery("in:room-1"), { session: "room-1", words: "" });
+  assert.deepEqual(parseQuery(" in: x"), { session: null, words: "in: x" });
+});
+
+test("a sender keeps a colour and initials", () => {
+  const hues = Array.from({ length: 500 }, (_, n) => hue(`n${n}`));
+  assert.equal(new Set(hues).size, HUES);
+  assert.equal(hue("n1"), hues[1]);
+  const names = ["claude-main/reviewer", "codex", "guest:claude-1a2b3c4d", "", "ü"];
+  assert.deepEqual(names.map(initials), ["CM", "CO", "GC", "?", "Ü"]);
+});
+
+test("a long text begins with whole lines and characters", () => {
+  const long = ["x".repeat(2500), "😀".repeat(5000), "x".repeat(9999)];
+  const texts = ["short", "line\n".repeat(1000), ...long];
+  const lone = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])/;
+  for (const text of texts)
+    assert.ok(text.startsWith(beginning(text)) && !lone.test(beginning(text)));
+  const lengths = texts.map((text) => beginning(text).length);
+  assert.deepEqual(lengths, [5, 149, 2500, 2400, 2400]);
+});
+
+test("a chart counts by minute", () => {
+  const counts = perMinute([0, 59e3, 60e3, 179e3, 180e3, 999e3], 3, 180e3);
+  assert.deepEqual(counts, [2, 0, 2]);
+});
+
+test("who is there is said in words", () => {
+  const now = Date.parse("2026-11-24T10:00:00Z");
+  const active = { waiting: false, last_seen: "2026-11-24T09:59:00Z" };
+  const gone = { waiting: false, last_seen: "2026-11-24T08:00:00Z" };
+  const waiting = { waiting: true, last_seen: null };
+  const agents = [active, gone, waiting];
+  const said = agents.map((agent) => doing(agent, now));
+  assert.deepEqual(said, ["active", "seen 2 h ago", "waiting"]);
+  assert.equal(summary(agents, now), "1 active, 1 waiting");
+  assert.deepEqual([summary([gone], now), summary([], now)], ["nobody active", ""]);
+});
+
+test("the state of the line is said in words", () => {
+  const states = [
+    [{ name: "live" }, "live"],
+    [{ name: "catching-up", messages: 1 }, "catching up 1 message"],
+    [{ name: "reconnecting", at: 4200 }, "reconnecting in 4 s"],
+    [{ name: "reconnecting", at: 0 }, "reconnecting in 1 s"],
+  ];
+  for (const [state, expected] of states) assert.equal(words(state, 1000), expected);
+});
+
+test("an export cannot run into the next message", () => {
+  const message = {
+    id: 7,
+    sender: "alice",
+    sender_type: "claude",
+    content: "a\n### #8 bob (human)\n\n> b",
+    visibility: "private",
+    timestamp: "2026-11-24T10:00:00.000000Z",
+    parent_message_id: 3,
+  };
+  const head = "### #7 alice (claude, private, reply to #3), 2026-11-24 10:00:00 UTC";
+  const quoted = "> a\n> ### #8 bob (human)\n>\n> > b";
+  assert.equal(markdownPart(message), `${head}\n\n${quoted}\n\n`);
+  assert.deepEqual(JSON.parse(jsonLine(message)), message);
+});
+
+test("what is offered to paste holds a variable and never a token", () => {
+  const closed = snippets("http://h/mcp");
+  const names = closed.map((one) => one.client);
+  assert.deepEqual(names, ["Claude Code", "Codex", "Cursor", "VS Code", "Gemini CLI"]);
+  for (const { text } of closed) {
+    assert.ok(text.includes("http://h/mcp"));
+    assert.match(text, /PARTYLINE_TOKEN|partyline-token/);
+  }
+  for (const { text } of snippets("http://h/mcp", true)) assert.doesNotMatch(text, /oken/);
+});
+
+test("nobody is offered a visibility that the server would refuse", () => {
+  const offered = (who) => choices(who).map(([value]) => value);
+  const operator = { type: "human", scopes: ["read", "write", "admin"] };
+  assert.deepEqual(offered(operator), ["public", "private", "agent_only", "admin_only"]);
+  assert.deepEqual(offered({ type: "guest", scopes: ["read", "write"] }), ["public"]);
+  assert.deepEqual(offered({ ...operator, unverified: true }), ["public"]);
+});
