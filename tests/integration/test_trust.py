@@ -28,7 +28,7 @@ async def command(pair: Pair, *arguments: str) -> None:
         cwd=ROOT,
         env=os.environ | pair.environment,
         capture_output=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
 
