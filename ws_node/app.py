@@ -13,16 +13,17 @@ from typing import Final
 from fastapi import FastAPI
 
 from proto import keyfile
-from proto.settings import Settings
+from proto.settings import Settings, node_url
 from proto.tokens import PrincipalVerifier
 from serving import problems
+from serving.address import AddressFile, former_port
 from serving.asgi import App, Receive, Scope, Send, respond
 from serving.doors import Doors, own_hosts
 from serving.failures import Failures, SlowFailures
 from serving.identity import Identity
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
-from serving.server import listen, serve, warn_of_open_doors
+from serving.server import listen, port_of, serve, warn_of_open_doors
 from ws_node.broadcast import Broadcast, add_broadcast, refuse
 from ws_node.catchup import CatchUp
 from ws_node.collector import Collector
@@ -68,9 +69,18 @@ async def run(settings: Settings, worker: int | None = None) -> None:
     shared = worker is not None
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
-        bound = listen(settings.ws_host, settings.ws_port, "PARTYLINE_WS_PORT", shared=shared)
+        bound = listen(
+            settings.ws_host,
+            settings.ws_port,
+            "PARTYLINE_WS_PORT",
+            shared=shared,
+            former=former_port(data_dir, "ws"),
+        )
         held.enter_context(contextlib.closing(bound))
-        node = Node(settings, worker or 0)
+        address = node_url(settings.ws_host, port_of(bound))
+        if worker is None:
+            held.enter_context(AddressFile(data_dir, "ws", address))
+        node = Node(settings, worker or 0, address)
         async with node.running():
             await serve(
                 node.app,
@@ -89,7 +99,7 @@ BEHIND_SECONDS: Final = 1.0
 class Node:
     """The parts of a ws_node and its ASGI app."""
 
-    def __init__(self, settings: Settings, worker: int = 0) -> None:
+    def __init__(self, settings: Settings, worker: int = 0, address: str = "") -> None:
         data_dir = settings.data_dir
         key = keyfile.bridge_key(data_dir)
         verifier = PrincipalVerifier(keyfile.public_key(data_dir))
@@ -127,7 +137,7 @@ class Node:
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
-        self._pages = Pages(settings)
+        self._pages = Pages(settings, identity)
         api = FastAPI(
             title="Partyline: live",
             version="1",
@@ -145,6 +155,7 @@ class Node:
             identity=identity,
             readiness=self._readiness,
             figures=self._siblings.everyones_figures,
+            address=address,
         )
         self._broadcast: Broadcast = add_broadcast(
             api,

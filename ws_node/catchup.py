@@ -19,8 +19,7 @@ from ws_node.hub import Hub
 from ws_node.places import Turns
 from ws_node.reading import Reading, Stretch
 from ws_node.ring import Ring
-from ws_node.room import Room
-from ws_node.viewer import Subscription
+from ws_node.room import Room, Subscription
 
 PATIENCE_SECONDS: Final = 10.0
 """How long history may be away before a viewer is sent off to come back later."""

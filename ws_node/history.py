@@ -18,6 +18,7 @@ from proto.messages import Audience, Message
 from proto.revocations import Revocation
 from proto.settings import Settings
 from proto.tokens import TO_MCP_NODE, ServiceToken
+from serving.address import follow_port
 
 AT_ONCE: Final = 8
 ANSWER_SECONDS: Final = 5.0
@@ -100,7 +101,8 @@ class History:
         self._for_rooms = asyncio.Semaphore(AT_ONCE // 2)
         self._shared: dict[bytes, asyncio.Task[LogPage]] = {}
         self._client = httpx.AsyncClient(
-            base_url=settings.mcp_url,
+            base_url=settings.mcp_address,
+            event_hooks=follow_port(settings, "mcp"),
             timeout=_TIMEOUT,
             trust_env=False,
             limits=httpx.Limits(max_connections=AT_ONCE + 3, keepalive_expiry=30),

@@ -24,8 +24,8 @@ from ws_node.event_queue import (
 )
 from ws_node.fan_out import FanOut
 from ws_node.outgoing import Outgoing
-from ws_node.room import Promise, Room
-from ws_node.viewer import Subscription, Viewer
+from ws_node.room import Promise, Room, Subscription
+from ws_node.viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Hub:
         self.fan_out.failed = self._abandon
         self.rooms: dict[str, Room] = {}
         self.connected: dict[Viewer, None] = {}
+        self._subscriptions: dict[Viewer, dict[str, Subscription]] = {}
         self._settings = settings
         self._queue = queue
         self._revocations = revocations
@@ -102,11 +103,15 @@ class Hub:
 
     def subscribe(self, viewer: Viewer, session_id: str) -> Subscription:
         """A viewer's place in a room, not live yet; the one it has, if it has one."""
-        subscription = viewer.subscriptions.get(session_id)
+        places = self._subscriptions.setdefault(viewer, {})
+        subscription = places.get(session_id)
         if subscription is None:
-            subscription = Subscription(viewer, self.enter(session_id))
-            viewer.subscriptions[session_id] = subscription
+            subscription = places[session_id] = Subscription(viewer, self.enter(session_id))
         return subscription
+
+    def subscriptions(self, viewer: Viewer) -> Mapping[str, Subscription]:
+        """A viewer's places, by session id."""
+        return self._subscriptions.get(viewer, {})
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a viewer's place in a room; idempotent."""
@@ -115,7 +120,7 @@ class Hub:
         subscription.ended = True
         subscription.stop_replay()
         subscription.room.part(subscription)
-        subscription.viewer.subscriptions.pop(subscription.room.session_id, None)
+        self._subscriptions[subscription.viewer].pop(subscription.room.session_id, None)
         self.leave(subscription.room)
 
     def connect(self, viewer: Viewer) -> None:
@@ -127,8 +132,9 @@ class Hub:
         """A viewer is gone: end everything it has here; idempotent."""
         viewer.gone = True
         self.connected.pop(viewer, None)
-        for subscription in list(viewer.subscriptions.values()):
+        for subscription in list(self.subscriptions(viewer).values()):
             self.unsubscribe(subscription)
+        self._subscriptions.pop(viewer, None)
 
     def let_in_early(self, room: Room) -> None:
         """A viewer enters before the position is known: promise it everything from now on."""

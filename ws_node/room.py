@@ -1,4 +1,4 @@
-"""A room: one session's live state while somebody watches.
+"""A room: one session's live state while somebody watches, and the viewers' places in it.
 
 Everything here is synchronous: what happens in a room happens between two awaits of the hub.
 """
@@ -6,6 +6,7 @@ Everything here is synchronous: what happens in a room happens between two await
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -17,7 +18,62 @@ from ws_node.attendance import Attendance
 from ws_node.framing import Framing, text_frame
 from ws_node.outgoing import Outgoing
 from ws_node.ring import Ring
-from ws_node.viewer import NEVER, Subscription
+from ws_node.viewer import Viewer
+
+NEVER: Final = 1 << 62
+"""`Subscription.live_since` while it takes no live frames (it joins, catches up, or has ended)."""
+
+
+class Subscription:
+    """A viewer's place in one room.
+
+    Attributes:
+        viewer: whose it is.
+        room: the room.
+        audience: what the viewer may see; those of one audience share their bytes.
+        framing, outlet, connection: the viewer's, at hand for the fan-out.
+        live_since: the room's last batch that it had when it went live.
+        presence: whether the viewer wants to be told who is there.
+        ended: whether the viewer left the room or altogether.
+        replay: the task that catches up, while one does.
+    """
+
+    __slots__ = (
+        "audience",
+        "connection",
+        "ended",
+        "framing",
+        "live_since",
+        "outlet",
+        "presence",
+        "replay",
+        "room",
+        "viewer",
+    )
+
+    def __init__(self, viewer: Viewer, room: "Room") -> None:
+        self.viewer = viewer
+        self.room = room
+        self.audience = viewer.principal.audience
+        self.connection = viewer.connection
+        self.framing = viewer.connection.framing
+        self.outlet = viewer.connection.outlet
+        self.live_since = NEVER
+        self.presence = False
+        self.ended = False
+        self.replay: asyncio.Task[None] | None = None
+
+    def send_framed(self, frames: bytes) -> None:
+        """Send frames that are already in its framing."""
+        if frames and not self.ended:
+            self.outlet.write(frames)
+
+    def stop_replay(self) -> None:
+        """Cancel the catching up that may be under way."""
+        replay, self.replay = self.replay, None
+        if replay is not None:
+            replay.cancel()
+
 
 Class = tuple[Audience, Framing, list[Subscription]]
 """Live subscriptions that share their bytes."""

@@ -111,7 +111,7 @@ def test_token_refuses_a_data_directory_others_can_write(partyline, data_dir):
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
-        ({"PARTYLINE_MCP_PORT": "0"}, "PARTYLINE_MCP_PORT"),
+        ({"PARTYLINE_MCP_PORT": "65536"}, "PARTYLINE_MCP_PORT"),
         ({"PARTYLINE_AUTH": "off", "PARTYLINE_WS_HOST": "0.0.0.0"}, "loopback"),
         ({"PARTYLINE_BROADCAST_TOKEN": "hunter2"}, "BROADCAST_TOKEN"),
     ],

@@ -18,8 +18,6 @@ from pathlib import Path
 
 import httpx
 
-from tests.pair import free_port
-
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "ws_node" / "static"
 START_SECONDS = 60.0
@@ -120,9 +118,7 @@ async def up(partyline: Path, place: Path) -> AsyncIterator[tuple[str, str]]:
         str(partyline),
         "up",
         cwd=home,
-        env=environment(
-            DATA_DIR=str(place / "data"), MCP_PORT=str(free_port()), WS_PORT=str(free_port())
-        ),
+        env=environment(DATA_DIR=str(place / "data"), MCP_PORT="0", WS_PORT="0"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -1,6 +1,7 @@
 // The page's pure modules: values in, values out.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { perMinute } from "../../ws_node/static/app/chart.js";
@@ -12,7 +13,7 @@ import { doing, summary } from "../../ws_node/static/app/presence_view.js";
 import { parse, toSearch, toSession } from "../../ws_node/static/app/route.js";
 import { parseQuery } from "../../ws_node/static/app/search_form.js";
 import { HUES, hue, initials } from "../../ws_node/static/app/sender.js";
-import { snippets } from "../../ws_node/static/app/snippets.js";
+import { snippets, tokenLine } from "../../ws_node/static/app/snippets.js";
 import { choices } from "../../ws_node/static/app/visibility.js";
 
 test("a conversation is the same in whatever order it comes", () => {
@@ -132,6 +133,20 @@ test("what is offered to paste holds a variable and never a token", () => {
     assert.match(text, /PARTYLINE_TOKEN|partyline-token/);
   }
   for (const { text } of snippets("http://h/mcp", true)) assert.doesNotMatch(text, /oken/);
+});
+
+test("the token line is the operator's own command, and the README has the same lines", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  assert.ok(readme.includes(tokenLine(".venv/bin/partyline")));
+  assert.match(tokenLine("/opt/p/bin/partyline"), /"\$\(\/opt\/p\/bin\/partyline token /);
+  for (const { client, text } of snippets("http://127.0.0.1:23456/mcp")) {
+    const cell = readme.match(new RegExp(`^\\| ${client} \\| (.*) \\|$`, "m"))[1];
+    if (client === "Gemini CLI") continue; // a command there, a file here
+    if (text.startsWith("{")) {
+      const json = cell.split("`").find((part) => part.startsWith("{"));
+      assert.deepEqual(JSON.parse(json), JSON.parse(text), client);
+    } else assert.equal(cell, `\`${text}\``);
+  }
 });
 
 test("nobody is offered a visibility that the server would refuse", () => {

@@ -114,7 +114,7 @@ async def test_no_data_after_a_close_frame(tmp_path: Path) -> None:
         live.open_room()
         peer = await live.raw_viewer(buffer=65_536)
         viewer = next(iter(live.hub.connected))
-        member = viewer.subscriptions["room"]
+        member = live.hub.subscriptions(viewer)["room"]
         for id_ in range(1, 50):
             live.queue.put(make_event(id_))
             if id_ == 25:
