@@ -11,7 +11,7 @@ import pytest
 
 from proto.messages import Principal
 from proto.revocations import Revocation, Revocations
-from tests.pair import free_port, until
+from tests.pair import until
 from tests.ws_node.making import make_settings
 from tests.ws_node.test_history import answering, asking, http
 from ws_node import trust as trust_module
@@ -119,8 +119,7 @@ async def test_before_the_first_answer_auth_off_admits_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, auth: str, admitted: bool
 ) -> None:
     monkeypatch.setattr(trust_module, "FIRST_SECONDS", 0.05)
-    settings = make_settings(tmp_path, mcp_port=free_port())
-    settings = settings.model_copy(update={"auth": auth})
+    settings = make_settings(tmp_path).model_copy(update={"auth": auth})
     async with asking(settings) as history:
         known = Revocations()
         hub = Hub(settings, EventQueue(16), known)
