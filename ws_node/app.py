@@ -241,10 +241,11 @@ class Node:
         following, trust = self._following, self._trust
         if trust.mismatch:
             return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
+        admitting = trust.compared or self._settings.auth != "off"
+        if following.reachable is False:
+            return admitting, {"status": "degraded", "log": "away"}
         if following.reachable is None or not trust.compared:
-            return self._settings.auth != "off", {"status": "degraded", "log": "not yet reached"}
-        if not following.reachable:
-            return True, {"status": "degraded", "log": "away"}
+            return admitting, {"status": "degraded", "log": "not yet reached"}
         behind = self._hub.behind()
         if behind is not None and time.time() - behind.since > BEHIND_SECONDS:
             return True, {"status": "degraded", "log": "behind"}
