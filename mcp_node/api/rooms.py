@@ -38,7 +38,10 @@ class MessageBody(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    """A session; ``closed_at`` is null while it is open."""
+    """A session; ``closed_at`` is null while it is open.
+
+    ``hidden_characters``: how many of its purpose and metadata nobody sees, if there are any.
+    """
 
     session_id: str
     purpose: str
@@ -46,6 +49,7 @@ class SessionAnswer(BaseModel):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: int = 0
 
 
 class LimitsAnswer(BaseModel):
@@ -77,7 +81,7 @@ class SessionListAnswer(BaseModel):
 class MessageAnswer(BaseModel):
     """A message; of one that was deleted the texts are empty, and ``deleted`` is true.
 
-    ``hidden_characters``: how many of its text nobody sees, if there are any.
+    ``hidden_characters``: how many of its text and metadata nobody sees, if there are any.
     """
 
     id: int
@@ -134,6 +138,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="List sessions",
         response_model=SessionListAnswer,
+        response_model_exclude_unset=True,  # `hidden_characters`
         responses=documented(),
     )
     async def list_sessions(
@@ -145,6 +150,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="Make a session, or get it",
         response_model=SessionMade,
+        response_model_exclude_unset=True,
         response_description="It was there already.",
         responses={
             201: {"model": SessionMade, "description": "It was made."},
