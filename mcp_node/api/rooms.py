@@ -29,7 +29,9 @@ class MessageBody(BaseModel):
     content: str = Field(description="The text, 1 to 100,000 characters.")
     visibility: str = Field("public", description="public, private, agent_only or admin_only.")
     metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
-    parent_message_id: int | None = Field(None, description="The message replied to.")
+    parent_message_id: int | None = Field(
+        None, description="The message replied to; no more may see the reply than may see that."
+    )
     idempotency_key: str | None = Field(
         None, description="A retry with the same key gives the first answer; 1 to 128 characters."
     )
