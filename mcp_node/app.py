@@ -154,7 +154,7 @@ async def build(
     api.include_router(make_moderation_api(abilities.moderation, identity))
     api.include_router(make_search_api(abilities.search, identity))
     bridge_key = keyfile.bridge_key(data_dir)
-    api.include_router(make_log_api(store, settings, identity, bridge_key))
+    api.include_router(make_log_api(store, settings, bridge_key))
     api.include_router(make_presence_api(abilities.presence, settings, bridge_key))
     api.include_router(make_prune_api(store, settings, bridge_key, abilities.readers.recount))
     api.include_router(make_revocation_api(store, abilities.links, settings, identity, bridge_key))
