@@ -56,7 +56,10 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """The message as tools and REST give it to a reader who may see it.
 
         ``deleted`` and ``hidden_characters`` (see `proto.hidden`) are there only if it has any.
+        Of an entry that deletes: its place, and which message it deletes.
         """
+        if self.deletes is not None:
+            return {"id": self.id, "deletes": self.deletes}
         shown: dict[str, Any] = {
             "id": self.id,
             "sender": self.sender,

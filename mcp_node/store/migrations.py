@@ -196,5 +196,15 @@ MIGRATIONS: Final[Sequence[Sequence[Step]]] = (
     # What an erased message said, as a keyed digest (mcp_node/store/digests.py); NULL while it has
     # its text, and for what was erased before there were digests.
     ("ALTER TABLE idempotency ADD COLUMN digest BLOB",),
+    # What was given out of turn is read, entry by entry: a row of `advances` each, so that nothing
+    # needs to be known of the last of them. Deletions are news, and found without a scan.
+    (
+        "ALTER TABLE advances RENAME COLUMN by_mention TO out_of_turn",
+        "ALTER TABLE readers DROP COLUMN mentions_through",
+        """
+        CREATE INDEX messages_by_deletion ON messages (session_id, deletes)
+            WHERE deletes IS NOT NULL
+        """,
+    ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""
