@@ -1,5 +1,6 @@
 # Partyline. `make run` and `make test` do all the set-up on a machine with Python 3.11+ and make.
-# PYTHON=… chooses the interpreter; ARGS=… goes on to partyline up, pytest, the benchmark or chaos.
+# PYTHON=… chooses the interpreter, VENV=… the virtual environment's directory; ARGS=… goes on to
+# partyline up, pytest, the benchmark or chaos.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -7,6 +8,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := uv==0.13.9
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -17,16 +19,21 @@ ifneq ($(FITS),yes)
 $(STAMP): always
 endif
 
-.PHONY: help run test bench chaos conformance lint format docs lock clean always
+.PHONY: help install run test test-all bench chaos conformance lint format docs lock clean always
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## install what requirements.lock names into .venv (the others do it too)
 
 run: $(STAMP) ## install, start both nodes, print where they are
 	@exec $(BIN)/partyline up $(ARGS)
 
-test: $(STAMP) ## install, run every test
+test: $(STAMP) ## install, run the tests (4 minutes on two cores)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-all: $(STAMP) ## nightly: benches, chaos and harnesses as well, with many generated inputs
+	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),10) exec $(BIN)/python -m pytest --all --hypothesis-profile=many $(ARGS)
 
 bench: $(STAMP) ## install, start real nodes, measure them
 	@exec $(BIN)/python -m bench $(ARGS)
@@ -49,9 +56,11 @@ format: $(STAMP) ## let ruff put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write docs/settings.md from proto/settings.py
+docs: $(STAMP) ## write what is made from sources: docs/settings.md, the page's hidden_table.js
 	$(BIN)/python -m tests.settings_page > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
+	$(BIN)/python -m tests.hidden_table > ws_node/static/app/hidden_table.new
+	mv ws_node/static/app/hidden_table.new ws_node/static/app/hidden_table.js
 
 lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(MAKE) --no-print-directory build/lock-venv/bin/uv
@@ -77,13 +86,17 @@ $(STAMP): requirements.lock pyproject.toml
 	  if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "$$python cannot make virtual environments (Debian, Ubuntu: apt install $$python-venv)" >&2; exit 1; \
 	  fi; \
-	  echo "making $(VENV) with $$($$python --version)"; \
+	  echo "make: 1/4 a virtual environment in $(VENV) with $$($$python --version) (about 5 s)"; \
 	  $$python -m venv --clear $(VENV); \
+	else \
+	  echo "make: 1/4 the virtual environment in $(VENV) is there already"; \
 	fi
-	@echo "installing what requirements.lock names into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m pip check --disable-pip-version-check
+	@echo "make: 2/4 the packages of requirements.lock, from the network or pip's cache (30 to 90 s)"
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
+	@echo "make: 3/4 Partyline itself (about 5 s)"
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@echo "make: 4/4 whether the packages fit together (about 2 s)"
+	@$(PIP) check
 	@touch $(STAMP)
 
 build/lock-venv/bin/uv:

@@ -23,9 +23,13 @@ class Child:
     async def __aenter__(self) -> Self:
         """Start it and wait until it is ready."""
         self._start()
-        line = await asyncio.to_thread(self._lines.readline)
-        if line.strip() != READY:
-            raise RuntimeError(f"{self._command} did not start")
+        try:
+            line = await asyncio.to_thread(self._lines.readline)
+            if line.strip() != READY:
+                raise RuntimeError(f"{self._command} did not start")
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def _start(self) -> None:
@@ -57,6 +61,9 @@ class Child:
         trace: TracebackType | None,
     ) -> None:
         """Make sure it is gone."""
+        self._end()
+
+    def _end(self) -> None:
         self._process.kill()
         self._process.wait()
         self._lines.close()

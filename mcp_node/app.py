@@ -35,9 +35,10 @@ from mcp_node.store.interface import Store
 from mcp_node.store.sqlite import open_store
 from proto import keyfile
 from proto.errors import PartylineError
-from proto.settings import Settings
+from proto.settings import Settings, node_url
 from proto.tokens import PrincipalVerifier
 from serving import problems
+from serving.address import AddressFile, former_port
 from serving.asgi import App, Receive, Scope, Send
 from serving.bodies import StrictBodies
 from serving.doors import Doors, own_hosts
@@ -46,7 +47,7 @@ from serving.identity import Identity
 from serving.leases import Leases
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
-from serving.server import Drain, listen, serve, warn_of_open_doors
+from serving.server import Drain, listen, port_of, serve, warn_of_open_doors
 
 ANSWER_SECONDS: Final = 1.0
 """How long stopping waits for those who wait to take their answer."""
@@ -76,13 +77,19 @@ async def run(settings: Settings, *, extend: Extension | None = None) -> None:
     _expect_cut_streams()
     data_dir = keyfile.open_data_dir(settings.data_dir)
     with LockFile(data_dir / "mcp.lock", "mcp_node"):
-        bound = listen(settings.mcp_host, settings.mcp_port, "PARTYLINE_MCP_PORT")
-        with contextlib.closing(bound):
+        bound = listen(
+            settings.mcp_host,
+            settings.mcp_port,
+            "PARTYLINE_MCP_PORT",
+            former=former_port(data_dir, "mcp"),
+        )
+        address = node_url(settings.mcp_host, port_of(bound))
+        with contextlib.closing(bound), AddressFile(data_dir, "mcp", address):
             async with (
                 _store(data_dir, settings) as store,
                 _publisher(data_dir, settings, store) as publisher,
             ):
-                node = await build(settings, data_dir, store, publisher, extend)
+                node = await build(settings, data_dir, store, publisher, address, extend)
                 await serve(node.app, bound, drain=node.drain, ws="none")
 
 
@@ -98,9 +105,10 @@ async def build(
     data_dir: Path,
     store: Store,
     publisher: Publisher,
+    address: str,
     extend: Extension | None = None,
 ) -> Node:
-    """The node around an open store and a started publisher."""
+    """The node around an open store and a started publisher, listening at ``address``."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
     for revocation in await store.revocations():
@@ -139,13 +147,14 @@ async def build(
             {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
         ),
         figures=lambda: {0: _figures(store, publisher, abilities)},
+        address=address,
     )
     api.include_router(make_api(abilities, identity))
     api.include_router(make_hearing_api(abilities, identity))
     api.include_router(make_moderation_api(abilities.moderation, identity))
     api.include_router(make_search_api(abilities.search, identity))
     bridge_key = keyfile.bridge_key(data_dir)
-    api.include_router(make_log_api(store, settings, identity, bridge_key))
+    api.include_router(make_log_api(store, settings, bridge_key))
     api.include_router(make_presence_api(abilities.presence, settings, bridge_key))
     api.include_router(make_prune_api(store, settings, bridge_key, abilities.readers.recount))
     api.include_router(make_revocation_api(store, abilities.links, settings, identity, bridge_key))

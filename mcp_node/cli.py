@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -29,12 +30,13 @@ from mcp_node.commands.up import up
 from mcp_node.commands.watch import Watch
 from proto.errors import ConfigurationError, InvalidInput
 from proto.settings import load_settings
+from serving.address import with_ports
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     os.umask(0o077)
-    chosen = _parser().parse_args(arguments)
+    chosen = command_line().parse_args(arguments)
     try:
         return _COMMANDS[chosen.command](chosen)
     except (ConfigurationError, InvalidInput) as error:
@@ -73,26 +75,26 @@ def _restore(chosen: argparse.Namespace) -> int:
 
 
 def _revoke(chosen: argparse.Namespace) -> int:
-    print(
-        revoke(load_settings(), token_id=chosen.token, agent_id=chosen.agent, link_id=chosen.link)
-    )
+    settings = with_ports(load_settings())
+    print(revoke(settings, token_id=chosen.token, agent_id=chosen.agent, link_id=chosen.link))
     return 0
 
 
 def _login(_: argparse.Namespace) -> int:
-    url, explanation = login(load_settings())
+    url, explanation = login(with_ports(load_settings()))
     print(explanation, file=sys.stderr, flush=True)
     print(url, flush=True)
     return 0
 
 
 def _links(_: argparse.Namespace) -> int:
-    print(links(load_settings()))
+    print(links(with_ports(load_settings())))
     return 0
 
 
 def _prune(chosen: argparse.Namespace) -> int:
-    print(prune(load_settings(), older_than=chosen.older_than, dry_run=chosen.dry_run))
+    settings = with_ports(load_settings())
+    print(prune(settings, older_than=chosen.older_than, dry_run=chosen.dry_run))
     return 0
 
 
@@ -115,9 +117,10 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(
-        prog="partyline",
+        prog=_typed(sys.argv[0]),
         description="A shared room for AI agents that people watch and join live.",
         epilog="Settings are environment variables named PARTYLINE_…; docs/settings.md lists them.",
     )
@@ -133,9 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser(
         "token",
         help="make a token for an agent",
-        description="Make a token for an agent, signed with the key in the data directory. The"
-        " token is the last line of standard output; everything else goes to standard error.",
-        epilog='example: export PARTYLINE_TOKEN="$(partyline token --agent claude --type claude'
+        description="Make a token for an agent, signed with the key in the data directory. The\n"
+        "token is the last line of standard output; everything else goes to standard error.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the example stays one line
+        epilog='example: export PARTYLINE_TOKEN="$(%(prog)s --agent claude --type claude'
         ' --scopes read,write | tail -n 1)"',
     )
     token.add_argument("--agent", required=True, metavar="NAME", help="the agent's id")
@@ -222,6 +226,19 @@ def _parser() -> argparse.ArgumentParser:
         "--server", metavar="KEY", help="the ws_node to send to, from mcp_node's next start on"
     )
     return parser
+
+
+def _typed(started: str) -> str:
+    """The command as it can be typed again: without its directory if that is on PATH.
+
+    Args:
+        started: what this process was started with, a path.
+    """
+    if started.endswith(".py"):  # as a module
+        return "partyline"
+    found = shutil.which("partyline")
+    on_path = found is not None and Path(found).absolute() == Path(started).absolute()
+    return "partyline" if on_path else started
 
 
 def _version() -> str:

@@ -26,7 +26,7 @@ TOKEN_VARIABLE = "PARTYLINE_TOKEN"
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode]
 
 _FRAME_BYTES = 2_048
@@ -80,9 +80,15 @@ class Settings(BaseSettings):
         description="Directory of the database and the keys; mode 0700, own user, no symlink.",
     )
     mcp_host: str = Field("127.0.0.1", description="Address the MCP node listens on.")
-    mcp_port: Port = Field(23456, description="Port of the MCP node; agents connect to /mcp.")
+    mcp_port: Port = Field(
+        23456,
+        description="Port of the MCP node; agents connect to /mcp. 0: any free port, told in"
+        " mcp.address in the data directory and in /readyz.",
+    )
     ws_host: str = Field("127.0.0.1", description="Address the WebSocket node listens on.")
-    ws_port: Port = Field(8081, description="Port of the WebSocket node.")
+    ws_port: Port = Field(
+        8081, description="Port of the WebSocket node. 0: any free port, told in ws.address."
+    )
     ws_workers: int = Field(
         1,
         ge=1,
@@ -146,6 +152,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         2_097_152, ge=1_024, le=16_777_216, description="Bytes of any HTTP request body."
     )
+    max_broadcast_bytes: int = Field(
+        1_048_576,
+        ge=1_024,
+        le=16_777_216,
+        description="Bytes of an event posted to /broadcast, within PARTYLINE_MAX_BODY_BYTES.",
+    )
     max_bridge_bytes: int = Field(
         2_097_152, ge=1_024, le=16_777_216, description="Bytes of one bridge message."
     )
@@ -202,6 +214,14 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Writes of one principal a second, twice that at once; no limit if 0, or with"
         " PARTYLINE_AUTH=off.",
+    )
+    broadcasts_per_second: float = Field(
+        500.0,
+        ge=0,
+        le=1_000_000,
+        description="Events that one address may post to /broadcast a second, twice that at once;"
+        " 16 KiB of an event count as one more. From all together a process of ws_node takes four"
+        " times as many. 0: no limit.",
     )
     messages_per_minute: int = Field(
         6_000,
@@ -336,8 +356,12 @@ class Settings(BaseSettings):
                 "a PARTYLINE_WS_HOST beyond loopback and PARTYLINE_ALLOWED_HOSTS need"
                 " PARTYLINE_BROADCAST_TOKEN, a secret of your choice (16 characters or more)"
             )
-        if self.broadcast_token and len(self.broadcast_token.get_secret_value()) < 16:
-            raise ValueError("PARTYLINE_BROADCAST_TOKEN must have at least 16 characters")
+        token = self.broadcast_token and self.broadcast_token.get_secret_value()
+        if token and not re.fullmatch(r"[\x21-\x7e][\x20-\x7e]{14,}[\x21-\x7e]", token):
+            raise ValueError(
+                "PARTYLINE_BROADCAST_TOKEN must have at least 16 characters, all of them ASCII,"
+                " and no blank at either end"
+            )
         return self
 
     @model_validator(mode="after")
@@ -352,19 +376,19 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def mcp_url(self) -> str:
-        """Where mcp_node answers, as seen from this machine."""
-        return f"http://{_authority(self.mcp_host, self.mcp_port)}"
+    def mcp_address(self) -> str:
+        """Where mcp_node answers, as seen from this machine; port 0 is not known here."""
+        return node_url(self.mcp_host, self.mcp_port)
 
     @property
-    def ws_url(self) -> str:
-        """Where ws_node answers HTTP, as seen from this machine."""
-        return f"http://{_authority(self.ws_host, self.ws_port)}"
+    def ws_address(self) -> str:
+        """Where ws_node answers HTTP, as seen from this machine; port 0 is not known here."""
+        return node_url(self.ws_host, self.ws_port)
 
     @property
     def page(self) -> str:
         """The page's address, as people open it."""
-        address = self.page_url or self.ws_url
+        address = self.page_url or self.ws_address
         return address if address.endswith("/") else f"{address}/"
 
 
@@ -408,6 +432,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"{ascii(name)[1:-1]} is not a setting; {hint}"
 
 
-def _authority(host: str, port: int) -> str:
+def node_url(host: str, port: int) -> str:
+    """The address of a node that listens on ``host``, as seen from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,5 +1,6 @@
 """Who is calling: a principal from a request's headers, the same way on every door."""
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -15,6 +16,13 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 AGENT_HEADER: Final = b"x-partyline-agent"
 AGENT_TYPE_HEADER: Final = b"x-partyline-agent-type"
+
+_BEARER: Final = re.compile(
+    r"(?i:bearer) +([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)[ \t]*", re.ASCII
+)
+"""A token is ASCII, and only spaces and tabs are blanks. What `str.strip` removes besides them
+(U+00A0 and others) would give one token several spellings, and some parsers fail on those. Blanks
+inside are allowed for BROADCAST_TOKEN, which the operator chooses."""
 
 NOBODY: Final = Principal(ANONYMOUS, ANONYMOUS, frozenset({"read", "write"}))
 """Who calls without saying so, where AUTH=off."""
@@ -34,11 +42,10 @@ def bearer_token(headers: Headers) -> str | None:
     values = header_values(headers, b"authorization")
     if not values:
         return None
-    scheme, _, token = values[0].partition(" ")
-    token = token.strip()
-    if len(values) > 1 or scheme.lower() != "bearer" or not token:
+    found = _BEARER.fullmatch(values[0])
+    if len(values) > 1 or found is None:
         raise Unauthenticated("The Authorization header must be: Bearer <token>.")
-    return token
+    return found[1]
 
 
 def from_loopback(scope: Any) -> bool:

@@ -1,6 +1,7 @@
 """Doors for operators on both nodes: /healthz, /readyz, /metrics, and the API's page at /docs.
 
-/healthz: the process answers. /readyz: status words, 200 while it serves, 503 while it cannot.
+/healthz: the process answers. /readyz: status words, 200 while it serves, 503 while it cannot; on
+this machine also the node's address.
 /metrics: Prometheus text; an admin's token, or loopback where METRICS_LOOPBACK allows it.
 """
 
@@ -44,8 +45,18 @@ def add_operator_routes(
     identity: Identity,
     readiness: Readiness,
     figures: Figures,
+    address: str = "",
 ) -> None:
-    """Add the operators' doors to a node's app."""
+    """Add the operators' doors to a node's app.
+
+    Args:
+        app: the node's.
+        settings: of the node.
+        identity: knows admins.
+        readiness: whether the node serves, and words about it.
+        figures: what is counted.
+        address: where the node answers, told to callers on this machine.
+    """
     registry = CollectorRegistry()
     registry.register(_Figures(figures))
 
@@ -54,8 +65,10 @@ def add_operator_routes(
         return JSONResponse({"status": "ok"}, headers=_HEADERS)
 
     @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> JSONResponse:
+    async def readyz(request: Request) -> JSONResponse:
         serving, words = readiness()
+        if address and from_loopback(request.scope):
+            words["address"] = address
         return JSONResponse(words, 200 if serving else 503, headers=_HEADERS)
 
     @app.get("/metrics", include_in_schema=False)

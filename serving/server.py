@@ -55,18 +55,24 @@ def run_node(main: Callable[[Settings], Coroutine[Any, Any, int | None]]) -> int
     return code or 0
 
 
-def listen(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
+def listen(
+    host: str, port: int, setting: str, *, shared: bool = False, former: int = 0
+) -> socket.socket:
     """A socket that listens on a node's HTTP port.
 
     Args:
         host: address or name.
-        port: 1 to 65535.
+        port: 0 to 65535; 0 for any.
         setting: name of the port's setting, for the error.
         shared: several processes listen; the kernel gives each connection to one of them.
+        former: with ``port`` 0, the port to take if it is free; 0 for any.
 
     Raises:
         ConfigurationError: the port is taken or the address is not this machine's.
     """
+    if not port and former:
+        with contextlib.suppress(ConfigurationError):
+            return listen(host, former, setting, shared=shared)
     bound = _bind(host, port, setting, shared=shared)
     bound.listen(2_048)
     bound.setblocking(False)
@@ -82,8 +88,14 @@ def reserve(host: str, port: int, setting: str) -> socket.socket:
     Raises:
         ConfigurationError: as `listen`.
     """
-    _bind(host, port, setting, shared=False).close()
+    if port:  # with 0 the kernel chooses one that nobody has
+        _bind(host, port, setting, shared=False).close()
     return _bind(host, port, setting, shared=True)
+
+
+def port_of(bound: socket.socket) -> int:
+    """The port a socket got."""
+    return int(bound.getsockname()[1])
 
 
 def _bind(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:

@@ -148,6 +148,8 @@ class Supervisor:
             finally:
                 if sink is not None:
                     os.close(sink)
+            if sink is not None:  # a person reads it: this is whom a signal is for
+                self._say(child.name, f"process {process.pid}")
             try:
                 await self._until_it_ends(process)
             finally:

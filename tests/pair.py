@@ -1,4 +1,4 @@
-"""The real pair of processes, on free ports and a directory of its own, for tests and bench.
+"""The real pair of processes, on ports and in a directory of its own, for tests and bench.
 
 ::
 
@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 import websockets
@@ -31,9 +32,12 @@ from fastmcp import Client
 
 from proto import keyfile
 from proto.tokens import sign_principal
+from serving.address import Name, running_url
 
-START_SECONDS = 45.0
-STOP_SECONDS = 10.0
+# All of these are long, for a machine that is busy with something else. They must be well below
+# the timeout of a test (pyproject.toml), so that what waits fails and cleans up by itself.
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Both nodes speak plain HTTP; without this every client loads all CAs, 25 ms of a core."""
@@ -54,7 +58,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def until(condition: Callable[[], Any], *, within: float = 10.0, every: float = 0.02) -> Any:
+async def until(condition: Callable[[], Any], *, within: float = 30.0, every: float = 0.02) -> Any:
     """What ``condition`` returns, once it is true (it may be a coroutine function).
 
     Raises:
@@ -75,19 +79,36 @@ async def until(condition: Callable[[], Any], *, within: float = 10.0, every: fl
 class Node:
     """One of the two processes."""
 
-    def __init__(self, module: str, url: str, environment: dict[str, str], log: Path) -> None:
-        self.module = module
-        self.url = url
+    def __init__(self, name: Name, environment: dict[str, str], log: Path) -> None:
+        self.name = name
+        self.module = f"{name}_node"
         self.environment = environment
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
+        self._setting = f"PARTYLINE_{name.upper()}_PORT"
+        self._last_port = int(environment[self._setting])
+        self._held: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it got, as it tells; while it is away, the one it had."""
+        url = running_url(Path(self.environment["PARTYLINE_DATA_DIR"]), self.name)
+        if url is not None:
+            self._last_port = urlsplit(url).port or 0
+        return self._last_port
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        assert self.port, f"{self.module} has not been started"
+        return f"http://127.0.0.1:{self.port}"
 
     def spawn(self) -> None:
-        """Start the process without waiting for it."""
+        """Start the process without waiting for it; a second time on the port of the first."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module],
-                env=self.environment,
+                env=self.environment | {self._setting: str(self._last_port)},
                 stdout=output,
                 stderr=output,
             )
@@ -104,6 +125,8 @@ class Node:
             assert self.process is not None
             if self.process.poll() is not None:
                 raise AssertionError(f"{self.module} exited:\n{self.log.read_text()}")
+            if not self.port:
+                return False
             async with plain_client() as client:
                 try:
                     return (await client.get(f"{self.url}/readyz")).status_code == 200
@@ -115,16 +138,21 @@ class Node:
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         assert self.process is not None
+        port = self.port
         self.process.kill()
         self.process.wait()
+        self._hold(port)
 
     async def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Ask it to stop; its exit code and how many seconds that took."""
         assert self.process is not None
+        port = self.port
         begin = time.monotonic()
         self.process.send_signal(number)
         code = await asyncio.to_thread(self.process.wait, STOP_SECONDS)
-        return code, time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        self._hold(port)
+        return code, seconds
 
     def end(self) -> None:
         """Make sure it is gone, however."""
@@ -135,6 +163,29 @@ class Node:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _hold(self, port: int) -> None:
+        """Keep the port while the node is away, so that nobody else is given it.
+
+        On Linux a socket that is bound but does not listen is not in the node's way. Workers
+        outlive their killed supervisor for a moment.
+        """
+        if self._held is not None or not port or sys.platform != "linux":
+            return
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end = time.monotonic() + STOP_SECONDS
+        while True:
+            try:
+                self._held.bind(("127.0.0.1", port))
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.01)
 
     def output(self) -> str:
         """Everything it has printed."""
@@ -170,12 +221,11 @@ class Pair:
         base = directory or Path(self._own.name if self._own else ".")
         base.mkdir(parents=True, exist_ok=True)
         self.data_dir = base / "data"
-        self.mcp_port, self.ws_port = free_port(), free_port()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PARTYLINE_")}
         environment |= {
             "PARTYLINE_DATA_DIR": str(self.data_dir),
-            "PARTYLINE_MCP_PORT": str(self.mcp_port),
-            "PARTYLINE_WS_PORT": str(self.ws_port),
+            "PARTYLINE_MCP_PORT": "0",
+            "PARTYLINE_WS_PORT": "0",
             "PARTYLINE_AUTH": auth,
             "PARTYLINE_FAILED_TOKEN_SECONDS": "0",  # tests fail on purpose, often
         }
@@ -184,30 +234,40 @@ class Pair:
         self.auth = auth
         for_mcp = environment | _variables(mcp_settings or {})
         for_ws = environment | _variables(ws_settings or {})
-        self.ws_port = int(for_ws["PARTYLINE_WS_PORT"])
-        self.mcp = Node("mcp_node", self.mcp_url, for_mcp, base / "mcp.log")
-        self.ws = Node("ws_node", self.ws_url, for_ws, base / "ws.log")
+        self.mcp = Node("mcp", for_mcp, base / "mcp.log")
+        self.ws = Node("ws", for_ws, base / "ws.log")
         self._start = start
+
+    @property
+    def mcp_port(self) -> int:
+        """The port mcp_node got; 0 before its first start."""
+        return self.mcp.port
+
+    @property
+    def ws_port(self) -> int:
+        """The port ws_node got; 0 before its first start."""
+        return self.ws.port
 
     @property
     def mcp_url(self) -> str:
         """Base URL of mcp_node."""
-        return f"http://127.0.0.1:{self.mcp_port}"
+        return self.mcp.url
 
     @property
     def ws_url(self) -> str:
         """Base URL of ws_node."""
-        return f"http://127.0.0.1:{self.ws_port}"
+        return self.ws.url
 
     async def __aenter__(self) -> Self:
         """Start what is to be started; ws_node only counts once it follows the log."""
         try:
-            for node in self._nodes():
-                node.spawn()
-            for node in self._nodes():
-                await node.answers()
-            if set(self._start) == {"mcp", "ws"}:
-                await until(self.joined, every=0.05)
+            async with asyncio.timeout(START_SECONDS):  # before pytest's own time is up
+                for node in self._nodes():
+                    node.spawn()
+                for node in self._nodes():
+                    await node.answers()
+                if set(self._start) == {"mcp", "ws"}:
+                    await until(self.joined, within=START_SECONDS, every=0.05)
         except BaseException:
             self._end()
             raise
@@ -302,7 +362,7 @@ class Pair:
         return plain_client(base_url=self.mcp_url, headers=self.headers(agent, **rights))
 
 
-async def frame(viewer: Any, within: float = 5.0) -> dict[str, Any]:
+async def frame(viewer: Any, within: float = 20.0) -> dict[str, Any]:
     """The next frame a viewer gets."""
     received = await asyncio.wait_for(viewer.recv(), within)
     decoded = json.loads(received)
@@ -310,7 +370,7 @@ async def frame(viewer: Any, within: float = 5.0) -> dict[str, Any]:
     return decoded
 
 
-async def frames(viewer: Any, count: int, within: float = 10.0) -> list[dict[str, Any]]:
+async def frames(viewer: Any, count: int, within: float = 30.0) -> list[dict[str, Any]]:
     """The next ``count`` frames."""
     async with asyncio.timeout(within):
         return [json.loads(await viewer.recv()) for _ in range(count)]

@@ -17,8 +17,8 @@ whose name begins with `PARTYLINE_` and is not on this page. (Kubernetes adds su
 service named partyline: set `enableServiceLinks: false`.) A list has commas between its parts.
 This page is written by `make docs` from `proto/settings.py`.
 
-`PARTYLINE_TOKEN` is no setting: it holds a client's token, for `partyline watch` and the programs
-of agents.
+`PARTYLINE_TOKEN` is no setting: it holds a client's token, for `.venv/bin/partyline watch` and
+the programs of agents.
 
 | name | default | values | description |
 |---|---|---|---|

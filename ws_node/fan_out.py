@@ -24,8 +24,7 @@ from proto.visibility import may_see
 from ws_node.disconnect import Disconnect
 from ws_node.framing import Framing
 from ws_node.outgoing import Outgoing
-from ws_node.room import Room
-from ws_node.viewer import Subscription
+from ws_node.room import Room, Subscription
 
 TURN_WRITES: Final = 1_000
 """Writes after which the event loop gets a turn."""

@@ -23,6 +23,7 @@ from proto.errors import InvalidInput, Overloaded, PartylineError, Unavailable
 from proto.messages import ANONYMOUS
 from proto.names import NAME_PATTERN
 from proto.settings import Settings
+from serving.address import follow_port
 from serving.asgi import Receive, Scope, Send
 from serving.bodies import check_media_type, read_body
 from serving.identity import Identity, header_values
@@ -105,7 +106,8 @@ class Forward:
         self._turns = Turns(AT_ONCE_EACH)
         self._redeeming = 0
         self._client = httpx.AsyncClient(
-            base_url=settings.mcp_url,
+            base_url=settings.mcp_address,
+            event_hooks=follow_port(settings, "mcp"),
             timeout=httpx.Timeout(self._seconds, connect=1.0),
             trust_env=False,
             limits=httpx.Limits(max_connections=AT_ONCE + REDEEMING, keepalive_expiry=30),

@@ -7,7 +7,7 @@ what may go to the fan-out. A room that waits for a gap to be filled holds its o
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from proto.revocations import Revocations
@@ -24,8 +24,8 @@ from ws_node.event_queue import (
 )
 from ws_node.fan_out import FanOut
 from ws_node.outgoing import Outgoing
-from ws_node.room import Promise, Room
-from ws_node.viewer import Subscription, Viewer
+from ws_node.room import Promise, Room, Subscription
+from ws_node.viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,9 @@ class Hub:
     Attributes:
         epoch: of the log, as history last told; None while mcp_node has never been reached.
         log_position: highest id known to be committed in that log.
+        seen_through: every message of that log up to here is known here: it went by, or its room
+            knows that it misses it.
+        closed: why nobody may be here now; None: viewers may.
         refused_at: when mcp_node refused a connection (it did not run), in seconds of Unix time;
             None if the last attempt ended otherwise.
         wanted: called with a room whenever its follower may want something from history.
@@ -58,6 +61,8 @@ class Hub:
     def __init__(self, settings: Settings, queue: EventQueue, revocations: Revocations) -> None:
         self.epoch: str | None = None
         self.log_position = 0
+        self.seen_through = 0
+        self.closed: Disconnect | None = None
         self.refused_at: float | None = None
         self.wanted: Callable[[Room], None] = lambda room: None
         self.suspicious: Callable[[], None] = lambda: None
@@ -67,6 +72,7 @@ class Hub:
         self.fan_out.failed = self._abandon
         self.rooms: dict[str, Room] = {}
         self.connected: dict[Viewer, None] = {}
+        self._subscriptions: dict[Viewer, dict[str, Subscription]] = {}
         self._settings = settings
         self._queue = queue
         self._revocations = revocations
@@ -97,11 +103,15 @@ class Hub:
 
     def subscribe(self, viewer: Viewer, session_id: str) -> Subscription:
         """A viewer's place in a room, not live yet; the one it has, if it has one."""
-        subscription = viewer.subscriptions.get(session_id)
+        places = self._subscriptions.setdefault(viewer, {})
+        subscription = places.get(session_id)
         if subscription is None:
-            subscription = Subscription(viewer, self.enter(session_id))
-            viewer.subscriptions[session_id] = subscription
+            subscription = places[session_id] = Subscription(viewer, self.enter(session_id))
         return subscription
+
+    def subscriptions(self, viewer: Viewer) -> Mapping[str, Subscription]:
+        """A viewer's places, by session id."""
+        return self._subscriptions.get(viewer, {})
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a viewer's place in a room; idempotent."""
@@ -110,7 +120,7 @@ class Hub:
         subscription.ended = True
         subscription.stop_replay()
         subscription.room.part(subscription)
-        subscription.viewer.subscriptions.pop(subscription.room.session_id, None)
+        self._subscriptions[subscription.viewer].pop(subscription.room.session_id, None)
         self.leave(subscription.room)
 
     def connect(self, viewer: Viewer) -> None:
@@ -122,8 +132,9 @@ class Hub:
         """A viewer is gone: end everything it has here; idempotent."""
         viewer.gone = True
         self.connected.pop(viewer, None)
-        for subscription in list(viewer.subscriptions.values()):
+        for subscription in list(self.subscriptions(viewer).values()):
             self.unsubscribe(subscription)
+        self._subscriptions.pop(viewer, None)
 
     def let_in_early(self, room: Room) -> None:
         """A viewer enters before the position is known: promise it everything from now on."""
@@ -186,7 +197,7 @@ class Hub:
             return
         logger.warning("the log was replaced: closing every viewer with 4002")
         self.disconnect_all(Disconnect.LOG_REPLACED)
-        self.log_position = 0
+        self.log_position = self.seen_through = 0
         for room in list(self.rooms.values()):
             room.start_over()
             self.wanted(room)
@@ -204,11 +215,29 @@ class Hub:
         """
         logger.error("the log ends before what was already delivered: rooms beyond it reload")
         self.log_position = head
+        self.seen_through = min(self.seen_through, head)
         for room in list(self.rooms.values()):
+            room.cut(head)
             if room.last > head:
                 self._send_away(room, Disconnect.LOG_REPLACED)
                 room.start_over()
                 self.wanted(room)
+
+    def learn_heads(self, changed: Mapping[str, int], through: int) -> None:
+        """The log up to ``through`` was compared: these sessions moved, and reach these ids."""
+        for session_id, head in changed.items():
+            if (room := self.rooms.get(session_id)) is not None:
+                room.know(head)
+        self.log_position = max(self.log_position, through)
+        self.seen_through = max(self.seen_through, through)
+
+    def position_of(self, room: Room) -> int:
+        """The highest position of the log up to which a room's messages are known.
+
+        It moves with the whole log, not with the room: what a viewer is told of it says nothing
+        of messages in that session which it may not see.
+        """
+        return max(self.seen_through, room.known_through)
 
     # The drain
 
@@ -233,9 +262,9 @@ class Hub:
         by_room: dict[str, list[Item]] = {}
         for item in items:
             by_room.setdefault(item.session_id, []).append(item)
+        self._note(items)
         for session_id, of_one in by_room.items():
             room = self.rooms.get(session_id)
-            self._note(of_one)
             if room is None:
                 continue
             try:
@@ -285,6 +314,7 @@ class Hub:
             if answer.epoch != self.epoch:
                 follower.failed()
                 return []
+            room.know(answer.head, answer.log_head)
             base = self._promised(room, answer)
             events = follower.positioned(answer.epoch, answer.head, base)
             room.found()
@@ -313,9 +343,11 @@ class Hub:
         return None
 
     def _note(self, items: list[Item]) -> None:
-        """Remember how far the log is known to reach."""
+        """Remember how far the log is known to reach, and how far without a gap."""
         for item in items:
             if isinstance(item, Event) and item.id is not None and item.epoch == self.epoch:
+                if item.id == self.seen_through + 1:
+                    self.seen_through = item.id
                 self.log_position = max(self.log_position, item.id)
 
     def _abandon(self, room: Room) -> None:

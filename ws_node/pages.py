@@ -1,8 +1,9 @@
 """The live page: the packaged files of ``ws_node/static`` at ``/`` and ``/static/…``.
 
 They are read once, at start, into a table of addresses: no request reaches the file system, and
-what is not in the table is not there. ``/static/deployment.json`` is made then too: what the page
-must know of this deployment, and nothing secret.
+what is not in the table is not there. ``/static/deployment.json`` is made for each request: what
+the page must know of this deployment. It holds nothing secret, and a path of this machine only for
+the operator.
 """
 
 from importlib.resources import files
@@ -11,8 +12,13 @@ from typing import Final
 
 import msgspec
 
+from proto.errors import Unauthenticated, Unavailable
+from proto.messages import HUMAN
 from proto.settings import Settings
+from serving.address import with_ports
 from serving.asgi import Receive, Scope, Send, respond
+from serving.command_line import as_typed, installed_program
+from serving.identity import Identity
 
 FOLDER: Final = "/static/"
 INDEX: Final = "index.html"
@@ -50,14 +56,16 @@ class Pages:
 
     Args:
         settings: of the node; the page shows agents where mcp_node is.
+        identity: knows the operator's token.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, identity: Identity) -> None:
         self._table: dict[str, tuple[bytes, bytes]] = {}
         self._read(files("ws_node") / "static", FOLDER)
-        deployment = {"mcp_url": f"{settings.mcp_url}/mcp", "auth": settings.auth}
-        self._table[FOLDER + DEPLOYMENT] = TYPES[".json"], msgspec.json.encode(deployment)
+        self._table[FOLDER + DEPLOYMENT] = TYPES[".json"], b""
         self._table["/"] = self._table.pop(FOLDER + INDEX)
+        self._settings = settings
+        self._identity = identity
 
     @property
     def addresses(self) -> list[str]:
@@ -73,6 +81,8 @@ class Pages:
         """Answer one request; the body of it, if any, is not read."""
         found = self._table.get(scope["path"])
         status, (kind, body) = 200, found or (_PLAIN, b"not found\n")
+        if scope["path"] == FOLDER + DEPLOYMENT:
+            body = self._deployment(scope)
         headers = [(b"content-type", kind), *SECURITY_HEADERS]
         if found is None:
             status = 404
@@ -80,6 +90,24 @@ class Pages:
             status, body = 405, b"method not allowed\n"
             headers = [(b"content-type", _PLAIN), (b"allow", b"GET, HEAD"), *SECURITY_HEADERS]
         await respond(send, status, headers, body)
+
+    def _deployment(self, scope: Scope) -> bytes:
+        """Where agents connect to, AUTH, and for the operator the command that makes tokens.
+
+        mcp_node may take another port when it starts.
+        """
+        settings = with_ports(self._settings)
+        mcp_url = f"{settings.mcp_address}/mcp" if settings.mcp_port else ""
+        deployment = {"mcp_url": mcp_url, "auth": settings.auth}
+        if self._asked_by_operator(scope) and (settings.data_dir / "signing.key").exists():
+            deployment["command"] = as_typed(settings, installed_program())
+        return msgspec.json.encode(deployment)
+
+    def _asked_by_operator(self, scope: Scope) -> bool:
+        try:
+            return self._identity.from_headers(scope["headers"]).agent_type == HUMAN
+        except (Unauthenticated, Unavailable):
+            return False
 
     def _read(self, folder: Traversable, address: str) -> None:
         for entry in folder.iterdir():

@@ -21,8 +21,7 @@ from ws_node.attendance import There
 from ws_node.framing import Framing
 from ws_node.history import MOST_SESSIONS, History, HistoryAway
 from ws_node.hub import Hub
-from ws_node.room import Room
-from ws_node.viewer import NEVER, Subscription
+from ws_node.room import NEVER, Room, Subscription
 from ws_node.watched import Watched
 
 ASK_SECONDS: Final = 2.0

@@ -147,6 +147,10 @@ class Sockets:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HANDSHAKE_SECONDS):
                         await room.positioned.wait()
+                if self._hub.closed is not None:  # only now: the handshake waited
+                    body = b"the nodes differ in PARTYLINE_AUTH\n"
+                    await respond(send, 503, [(b"retry-after", b"5")], body, websocket=True)
+                    return
                 self._hub.let_in_early(room)
             await send(accept)
             connection.forget_handshake()
@@ -154,7 +158,7 @@ class Sockets:
             if admission.wish is not None:
                 self._start(viewer, admission.wish)
             elif room is not None:
-                room.join(viewer.subscriptions[room.session_id])
+                room.join(subscription)
             await self._listen(viewer, admission.session_id, receive)
         finally:
             self._hub.disconnect(viewer)
@@ -188,14 +192,14 @@ class Sockets:
         if isinstance(command, Ping):
             viewer.send(b"pong" if command.plain else PONG_FRAME)
         elif isinstance(command, Unsubscribe):
-            subscription = viewer.subscriptions.get(command.session_id)
+            subscription = self._hub.subscriptions(viewer).get(command.session_id)
             if subscription is None:
                 raise InvalidInput("You are not subscribed to that session.")
             self._hub.unsubscribe(subscription)
             viewer.send(unsubscribed_frame(command.session_id))
         else:
             check_session(viewer.principal, command.session_id)
-            known = viewer.subscriptions
+            known = self._hub.subscriptions(viewer)
             if command.session_id not in known and len(known) >= self._max_subscriptions:
                 raise RateLimited("This socket has as many subscriptions as one may have.")
             self._start(viewer, command)

@@ -12,15 +12,17 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from proto import keyfile
 from proto.errors import ConfigurationError
-from proto.settings import Settings
+from proto.settings import Settings, node_url
+from serving.address import AddressFile, former_port
 from serving.lockfile import LockFile
-from serving.server import reserve
+from serving.server import port_of, reserve
 from serving.supervisor import Child, Supervisor
 
 LIFELINE: Final = 0
@@ -44,15 +46,31 @@ async def supervise(settings: Settings) -> int:
     """
     data_dir = keyfile.open_data_dir(settings.data_dir)
     with LockFile(data_dir / "ws.lock", "ws_node"):
-        held = await patiently(
-            lambda: reserve(settings.ws_host, settings.ws_port, "PARTYLINE_WS_PORT")
-        )
-        with contextlib.closing(held):
+        held = await _port(settings, former_port(data_dir, "ws"))
+        address = node_url(settings.ws_host, port_of(held))
+        with contextlib.closing(held), AddressFile(data_dir, "ws", address):
             return await Supervisor(
                 [_worker(number) for number in range(settings.ws_workers)],
                 lambda name, line: logger.warning("%s %s", name, line),
+                environment={"PARTYLINE_WS_PORT": str(port_of(held))},
                 lifeline=True,
             ).run()
+
+
+async def _port(settings: Settings, former: int) -> socket.socket:
+    """The port all workers listen on: with WS_PORT 0 the one a killed ws_node had, or any.
+
+    Raises:
+        ConfigurationError: somebody else has it.
+    """
+
+    def reserved(port: int) -> socket.socket:
+        return reserve(settings.ws_host, port, "PARTYLINE_WS_PORT")
+
+    if not settings.ws_port and former:
+        with contextlib.suppress(ConfigurationError):
+            return await patiently(lambda: reserved(former))
+    return await patiently(lambda: reserved(settings.ws_port))
 
 
 async def patiently(take: Callable[[], T]) -> T:

@@ -28,7 +28,9 @@ def prune(settings: Settings, *, older_than: str, dry_run: bool) -> str:
     before = utc(time.time() - duration_seconds(older_than, "--older-than"))
     key = bridge_key(open_data_dir(settings.data_dir))
     messages, through, done = 0, 0, False
-    with httpx.Client(base_url=settings.mcp_url, timeout=ANSWER_SECONDS, trust_env=False) as client:
+    with httpx.Client(
+        base_url=settings.mcp_address, timeout=ANSWER_SECONDS, trust_env=False
+    ) as client:
         while not done:
             wish = {"before": before, "after": through, "dry_run": dry_run}
             answer = _asked(client, key, wish, messages)

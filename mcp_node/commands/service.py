@@ -28,7 +28,7 @@ def ask_mcp_node(
     try:
         answer = httpx.request(
             method,
-            f"{settings.mcp_url}{path}",
+            f"{settings.mcp_address}{path}",
             json=body,
             headers={"Authorization": f"Bearer {mint_service(key, TO_MCP_NODE)}"},
             timeout=5.0,
@@ -36,14 +36,14 @@ def ask_mcp_node(
         )
     except httpx.HTTPError:
         raise ConfigurationError(
-            f"mcp_node does not answer at {settings.mcp_url}; start it first"
+            f"mcp_node does not answer at {settings.mcp_address}; start it first"
         ) from None
     if not answer.is_success:
         raise ConfigurationError(f"mcp_node refused it ({_why(answer)})")
     try:
         return answer.json()
     except ValueError:
-        raise ConfigurationError(f"what answers at {settings.mcp_url} is no mcp_node") from None
+        raise ConfigurationError(f"what answers at {settings.mcp_address} is no mcp_node") from None
 
 
 def _why(answer: httpx.Response) -> str:

@@ -1,26 +1,22 @@
 """``partyline up``: runs both nodes under one supervisor and says where things are."""
 
 import asyncio
-import io
-import os
-import shlex
 import sys
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 import httpx
 
+from mcp_node.commands.console import Console
 from mcp_node.commands.links import login
 from proto.errors import ConfigurationError
 from proto.settings import Settings
+from serving.address import with_ports
+from serving.command_line import as_typed
 from serving.supervisor import Child, Supervisor
 
 READY_POLL_SECONDS: Final = 0.25
-
-_COLOURS: Final = {"mcp": "36", "ws": "35", "up": "32"}
-_WIDTH: Final = 3
 
 
 async def up(settings: Settings, program: Path) -> int:
@@ -58,41 +54,6 @@ def nodes() -> list[Child]:
     ]
 
 
-class Console:
-    """Prints lines with their origin's name in front, in colour on a terminal.
-
-    Args:
-        stream: where to; ``NO_COLOR`` in the environment turns colour off.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a narrow locale stops nothing
-        self._stream = stream
-        self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
-        self.when_gone: Callable[[], None] = lambda: None
-        """Called when nobody takes the output any more."""
-
-    def line(self, name: str, text: str) -> None:
-        """Print one line."""
-        label = f"{name:<{_WIDTH}} |"
-        if self._colour:
-            label = f"\x1b[{_COLOURS.get(name, '33')}m{label}\x1b[0m"
-        self._print(f"{label} {text}")
-
-    def block(self, lines: Iterable[str]) -> None:
-        """Print lines for a person to read and copy: nothing in front of them."""
-        self._print("\n".join(lines))
-
-    def _print(self, text: str) -> None:
-        try:
-            print(text, file=self._stream, flush=True)
-        except OSError:
-            # Later writes and the flush at exit have somewhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            self.when_gone()
-
-
 NO_AUTH: Final = (
     "WARNING: PARTYLINE_AUTH=off. Every process on this machine may read and write everything,"
     " under any name. For trying out only."
@@ -108,12 +69,12 @@ def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
         page: the page's address with its one-time code, the only secret here; None if there was
             none to be had.
     """
-    ws_url = settings.ws_url.replace("http://", "ws://", 1)
+    ws_url = settings.ws_address.replace("http://", "ws://", 1)
     lines = [
         "",
         "Partyline is up.",
         *(f"  {line}" for line in _page_lines(settings, program, page)),
-        f"  agents (MCP)     {settings.mcp_url}/mcp",
+        f"  agents (MCP)     {settings.mcp_address}/mcp",
         f"  live (WebSocket) {ws_url}/ws/{{session_id}}",
         f"  data             {settings.data_dir}",
         "",
@@ -127,7 +88,7 @@ def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
 
 
 def _page_lines(settings: Settings, program: Path, page: str | None) -> list[str]:
-    again = f"{_as_typed(settings, program)} login"
+    again = f"{as_typed(settings, program)} login"
     if page is None:
         return [f"page             {settings.page} (for a link to enter by: {again})"]
     if settings.auth == "off":
@@ -146,33 +107,22 @@ def claude_code_lines(settings: Settings, program: Path) -> list[str]:
     other scopes some versions send the reference as it stands). ``--header`` takes any number of
     values, so it comes last.
     """
-    add = f"claude mcp add --scope project --transport http partyline {settings.mcp_url}/mcp"
+    add = f"claude mcp add --scope project --transport http partyline {settings.mcp_address}/mcp"
     if settings.auth == "off":
         return [add]
-    token = f"{_as_typed(settings, program)} token --agent claude --type claude"
+    token = f"{as_typed(settings, program)} token --agent claude --type claude"
     return [
         f'export PARTYLINE_TOKEN="$({token} --scopes read,write | tail -n 1)"',
         f"{add} --header 'Authorization: Bearer ${{PARTYLINE_TOKEN}}'",
     ]
 
 
-def _as_typed(settings: Settings, program: Path) -> str:
-    """This command for any directory and shell: absolute, with the data directory it means."""
-    words = [str(program.absolute())]
-    if program.suffix == ".py":
-        words = [sys.executable, "-m", "mcp_node.cli"]
-    usual = Settings.model_fields["data_dir"].get_default(call_default_factory=True)
-    if settings.data_dir != usual:
-        words = ["env", f"PARTYLINE_DATA_DIR={settings.data_dir}", *words]
-    return shlex.join(words)
-
-
 async def _announce(settings: Settings, program: Path, console: Console) -> None:
     """Print the welcome once, as soon as both nodes are ready."""
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-        urls = (settings.mcp_url, settings.ws_url)
-        while not all(await asyncio.gather(*(_ready(client, url) for url in urls))):  # noqa: ASYNC110
+        while not await _both_ready(client, with_ports(settings)):  # noqa: ASYNC110
             await asyncio.sleep(READY_POLL_SECONDS)
+    settings = with_ports(settings)
     console.block(welcome(settings, program, await asyncio.to_thread(_page_link, settings)))
 
 
@@ -181,6 +131,13 @@ def _page_link(settings: Settings) -> str | None:
         return login(settings)[0]
     except ConfigurationError:  # a node died just now, or another deployment has the port
         return None
+
+
+async def _both_ready(client: httpx.AsyncClient, settings: Settings) -> bool:
+    if not (settings.mcp_port and settings.ws_port):
+        return False
+    urls = (settings.mcp_address, settings.ws_address)
+    return all(await asyncio.gather(*(_ready(client, url) for url in urls)))
 
 
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:

@@ -2,10 +2,14 @@
 
 It keeps watching: when the connection ends for a reason that passes, it comes back with ``since``
 and goes on where it was, without a hole or a repeat.
+
+Messages are other people's text and the terminal obeys control characters, so everything that is
+not printable is written as a JSON escape. The JSON value stays the same, for a pipe too.
 """
 
 import json
 import os
+import re
 import sys
 import time
 from typing import Any, Final, TextIO
@@ -16,9 +20,12 @@ from websockets.sync.client import ClientConnection, connect
 from proto.errors import ConfigurationError
 from proto.names import check_name
 from proto.settings import TOKEN_VARIABLE, Settings
+from serving.address import with_ports
 
 LAST_TO_RETRY: Final = 4_499
 PAUSE_SECONDS: Final = (0.5, 5.0)
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Watch:
@@ -40,7 +47,8 @@ class Watch:
         err: TextIO = sys.stderr,
     ) -> None:
         name = check_name(session_id, "session_id")
-        self._url = f"{settings.ws_url.replace('http', 'ws', 1)}/ws/{name}"
+        self._settings = settings
+        self._path = f"/ws/{name}"
         self._position = since
         self._epoch: str | None = None
         self._out = out
@@ -60,7 +68,7 @@ class Watch:
                     self._print_events(connection)
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd else 1006
-                reason = closed.rcvd.reason if closed.rcvd else "the connection was lost"
+                reason = printable(closed.rcvd.reason) if closed.rcvd else "the connection was lost"
                 if code > LAST_TO_RETRY:
                     raise ConfigurationError(f"{reason} ({TOKEN_VARIABLE}, {code})") from None
                 self._say(f"{reason} ({code})")
@@ -71,8 +79,14 @@ class Watch:
 
     def _connected(self) -> ClientConnection:
         token = os.environ.get(TOKEN_VARIABLE)
+        if token and not _TOKEN.fullmatch(token):
+            raise ConfigurationError(
+                f"{TOKEN_VARIABLE} is not a token: it has blanks or characters outside ASCII"
+            )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return connect(self._url, additional_headers=headers, compression=None, proxy=None)
+        address = with_ports(self._settings).ws_address  # with WS_PORT 0 it may have moved
+        url = address.replace("http", "ws", 1) + self._path
+        return connect(url, additional_headers=headers, compression=None, proxy=None)
 
     def _print_events(self, connection: ClientConnection) -> None:
         wish: dict[str, Any] = {"type": "subscribe"}
@@ -87,7 +101,8 @@ class Watch:
                 self._subscribed(event)
                 continue
             self._position = event.get("position", self._position)
-            print(text, file=self._out, flush=True)
+            line = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            print(printable(line), file=self._out, flush=True)
 
     def _subscribed(self, event: dict[str, Any]) -> None:
         self._epoch, self._position = event["epoch"], event["position"]
@@ -95,4 +110,16 @@ class Watch:
         self._say(f"watching {event['session_id']} after {event['position']}{note}")
 
     def _say(self, text: str) -> None:
-        print(f"partyline: {text}", file=self._err, flush=True)
+        print(f"partyline: {printable(text)}", file=self._err, flush=True)
+
+
+def printable(text: str) -> str:
+    """A text on one line, with JSON escapes for the characters that a terminal may act on.
+
+    Escaped is what `str.isprintable` is false for: control characters (C0, DEL, C1), line and
+    paragraph separators, bidirectional and other format characters, blanks other than the space.
+    In a JSON text these can only be inside strings, where the escape means the same.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -22,6 +22,7 @@ from proto.messages import Message
 from proto.settings import Settings
 from proto.tokens import TO_WS_NODE, ServiceToken
 from proto.wire import Event, message_event
+from serving.address import follow_port
 
 _TIMEOUT_SECONDS: Final = 2.0
 
@@ -34,7 +35,7 @@ class PostPublisher:
     def __init__(self, settings: Settings, *, bridge_key: bytes, epoch: str) -> None:
         self.published = 0
         self.dropped = 0
-        self._url = settings.ws_url
+        self._settings = settings
         self._epoch = epoch
         self._token = ServiceToken(bridge_key, TO_WS_NODE)
         self._backlog: Backlog[Event] = Backlog(settings.bridge_backlog_bytes)
@@ -55,7 +56,8 @@ class PostPublisher:
     async def start(self) -> None:
         """Start posting."""
         self._client = httpx.AsyncClient(
-            base_url=self._url,
+            base_url=self._settings.ws_address,
+            event_hooks=follow_port(self._settings, "ws"),
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=60),

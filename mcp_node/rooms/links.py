@@ -25,11 +25,12 @@ from mcp_node.store.links import (
     working_link,
 )
 from proto.durations import duration_seconds
-from proto.errors import Forbidden, InvalidInput, Unauthenticated
+from proto.errors import Forbidden, InvalidInput, Unauthenticated, Unavailable
 from proto.messages import Principal
 from proto.revocations import Revocation
 from proto.settings import Settings
 from proto.tokens import new_token_id
+from serving.address import with_ports
 
 SHORTEST_SECONDS: Final = 60
 LONGEST_SECONDS: Final = 30 * 86_400
@@ -78,7 +79,7 @@ class Links:
     ) -> None:
         self._clock = clock
         self._store = store
-        self._page = settings.page
+        self._settings = settings
         self._most = settings.max_links_per_principal
 
     async def mint_live(
@@ -176,6 +177,18 @@ class Links:
         return await self._store.read(newest_links)
 
     async def _mint(self, new: NewLink, most: int | None) -> Minted:
+        page = self._page()
         code = secrets.token_urlsafe(32)
         link = await self._store.write(MintLink(new, hashed(code), most))
-        return Minted(link, f"{self._page}#code={code}")
+        return Minted(link, f"{page}#code={code}")
+
+    def _page(self) -> str:
+        """The page's address, which depends on ws_node where that takes any port.
+
+        Raises:
+            Unavailable: it does, and does not run.
+        """
+        settings = with_ports(self._settings)
+        if not (settings.ws_port or settings.page_url):
+            raise Unavailable("ws_node does not run, so the page has no address.")
+        return settings.page

@@ -57,6 +57,10 @@ class Reader:
 
     Attributes:
         been: whether it has been in the session, as far as it is known here.
+        audience: its rights when it last asked for anything: what is unread goes by them.
+        shown: its rights when it was last seen, which is what others are told of it; None while
+            this process has not seen it: it may still ask for things nobody else learns of.
+        first_seen, last_seen: when this process saw it first and last; empty before.
         place: how far it has read; None until it was looked up.
         unread: others' entries it may see and was not given, up to `COUNTED`; None: not counted.
         counted: the log's last id when they were counted in the database. A commit can be there
@@ -79,12 +83,14 @@ class Reader:
         "moves",
         "place",
         "seen_at",
+        "shown",
         "unread",
     )
 
     def __init__(self, audience: Audience) -> None:
         self.audience = audience
-        self.first_seen = self.last_seen = utc_now()
+        self.shown: Audience | None = None
+        self.first_seen = self.last_seen = ""
         self.seen_at = 0.0
         self.been = False
         self.place: Place | None = None
@@ -131,8 +137,10 @@ class Readers:
         reader = self._reader(principal, session_id)
         reader.been = True
         reader.last_seen = utc_now()
+        reader.first_seen = reader.first_seen or reader.last_seen
+        changed, reader.shown = reader.shown != principal.audience, principal.audience
         now = time.monotonic()
-        if now - reader.seen_at >= SEEN_SECONDS or not reader.seen_at:
+        if changed or now - reader.seen_at >= SEEN_SECONDS:
             reader.seen_at = now
             self._mark((session_id, principal.agent_id), reader)
 
@@ -279,14 +287,15 @@ class Readers:
             reader.unread = None
 
     def last_seen(self, session_id: str, principal: str) -> str | None:
-        """When somebody who is remembered was last seen; the stored time may be a little older."""
+        """When this process last saw somebody; the stored time may be a little older."""
         reader = self._by_session.get(session_id, {}).get(principal)
-        return None if reader is None else reader.last_seen
+        return None if reader is None else reader.last_seen or None
 
     def of(self, session_id: str) -> Iterator[tuple[Audience, str]]:
-        """Who of a session is remembered, and when each was last seen."""
+        """Whom this process saw in a session and remembers, and when each was last seen."""
         for reader in self._by_session.get(session_id, {}).values():
-            yield reader.audience, reader.last_seen
+            if reader.shown is not None:
+                yield reader.shown, reader.last_seen
 
     async def save(self) -> None:
         """Store what has changed; what others read from the database is then the truth.
@@ -300,8 +309,9 @@ class Readers:
                 return
             rows = []
             for (session_id, _), reader in taken.items():
+                assert reader.shown is not None  # see `_mark`
                 who = Attendant(
-                    reader.audience, reader.first_seen, reader.last_seen, reader.place or Place()
+                    reader.shown, reader.first_seen, reader.last_seen, reader.place or Place()
                 )
                 rows.append(Attendance(session_id, who, list(reader.advances)))
                 reader.dirty = False
@@ -337,8 +347,6 @@ class Readers:
         elif reader.audience != principal.audience:  # it came back with other rights
             reader.audience = principal.audience
             reader.unread = None
-            if reader.been:
-                self._mark(key, reader)
         self._readers.move_to_end(key)
         return reader
 
@@ -365,6 +373,9 @@ class Readers:
         return Reach(session_id, reader.place, _pending(reader))
 
     def _mark(self, key: Key, reader: Reader) -> None:
+        """Have a reader stored; not one that was never seen: a row would show it to others."""
+        if reader.shown is None:
+            return
         reader.dirty = True
         self._dirty[key] = reader
         self._changed.set()

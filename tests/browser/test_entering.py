@@ -1,8 +1,6 @@
 """Links: who comes in by one, and what a read-only link cannot do (must hold 5)."""
 
-import asyncio
 import json
-import sys
 from typing import Any
 
 import httpx
@@ -12,6 +10,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import Person, ids
+from tests.commands import partyline
 from tests.pair import Pair, plain_client, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,14 +18,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def login_link(pair: Pair) -> str:
     """What `partyline login` prints last."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", "login"),
-        env=pair.environment,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0
-    return output.decode().split()[-1]
+    code, output, _ = await partyline(pair, "login")
+    assert code == 0
+    return output.split()[-1]
 
 
 async def live_link(pair: Pair, room: str, **rights: Any) -> str:

@@ -1,7 +1,5 @@
 """What the page does when its token, its log or its storage goes; that it says what was read."""
 
-import asyncio
-import sys
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ from tests.browser.conftest import People
 from tests.browser.people import ids, operators_token, texts
 from tests.browser.test_entering import login_link
 from tests.browser.test_reading import filled, say
+from tests.commands import partyline
 from tests.pair import Pair, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -20,16 +19,6 @@ Object.defineProperty(window, "localStorage", {
   get() { throw new DOMException("denied", "SecurityError"); }
 });
 """
-
-
-async def command(pair: Pair, *arguments: str) -> None:
-    """Run `partyline` with these arguments."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", *arguments),
-        env=pair.environment,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    assert await process.wait() == 0
 
 
 async def test_a_token_taken_back_asks_to_sign_in_and_keeps_what_was_typed(
@@ -44,7 +33,7 @@ async def test_a_token_taken_back_asks_to_sign_in_and_keeps_what_was_typed(
     await page.reload()
     await person.open(name)
     await page.fill("#composer-text", "half a sentence")
-    await command(pair, "revoke", "--agent", f"person-{name}")
+    assert (await partyline(pair, "revoke", "--agent", f"person-{name}"))[0] == 0
     await expect(page.locator(".sign-in")).to_be_visible()
     await expect(page.get_by_role("alert")).to_contain_text("taken back")
     await page.goto(await login_link(pair))  # in the same tab: only the address changes
@@ -57,7 +46,7 @@ async def test_a_log_put_back_is_shown_alone(people: People, name: str) -> None:
     async with Pair(LOG_POLL_SECONDS=0.2) as own:
         old = await filled(own, name, 3)
         copy = own.data_dir.parent / "copy.db"
-        await command(own, "backup", str(copy))
+        assert (await partyline(own, "backup", str(copy)))[0] == 0
         await filled(own, f"{name}-later", 1)
         async with own.rest() as rest:
             await say(rest, name, "to be undone")
@@ -66,7 +55,7 @@ async def test_a_log_put_back_is_shown_alone(people: People, name: str) -> None:
         await until(lambda: shows(page, "to be undone"))
         await expect(page.locator(".session")).to_have_count(2)
         await own.mcp.stop()
-        await command(own, "restore", str(copy))
+        assert (await partyline(own, "restore", str(copy)))[0] == 0
         await own.mcp.start()
         async with own.rest() as rest:
             new = await say(rest, name, "said instead")

@@ -81,7 +81,9 @@ async def readiness(url: str) -> tuple[int, dict[str, str]]:
             answer = await client.get(f"{url}/readyz")
         except httpx.HTTPError:
             return 0, {}
-        return answer.status_code, answer.json()
+        words = answer.json()
+        assert words.pop("address") == url
+        return answer.status_code, words
 
 
 async def status(url: str) -> str | None:

@@ -32,7 +32,12 @@ def refusals(pair: Pair, modules: tuple[str, ...] = BOTH, **settings: Any) -> di
         )
         for module in modules
     }
-    return {module: _refusal(process) for module, process in started.items()}
+    try:
+        return {module: _refusal(process) for module, process in started.items()}
+    finally:
+        for process in started.values():
+            with process:  # ended, unless another failed the test first
+                process.kill()
 
 
 def refusal(pair: Pair, module: str, **settings: Any) -> str:
@@ -42,7 +47,7 @@ def refusal(pair: Pair, module: str, **settings: Any) -> str:
 
 def _refusal(process: subprocess.Popen[str]) -> str:
     try:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         _, errors = process.communicate()

@@ -1,7 +1,6 @@
 """``partyline prune`` as an operator runs it, with nodes and viewers at work."""
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
@@ -9,23 +8,11 @@ import pytest
 
 from proto import keyfile
 from proto.tokens import TO_MCP_NODE, TO_WS_NODE, mint_service
+from tests.commands import partyline
 from tests.integration.crowd import is_quiet, make_room, say, whole_log
 from tests.pair import Pair, frame, frames, plain_client, until
 
 SECRET = "what was said long ago"
-
-
-async def prune(pair: Pair, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", "prune", *arguments),
-        env=pair.environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
 
 
 async def second_old() -> None:
@@ -40,10 +27,10 @@ async def test_old_messages_go_and_viewers_go_on(mortal: Pair, name: str) -> Non
         old = [await say(rest, name, f"{SECRET} {n}", metadata={"k": SECRET}) for n in range(6)]
         await frames(stays, len(old))
         await second_old()
-        code, out, _ = await prune(mortal, "--older-than", "1s", "--dry-run")
+        code, out, _ = await partyline(mortal, "prune", "--older-than", "1s", "--dry-run")
         assert code == 0 and out.startswith("Would delete ")
         assert (await whole_log(mortal, name))[0]["content"] == f"{SECRET} 0"
-        code, out, err = await prune(mortal, "--older-than", "1s")
+        code, out, err = await partyline(mortal, "prune", "--older-than", "1s")
         assert (code, err) == (0, "")
         assert out.startswith("Deleted ") and out.endswith(" messages older than 1s.\n")
         assert [one["id"] for one in await whole_log(mortal, name)] == old[-1:]
@@ -81,8 +68,8 @@ async def test_everything_is_pruned_and_ids_go_on_after_a_restart(mortal: Pair, 
             old = [await say(rest, name, SECRET) for _ in range(3)]
             await frames(stays, 3)
             await second_old()
-            assert (await prune(mortal, "--older-than", "1s"))[0] == 0
-            assert (await prune(mortal, "--older-than", "1s"))[1] == (
+            assert (await partyline(mortal, "prune", "--older-than", "1s"))[0] == 0
+            assert (await partyline(mortal, "prune", "--older-than", "1s"))[1] == (
                 "Deleted 0 messages older than 1s.\n"
             )
         mortal.mcp.kill()
@@ -104,7 +91,7 @@ async def test_agents_write_while_it_prunes(mortal: Pair, name: str) -> None:
         for number in range(0, 300, 20):
             await asyncio.gather(*(say(rest, name, str(number + n)) for n in range(20)))
         await second_old()
-        pruning = asyncio.create_task(prune(mortal, "--older-than", "1s"))
+        pruning = asyncio.create_task(partyline(mortal, "prune", "--older-than", "1s"))
         said = []
         while not pruning.done():
             said.append(await say(rest, name, "meanwhile"))
@@ -117,7 +104,7 @@ async def test_agents_write_while_it_prunes(mortal: Pair, name: str) -> None:
 
 async def test_without_mcp_node_it_says_so(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
-    code, out, err = await prune(pair, "--older-than", "30d")
+    code, out, err = await partyline(pair, "prune", "--older-than", "30d")
     assert (code, out) == (2, "")
     assert err.startswith("partyline: mcp_node does not answer at ")
     assert "start it first" in err
@@ -125,7 +112,7 @@ async def test_without_mcp_node_it_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wish", ["30", "d", "0d", "-1d", "9999d", "30d ", "1y", ""])
 async def test_a_time_that_is_none_deletes_nothing(pair: Pair, wish: str) -> None:
-    code, out, err = await prune(pair, f"--older-than={wish}")
+    code, out, err = await partyline(pair, "prune", f"--older-than={wish}")
     assert (code, out) == (2, "")
     assert "--older-than" in err
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.crowd import readiness, say
 from tests.integration.launching import refusal, refusals
-from tests.pair import Pair, frame, free_port, until
+from tests.pair import Pair, frame, until
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def unstarted(tmp_path: Path) -> Pair:
 
 
 async def test_a_second_node_on_the_same_data(pair: Pair, room: str) -> None:
-    texts = refusals(pair, MCP_PORT=free_port(), WS_PORT=free_port())
+    texts = refusals(pair, MCP_PORT=0, WS_PORT=0)
     for node in (pair.mcp, pair.ws):
         assert node.process is not None
         text = texts[node.module]

@@ -1,13 +1,13 @@
 """A token that dies takes everything with it that was opened on it, within three seconds."""
 
 import asyncio
-import sys
 from typing import Any
 
 import httpx
 import pytest
 import websockets
 
+from tests.commands import partyline
 from tests.pair import Pair, frame
 
 WITHIN = 3.0 + 1.0
@@ -15,10 +15,7 @@ WITHIN = 3.0 + 1.0
 
 
 async def revoke(pair: Pair, *arguments: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", "revoke", *arguments), env=pair.environment
-    )
-    assert await process.wait() == 0
+    assert (await partyline(pair, "revoke", *arguments))[0] == 0
 
 
 async def closed(viewer: Any) -> int:
@@ -77,18 +74,12 @@ async def test_a_revoked_agent_is_out_everywhere_and_nobody_else(pair: Pair) -> 
 
 
 async def test_one_token_can_be_revoked_by_its_id(pair: Pair) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", "token", "--agent", "carol", "--type", "claude"),
-        *("--scopes", "read"),
-        env=pair.environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    headers = {"Authorization": f"Bearer {out.decode().strip()}"}
+    asked = ("--agent", "carol", "--type", "claude", "--scopes", "read")
+    _, out, err = await partyline(pair, "token", *asked)
+    headers = {"Authorization": f"Bearer {out.strip()}"}
     async with httpx.AsyncClient(base_url=pair.mcp_url, trust_env=False) as client:
         assert (await client.get("/api/sessions", headers=headers)).status_code == 200
-        await revoke(pair, "--token", err.decode().split()[1])
+        await revoke(pair, "--token", err.split()[1])
         assert (await client.get("/api/sessions", headers=headers)).status_code == 401
         other = pair.headers("carol", scopes="read")
         assert (await client.get("/api/sessions", headers=other)).status_code == 200

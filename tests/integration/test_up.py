@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.commands import partyline
 from tests.integration.crowd import make_room, say, status
 from tests.integration.launching import ROOT
-from tests.links.redeeming import code_of, partyline, redeem
+from tests.links.redeeming import code_of, redeem
 from tests.pair import Pair, frame, free_port, until
 
 
@@ -57,12 +58,27 @@ async def launched(pair: Pair, *command: str) -> AsyncIterator[Launched]:
     try:
         yield running
     finally:
-        if process.returncode is None:
-            process.terminate()
+        await _end(process)
+        await reading
+        print(running.output)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Stop it; if it does not listen, kill it with all it started."""
+    if process.returncode is not None:
+        return
+    everything = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
         async with asyncio.timeout(20):
             await process.wait()
-            await reading
-        print(running.output)
+    except TimeoutError:
+        for one in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.kill()
+        await process.wait()
+        raise
 
 
 async def ended(running: Launched, number: int) -> tuple[int, float]:
@@ -139,14 +155,15 @@ async def test_without_authentication_up_prints_the_plain_address(tmp_path: Path
 
 
 async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, start=())
-    with socket.create_server(("127.0.0.1", pair.ws_port)):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        pair = Pair(tmp_path, start=(), WS_PORT=port)
         command = (sys.executable, "-m", "mcp_node.cli", "up")
         async with launched(pair, *command) as running:
             async with asyncio.timeout(20):
                 assert await running.process.wait() == 2
             await until(lambda: "stopping everything" in running.output)
-            assert f"port {pair.ws_port}" in running.output
+            assert f"port {port}" in running.output
             assert "PARTYLINE_WS_PORT" in running.output
 
 

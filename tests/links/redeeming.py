@@ -1,8 +1,6 @@
 """Links of a real pair: minted as an agent or the operator does, and redeemed as a page does."""
 
-import asyncio
 import re
-import sys
 from typing import Any
 
 import httpx
@@ -57,16 +55,3 @@ async def guest(pair: Pair, room: str, agent: str = "alice", **arguments: Any) -
     """Authorization of a guest by a new live link."""
     link = await live_link(pair, room, agent, **arguments)
     return await bearer(pair, code_of(pair, link["url"]))
-
-
-async def partyline(pair: Pair, *arguments: str) -> tuple[int, str, str]:
-    """A command in the pair's environment: exit code, standard output, standard error."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", *arguments),
-        env=pair.environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.links.redeeming import code_of, live_link, partyline, redeem
+from tests.commands import partyline
+from tests.links.redeeming import code_of, live_link, redeem
 from tests.pair import Pair
 
 

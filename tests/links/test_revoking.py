@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 
+from tests.commands import partyline
 from tests.integration.crowd import make_room
 from tests.integration.test_revocation import WITHIN, closed
 from tests.links.redeeming import (
@@ -12,7 +13,6 @@ from tests.links.redeeming import (
     guest,
     live_link,
     login_code,
-    partyline,
     redeem,
 )
 from tests.links.test_guests import client, socket

@@ -135,7 +135,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, str]]] = [
-    ("MCP_PORT", {"MCP_PORT": "0"}),
+    ("MCP_PORT", {"MCP_PORT": "-1"}),
     ("MCP_PORT", {"MCP_PORT": "65536"}),
     ("WS_PORT", {"WS_PORT": "http"}),
     ("BRIDGE", {"BRIDGE": "redis"}),
@@ -173,6 +173,7 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example"}),
     ("BROADCAST_TOKEN", {"ALLOWED_HOSTS": "a.example", "BROADCAST_TOKEN": ""}),
     ("BROADCAST_TOKEN", {"BROADCAST_TOKEN": TOKEN[:15]}),
+    ("BROADCAST_TOKEN", {"BROADCAST_TOKEN": f"\xa0{TOKEN}"}),
     *(
         ("BRIDGE_ENDPOINT", {"BRIDGE_ENDPOINT": endpoint})
         for endpoint in (
@@ -288,7 +289,7 @@ def test_not_loopback(host: str) -> None:
 )
 def test_urls_are_those_of_this_machine(host: str, url: str) -> None:
     settings = load_settings(ws_host=host, mcp_host=host, broadcast_token=TOKEN, mcp_port=8081)
-    assert settings.ws_url == settings.mcp_url == url
+    assert settings.ws_address == settings.mcp_address == url
 
 
 def test_an_unknown_word_is_named_by_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,5 +143,6 @@ async def test_metrics_want_an_admin(pair: Pair) -> None:
 
 async def test_status_doors_answer_words(pair: Pair) -> None:
     assert (await ask(pair.mcp_url, "GET", "/healthz")).text == '{"status":"ok"}'
-    assert (await ask(pair.ws_url, "GET", "/readyz")).result.keys() == {"status", "log", "since"}
+    words = (await ask(pair.ws_url, "GET", "/readyz")).result
+    assert words == {"status": "ready", "log": "followed", "address": pair.ws_url}
     assert (await broadcast(pair, new_room(), b'{"type":"a","data":{}}')).status == 200

@@ -17,7 +17,7 @@ from serving.supervisor import Backoff
 SUPERVISE = """
 import asyncio, sys
 from serving.supervisor import Child, Supervisor
-from mcp_node.commands.up import Console
+from mcp_node.commands.console import Console
 grace, *programs = sys.argv[1:]
 console = Console(sys.stdout)
 names = ["mcp", "ws"]
@@ -50,18 +50,31 @@ while True:
 
 
 class Supervised:
-    """A running supervisor: its lines as they come, and its end."""
+    """A running supervisor: its lines as they come, and its end.
+
+    Attributes:
+        lines: what it has printed but who its children are.
+        pids: of the children it has started, by name, in order.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[str] = []
+        self.pids: dict[str, list[int]] = {}
+
+    def _keep(self, line: str) -> None:
+        if found := re.fullmatch(r"(\w+) +\| process (\d+)", line):
+            self.pids.setdefault(found[1], []).append(int(found[2]))
+        else:
+            self.lines.append(line)
 
     async def line(self, pattern: str) -> re.Match[str]:
         """The next line that matches."""
         async with asyncio.timeout(20):
             while raw := await self.process.stdout.readline():
-                self.lines.append(raw.decode().rstrip("\n"))
-                if found := re.fullmatch(pattern, self.lines[-1]):
+                line = raw.decode().rstrip("\n")
+                self._keep(line)
+                if found := re.fullmatch(pattern, line):
                     return found
         pytest.fail(f"no line like {pattern!r} in {self.lines}")
 
@@ -72,7 +85,8 @@ class Supervised:
         """The exit code, once it has ended; the rest of its lines are in `lines`."""
         async with asyncio.timeout(20):
             rest = await self.process.stdout.read()
-            self.lines += rest.decode().splitlines()
+            for line in rest.decode().splitlines():
+                self._keep(line)
             return await self.process.wait()
 
 
@@ -106,6 +120,14 @@ async def test_every_line_of_a_child_carries_its_name():
     async with supervised(program + "; sys.exit(2)") as run:
         assert await run.end() == 2
     assert run.lines[:3] == ["mcp | one", "mcp | two", "mcp | no end"]
+
+
+async def test_it_says_which_process_a_child_is_each_time_it_starts():
+    async with supervised(POLITE) as run:
+        pids = [await run.pid("mcp")]
+        os.kill(pids[0], signal.SIGKILL)
+        pids.append(await run.pid("mcp"))
+        assert run.pids == {"mcp": pids}
 
 
 async def test_a_child_can_neither_steer_the_terminal_nor_stall_with_an_endless_line():
@@ -234,9 +256,11 @@ async def test_a_command_that_cannot_be_started_is_tried_again():
         *(sys.executable, "-c", script, "5", ""), stdout=asyncio.subprocess.PIPE
     )
     run = Supervised(process)
-    await run.line(r"mcp \| cannot be started: No such file or directory")
-    await run.line(r"mcp \| exited with code 71; starting again in 0.5 s")
-    process.terminate()
+    try:
+        await run.line(r"mcp \| cannot be started: No such file or directory")
+        await run.line(r"mcp \| exited with code 71; starting again in 0.5 s")
+    finally:
+        process.terminate()
     assert await run.end() == 0
 
 
@@ -249,8 +273,7 @@ async def test_names_are_coloured_on_a_terminal_only(no_color, expected):
             stdout=theirs,
             env={**os.environ, "NO_COLOR": no_color},
         )
-        async with asyncio.timeout(20):
-            assert await process.wait() == 2
+        assert await process.wait() == 2
         shown = os.read(ours, 65_536).decode()
     finally:
         os.close(ours)

@@ -13,8 +13,8 @@ from ws_node.disconnect import Disconnect
 from ws_node.fan_out import SLICE, TURN_WRITES, FanOut
 from ws_node.framing import Framing, text_frame
 from ws_node.outgoing import Outgoing
-from ws_node.room import Room
-from ws_node.viewer import Subscription, Viewer
+from ws_node.room import Room, Subscription
+from ws_node.viewer import Viewer
 
 SETTINGS = make_settings(Path("/nowhere"))
 

@@ -1,24 +1,44 @@
 """The page's files as a browser gets them: what is there, what is not, and under which headers."""
 
+import asyncio
 import re
+import shlex
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from proto.settings import Settings
+from proto.tokens import PrincipalVerifier, sign_guest, sign_human, sign_principal
+from serving.identity import Identity
 from tests.pair import plain_client
-from tests.ws_node.making import make_settings, served
+from tests.ws_node.making import served
 from ws_node.pages import SECURITY_HEADERS, TYPES, Pages
 
 STATIC = Path(__file__).resolve().parents[2] / "ws_node" / "static"
 PACKAGED = sorted(f for f in STATIC.rglob("*") if f.is_file())
 
 
+KEY = Ed25519PrivateKey.generate()
+
+
+DEPLOYMENT = "/static/deployment.json"
+
+
+def make_pages(directory: Path, **settings: Any) -> Pages:
+    identity = Identity(PrincipalVerifier(KEY.public_key()), auth_off=True)
+    identity.revocations.complete = True
+    return Pages(Settings(data_dir=directory, **settings), identity)
+
+
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with (
-        served(Pages(make_settings(tmp_path))) as port,
+        served(make_pages(tmp_path)) as port,
         plain_client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         yield client
@@ -30,7 +50,7 @@ def hardened(answer: httpx.Response) -> bool:
 
 def test_every_packaged_file_has_an_address_and_nothing_else(tmp_path: Path) -> None:
     at = {f"/static/{f.relative_to(STATIC)}" for f in PACKAGED} - {"/static/index.html"}
-    addresses = Pages(make_settings(tmp_path)).addresses
+    addresses = make_pages(tmp_path).addresses
     assert set(addresses) == at | {"/", "/static/deployment.json"}
 
 
@@ -73,7 +93,47 @@ async def test_what_is_not_in_the_table_is_not_there(browser: httpx.AsyncClient,
 
 async def test_the_page_learns_where_agents_connect(browser: httpx.AsyncClient) -> None:
     answer = await browser.get("/static/deployment.json")
-    assert answer.json() == {"mcp_url": "http://127.0.0.1:23456/mcp", "auth": "off"}
+    assert answer.json() == {"mcp_url": "http://127.0.0.1:23456/mcp", "auth": "token"}
+
+
+def bearer(kind: str) -> dict[str, str]:
+    """The header of an operator, a guest, an agent with every right, and of nobody."""
+    times = (int(time.time()), int(time.time()) + 60)
+    tokens = {
+        "operator": lambda: sign_human(KEY, times=times, token_id="t1"),
+        "guest": lambda: sign_guest(
+            KEY, link_id="l1", session_id="s", may_write=True, times=times, token_id="t2"
+        ),
+        "agent": lambda: sign_principal(
+            KEY,
+            agent_id="alice",
+            agent_type="claude",
+            scopes=["read", "write", "admin"],
+            sessions=None,
+            lifetime_seconds=60,
+        ),
+        "forged": lambda: "no.such.token",
+    }
+    return {"Authorization": f"Bearer {tokens[kind]()}"}
+
+
+async def test_only_the_operator_learns_the_command_that_makes_tokens(tmp_path: Path) -> None:
+    (tmp_path / "signing.key").touch()
+    async with (
+        served(make_pages(tmp_path)) as port,
+        plain_client(base_url=f"http://127.0.0.1:{port}") as page,
+    ):
+        command = (await page.get(DEPLOYMENT, headers=bearer("operator"))).json()["command"]
+        words = shlex.split(command)
+        assert words[:2] == ["env", f"PARTYLINE_DATA_DIR={tmp_path}"]
+        done = await asyncio.create_subprocess_exec(*words, "--version", cwd="/")
+        assert await done.wait() == 0
+        for kind in ("guest", "agent", "forged"):
+            answer = await page.get(DEPLOYMENT, headers=bearer(kind))
+            assert set(answer.json()) == {"mcp_url", "auth"}, kind
+        (tmp_path / "signing.key").unlink()  # another machine's mcp_node makes the tokens
+        answer = await page.get(DEPLOYMENT, headers=bearer("operator"))
+        assert set(answer.json()) == {"mcp_url", "auth"}
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere() -> None:

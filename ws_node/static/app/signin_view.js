@@ -19,8 +19,8 @@ export function signInView(reason, { onForget } = {}) {
         {},
         "If this server is yours, use the one-time link that ",
         h("code", {}, "make run"),
-        " printed in its terminal, or print a new one with ",
-        h("code", {}, "partyline login"),
+        " printed in its terminal, or print a new one in its directory with ",
+        h("code", {}, ".venv/bin/partyline login"),
         ".",
       ),
       h(

@@ -53,7 +53,7 @@ export function snippets(url, open = false) {
   ];
 }
 
-/** How the variable comes to its value. */
-export const TOKEN_LINE =
-  `export ${VARIABLE}="$(partyline token --agent claude --type claude` +
+/** How the variable comes to its value; `command` as the operator types it on that machine. */
+export const tokenLine = (command) =>
+  `export ${VARIABLE}="$(${command} token --agent claude --type claude` +
   ` --scopes read,write | tail -n 1)"`;

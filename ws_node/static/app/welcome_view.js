@@ -2,9 +2,14 @@
 
 import { copyButton } from "./copying.js";
 import { h } from "./dom.js";
-import { snippets, TOKEN_LINE } from "./snippets.js";
+import { snippets, tokenLine } from "./snippets.js";
 
-/** @param {{mcp_url: string, auth: string}} deployment @param {boolean} empty no session exists. */
+const IN_ITS_DIRECTORY = ".venv/bin/partyline";
+
+/**
+ * @param {{mcp_url: string, auth: string, command?: string}} deployment `command` for the operator.
+ * @param {boolean} empty no session exists.
+ */
 export function welcomeView(deployment, empty) {
   const open = deployment.auth === "off";
   const offers = snippets(deployment.mcp_url, open);
@@ -25,7 +30,10 @@ export function welcomeView(deployment, empty) {
       ? null
       : [
           h("h3", {}, "A token, once, in the terminal that starts the agent"),
-          block(TOKEN_LINE, "Copy the token line"),
+          deployment.command
+            ? null
+            : h("p", {}, "In the directory of Partyline, on the machine that runs mcp_node:"),
+          block(tokenLine(deployment.command ?? IN_ITS_DIRECTORY), "Copy the token line"),
         ],
     h("h3", {}, "Then, in your agent"),
     tabs(offers),

@@ -1,0 +1,138 @@
+"""Where a node answers: a file in the data directory, for nodes that take port 0.
+
+``mcp.address`` and ``ws.address`` hold one line, such as ``http://127.0.0.1:40123``. A node writes
+its file once it has its port, and keeps that very file locked (flock) for as long as it runs. So a
+file that a killed node left behind, which nobody has locked, is never taken for an address; a
+clean stop removes it.
+"""
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from httpx import ConnectError, Request
+
+from proto.errors import ConfigurationError
+from proto.settings import Settings
+
+MAX_BYTES: Final = 512
+
+Name = Literal["mcp", "ws"]
+
+
+class AddressFile:
+    """A node's address, published for as long as the block runs.
+
+    Args:
+        data_dir: where. Take the node's lock file first: there is one writer at a time.
+        name: the node's.
+        url: where it answers.
+    """
+
+    def __init__(self, data_dir: Path, name: Name, url: str) -> None:
+        self._path = address_path(data_dir, name)
+        self._url = url
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Write the file, locked before anybody can open it.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        try:
+            self._descriptor, temporary = tempfile.mkstemp(
+                prefix=f".{self._path.name}-", dir=self._path.parent
+            )
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(self._descriptor, f"{self._url}\n".encode())
+            os.replace(temporary, self._path)
+        except OSError as error:
+            raise ConfigurationError(f"{self._path} cannot be made: {error.strerror}") from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove it."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        os.close(self._descriptor)
+
+
+def address_path(data_dir: Path, name: Name) -> Path:
+    """The file that tells where a node answers."""
+    return data_dir / f"{name}.address"
+
+
+def running_url(data_dir: Path, name: Name) -> str | None:
+    """Where a node that runs with this data directory answers; None if none does."""
+    return _read(address_path(data_dir, name), running=True)
+
+
+def former_port(data_dir: Path, name: Name) -> int:
+    """The port of a node that was killed, for its successor to try first; 0 if there is none."""
+    url = _read(address_path(data_dir, name), running=False)
+    try:
+        return (urlsplit(url).port or 0) if url else 0
+    except ValueError:
+        return 0
+
+
+def with_ports(settings: Settings) -> Settings:
+    """The settings with the ports that running nodes got in place of 0.
+
+    A port stays 0 while its node does not run.
+    """
+    found = {}
+    if not settings.mcp_port and (url := running_url(settings.data_dir, "mcp")):
+        found["mcp_port"] = urlsplit(url).port
+    if not settings.ws_port and (url := running_url(settings.data_dir, "ws")):
+        found["ws_port"] = urlsplit(url).port
+    return settings.model_copy(update=found) if found else settings
+
+
+def _read(path: Path, *, running: bool) -> str | None:
+    """The file's line, if its writer runs, or if it does not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _locked(descriptor) is not running:
+            return None
+        return os.read(descriptor, MAX_BYTES).decode("ascii", "replace").strip() or None
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def follow_port(settings: Settings, name: Name) -> dict[str, list[Callable[[Request], Any]]]:
+    """Event hooks of an `httpx.AsyncClient` whose node takes any port: each request finds it."""
+
+    async def find(request: Request) -> None:
+        chosen = with_ports(settings)
+        port = chosen.mcp_port if name == "mcp" else chosen.ws_port
+        if not port:
+            raise ConnectError("the node does not run")
+        request.url = request.url.copy_with(port=port)
+        request.headers["Host"] = request.url.netloc.decode()
+
+    port = settings.mcp_port if name == "mcp" else settings.ws_port
+    return {"request": [] if port else [find]}

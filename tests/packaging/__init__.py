@@ -1,0 +1,1 @@
+"""What somebody gets who installs Partyline without a checkout."""
