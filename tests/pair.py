@@ -52,22 +52,16 @@ def plain_client(**options: Any) -> httpx.AsyncClient:
 
 
 @contextlib.contextmanager
-def reserved_port() -> Iterator[int]:
+def reserved_port(host: str = "127.0.0.1") -> Iterator[int]:
     """A port that the kernel gives to nobody else; who is told its number may listen there.
 
     On Linux a socket that is bound but does not listen is in nobody's way.
     """
-    with socket.socket() as held:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
+        held.bind((host, 0))
         yield int(held.getsockname()[1])
-
-
-def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], Any], *, within: float = 30.0, every: float = 0.02) -> Any:

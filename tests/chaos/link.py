@@ -15,7 +15,7 @@ import zmq.asyncio
 
 from proto.keyfile import bridge_endpoint
 from tests.chaos.faults import Faults, Odds
-from tests.pair import UNANSWERED, free_port, plain_client
+from tests.pair import UNANSWERED, plain_client, reserved_port
 
 NOT_FORWARDED: Final = {"host", "content-length", "connection"}
 
@@ -219,7 +219,8 @@ class HttpLink:
         self.faults = [faults]
         self.passed = 0
         self.undelivered = 0
-        self._port, self._ws_port = free_port(), free_port()
+        self._ports = contextlib.ExitStack()
+        self._port = self._ws_port = 0
         self._delays = _Delays()
 
     @property
@@ -239,6 +240,8 @@ class HttpLink:
 
     async def start(self) -> None:
         """Listen."""
+        self._port = self._ports.enter_context(reserved_port())
+        self._ws_port = self._ports.enter_context(reserved_port())
         self._client = plain_client(base_url=f"http://127.0.0.1:{self._ws_port}", timeout=2.0)
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._served: set[asyncio.StreamWriter] = set()
@@ -251,6 +254,7 @@ class HttpLink:
         await self._server.wait_closed()
         await self._delays.close()
         await self._client.aclose()
+        self._ports.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._served.add(writer)

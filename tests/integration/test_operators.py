@@ -41,10 +41,10 @@ async def test_openapi_documents_broadcast(pair: Pair) -> None:
         return schemas[reference.rsplit("/", 1)[1]]
 
     assert set(answered("200")["properties"]) == {"success", "session_id"}
-    for status in ("401", "403", "413", "415", "422", "503"):
+    for status in ("401", "403", "413", "415", "422", "429", "503"):
         assert set(answered(status)["properties"]) == {"success", "error"}
         assert post["responses"][status]["description"]
-    assert set(post["responses"]) == {"200", "401", "403", "413", "415", "422", "503"}
+    assert set(post["responses"]) == {"200", "401", "403", "413", "415", "422", "429", "503"}
 
 
 @NODES

@@ -14,7 +14,7 @@ from mcp_node.publisher.post import PostPublisher
 from proto.settings import load_settings
 from proto.tokens import TO_WS_NODE, verify_service
 from tests.mcp_node.test_push import messages
-from tests.pair import free_port, until
+from tests.pair import until
 
 KEY = b"ab" * 32
 
@@ -22,8 +22,8 @@ KEY = b"ab" * 32
 class Door:
     """A ws_node's /broadcast: remembers what is posted; ``open`` lets it answer."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.status = 200
         self.posts: list[tuple[str, dict[str, str], Any]] = []
         self.open = asyncio.Event()
@@ -63,6 +63,11 @@ class Door:
         return [body["position"] for _, _, body in self.posts]
 
 
+@pytest.fixture
+def door(port: int) -> Door:
+    return Door(port)
+
+
 @asynccontextmanager
 async def publishing(door: Door, **settings: Any) -> AsyncIterator[PostPublisher]:
     publisher = PostPublisher(
@@ -75,8 +80,8 @@ async def publishing(door: Door, **settings: Any) -> AsyncIterator[PostPublisher
         await publisher.close()
 
 
-async def test_posts_go_out_in_order_as_whole_frames() -> None:
-    async with Door().serving() as door, publishing(door) as publisher:
+async def test_posts_go_out_in_order_as_whole_frames(door: Door) -> None:
+    async with door.serving(), publishing(door) as publisher:
         for first in range(1, 50, 10):
             publisher.publish(messages(first, 10))
         await until(lambda: publisher.published == 50)
@@ -91,8 +96,8 @@ async def test_posts_go_out_in_order_as_whole_frames() -> None:
         assert publisher.connected
 
 
-async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted() -> None:
-    async with publishing(Door()) as publisher:
+async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted(door: Door) -> None:
+    async with publishing(door) as publisher:
         begin = time.perf_counter()
         publisher.publish(messages(1, 50))
         assert time.perf_counter() - begin < 0.2
@@ -100,7 +105,9 @@ async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted() -> Non
         assert (publisher.published, publisher.waiting, publisher.connected) == (0, 0, False)
 
 
-async def test_what_httpx_leaks_does_not_end_the_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_httpx_leaks_does_not_end_the_bridge(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With uvloop, a peer that dies while it is being connected to is an AttributeError, seldom."""
     real = httpx.AsyncHTTPTransport.handle_async_request
     failures = [AttributeError("'NoneType' object has no attribute 'getpeername'")]
@@ -111,14 +118,14 @@ async def test_what_httpx_leaks_does_not_end_the_bridge(monkeypatch: pytest.Monk
         return await real(self, request)
 
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", leaking)
-    async with Door().serving() as door, publishing(door) as publisher:
+    async with door.serving(), publishing(door) as publisher:
         publisher.publish(messages(1, 2))
         await until(lambda: publisher.published == 1)
         assert (publisher.dropped, door.ids) == (1, [2])
 
 
-async def test_a_peer_that_does_not_answer_costs_bounded_memory() -> None:
-    async with Door().serving() as door:
+async def test_a_peer_that_does_not_answer_costs_bounded_memory(door: Door) -> None:
+    async with door.serving():
         door.open.clear()
         async with publishing(door, bridge_backlog_bytes=1_048_576) as publisher:
             publisher.publish(messages(1, 100, "x" * 50_000))
@@ -130,8 +137,7 @@ async def test_a_peer_that_does_not_answer_costs_bounded_memory() -> None:
             assert door.ids == list(range(1, kept + 1))
 
 
-async def test_a_peer_that_comes_back_gets_what_comes_from_then_on() -> None:
-    door = Door()
+async def test_a_peer_that_comes_back_gets_what_comes_from_then_on(door: Door) -> None:
     async with publishing(door) as publisher:
         publisher.publish(messages(1, 3))
         await until(lambda: publisher.dropped == 3)
@@ -142,8 +148,8 @@ async def test_a_peer_that_comes_back_gets_what_comes_from_then_on() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 413, 500, 503])
-async def test_what_is_refused_is_dropped_and_counted(status: int) -> None:
-    async with Door().serving() as door, publishing(door) as publisher:
+async def test_what_is_refused_is_dropped_and_counted(door: Door, status: int) -> None:
+    async with door.serving(), publishing(door) as publisher:
         door.status = status
         publisher.publish(messages(1, 2))
         await until(lambda: publisher.dropped == 2)
@@ -153,8 +159,8 @@ async def test_what_is_refused_is_dropped_and_counted(status: int) -> None:
         await until(lambda: publisher.published == 1)
 
 
-async def test_closing_does_not_wait_for_a_peer_that_hangs() -> None:
-    async with Door().serving() as door:
+async def test_closing_does_not_wait_for_a_peer_that_hangs(door: Door) -> None:
+    async with door.serving():
         door.open.clear()
         async with asyncio.timeout(1), publishing(door) as publisher:
             publisher.publish(messages(1, 5))

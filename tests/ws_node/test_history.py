@@ -12,7 +12,7 @@ from proto.follower import RoomFollower
 from proto.messages import Audience
 from proto.revocations import Revocations
 from proto.settings import Settings
-from tests.pair import free_port, until
+from tests.pair import until
 from tests.ws_node.making import make_settings
 from ws_node import history as history_module
 from ws_node.app import Node
@@ -122,8 +122,8 @@ async def test_any_odd_answer_is_history_away_for_every_question(
         assert not any(isinstance(a, HistoryAway) and a.refused for a in answers)
 
 
-async def test_nobody_there_is_told_apart(tmp_path: Path) -> None:
-    async with asking(make_settings(tmp_path, mcp_port=free_port())) as history:
+async def test_nobody_there_is_told_apart(tmp_path: Path, port: int) -> None:
+    async with asking(make_settings(tmp_path, mcp_port=port)) as history:
         with pytest.raises(HistoryAway) as away:
             await history.heads(0)
         assert away.value.refused
@@ -212,10 +212,10 @@ async def test_a_room_whose_question_failed_may_ask_again(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("part", ["_hub", "_following"])
 async def test_a_task_that_must_not_end_takes_the_node_with_it(
-    tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, part: str, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not silently: the block is cancelled, and the error leaves it."""
-    node = Node(make_settings(tmp_path, mcp_port=free_port(), bridge_endpoint=""))
+    node = Node(make_settings(tmp_path, mcp_port=port, bridge_endpoint=""))
     broken = RuntimeError("broken")
 
     async def fails(*_: object) -> None:
