@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,6 +49,18 @@ UNANSWERED = (httpx.HTTPError, AttributeError)
 def plain_client(**options: Any) -> httpx.AsyncClient:
     """An HTTP client for a node, cheap to make: no proxies, no certificates."""
     return httpx.AsyncClient(trust_env=False, verify=_NO_TLS, **options)
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that the kernel gives to nobody else; who is told its number may listen there.
+
+    On Linux a socket that is bound but does not listen is in nobody's way.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 def free_port() -> int:
