@@ -1,4 +1,4 @@
-"""The log for ws_node: heads and stretches of it. Between the nodes only (service token).
+"""The log for ws_node: heads and stretches of it. Between the nodes only.
 
 Every answer carries ``epoch``. Heads also carry ``auth`` (this node's AUTH, so that a ws_node
 with another one notices), ``revocations`` (the number of the last one) and ``pruned`` (a number:
@@ -29,11 +29,9 @@ class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
     audience: Audience | None = None
 
 
-def make_log_api(
-    store: Store, settings: Settings, identity: Identity, bridge_key: bytes
-) -> APIRouter:
+def make_log_api(store: Store, settings: Settings, identity: Identity) -> APIRouter:
     """The routes /api/heads and /api/log, outside the OpenAPI document."""
-    router = service_router(bridge_key)
+    router = service_router()
 
     @router.get("/heads")
     async def heads(after: int = 0) -> Response:
