@@ -47,10 +47,19 @@ def test_every_resource_and_prompt_is_documented() -> None:
         assert f"| `{prompt}(session_id" in text, prompt
 
 
+def anchors(path: Path) -> set[str]:
+    """The fragments under which a page's headings are reached, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in kept}
+
+
 def test_pages_link_to_what_exists() -> None:
     for path in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+        for file, _, anchor in re.findall(r"\]\(([^)#:]*)(#([^)]+))?\)", path.read_text()):
+            target = path.parent / file if file else path
+            assert target.exists(), f"{path.name}: {file}"
+            assert not anchor or anchor in anchors(target), f"{path.name}: {file}#{anchor}"
 
 
 def test_settings_are_written_with_their_prefix() -> None:
