@@ -17,7 +17,7 @@ def mcp_socket(data_dir: Path) -> Path:
 
 
 def ws_socket(data_dir: Path, worker: int = 0) -> Path:
-    """Where a worker of ws_node listens for mcp_node, with BRIDGE=http."""
+    """Where a worker of ws_node listens for the processes of its machine."""
     return keyfile.socket_path(data_dir, keyfile.numbered("ws.sock", worker))
 
 

@@ -84,9 +84,7 @@ async def run(settings: Settings, worker: int | None = None) -> None:
         address = node_url(settings.ws_host, port_of(bound))
         if worker is None:
             held.enter_context(AddressFile(data_dir, "ws", address))
-        local = None
-        if settings.bridge == "http":
-            local = held.enter_context(listening(ws_socket(data_dir, worker or 0)))
+        local = held.enter_context(listening(ws_socket(data_dir, worker or 0)))
         node = Node(settings, worker or 0, address)
         async with node.running():
             await serve(
@@ -172,7 +170,7 @@ class Node:
             pass_on=self._siblings.pass_on,
         )
         answering = self._straight(api)
-        if settings.signed_requests and settings.bridge == "http":
+        if settings.signed_requests:
             answering = SignedRequests(
                 answering,
                 Verifier(keyfile.bridge_key(data_dir), "ws_node"),

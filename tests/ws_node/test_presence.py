@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import frame, free_port, until
+from tests.pair import frame, until
 from tests.ws_node.making import Live, make_event
 from ws_node.attendance import EVERY_SECONDS
 from ws_node.presence import MOST_UNSENT_BYTES, Presence
@@ -24,7 +24,7 @@ ASKING = "?presence=1"
 @contextlib.asynccontextmanager
 async def live(directory: Path, **settings: Any) -> AsyncIterator[tuple[Live, Presence, Watched]]:
     """A hub with presence; its room has no viewers yet. There is no mcp_node."""
-    made = Live(directory, mcp_port=free_port(), **settings)
+    made = Live(directory, **settings)
     watched = Watched(made.hub.rooms, 1_000_000)
     presence = Presence(made.hub, made.history, watched)
     made.open_room().guests = 0  # what holds it open here is no viewer
