@@ -19,18 +19,21 @@ ifneq ($(FITS),yes)
 $(STAMP): always
 endif
 
-.PHONY: help install run test bench chaos conformance lint format docs lock clean always
+.PHONY: help install run test test-all bench chaos conformance lint format docs lock clean always
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## install what requirements.lock names into .venv (the others do it too)
 
 run: $(STAMP) ## install, start both nodes, print where they are
 	@exec $(BIN)/partyline up $(ARGS)
 
-test: $(STAMP) ## install, run every test
+test: $(STAMP) ## install, run the tests (4 minutes on two cores)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-all: $(STAMP) ## nightly: benches, chaos and harnesses as well, with many generated inputs
+	@FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),10) exec $(BIN)/python -m pytest --all --hypothesis-profile=many $(ARGS)
 
 bench: $(STAMP) ## install, start real nodes, measure them
 	@exec $(BIN)/python -m bench $(ARGS)
@@ -53,9 +56,11 @@ format: $(STAMP) ## let ruff put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write docs/settings.md from proto/settings.py
+docs: $(STAMP) ## write what is made from sources: docs/settings.md, the page's hidden_table.js
 	$(BIN)/python -m tests.settings_page > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
+	$(BIN)/python -m tests.hidden_table > ws_node/static/app/hidden_table.new
+	mv ws_node/static/app/hidden_table.new ws_node/static/app/hidden_table.js
 
 lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(MAKE) --no-print-directory build/lock-venv/bin/uv

@@ -168,7 +168,7 @@ async def build(
     )
     service = service_app(
         (
-            make_log_api(store, settings, identity),
+            make_log_api(store, settings),
             make_presence_api(abilities.presence, settings),
             make_prune_api(store, settings, abilities.readers.recount),
             make_revocation_api(store, abilities.links, settings, identity),

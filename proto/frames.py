@@ -14,10 +14,11 @@ presence        type, session_id, data                                  no
 ==============  ======================================================  ==========
 
 ``data`` of a new_message: id, sender, sender_type, content, visibility, timestamp, metadata,
-parent_message_id. ``position`` equals ``data.id``. Of a message that was deleted, ``content`` is
-empty, ``metadata`` is ``{}``, and a last field ``deleted`` is true; no other has it. ``data`` of a
-message_deleted has the ``id`` of the message that was deleted; ``position`` is its own. Fields keep
-this order, so that the bytes made by mcp_node and those ws_node makes from the log are the same.
+parent_message_id, and hidden_characters if it has any. ``position`` equals ``data.id``. Of a
+message that was deleted, ``content`` is empty, ``metadata`` is ``{}``, and a last field ``deleted``
+is true; no other has it. ``data`` of a message_deleted has the ``id`` of the message that was
+deleted; ``position`` is its own. Fields keep this order, so that the bytes made by mcp_node and
+those ws_node makes from the log are the same.
 ``data`` of a presence: viewers, and agents (a list of `AgentHere`; null: not known now).
 """
 
@@ -54,6 +55,7 @@ class _Data(msgspec.Struct, gc=False):
     timestamp: str
     metadata: msgspec.Raw
     parent_message_id: int | None
+    hidden_characters: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class _NewMessage(msgspec.Struct, gc=False):
@@ -63,7 +65,7 @@ class _NewMessage(msgspec.Struct, gc=False):
     data: _Data
 
 
-class _DeletedData(_Data, gc=False):
+class _DeletedData(_Data, gc=False, kw_only=True):
     deleted: bool
 
 
@@ -114,6 +116,7 @@ def message_frame(message: Message) -> bytes:
                 message.timestamp,
                 message.metadata,
                 message.parent_message_id,
+                message.hidden_characters or msgspec.UNSET,
             ),
         )
     )

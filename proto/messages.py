@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proto.hidden import hidden_characters
+from proto.hidden import hidden_characters, hidden_in_json
 
 MAX_ID: Final = 2**53
 """Ids and positions are below this, so that every JSON reader holds them exactly."""
@@ -52,10 +52,15 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     deletes: int | None = None
     deleted: bool = False
 
+    @property
+    def hidden_characters(self) -> int:
+        """How many characters of its content and metadata nobody sees (see `proto.hidden`)."""
+        return hidden_characters(self.content) + hidden_in_json(bytes(self.metadata))
+
     def shown(self) -> dict[str, Any]:
         """The message as tools and REST give it to a reader who may see it.
 
-        ``deleted`` and ``hidden_characters`` (see `proto.hidden`) are there only if it has any.
+        ``deleted`` and ``hidden_characters`` are there only if it has any.
         """
         shown: dict[str, Any] = {
             "id": self.id,
@@ -69,7 +74,7 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         }
         if self.deleted:
             shown["deleted"] = True
-        if hidden := hidden_characters(self.content):
+        if hidden := self.hidden_characters:
             shown["hidden_characters"] = hidden
         return shown
 
@@ -90,8 +95,11 @@ class Session(msgspec.Struct, frozen=True):
     agent_messages: int | None = None
 
     def shown(self) -> dict[str, Any]:
-        """The session as tools and REST give it."""
-        return {
+        """The session as tools and REST give it.
+
+        ``hidden_characters``, of its purpose and metadata, is there only if they have any.
+        """
+        shown: dict[str, Any] = {
             "session_id": self.session_id,
             "purpose": self.purpose,
             "metadata": msgspec.json.decode(self.metadata),
@@ -99,6 +107,9 @@ class Session(msgspec.Struct, frozen=True):
             "created_at": self.created_at,
             "closed_at": self.closed_at,
         }
+        if hidden := hidden_characters(self.purpose) + hidden_in_json(bytes(self.metadata)):
+            shown["hidden_characters"] = hidden
+        return shown
 
 
 class Audience(msgspec.Struct, frozen=True):

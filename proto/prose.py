@@ -2,7 +2,8 @@
 
 Code is what CommonMark 0.31 says: code spans, fenced code blocks, and indented code blocks, also
 inside block quotes and list items. Two differences do not matter here: HTML blocks and link
-definitions count as paragraphs, and containers nest `MAX_DEPTH` deep at most.
+definitions count as paragraphs, and containers nest `MAX_DEPTH` deep at most. A third is on
+purpose: U+2028 and U+2029 end lines too, as they do on the live page.
 
 The time is linear in the text: every line is read once, and so is every run of backticks. As it
 is spent for every message that is stored, only the first `MAX_LINES` lines are told apart.
@@ -21,7 +22,7 @@ MAX_LINES: Final = 5_000
 CODE: Final = "`"
 """Stands in the prose for a code span, so that what was apart stays apart."""
 
-_LINE_END: Final = re.compile(r"\r\n|[\n\r]")
+_LINE_END: Final = re.compile(r"\r\n|[\n\r\u2028\u2029]")
 _SPACES: Final = re.compile(r" *")
 _FENCE: Final = re.compile(r"`{3,}(?=[^`]*\Z)|~{3,}")
 _HEADING: Final = re.compile(r"#{1,6}(?: |\Z)")

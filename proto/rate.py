@@ -23,16 +23,17 @@ class Buckets:
         self._keys = keys
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, key: str, now: float) -> bool:
+    def take(self, key: str, now: float, cost: float = 1.0) -> bool:
         """Whether ``key`` may act now; if so, that it does is counted.
 
         Args:
             key: who acts.
             now: seconds on a clock that never goes back.
+            cost: how many actions it counts as; more than ``burst`` is taken as ``burst``.
         """
         if self._rate <= 0:
             return True
-        full_at = max(self._full_at.get(key, now), now) + 1 / self._rate
+        full_at = max(self._full_at.get(key, now), now) + min(cost, self._burst) / self._rate
         if full_at - now > self._burst / self._rate + 1e-9:
             return False
         self._full_at[key] = full_at

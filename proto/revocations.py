@@ -1,7 +1,7 @@
 """Which tokens were taken back, as a value both nodes hold.
 
 A revocation takes back one token (by its id), or every token of an agent that was issued up to a
-moment. They are numbered 1, 2, 3 …: ``number`` tells a node whether it has them all.
+moment. They are numbered 1, 2, 3 …: another ``number`` tells a node that it has not the same.
 """
 
 from collections.abc import Iterable
@@ -35,11 +35,21 @@ class Revocations:
 
     def __init__(self, known: Iterable[Revocation] = ()) -> None:
         self.complete = False
+        self._clear()
+        for revocation in known:
+            self.add(revocation)
+
+    def replace(self, known: Iterable[Revocation]) -> None:
+        """Know these and no others; they are all there are."""
+        self._clear()
+        for revocation in known:
+            self.add(revocation)
+        self.complete = True
+
+    def _clear(self) -> None:
         self.number = 0
         self._tokens: set[str] = set()
         self._agents: dict[str, int] = {}
-        for revocation in known:
-            self.add(revocation)
 
     def add(self, revocation: Revocation) -> None:
         """Learn of one; again does no harm."""

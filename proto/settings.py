@@ -173,6 +173,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         2_097_152, ge=1_024, le=16_777_216, description="Bytes of any HTTP request body."
     )
+    max_broadcast_bytes: int = Field(
+        1_048_576,
+        ge=1_024,
+        le=16_777_216,
+        description="Bytes of an event posted to /broadcast, within PARTYLINE_MAX_BODY_BYTES.",
+    )
     max_bridge_bytes: int = Field(
         2_097_152, ge=1_024, le=16_777_216, description="Bytes of one bridge message."
     )
@@ -229,6 +235,14 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Writes of one principal a second, twice that at once; no limit if 0, or with"
         " PARTYLINE_AUTH=off.",
+    )
+    broadcasts_per_second: float = Field(
+        500.0,
+        ge=0,
+        le=1_000_000,
+        description="Events that one address may post to /broadcast a second, twice that at once;"
+        " 16 KiB of an event count as one more. From all together a process of ws_node takes four"
+        " times as many. 0: no limit.",
     )
     messages_per_minute: int = Field(
         6_000,
@@ -373,9 +387,10 @@ class Settings(BaseSettings):
                 " PARTYLINE_BROADCAST_TOKEN, a secret of your choice (16 characters or more)"
             )
         token = self.broadcast_token and self.broadcast_token.get_secret_value()
-        if token and not re.fullmatch(r"[\x21-\x7e]{16,}", token):
+        if token and not re.fullmatch(r"[\x21-\x7e][\x20-\x7e]{14,}[\x21-\x7e]", token):
             raise ValueError(
-                "PARTYLINE_BROADCAST_TOKEN must have at least 16 characters, ASCII without blanks"
+                "PARTYLINE_BROADCAST_TOKEN must have at least 16 characters, all of them ASCII,"
+                " and no blank at either end"
             )
         return self
 

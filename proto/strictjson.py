@@ -1,10 +1,14 @@
 """The one JSON rule for everything that comes from outside, applied before a framework parses.
 
-Refused: more bytes than the cap, deeper nesting than the cap, NaN and Infinity, numbers that
+Refused: more bytes, deeper nesting or more values than the caps, NaN and Infinity, numbers that
 overflow to infinity, integers beyond ±2**53, duplicate keys, NUL characters, lone surrogates,
 invalid UTF-8, and anything after the value. Errors never repeat the input.
+
+Parsing takes time by the value, not by the byte: two megabytes of ``[],[],…`` stop a process for
+half a second. So values are counted before, by searches whose time hardly depends on the content.
 """
 
+import itertools
 import json
 import math
 import re
@@ -16,19 +20,26 @@ from proto.messages import MAX_ID
 MAX_DEPTH: Final = 64
 """Nesting allowed in a request: metadata's own limit is lower and checked on the value."""
 
+MAX_VALUES: Final = 40_000
+"""Values in a request, containers included: a value in an agent's memory may have 32,768."""
+
 _MAX_INT_DIGITS: Final = 17
-_NO_STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[^"\[\]{}]++', re.DOTALL)
-"""Strings and what is no bracket. Possessive, and an unclosed string runs to the end: linear."""
+_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""Possessive, and an unclosed string runs to the end: linear."""
+_BRACKET: Final = re.compile(r"[\[\]{}]")
 _HINT: Final = "Send one JSON value as RFC 8259 describes it, in UTF-8."
 
 
-def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
+def loads(
+    raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES
+) -> Any:
     """The value of a JSON text under the strict rule.
 
     Args:
         raw: the bytes as received.
         max_bytes: the most bytes taken.
         max_depth: the most objects and arrays inside one another.
+        max_values: the most values, keys not counted; an empty object or array counts twice.
 
     Raises:
         TooLarge: more than ``max_bytes``.
@@ -40,8 +51,8 @@ def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidInput("The body is not valid UTF-8.", _HINT) from None
-    if text.count("[") + text.count("{") > max_depth:
-        _check_depth(text, max_depth)
+    if _may_hold(text) > min(max_depth, max_values):
+        _check_structure(text, max_depth, max_values)
     try:
         value = _DECODER.decode(text)
     except InvalidInput:
@@ -117,15 +128,25 @@ def _check_scalar(item: Any, what: str) -> None:
         raise InvalidInput(f"{what} has a value that JSON cannot express.")
 
 
-def _check_depth(text: str, max_depth: int) -> None:
+def _may_hold(text: str) -> int:
+    """As many values as a text may have, and its depth at most."""
+    return text.count(",") + text.count("[") + text.count("{") + 1
+
+
+def _check_structure(text: str, max_depth: int, max_values: int) -> None:
+    """Refuse a text that is too deep or has too many values, in time bounded by ``max_values``.
+
+    Every value that is a string, and every key, is a string of the text.
+    """
+    most_strings = 2 * max_values
+    outside, strings = _STRING.subn("", text, most_strings + 1)
     depth = 0
-    for character in _NO_STRUCTURE.sub("", text):
-        if character in "[{":
-            depth += 1
-            if depth > max_depth:
-                raise InvalidInput(f"The body is nested deeper than {max_depth} levels.")
-        else:
-            depth -= 1
+    for found in itertools.islice(_BRACKET.finditer(outside), 2 * max_values):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > max_depth:
+            raise InvalidInput(f"The body is nested deeper than {max_depth} levels.")
+    if strings > most_strings or _may_hold(outside) > max_values:
+        raise InvalidInput(f"The body has more than {max_values} values.")
 
 
 def _check_strings(value: Any) -> None:

@@ -13,6 +13,10 @@ admin_only    ``a``               every admin
 
 `may_see` is the rule in words; `held_keys` and `KEY_RANGE_ALL_TYPES` say the same to SQL, where
 the key is a generated column. A property test holds the two equal.
+
+A reply names its parent to everybody who sees the reply, so it may not be seen by more than its
+parent (`reply_fits`): one frame goes to all of them, and the id of a hidden message is no business
+of theirs.
 """
 
 from typing import Final
@@ -58,6 +62,28 @@ def audience_key(visibility: Visibility, principal: str, sender_type: str) -> st
     if visibility is Visibility.AGENT_ONLY:
         return f"t:{sender_type}"
     return "a"
+
+
+def reply_fits(key: str, parent_key: str) -> bool:
+    """Whether whoever may see a reply may see its parent, as its author may.
+
+    Args:
+        key: of the reply.
+        parent_key: of the message it answers.
+    """
+    return (
+        parent_key in ("p", key)
+        or key.startswith("s:")
+        or (key == "a" and parent_key.startswith("t:"))
+    )
+
+
+SQL_REPLY_FITS: Final = (
+    "(parent.audience = 'p' OR parent.audience = reply.audience"
+    " OR substr(reply.audience, 1, 2) = 's:'"
+    " OR (reply.audience = 'a' AND substr(parent.audience, 1, 2) = 't:'))"
+)
+"""`reply_fits` in SQL, of the rows ``reply`` and ``parent``."""
 
 
 def held_keys(audience: Audience) -> tuple[str, ...]:

@@ -1,25 +1,32 @@
-"""uvicorn's HTTP protocol, with less patience: a socket must say what it wants.
+"""uvicorn's HTTP protocol with deadlines: a peer must say what it wants, and take its answer.
 
-A connection that has begun a request must send its whole head in time, and the rest of a body
-that was answered already; only so many may be in that state at once. uvicorn itself waits for
-ever, and takes heads of any size. The transport is lent to the app, so that a response nobody
-reads can be cut too. Reaches into the pinned uvicorn release: a test holds it.
+====================  =====================================================================
+what is awaited       how long
+====================  =====================================================================
+the head of a request ``head_seconds`` from the connection, or from its first byte
+its body              ``body_seconds`` from the head, and a second for each ``body_rate`` bytes
+                      that came (408 after that)
+an answer's reader    as `Unread` has it
+====================  =====================================================================
+
+Connections that are to send something are counted together, before anybody looks at a token:
+beyond ``max_silent`` the one that is awaited longest is cut. uvicorn itself waits for ever in each
+of these cases, and takes heads of any size.
+
+The transport is lent to the app, so that it can cut a response as well. This reaches into the
+pinned uvicorn release: a test holds what is used.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from serving.unread import Unread, due
+
 TRANSPORT: Final = "partyline.transport"
 """Key of the transport in ``scope["extensions"]`` of an HTTP request."""
-
-REQUEST_SECONDS: Final = 10.0
-"""How long the head of a request may take, the first one of a connection or a later one."""
-
-MAX_SILENT: Final = 2_000
-"""Connections of this process that have not said yet what they want; more are cut at once."""
 
 MAX_HEAD_BYTES: Final = 65_536
 """Bytes a peer may send without anything coming of them: a head, trailers, a chunk's extensions.
@@ -31,25 +38,39 @@ _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
 )
+_TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class PatientHttp(HttpToolsProtocol):
     """One HTTP connection."""
 
-    silent: ClassVar[int] = 0
-    """Connections that are to send a request head, or the rest of what was answered already."""
+    head_seconds: ClassVar[float] = 10.0
+    body_seconds: ClassVar[float] = 10.0
+    body_rate: ClassVar[float] = 16_384.0
+    max_silent: ClassVar[int] = 2_000
 
-    _impatience: asyncio.TimerHandle | None = None
+    awaited: ClassVar[dict["PatientHttp", None]] = {}
+    """Connections of this process that are to send something, the longest awaited first."""
+
+    unread: ClassVar[Unread] = Unread(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
+    """Connections of this process that are to read something."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _body_began = 0.0
+    _body_bytes = 0
     _cycles: Sequence[RequestResponseCycle] = ()
     _fruitless = 0
     """Bytes since the last that were of use."""
     _headed = False
     """Whether the request under way has its whole head; what looks like headers later is not."""
+    _whole = False
+    """Whether it has its whole body as well."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection: it has `REQUEST_SECONDS` to say what it wants."""
+        """A connection: it has ``head_seconds`` to say what it wants."""
         super().connection_made(transport)
-        self._wait()
+        transport.set_write_buffer_limits(0)  # paused means unsent, resumed means sent
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
         """Parse; cut who sends on and on without saying anything, or drop by drop."""
@@ -59,8 +80,10 @@ class PatientHttp(HttpToolsProtocol):
             return
         if self._fruitless > MAX_HEAD_BYTES:
             self._hang_up(b"" if self._headed else _TOO_LARGE)
+        elif self._headed and not self._whole:
+            self._await_body()
         elif not self._unanswered:
-            self._wait()
+            self._await_head()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
@@ -71,7 +94,7 @@ class PatientHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._headed = False
+        self._headed = self._whole = False
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -96,17 +119,37 @@ class PatientHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """More of the body."""
         self._fruitless = 0
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        self._heard()
+        self._whole = True
         self._fruitless = 0
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Some of the answer could not be sent: its reader is behind."""
+        super().pause_writing()
+        self.unread.watch(self.transport)
+
+    def resume_writing(self) -> None:
+        """Everything was sent."""
+        super().resume_writing()
+        self.unread.forget(self.transport)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, with what was changed on the transport changed back."""
+        self.unread.forget(self.transport)
+        self.transport.set_write_buffer_limits()
+        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._heard()
         super().connection_lost(exc)
+        self.unread.forget(self.transport)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Whoever asks for another protocol gets HTTP; it is nothing for the operator to mend."""
@@ -117,29 +160,62 @@ class PatientHttp(HttpToolsProtocol):
         return [cycle for cycle in self._cycles if not cycle.response_complete]
 
     def _hang_up(self, last: bytes) -> None:
-        """End the connection, with a last answer unless one is under way.
-
-        That one has nowhere to go: the app is told now, as writing on would raise with uvloop.
-        """
-        if unanswered := self._unanswered:
-            for cycle in unanswered:
-                cycle.disconnected = True
-                cycle.message_event.set()
+        """End the connection, with a last answer unless one is under way."""
+        if self._unanswered:
+            self._tell_app()
             self.transport.abort()
         else:
             self.transport.write(last)
             self.transport.close()
 
-    def _wait(self) -> None:
-        """Cut the connection unless it sends a head in time, or at once if too many are awaited."""
-        if self._impatience is None:
-            PatientHttp.silent += 1
-            self._impatience = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
-            if PatientHttp.silent > MAX_SILENT:
-                self.transport.abort()
+    def _tell_app(self) -> None:
+        """What it still answers has nowhere to go; writing on would raise with uvloop."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _await_head(self) -> None:
+        """Cut the connection unless it sends a head in time."""
+        if self._deadline is None:
+            self._await(self.head_seconds, self._cut)
+
+    def _await_body(self) -> None:
+        """Cut the connection unless the body keeps coming."""
+        if self._deadline is None:
+            self._body_began, self._body_bytes = self.loop.time(), 0
+            self._await(self.body_seconds, self._check_body)
+
+    def _await(self, seconds: float, then: Callable[[], None]) -> None:
+        self._deadline = self.loop.call_later(seconds, then)
+        self.awaited[self] = None
+        if len(self.awaited) > self.max_silent:
+            next(iter(self.awaited))._cut()
+
+    def _check_body(self) -> None:
+        """Time is up, unless the body earned more, or it is our app that does not read on."""
+        now = self.loop.time()
+        if self.flow.read_paused:
+            self._body_began = now
+        moment = due(self._body_began, self.body_seconds, self._body_bytes, self.body_rate)
+        if moment > now:
+            self._deadline = self.loop.call_at(moment, self._check_body)
+            return
+        unanswered = self._unanswered
+        if len(unanswered) == 1 and not unanswered[0].response_started:
+            self._heard()
+            self._tell_app()
+            self.transport.write(_TOO_LATE)
+            self.transport.close()
+        else:
+            self._cut()
+
+    def _cut(self) -> None:
+        self._heard()
+        self._hang_up(b"")
 
     def _heard(self) -> None:
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
-            PatientHttp.silent -= 1
+        """Nothing is awaited any more."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+            self.awaited.pop(self, None)

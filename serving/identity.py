@@ -17,9 +17,12 @@ Headers = Iterable[tuple[bytes, bytes]]
 AGENT_HEADER: Final = b"x-partyline-agent"
 AGENT_TYPE_HEADER: Final = b"x-partyline-agent-type"
 
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]+)[ \t]*")
-"""A token is visible ASCII, and only spaces and tabs are blanks. What `str.strip` removes besides
-them (U+00A0 and others) would give one token several spellings, and some parsers fail on those."""
+_BEARER: Final = re.compile(
+    r"(?i:bearer) +([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)[ \t]*", re.ASCII
+)
+"""A token is ASCII, and only spaces and tabs are blanks. What `str.strip` removes besides them
+(U+00A0 and others) would give one token several spellings, and some parsers fail on those. Blanks
+inside are allowed for BROADCAST_TOKEN, which the operator chooses."""
 
 NOBODY: Final = Principal(ANONYMOUS, ANONYMOUS, frozenset({"read", "write"}))
 """Who calls without saying so, where AUTH=off."""

@@ -196,7 +196,14 @@ async def serve(
 
 
 def warn_of_open_doors(settings: Settings) -> None:
-    """One loud line where AUTH=off lets everybody on this machine in."""
+    """One loud line where everybody on this machine is let in, or others can read along."""
+    for name, url in (("MCP_URL", settings.mcp_url), ("WS_URL", settings.ws_url)):
+        if url.startswith("http:"):
+            logger.warning(
+                "PARTYLINE_%s is not https: messages and viewers' tokens can be read on the way. "
+                "Use a network or tunnel that you trust.",
+                name,
+            )
     if settings.auth == "off":
         logger.warning(
             "AUTH IS OFF: every program on this machine can read and write every room; "

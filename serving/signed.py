@@ -102,7 +102,7 @@ class SignedRequests:
             raise Unauthenticated("The request has several signatures.")
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
-        request = Request(scope["method"], target, _signed_values(scope["headers"]))
+        request = Request(scope["method"], target, signed_values(scope["headers"]))
         return self._verifier.take(signatures[0], request, now=time.time())
 
 
@@ -169,7 +169,7 @@ class SigningTransport(httpx.AsyncBaseTransport):
 
     async def _ask(self, request: httpx.Request) -> tuple[httpx.Response, bool]:
         body = await request.aread()
-        signed = Request(request.method, request.url.raw_path, _signed_values(request.headers.raw))
+        signed = Request(request.method, request.url.raw_path, signed_values(request.headers.raw))
         header, nonce = self._signer.sign(
             signed, body, at=int(time.time()), instance=self._instance
         )
@@ -209,7 +209,7 @@ async def _content(response: httpx.Response) -> bytes:
     return b"".join(parts)
 
 
-def _signed_values(headers: Headers) -> tuple[bytes, ...]:
+def signed_values(headers: Headers) -> tuple[bytes, ...]:
     """Values of `SIGNED_HEADERS`; several of one are joined, as a proxy may do."""
     headers = list(headers)
     return tuple(

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,12 +16,31 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # Property tests are about values, not speed: a busy machine must not fail them.
-settings.register_profile("partyline", deadline=None)
+settings.register_profile("partyline", deadline=None, max_examples=50)
 # What decides whether a change lands must not find by chance what the change has no part in.
 settings.register_profile("ci", settings.get_profile("partyline"), derandomize=True, database=None)
+# Nightly, `make test-all`: other examples each time, and many.
+settings.register_profile("many", settings.get_profile("partyline"), max_examples=1000)
 settings.load_profile("partyline")
 
+HERE = Path(__file__).resolve().parent
+NIGHTLY = frozenset({"bench", "chaos", "conformance", "runs"})
+"""Folders of `make test-all`: benches, long runs, and harnesses' tests of themselves."""
+
 _failed = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the nightly folders, too")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the nightly folders out, unless they are wanted or named."""
+    if collection_path.parent != HERE or collection_path.name not in NIGHTLY:
+        return None
+    named = (config.invocation_params.dir / name.split("::")[0] for name in config.args)
+    wanted = any(path.resolve().is_relative_to(collection_path) for path in named)
+    return None if wanted or config.getoption("all") else True
 
 
 def pytest_configure(config: pytest.Config) -> None:

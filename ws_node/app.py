@@ -13,7 +13,6 @@ from typing import Final
 from fastapi import FastAPI
 
 from proto import keyfile
-from proto.messages import utc
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
@@ -45,6 +44,7 @@ from ws_node.presence import Presence
 from ws_node.protocol import LendingProtocol
 from ws_node.siblings import Siblings
 from ws_node.sockets import Sockets
+from ws_node.trust import Trust
 from ws_node.watched import Watched
 from ws_node.workers import LIFELINE, die_with_supervisor, patiently, shared_out
 
@@ -113,9 +113,8 @@ class Node:
         self._queue = EventQueue(settings.max_queued_events)
         self._hub = Hub(settings, self._queue, identity.revocations)
         self._history = History(settings)
-        self._following = Following(
-            settings, self._hub, self._queue, self._history, identity.revocations
-        )
+        self._following = Following(settings, self._hub, self._queue, self._history)
+        self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
         watched = Watched(self._hub.rooms, settings.max_bridge_bytes)
@@ -129,7 +128,7 @@ class Node:
             watched=watched,
         )
         self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
-        catch_up = CatchUp(self._history, settings.max_replays_per_principal)
+        catch_up = CatchUp(self._hub, self._history, settings.max_replays_per_principal)
         failures = Failures(settings.failed_token_seconds)
         self._sockets = Sockets(
             settings,
@@ -201,6 +200,7 @@ class Node:
                     for name, work in (
                         ("hub", self._hub.run()),
                         ("following", self._following.run()),
+                        ("trust", self._trust.run()),
                         ("siblings", self._siblings.run()),
                         ("presence", self._presence.run()),
                     )
@@ -226,7 +226,7 @@ class Node:
         """Viewers, the page and what it asks go straight to their endpoints, the rest to the API.
 
         Inside FastAPI each would hold the frames of its whole middleware while it is connected.
-        Nobody may watch while the nodes differ in AUTH: one of them would trust too much.
+        Viewers and what the page asks go nowhere while `Trust` admits nobody.
         """
 
         async def each_its_way(scope: Scope, receive: Receive, send: Send) -> None:
@@ -243,33 +243,28 @@ class Node:
                 app = self._pages
             if app not in (api, self._pages):
                 scope["path_params"] = {"session_id": session_id} if folder else {}
-                if not self._readiness()[0]:
+                if not await self._trust.admits():
                     app = _unready
             await app(scope, receive, send)
 
         return each_its_way
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
-        following = self._following
-        if following.their_auth not in (None, self._settings.auth):
+        """Whether it serves, and words for strangers: figures are for /metrics."""
+        following, trust = self._following, self._trust
+        if trust.mismatch:
             return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
-        since = {"since": utc(following.reachable_since)}
-        if following.reachable is None:
-            return True, {"status": "degraded", "log": "not yet reached", **since}
-        if not following.reachable:
-            return True, {"status": "degraded", "log": "away", **since}
+        admitting = trust.compared or self._settings.auth != "off"
+        if following.reachable is False:
+            return admitting, {"status": "degraded", "log": "away"}
+        if following.reachable is None or not trust.compared:
+            return admitting, {"status": "degraded", "log": "not yet reached"}
         behind = self._hub.behind()
         if behind is not None and time.time() - behind.since > BEHIND_SECONDS:
-            words = {"rooms_behind": str(behind.rooms), "ids_behind": str(behind.ids)}
-            return True, {
-                "status": "degraded",
-                "log": "behind",
-                "since": utc(behind.since),
-                **words,
-            }
-        if away := self._siblings.away():
-            return True, {"status": "degraded", "log": "followed", "workers_away": str(away)}
-        return True, {"status": "ready", "log": "followed", **since}
+            return True, {"status": "degraded", "log": "behind"}
+        if self._siblings.away():
+            return True, {"status": "degraded", "log": "followed", "workers": "some are away"}
+        return True, {"status": "ready", "log": "followed"}
 
     def _figures(self) -> Iterator[tuple[str, str, float]]:
         hub, collector = self._hub, self._collector
@@ -294,12 +289,16 @@ class Node:
         yield "broadcasts_total", "Events taken at /broadcast.", self._broadcast.taken
         refused = sum(self._broadcast.refused.values())
         yield "broadcasts_refused_total", "Events refused at /broadcast.", refused
-        yield "log_reachable", "1 while mcp_node answers.", bool(self._following.reachable)
+        following = self._following
+        yield "log_reachable", "1 while mcp_node answers.", bool(following.reachable)
+        lasted = time.time() - following.reachable_since
+        yield "log_reachable_seconds", "How long mcp_node has answered, or not.", lasted
+        yield "workers_away", "Siblings this worker has not heard of.", self._siblings.away()
         behind = hub.behind() or Behind(0, 0, time.time())
         yield "rooms_behind", "Rooms waiting for what they missed.", behind.rooms
         yield "ids_behind", "The most ids a room is behind.", behind.ids
         yield "behind_seconds", "How long a room has been behind.", time.time() - behind.since
-        yield "repairs_total", "Gaps read from history.", self._following.repairs
+        yield "repairs_total", "Gaps read from history.", following.repairs
         yield "history_requests_total", "Questions to mcp_node.", self._history.requests
         yield (
             "fan_out_latency_seconds",
@@ -314,4 +313,5 @@ async def _unready(scope: Scope, receive: Receive, send: Send) -> None:
     if websocket:
         await receive()
     headers = [(b"retry-after", b"5")]
-    await respond(send, 503, headers, b"the nodes differ in PARTYLINE_AUTH\n", websocket=websocket)
+    reason = b"the nodes differ in PARTYLINE_AUTH, or have not compared it yet\n"
+    await respond(send, 503, headers, reason, websocket=websocket)

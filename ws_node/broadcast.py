@@ -5,8 +5,8 @@ server: of the body only ``type`` and ``data`` are taken. Only the HTTP bridge, 
 ``ws.sock`` or signed, makes durable events of it (`ws_node.http_bridge`).
 """
 
+import asyncio
 import hmac
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,10 +15,17 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
 from proto import strictjson
-from proto.errors import Forbidden, InvalidInput, Overloaded, PartylineError, Unauthenticated
-from proto.frames import RESERVED_TYPES, external_frame
-from proto.messages import Visibility
-from proto.names import NAME_PATTERN, check_free_name, check_name
+from proto.errors import (
+    Forbidden,
+    InvalidInput,
+    Overloaded,
+    PartylineError,
+    RateLimited,
+    Unauthenticated,
+)
+from proto.frames import RESERVED_TYPES
+from proto.names import NAME_PATTERN, check_name
+from proto.rate import Buckets
 from proto.settings import Settings
 from proto.wire import Event
 from serving.asgi import Scope, Send, respond
@@ -27,10 +34,17 @@ from serving.identity import bearer_token, from_loopback, header_values
 from serving.local import is_peer
 from serving.problems import send_problem
 from ws_node.event_queue import EventQueue
+from ws_node.external import MAX_TYPE_CHARS, external_event
 from ws_node.http_bridge import durable_event
 
-EXTERNAL: Final = "external"
-MAX_TYPE_CHARS: Final = 64
+MAX_VALUES: Final = 10_000
+"""Values in an event: what parsing takes, hardly more than 10 ms, stops every viewer."""
+
+COST_BYTES: Final = 16_384
+"""So many bytes of an event count as one event more."""
+
+ALL: Final = 4
+"""How many times an address's rate all of them together have."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -45,7 +59,8 @@ class BroadcastBody(BaseModel):
         examples=["new_message"],
     )
     data: dict[str, Any] = Field(
-        description="Any object; `visibility` in it narrows who sees the event.",
+        description="Any object; `visibility` in it narrows who sees the event. A `new_message` has"
+        " `content`, and the other fields below with these types or not at all.",
         examples=[
             {
                 "id": 1,
@@ -74,12 +89,15 @@ class BroadcastFailed(BaseModel):
     error: str
 
 
+_PASSING: Final = frozenset({RateLimited.status, Overloaded.status})
+
 _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": BroadcastFailed, "description": "The token is missing or wrong."},
     403: {"model": BroadcastFailed, "description": "Not from this machine, or a foreign page."},
     413: {"model": BroadcastFailed, "description": "The body is too large."},
     415: {"model": BroadcastFailed, "description": "The body is not application/json."},
     422: {"model": BroadcastFailed, "description": "The body or the session id is not valid."},
+    429: {"model": BroadcastFailed, "description": "Too many events; try again later."},
     503: {"model": BroadcastFailed, "description": "The queue is full; try again."},
 }
 
@@ -150,6 +168,10 @@ class Broadcast:
         self._queue = queue
         self._pass_on = pass_on
         self._max_bytes = settings.max_body_bytes
+        self._max_external_bytes = min(settings.max_broadcast_bytes, settings.max_body_bytes)
+        rate = settings.broadcasts_per_second
+        self._each = Buckets(rate, max(1, 2 * rate))
+        self._all = Buckets(ALL * rate, max(1, 2 * ALL * rate))
         token = settings.broadcast_token
         self._token = token.get_secret_value() if token else None
 
@@ -157,17 +179,22 @@ class Broadcast:
         """Take one event, or say why not."""
         try:
             session_id = check_name(request.path_params["session_id"], "session_id")
-            durable = self._authorize(request.scope)
-            body = await self._body(request)
-            if durable:
+            if self._authorize(request.scope):
+                raw = await self._raw(request, self._max_bytes)
+                body = _object(strictjson.loads(raw, max_bytes=self._max_bytes))
                 event = durable_event(session_id, body, request)
             else:
+                most = self._max_external_bytes
+                raw = await self._raw(request, most)
+                self._count(request.scope, 1 + len(raw) / COST_BYTES)
+                body = _object(strictjson.loads(raw, max_bytes=most, max_values=MAX_VALUES))
                 event = external_event(session_id, body)
             if not self._queue.put(event):
                 raise Overloaded("The queue is full.", "Nothing was sent; try again in a moment.")
         except PartylineError as error:
             self.refused[error.status] = self.refused.get(error.status, 0) + 1
-            return Response(failure(error), error.status, media_type="application/json")
+            headers = {"Retry-After": "1"} if error.status in _PASSING else None
+            return Response(failure(error), error.status, headers, "application/json")
         self._pass_on(event)
         self.taken += 1
         done = {"success": True, "session_id": session_id}
@@ -192,46 +219,26 @@ class Broadcast:
             raise Forbidden("Without PARTYLINE_BROADCAST_TOKEN only this machine may post.")
         return False
 
-    async def _body(self, request: Request) -> dict[str, Any]:
+    def _count(self, scope: Scope, cost: float) -> None:
+        """Count what a caller posts against its rate and everybody's.
+
+        Raises:
+            RateLimited: it is too much; nothing was sent.
+        """
+        now = asyncio.get_running_loop().time()
+        address = (scope.get("client") or ("",))[0]
+        if not (self._each.take(address, now, cost) and self._all.take("", now, cost)):
+            raise RateLimited("Too many events.", "Nothing was sent; try again in a second.")
+
+    async def _raw(self, request: Request, max_bytes: int) -> bytes:
         check_media_type(request.scope)
-        raw = await read_body(request.scope, request.receive, max_bytes=self._max_bytes)
-        body = strictjson.loads(raw, max_bytes=self._max_bytes)
-        if not isinstance(body, dict):
-            raise InvalidInput("The body must be a JSON object.")
-        return body
+        return await read_body(request.scope, request.receive, max_bytes=max_bytes)
 
 
-def external_event(session_id: str, body: dict[str, Any]) -> Event:
-    """The ephemeral event of a posted body.
-
-    Who sees it: ``data.visibility`` narrows, and ``data.sender`` and ``data.sender_type`` name
-    whose private or agent_only it is; names nobody may take admit nobody.
-
-    Raises:
-        InvalidInput: no usable type or data, or an unknown visibility.
-    """
-    kind, data = body.get("type"), body.get("data")
-    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_TYPE_CHARS:
-        raise InvalidInput(f"type must be a string of 1 to {MAX_TYPE_CHARS} characters.")
-    if kind in RESERVED_TYPES:
-        raise InvalidInput("That type belongs to the protocol itself.", "Use another one.")
-    if not isinstance(data, dict):
-        raise InvalidInput("data must be a JSON object.")
-    try:
-        visibility = Visibility(data.get("visibility", Visibility.PUBLIC))
-    except ValueError:
-        raise InvalidInput(f"visibility must be one of: {', '.join(Visibility)}.") from None
-    return Event(
-        session_id,
-        "",
-        None,
-        0,
-        visibility,
-        _named(data.get("sender")),
-        _named(data.get("sender_type")),
-        time.monotonic_ns(),
-        external_frame(session_id, kind, data),
-    )
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidInput("The body must be a JSON object.")
+    return body
 
 
 def failure(error: PartylineError) -> bytes:
@@ -246,10 +253,3 @@ async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
         await respond(send, error.status, headers, failure(error))
     else:
         await send_problem(send, error)
-
-
-def _named(name: Any) -> str:
-    try:
-        return check_free_name(name, "name")
-    except InvalidInput:
-        return EXTERNAL

@@ -15,6 +15,7 @@ from proto.frames import subscribed_frame
 from ws_node.commands import Subscribe
 from ws_node.disconnect import Disconnect
 from ws_node.history import History, HistoryAway
+from ws_node.hub import Hub
 from ws_node.places import Turns
 from ws_node.reading import Reading, Stretch
 from ws_node.ring import Ring
@@ -39,11 +40,13 @@ class CatchUp:
     """Subscriptions of viewers, from their position to live.
 
     Args:
+        hub: knows how far the log is known.
         history: where they read.
         most_each: viewers of one principal that hold a stretch of the log at once.
     """
 
-    def __init__(self, history: History, most_each: int) -> None:
+    def __init__(self, hub: Hub, history: History, most_each: int) -> None:
+        self._hub = hub
         self._turns = Turns(most_each)
         self._history = history
         self._reading = Reading(history)
@@ -60,9 +63,8 @@ class CatchUp:
         room.part(subscription)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                recovered = await self._recoverable(room, wish)
+                start, recovered = await self._start(room, wish)
             epoch = room.follower.epoch
-            start = wish.since if recovered and wish.since is not None else room.last
             viewer.send(subscribed_frame(room.session_id, epoch, start, recovered))
             await self._replay(subscription, epoch, start)
         except TimeoutError:
@@ -71,23 +73,29 @@ class CatchUp:
             logger.exception("a replay failed; its viewer is sent away to come back")
             viewer.connection.disconnect(Disconnect.RESTART)
 
-    async def _recoverable(self, room: Room, wish: Subscribe) -> bool:
-        """Whether everything after the wished position can still be given.
+    async def _start(self, room: Room, wish: Subscribe) -> tuple[int, bool]:
+        """The position a subscription starts from, and whether that is where it wished to.
 
-        The room's position is known when this returns, and nothing was awaited since.
+        Both depend on the log alone, never on where the session stands in it: that moves with
+        messages the viewer may not see. The room's position is known when this returns, and
+        nothing was awaited since.
         """
         while True:
             await room.positioned.wait()
+            here = self._hub.position_of(room)
             if wish.since is None:
-                return True
+                return here, True
             if wish.epoch is not None and wish.epoch != room.follower.epoch:
-                return False
-            if wish.since <= room.last:
-                return True
+                return here, False
+            if wish.since <= here:
+                return wish.since, True
             with contextlib.suppress(HistoryAway):
                 head = await self._history.session_head(room.session_id)
                 if room.positioned.is_set() and head.epoch == room.follower.epoch:
-                    return wish.since <= head.id
+                    room.know(head.id, head.log_head)
+                    if wish.since <= head.log_head:
+                        return wish.since, True
+                    return self._hub.position_of(room), False
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
 
     async def _replay(self, subscription: Subscription, epoch: str | None, cursor: int) -> None:
@@ -99,7 +107,7 @@ class CatchUp:
         viewer, room = subscription.viewer, subscription.room
         while not subscription.ended:
             ring = room.ring
-            if ring is None or room.last < cursor:
+            if ring is None or not room.complete(cursor):
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await room.positioned.wait()
                     await room.reached(cursor)  # or it would come twice
@@ -131,6 +139,7 @@ class CatchUp:
                 if not await self._feed(subscription, stretch.messages, cursor):
                     viewer.connection.disconnect(Disconnect.SLOW)
                     return
+                room.know(stretch.head)
                 cursor = stretch.through
 
     async def _read(self, subscription: Subscription, cursor: int) -> Stretch | None:

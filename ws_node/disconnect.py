@@ -14,6 +14,10 @@ class Disconnect(Enum):
     RESTART = (4001, "the server restarts: reconnect with since")
     LOG_REPLACED = (4002, "the log was replaced: reload")
     HISTORY_UNAVAILABLE = (4003, "history is unavailable: reconnect with since")
+    AUTH_DIFFERS = (
+        4004,
+        "the nodes differ in PARTYLINE_AUTH: reconnect with since once that is mended",
+    )
     BAD_TOKEN = (4500, "a valid token is needed")
     FORBIDDEN = (4501, "this token does not cover that session")
     BAD_REQUEST = (4502, "the address or its parameters are not valid")

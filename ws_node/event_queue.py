@@ -28,10 +28,11 @@ class _Answered:
 
 @dataclass(frozen=True, slots=True)
 class PositionFound(_Answered):
-    """Where a session stands."""
+    """Where a session stands, and the log at that moment."""
 
     epoch: str
     head: int
+    log_head: int
     starts: list[tuple[float, int]]
 
 

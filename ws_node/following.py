@@ -18,7 +18,6 @@ from typing import Any, Final
 
 from proto.follower import RoomFollower, Want
 from proto.messages import MAX_ID
-from proto.revocations import Revocations
 from proto.settings import Settings
 from ws_node.event_queue import (
     Answer,
@@ -51,7 +50,6 @@ class Following:
     Attributes:
         reachable: whether mcp_node answered last; None before the first answer.
         reachable_since: since when that is so, in seconds of Unix time.
-        their_auth: mcp_node's AUTH, once known.
         repairs: gaps filled from history.
     """
 
@@ -61,17 +59,14 @@ class Following:
         hub: Hub,
         queue: EventQueue,
         history: History,
-        revocations: Revocations,
     ) -> None:
         self.reachable: bool | None = None
         self.reachable_since = time.time()
-        self.their_auth: str | None = None
         self.repairs = 0
         self._interval = settings.log_poll_seconds
         self._hub = hub
         self._queue = queue
         self._history = history
-        self._revocations = revocations
         self._compared: int | None = None
         self._pruned = 0
         self._compared_once = asyncio.Event()
@@ -136,7 +131,9 @@ class Following:
             if not self._follows(room, follower):
                 return None
         head = await self._history.session_head(room.session_id)
-        return PositionFound(room.session_id, follower, head.epoch, head.id, head.starts)
+        return PositionFound(
+            room.session_id, follower, head.epoch, head.id, head.log_head, head.starts
+        )
 
     async def _page(self, room: Room, follower: RoomFollower) -> PageFound:
         page = await self._history.log(room.session_id, follower.last or 0)
@@ -209,19 +206,13 @@ class Following:
             logger.info("mcp_node is there")
             self.reachable_since = time.time()
         self.reachable = True
-        self.their_auth = heads.auth
-        if heads.revocations > self._revocations.number:
-            for revocation in await self._history.revocations():
-                self._revocations.add(revocation)
-            self._hub.sweep()
         if heads.pruned != self._pruned:
             self._pruned = heads.pruned
             self._hub.forget_past()
-        self._revocations.complete = True
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)
-        self._hub.log_position = max(self._hub.log_position, heads.through)
+        self._hub.learn_heads(heads.changed, heads.through)
         self._compared = heads.head if compared > heads.head else heads.through
         self._compared_once.set()
         self._suspect(heads)

@@ -1,9 +1,9 @@
 """Asks mcp_node's log: where sessions stand, and what was said. The only way history is read.
 
 At most 8 requests are under way at once, half of them for the node's own questions, so that any
-number of viewers that catch up does not hold up a room; the comparison of heads and the question
-for agents, one of each at most, never wait for a place. Viewers with the same question share the
-answer.
+number of viewers that catch up does not hold up a room; the comparison of heads, the question for
+agents and that for revocations, one of each at most, never wait for a place. Viewers with the same
+question share the answer.
 """
 
 import asyncio
@@ -49,9 +49,16 @@ class Heads(msgspec.Struct, frozen=True):
     head: int
     changed: dict[str, int]
     through: int
+    pruned: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What decides who may be here; see ``mcp_node.api.revocations``."""
+
+    epoch: str
+    opened_at: float
     auth: str
     revocations: int
-    pruned: int = 0
 
 
 class _AtWork(msgspec.Struct, frozen=True):
@@ -63,10 +70,11 @@ class _Revoked(msgspec.Struct, frozen=True):
 
 
 class SessionHead(msgspec.Struct, frozen=True):
-    """Where a session stands; ``starts``: mcp_node's latest starts and the log's head then."""
+    """Where a session and the log stand; ``starts``: mcp_node's latest, and the log's head then."""
 
     epoch: str
     id: int
+    log_head: int
     starts: list[tuple[float, int]]
 
 
@@ -94,12 +102,16 @@ class History:
         self._client = mcp_client(
             settings,
             timeout=_TIMEOUT,
-            limits=httpx.Limits(max_connections=AT_ONCE + 2, keepalive_expiry=30),
+            limits=httpx.Limits(max_connections=AT_ONCE + 3, keepalive_expiry=30),
         )
 
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
         return await self._ask(Heads, "GET", f"/api/heads?after={after}")
+
+    async def standing(self) -> Standing:
+        """What decides who may be here, as it is now."""
+        return await self._ask(Standing, "GET", "/api/standing")
 
     async def revocations(self) -> list[Revocation]:
         """Every token taken back."""

@@ -44,6 +44,9 @@ class Hub:
     Attributes:
         epoch: of the log, as history last told; None while mcp_node has never been reached.
         log_position: highest id known to be committed in that log.
+        seen_through: every message of that log up to here is known here: it went by, or its room
+            knows that it misses it.
+        closed: why nobody may be here now; None: viewers may.
         refused_at: when mcp_node refused a connection (it did not run), in seconds of Unix time;
             None if the last attempt ended otherwise.
         wanted: called with a room whenever its follower may want something from history.
@@ -58,6 +61,8 @@ class Hub:
     def __init__(self, settings: Settings, queue: EventQueue, revocations: Revocations) -> None:
         self.epoch: str | None = None
         self.log_position = 0
+        self.seen_through = 0
+        self.closed: Disconnect | None = None
         self.refused_at: float | None = None
         self.wanted: Callable[[Room], None] = lambda room: None
         self.suspicious: Callable[[], None] = lambda: None
@@ -192,7 +197,7 @@ class Hub:
             return
         logger.warning("the log was replaced: closing every viewer with 4002")
         self.disconnect_all(Disconnect.LOG_REPLACED)
-        self.log_position = 0
+        self.log_position = self.seen_through = 0
         for room in list(self.rooms.values()):
             room.start_over()
             self.wanted(room)
@@ -210,11 +215,29 @@ class Hub:
         """
         logger.error("the log ends before what was already delivered: rooms beyond it reload")
         self.log_position = head
+        self.seen_through = min(self.seen_through, head)
         for room in list(self.rooms.values()):
+            room.cut(head)
             if room.last > head:
                 self._send_away(room, Disconnect.LOG_REPLACED)
                 room.start_over()
                 self.wanted(room)
+
+    def learn_heads(self, changed: Mapping[str, int], through: int) -> None:
+        """The log up to ``through`` was compared: these sessions moved, and reach these ids."""
+        for session_id, head in changed.items():
+            if (room := self.rooms.get(session_id)) is not None:
+                room.know(head)
+        self.log_position = max(self.log_position, through)
+        self.seen_through = max(self.seen_through, through)
+
+    def position_of(self, room: Room) -> int:
+        """The highest position of the log up to which a room's messages are known.
+
+        It moves with the whole log, not with the room: what a viewer is told of it says nothing
+        of messages in that session which it may not see.
+        """
+        return max(self.seen_through, room.known_through)
 
     # The drain
 
@@ -239,9 +262,9 @@ class Hub:
         by_room: dict[str, list[Item]] = {}
         for item in items:
             by_room.setdefault(item.session_id, []).append(item)
+        self._note(items)
         for session_id, of_one in by_room.items():
             room = self.rooms.get(session_id)
-            self._note(of_one)
             if room is None:
                 continue
             try:
@@ -291,6 +314,7 @@ class Hub:
             if answer.epoch != self.epoch:
                 follower.failed()
                 return []
+            room.know(answer.head, answer.log_head)
             base = self._promised(room, answer)
             events = follower.positioned(answer.epoch, answer.head, base)
             room.found()
@@ -319,9 +343,11 @@ class Hub:
         return None
 
     def _note(self, items: list[Item]) -> None:
-        """Remember how far the log is known to reach."""
+        """Remember how far the log is known to reach, and how far without a gap."""
         for item in items:
             if isinstance(item, Event) and item.id is not None and item.epoch == self.epoch:
+                if item.id == self.seen_through + 1:
+                    self.seen_through = item.id
                 self.log_position = max(self.log_position, item.id)
 
     def _abandon(self, room: Room) -> None:

@@ -28,9 +28,11 @@ class Stretch(NamedTuple):
     """What a session's log holds after the place that was asked for, up to ``through``.
 
     ``messages`` covers that place; those an audience may not see may be among them, or not.
+    ``head`` is the session's last id in the same reading.
     """
 
     epoch: str
+    head: int
     through: int
     messages: Ring
 
@@ -114,4 +116,4 @@ def stretch_of(page: LogPage, position: int) -> Stretch:
     for message in page.messages:
         event = message_event(message, page.epoch)
         messages.append(Outgoing(event, text_frame(event.body)))
-    return Stretch(page.epoch, page.through, messages)
+    return Stretch(page.epoch, page.head, page.through, messages)

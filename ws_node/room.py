@@ -103,6 +103,7 @@ class Room:
         unsent: what went by and is to be sent, by batch; the fan-out's.
         sending: whether the fan-out has this room among the busy ones.
         promise: what viewers were let in on before the position was known; None if none were.
+        known_through: up to this position of the log it is known which messages the session has.
         attendance: what those who asked were told of who is there.
         asked: called when somebody who wants to be told goes live.
         guests: subscriptions and handshakes that hold the room open.
@@ -118,6 +119,8 @@ class Room:
         self.unsent: deque[tuple[int, list[Outgoing]]] = deque()
         self.sending = False
         self.promise: Promise | None = None
+        self.known_through = 0
+        self._known_head = 0
         self.attendance: Attendance[Subscription] = Attendance()
         self.asked: Callable[[Room], None] = lambda room: None
         self.guests = 0
@@ -195,6 +198,15 @@ class Room:
         self._wake()
         return outgoing
 
+    def know(self, head: int, through: int = 0) -> None:
+        """The session is known to reach ``head``, and to end there in the log up to ``through``.
+
+        Unlike `proto.follower`'s target it does not make the room fetch anything: what is on its
+        way needs no question.
+        """
+        self._known_head = max(self._known_head, head)
+        self.known_through = max(self.known_through, through)
+
     def found(self) -> None:
         """The position is known: open the ring from there."""
         if self.ring is None:
@@ -213,9 +225,20 @@ class Room:
             max_bytes=self._settings.room_ring_bytes,
         )
 
+    def complete(self, position: int) -> bool:
+        """Whether all that the session has up to a position of the log went by.
+
+        Args:
+            position: not beyond what is known of the log (see `Hub.position_of`). The session may
+                have no message at that position, and none after it.
+        """
+        last = self.follower.last
+        exists = max(self.follower.target, self._known_head)
+        return last is not None and last >= min(position, exists)
+
     async def reached(self, position: int) -> None:
-        """Wait until ``position`` has gone by."""
-        if self.follower.last is None or self.follower.last < position:
+        """Wait until it is `complete` up to a position."""
+        if not self.complete(position):
             waiter = asyncio.get_running_loop().create_future()
             self._reached.append((position, waiter))
             try:
@@ -227,8 +250,14 @@ class Room:
         """Frame an ephemeral event, which nothing remembers."""
         return Outgoing(event, text_frame(event.body))
 
+    def cut(self, head: int) -> None:
+        """The log was seen to end at ``head``: nothing is known of what comes after it."""
+        self._known_head = min(self._known_head, head)
+        self.known_through = min(self.known_through, head)
+
     def start_over(self) -> None:
         """Forget the log: the position must be asked anew."""
+        self.cut(0)
         self.follower = RoomFollower()
         self.ring = None
         self.promise = None
@@ -241,7 +270,7 @@ class Room:
         for position, waiter in self._reached:
             if waiter.done():
                 continue
-            if position <= self.last:
+            if self.complete(position):
                 waiter.set_result(None)
             else:
                 waiting.append((position, waiter))

@@ -147,6 +147,10 @@ class Sockets:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HANDSHAKE_SECONDS):
                         await room.positioned.wait()
+                if self._hub.closed is not None:  # only now: the handshake waited
+                    body = b"the nodes differ in PARTYLINE_AUTH\n"
+                    await respond(send, 503, [(b"retry-after", b"5")], body, websocket=True)
+                    return
                 self._hub.let_in_early(room)
             await send(accept)
             connection.forget_handshake()

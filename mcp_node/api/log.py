@@ -1,23 +1,24 @@
 """The log for ws_node: heads and stretches of it. Between the nodes only.
 
-Every answer carries ``epoch``. Heads also carry ``auth`` (this node's AUTH, so that a ws_node
-with another one notices), ``revocations`` (the number of the last one) and ``pruned`` (a number:
-when it moves, what ws_node remembers may be what was pruned); a session's head carries ``starts``
-(see `Store.starts`), by which ws_node knows what it owes to viewers who came while this node was
-not running.
+Every answer carries ``epoch``. Heads also carry ``pruned`` (a number: when it moves, what ws_node
+remembers may be what was pruned). A session's head carries ``log_head``, the log's head in the same
+snapshot: up to there ws_node then knows the session. And ``starts`` (see `Store.starts`), by which
+ws_node knows what it owes to viewers who came while this node was not running.
 """
+
+from functools import partial
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mcp_node.api.service import answered, asked, service_router
 from mcp_node.checks import MAX_PAGE
+from mcp_node.store import reads
 from mcp_node.store.interface import Store
 from proto.errors import InvalidInput
 from proto.messages import MAX_ID, Audience
 from proto.names import check_name
 from proto.settings import Settings
-from serving.identity import Identity
 
 
 class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,7 +30,7 @@ class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
     audience: Audience | None = None
 
 
-def make_log_api(store: Store, settings: Settings, identity: Identity) -> APIRouter:
+def make_log_api(store: Store, settings: Settings) -> APIRouter:
     """The routes /api/heads and /api/log, outside the OpenAPI document."""
     router = service_router()
 
@@ -43,15 +44,15 @@ def make_log_api(store: Store, settings: Settings, identity: Identity) -> APIRou
                 "changed": found.changed,
                 "through": found.through,
                 "pruned": found.pruned,
-                "auth": settings.auth,
-                "revocations": identity.revocations.number,
             }
         )
 
     @router.get("/heads/{session_id}")
     async def session_head(session_id: str) -> Response:
-        head = await store.session_head(check_name(session_id, "session_id"))
-        return answered({"epoch": store.epoch, "id": head, "starts": store.starts})
+        name = check_name(session_id, "session_id")
+        head, log_head = await store.read(partial(reads.heads_of, session_id=name))
+        found = {"epoch": store.epoch, "id": head, "log_head": log_head, "starts": store.starts}
+        return answered(found)
 
     @router.post("/log")
     async def log(request: Request) -> Response:

@@ -54,6 +54,7 @@ def make_moderation_api(moderation: Moderation, identity: Identity) -> APIRouter
         "/sessions/{session_id}",
         summary="Change a session",
         response_model=SessionChanged,
+        response_model_exclude_unset=True,  # `hidden_characters`
         responses=documented(404, 409, *WRITING),
     )
     async def update_session(
@@ -72,6 +73,7 @@ def make_moderation_api(moderation: Moderation, identity: Identity) -> APIRouter
         "/sessions/{session_id}/close",
         summary="Make a session read-only, for ever",
         response_model=SessionChanged,
+        response_model_exclude_unset=True,  # `hidden_characters`
         responses=documented(404, *WRITING),
     )
     async def close_session(caller: Caller, session_id: SessionId, body: Closing) -> dict[str, Any]:

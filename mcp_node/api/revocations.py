@@ -1,4 +1,10 @@
-"""Revocations: taken by ``partyline revoke``, told to ws_node. Between our own processes only."""
+"""Revocations: taken by ``partyline revoke``, told to ws_node. Between our own processes only.
+
+ws_node asks for the standing every second or so, and for the list when the standing differs from
+the one before: it is answered from memory. ``opened_at`` says when this process opened the log
+(seconds of Unix time), so that another database is noticed whatever is in it; ``auth`` is this
+node's AUTH, so that a ws_node with another one lets nobody in.
+"""
 
 import time
 
@@ -25,11 +31,22 @@ class RevocationRequest(msgspec.Struct, forbid_unknown_fields=True):
 def make_revocation_api(
     store: Store, links: Links, settings: Settings, identity: Identity
 ) -> APIRouter:
-    """GET and POST /api/revocations, outside the OpenAPI document.
+    """GET /api/standing, GET and POST /api/revocations, outside the OpenAPI document.
 
     A revocation holds in this node as soon as it is stored.
     """
     router = service_router()
+
+    @router.get("/standing")
+    async def standing() -> Response:
+        return answered(
+            {
+                "epoch": store.epoch,
+                "opened_at": store.starts[-1].at,
+                "auth": settings.auth,
+                "revocations": identity.revocations.number,
+            }
+        )
 
     @router.get("/revocations")
     async def revocations() -> Response:

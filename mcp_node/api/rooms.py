@@ -29,14 +29,19 @@ class MessageBody(BaseModel):
     content: str = Field(description="The text, 1 to 100,000 characters.")
     visibility: str = Field("public", description="public, private, agent_only or admin_only.")
     metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
-    parent_message_id: int | None = Field(None, description="The message replied to.")
+    parent_message_id: int | None = Field(
+        None, description="The message replied to; no more may see the reply than may see that."
+    )
     idempotency_key: str | None = Field(
         None, description="A retry with the same key gives the first answer; 1 to 128 characters."
     )
 
 
 class SessionAnswer(BaseModel):
-    """A session; ``closed_at`` is null while it is open."""
+    """A session; ``closed_at`` is null while it is open.
+
+    ``hidden_characters``: how many of its purpose and metadata nobody sees, if there are any.
+    """
 
     session_id: str
     purpose: str
@@ -44,6 +49,7 @@ class SessionAnswer(BaseModel):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: int = 0
 
 
 class LimitsAnswer(BaseModel):
@@ -75,7 +81,7 @@ class SessionListAnswer(BaseModel):
 class MessageAnswer(BaseModel):
     """A message; of one that was deleted the texts are empty, and ``deleted`` is true.
 
-    ``hidden_characters``: how many of its text nobody sees, if there are any.
+    ``hidden_characters``: how many of its text and metadata nobody sees, if there are any.
     """
 
     id: int
@@ -132,6 +138,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="List sessions",
         response_model=SessionListAnswer,
+        response_model_exclude_unset=True,  # `hidden_characters`
         responses=documented(),
     )
     async def list_sessions(
@@ -143,6 +150,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions",
         summary="Make a session, or get it",
         response_model=SessionMade,
+        response_model_exclude_unset=True,
         response_description="It was there already.",
         responses={
             201: {"model": SessionMade, "description": "It was made."},

@@ -12,7 +12,10 @@ from serving.identity import Identity
 
 
 class HitAnswer(BaseModel):
-    """A message that was found; the match stands between « and » in the snippet."""
+    """A message that was found; the match stands between « and » in the snippet.
+
+    ``hidden_characters``: how many of the snippet nobody sees, if there are any.
+    """
 
     message_id: int
     session_id: str
@@ -21,6 +24,7 @@ class HitAnswer(BaseModel):
     timestamp: str
     visibility: str
     snippet: str
+    hidden_characters: int | None = None
 
 
 class SearchAnswer(BaseModel):

@@ -17,7 +17,9 @@ from serving import problems
 from serving.asgi import Scope
 from serving.local import is_peer
 
-_RESOURCES: Final = frozenset({"agents", "heads", "links", "log", "prune", "revocations"})
+_RESOURCES: Final = frozenset(
+    {"agents", "heads", "links", "log", "prune", "revocations", "standing"}
+)
 
 T = TypeVar("T")
 

@@ -24,6 +24,7 @@ from mcp_node.store.memory import (
 )
 from proto.durations import duration_seconds
 from proto.errors import Forbidden, InvalidInput, PartylineError, TooLarge
+from proto.hidden import hidden_characters, hidden_in_json
 from proto.messages import Principal, utc
 from proto.settings import Settings
 from proto.strictjson import check_value
@@ -249,20 +250,27 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def _without_value(entry: Entry) -> dict[str, Any]:
-    return {
+    shown = {
         "key": entry.key,
         "bytes": entry.bytes,
         "updated_at": utc(entry.updated_at),
         "expires_at": _moment(entry.expires_at),
     }
+    return _counted(shown, hidden_characters(entry.key))
 
 
 def _with_value(memo: Memo) -> dict[str, Any]:
     entry = memo.entry
-    return {
+    shown = {
         "key": entry.key,
         "value": msgspec.json.decode(memo.value),
         "session_id": entry.session_id or None,
         "updated_at": utc(entry.updated_at),
         "expires_at": _moment(entry.expires_at),
     }
+    hidden = hidden_characters(entry.key) + hidden_in_json(bytes(memo.value))
+    return _counted(shown, hidden)
+
+
+def _counted(shown: dict[str, Any], hidden: int) -> dict[str, Any]:
+    return {**shown, "hidden_characters": hidden} if hidden else shown

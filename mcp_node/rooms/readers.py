@@ -52,6 +52,10 @@ class Reader:
     """A principal in a session.
 
     Attributes:
+        audience: its rights when it last asked for anything: what is unread goes by them.
+        shown: its rights when it was last seen, which is what others are told of it; None while
+            this process has not seen it: it may still ask for things nobody else learns of.
+        first_seen, last_seen: when this process saw it first and last; empty before.
         place: how far it has read; None until it was looked up.
         unread: others' messages after that which it may see, up to `COUNTED`; None: not counted.
         counted: the log's last id when they were counted in the database. A commit can be there
@@ -69,12 +73,14 @@ class Reader:
         "meanwhile",
         "place",
         "seen_at",
+        "shown",
         "unread",
     )
 
     def __init__(self, audience: Audience) -> None:
         self.audience = audience
-        self.first_seen = self.last_seen = utc_now()
+        self.shown: Audience | None = None
+        self.first_seen = self.last_seen = ""
         self.seen_at = 0.0
         self.place: Place | None = None
         self.unread: int | None = None
@@ -117,8 +123,10 @@ class Readers:
             return
         reader = self._reader(principal, session_id)
         reader.last_seen = utc_now()
+        reader.first_seen = reader.first_seen or reader.last_seen
+        changed, reader.shown = reader.shown != principal.audience, principal.audience
         now = time.monotonic()
-        if now - reader.seen_at >= SEEN_SECONDS or not reader.seen_at:
+        if changed or now - reader.seen_at >= SEEN_SECONDS:
             reader.seen_at = now
             self._mark((session_id, principal.agent_id), reader)
 
@@ -216,14 +224,15 @@ class Readers:
             reader.unread = None
 
     def last_seen(self, session_id: str, principal: str) -> str | None:
-        """When somebody who is remembered was last seen; the stored time may be a little older."""
+        """When this process last saw somebody; the stored time may be a little older."""
         reader = self._by_session.get(session_id, {}).get(principal)
-        return None if reader is None else reader.last_seen
+        return None if reader is None else reader.last_seen or None
 
     def of(self, session_id: str) -> Iterator[tuple[Audience, str]]:
-        """Who of a session is remembered, and when each was last seen."""
+        """Whom this process saw in a session and remembers, and when each was last seen."""
         for reader in self._by_session.get(session_id, {}).values():
-            yield reader.audience, reader.last_seen
+            if reader.shown is not None:
+                yield reader.shown, reader.last_seen
 
     async def save(self) -> None:
         """Store what has changed; what others read from the database is then the truth.
@@ -237,8 +246,9 @@ class Readers:
                 return
             rows = []
             for (session_id, _), reader in taken.items():
+                assert reader.shown is not None  # see `_mark`
                 who = Attendant(
-                    reader.audience, reader.first_seen, reader.last_seen, reader.place or Place()
+                    reader.shown, reader.first_seen, reader.last_seen, reader.place or Place()
                 )
                 rows.append(Attendance(session_id, who, reader.advances))
                 reader.advances = []
@@ -274,7 +284,6 @@ class Readers:
         elif reader.audience != principal.audience:  # it came back with other rights
             reader.audience = principal.audience
             reader.unread = None
-            self._mark(key, reader)
         self._readers.move_to_end(key)
         return reader
 
@@ -289,6 +298,9 @@ class Readers:
                     del self._by_session[key[0]]
 
     def _mark(self, key: Key, reader: Reader) -> None:
+        """Have a reader stored; not one that was never seen: a row would show it to others."""
+        if reader.shown is None:
+            return
         reader.dirty = True
         self._dirty[key] = reader
         self._changed.set()

@@ -8,9 +8,11 @@ from typing import Any, Final
 from mcp_node import checks
 from mcp_node.rooms.rights import entered, need
 from mcp_node.store.interface import Store
+from mcp_node.store.search.finding import Hit
 from mcp_node.store.search.query import parse
 from mcp_node.store.search.rows import Wish
 from proto.errors import RateLimited
+from proto.hidden import hidden_characters
 from proto.messages import Principal
 from proto.settings import Settings
 
@@ -71,7 +73,7 @@ class Search:
                 await self._store.get_session(name)
             found = await self._store.search(wish)
         result = {
-            "results": [hit._asdict() for hit in found.hits],
+            "results": [_shown(hit) for hit in found.hits],
             "has_more": found.has_more,
         }
         return {**result, "corrected": found.corrected} if found.corrected else result
@@ -99,3 +101,9 @@ class Search:
             self._running[who] -= 1
             if not self._running[who]:
                 del self._running[who]
+
+
+def _shown(hit: Hit) -> dict[str, Any]:
+    """A hit; ``hidden_characters``, of its snippet, is there only if that has any."""
+    hidden = hidden_characters(hit.snippet)
+    return hit._asdict() | ({"hidden_characters": hidden} if hidden else {})

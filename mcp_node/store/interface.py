@@ -161,6 +161,7 @@ class Store(Database, Protocol):
             SessionNotFound: its session does not exist.
             SessionClosed: its session is read-only.
             ParentNotFound: its parent is not in that session, or ``author`` may not see it.
+            InvalidInput: more would see it than may see its parent.
             KeyReused: its idempotency key belongs to a message that says something else.
             LoopGuard: too much was said in the session.
             Overloaded: too many writes are waiting; nothing was stored.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from mcp_node.store.search.index import SEARCH_SCHEMA, index_everything
-from proto.visibility import SQL_AUDIENCE_KEY
+from proto.visibility import SQL_AUDIENCE_KEY, SQL_REPLY_FITS
 
 Step = str | Callable[[sqlite3.Connection], None]
 """A statement, or what takes more than one: it runs in the migration's transaction."""
@@ -196,5 +196,15 @@ MIGRATIONS: Final[Sequence[Sequence[Step]]] = (
     # What an erased message said, as a keyed digest (mcp_node/store/digests.py); NULL while it has
     # its text, and for what was erased before there were digests.
     ("ALTER TABLE idempotency ADD COLUMN digest BLOB",),
+    # Replies that more may see than their parent showed its id to them; such are refused now.
+    (
+        f"""
+        UPDATE messages AS reply SET parent_message_id = NULL
+        WHERE parent_message_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM messages AS parent
+            WHERE parent.id = reply.parent_message_id AND {SQL_REPLY_FITS}
+        )
+        """,
+    ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""

@@ -20,11 +20,18 @@ from mcp_node.store.queries import (
     session_row,
 )
 from mcp_node.store.transaction import Transaction
-from proto.errors import KeyReused, ParentNotFound, RateLimited, SessionClosed, SessionNotFound
+from proto.errors import (
+    InvalidInput,
+    KeyReused,
+    ParentNotFound,
+    RateLimited,
+    SessionClosed,
+    SessionNotFound,
+)
 from proto.mentions import mentioned
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
 from proto.revocations import Revocation
-from proto.visibility import may_see
+from proto.visibility import audience_key, may_see, reply_fits
 
 _ROW_BYTES: Final = 512
 """What a pending write holds besides its texts."""
@@ -48,6 +55,7 @@ class AppendMessage:
             SessionNotFound: its session does not exist.
             SessionClosed: its session is read-only.
             ParentNotFound: its parent is not in that session, or its author may not see it.
+            InvalidInput: more would see it than may see its parent.
             KeyReused: its idempotency key belongs to a message that says something else.
             LoopGuard: its author, or all agents, have said too much.
         """
@@ -116,8 +124,16 @@ class AppendMessage:
             " WHERE id = ? AND session_id = ? AND deletes IS NULL",
             (parent_id, self._new.session_id),
         ).fetchone()
-        if row is None or not may_see(self._new.author, Visibility(row[0]), row[1], row[2]):
+        author = self._new.author
+        if row is None or not may_see(author, Visibility(row[0]), row[1], row[2]):
             raise ParentNotFound
+        own = audience_key(self._new.visibility, author.agent_id, author.agent_type)
+        if not reply_fits(own, audience_key(Visibility(row[0]), row[1], row[2])):
+            raise InvalidInput(
+                "More would see this reply than may see the message it answers.",
+                "Answer with visibility private or with the message's own, or leave out"
+                " parent_message_id.",
+            )
 
 
 class Revoke:

@@ -1,8 +1,9 @@
 """Pruning: what is older than a moment leaves the database, in small steps.
 
-Of every session the last entry stays, without its texts: ids are never given out again, and every
-position somebody holds still has something after it or is the end. Who waits to write waits for
-one step at most.
+Of every session and audience key the last entry stays, without its texts: ids are never given out
+again, and every position somebody holds still has something after it or is the end. For each key,
+so that what is left of the messages somebody may see says nothing of others that came after them.
+Who waits to write waits for one step at most.
 """
 
 import sqlite3
@@ -20,7 +21,10 @@ STEP_MESSAGES: Final = 100
 LOOK_ROWS: Final = 10_000
 """Rows of the log one look goes through."""
 
-_IS_LAST: Final = "m.id = (SELECT max(id) FROM messages WHERE session_id = m.session_id)"
+_IS_LAST: Final = (
+    "m.id = (SELECT max(id) FROM messages INDEXED BY messages_by_audience"
+    " WHERE session_id = m.session_id AND audience = m.audience)"
+)
 _OF_STEP: Final = "(SELECT value FROM json_each(:ids))"
 
 LOOK: Final = f"""
@@ -107,7 +111,7 @@ def look(connection: sqlite3.Connection, *, before: str, after: int) -> Look:
 
 
 class PruneMessages:
-    """Take messages out of the database; of a session's last one, only its texts.
+    """Take messages out of the database; of the last one under a key, only its texts.
 
     Args:
         ids: of entries of the log that `look` found.

@@ -94,6 +94,11 @@ def session_head(connection: sqlite3.Connection, session_id: str) -> int:
     return int(connection.execute(queries.SESSION_HEAD, (session_id,)).fetchone()[0])
 
 
+def heads_of(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:
+    """A session's last id, and the log's."""
+    return session_head(connection, session_id), head(connection)
+
+
 def pruned(connection: sqlite3.Connection) -> int:
     """A number that grows whenever old messages are pruned."""
     row = connection.execute(queries.PRUNED).fetchone()

@@ -1,6 +1,6 @@
 """Tools about an agent's own memory: set_memory, get_memory, list_memory, delete_memory."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NotRequired, cast
 
 from fastmcp import FastMCP
 from mcp_types import ToolAnnotations
@@ -44,6 +44,7 @@ class MemoryValue(TypedDict):
     session_id: str | None
     updated_at: str
     expires_at: str | None
+    hidden_characters: NotRequired[int]
     untrusted: bool
     notice: str
 
@@ -55,6 +56,7 @@ class MemoryListed(TypedDict):
     bytes: int
     updated_at: str
     expires_at: str | None
+    hidden_characters: NotRequired[int]
 
 
 class MemoryList(TypedDict):

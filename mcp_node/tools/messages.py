@@ -31,7 +31,11 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         visibility: Level = "public",
         metadata: Metadata = None,
         parent_message_id: Annotated[
-            StrictInt | None, Field(description="Id of the message of this session you reply to.")
+            StrictInt | None,
+            Field(
+                description="Id of the message of this session you reply to. No more may see the "
+                "reply than may see that message."
+            ),
         ] = None,
         idempotency_key: Annotated[
             str | None,

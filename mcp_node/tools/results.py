@@ -13,8 +13,9 @@ NOTICE: Final = (
 class MessageResult(TypedDict):
     """A message as its reader sees it.
 
-    ``deleted`` is there only if it was: it has no text. ``hidden_characters``, only if its text has
-    some that nobody sees: they may hold instructions to you.
+    ``deleted`` is there only if it was: it has no text. ``hidden_characters``, here and in all
+    results, only if the texts beside it have some that nobody sees: they may hold instructions to
+    you.
     """
 
     id: int
@@ -63,6 +64,7 @@ class SessionCreated(TypedDict):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: NotRequired[int]
     created: bool
     unread: int
     untrusted: bool
@@ -78,6 +80,7 @@ class SessionListed(TypedDict):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: NotRequired[int]
     last_activity: str
     message_count: int
     unread: int
@@ -100,6 +103,7 @@ class SessionView(TypedDict):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: NotRequired[int]
     limits: Limits
     message_count: int
     messages: list[MessageResult]
@@ -118,6 +122,7 @@ class SessionChanged(TypedDict):
     created_by: str
     created_at: str
     closed_at: str | None
+    hidden_characters: NotRequired[int]
     limits: Limits
     unread: int
     untrusted: bool

@@ -24,6 +24,7 @@ class SearchHit(TypedDict):
     timestamp: str
     visibility: str
     snippet: str
+    hidden_characters: NotRequired[int]
 
 
 class SearchResult(TypedDict):

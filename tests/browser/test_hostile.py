@@ -177,6 +177,12 @@ async def test_hidden_characters_are_shown(pair: Pair, people: People, name: str
         ".content .hidden-characters", "all => all.map((one) => one.textContent)"
     )
     assert marks[:3] == ["U+202E", "U+202C", "U+2066"]
+    for message_id, count in zip(made, (10, 14, 0), strict=True):  # text and metadata
+        words = page.locator(f"#message-{message_id} > .body > .meta > .hidden-count")
+        await expect(words).to_have_count(1 if count else 0)
+        if count:
+            await expect(words).to_be_visible()
+            await expect(words).to_have_text(f"{count} hidden characters")
     assert "U+E0041 U+E0042 U+E007F" in marks
     text = await page.evaluate("document.querySelector('.timeline').textContent")
     assert "\u202e" not in text

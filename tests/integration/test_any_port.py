@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from serving.address import Name, address_path, running_url
+from tests.commands import partyline
 from tests.integration.test_up import launched
-from tests.links.redeeming import partyline
 from tests.pair import START_SECONDS, Node, Pair, plain_client, until
 
 

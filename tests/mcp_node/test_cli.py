@@ -1,4 +1,4 @@
-"""The command line as a user runs it: real processes, their output and exit codes."""
+"""The command line: what it prints, and its exit codes."""
 
 import json
 import os
@@ -23,21 +23,6 @@ ASKED = ("--agent", "claude", "--type", "claude", "--scopes", "read,write")
 @pytest.fixture
 def data_dir(tmp_path):
     return tmp_path / "data"
-
-
-@pytest.fixture
-def partyline(data_dir):
-    def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, "-m", "mcp_node.cli", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "PARTYLINE_DATA_DIR": str(data_dir), **environment},
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-
-    return run
 
 
 def verified(data_dir, token):

@@ -1,32 +1,32 @@
 """``partyline keys`` as an operator runs it, on one machine and on two."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from serving import curve
 from serving.allow_list import AllowList
+from tests.mcp_node.conftest import Command, Done
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "c3" * 32
 
 
-def partyline_keys(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mcp_node.cli", "keys", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PARTYLINE_DATA_DIR": str(data_dir)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+Keys = Callable[..., Done]
 
 
-def shown(data_dir: Path) -> list[str]:
-    done = partyline_keys(data_dir)
+@pytest.fixture
+def keys(partyline: Command) -> Keys:
+    """Run ``partyline keys`` on a data directory."""
+
+    def run(data_dir: Path, *arguments: str) -> Done:
+        return partyline("keys", *arguments, PARTYLINE_DATA_DIR=str(data_dir))
+
+    return run
+
+
+def shown(keys: Keys, data_dir: Path) -> list[str]:
+    done = keys(data_dir)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -36,8 +36,8 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_it_shows_who_the_nodes_are_and_whom_they_trust(data_dir: Path) -> None:
-    lines = shown(data_dir)
+def test_it_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: Path) -> None:
+    lines = shown(keys, data_dir)
     client, server = curve.client_keys(data_dir), curve.server_keys(data_dir)
     assert lines == [
         f"mcp_node is        {client.public}",
@@ -50,21 +50,21 @@ def test_it_shows_who_the_nodes_are_and_whom_they_trust(data_dir: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in data_dir.iterdir()} == {0o600}
 
 
-def test_two_machines_introduce_each_other(tmp_path: Path) -> None:
+def test_two_machines_introduce_each_other(keys: Keys, tmp_path: Path) -> None:
     """The recipe of docs/operations.md."""
     agents, viewers = tmp_path / "agents", tmp_path / "viewers"
-    client = shown(agents)[0].split()[-1]
-    server = shown(viewers)[2].split()[-1]
-    assert partyline_keys(viewers, "--allow", client).returncode == 0
-    assert partyline_keys(agents, "--server", server).returncode == 0
-    assert f"mcp_node sends to  {server}" in shown(agents)
-    assert f"ws_node lets in    {client}" in shown(viewers)
+    client = shown(keys, agents)[0].split()[-1]
+    server = shown(keys, viewers)[2].split()[-1]
+    assert keys(viewers, "--allow", client).returncode == 0
+    assert keys(agents, "--server", server).returncode == 0
+    assert f"mcp_node sends to  {server}" in shown(keys, agents)
+    assert f"ws_node lets in    {client}" in shown(keys, viewers)
 
 
-def test_a_key_can_be_taken_off_again(data_dir: Path) -> None:
-    assert partyline_keys(data_dir, "--allow", KEY).returncode == 0
+def test_a_key_can_be_taken_off_again(keys: Keys, data_dir: Path) -> None:
+    assert keys(data_dir, "--allow", KEY).returncode == 0
     assert KEY in AllowList(data_dir)
-    assert partyline_keys(data_dir, "--remove", KEY).returncode == 0
+    assert keys(data_dir, "--remove", KEY).returncode == 0
     assert KEY not in AllowList(data_dir)
 
 
@@ -78,9 +78,9 @@ def test_a_key_can_be_taken_off_again(data_dir: Path) -> None:
     ],
 )
 def test_a_wrong_request_is_explained_and_exits_2(
-    data_dir: Path, arguments: tuple[str, ...], complaint: str
+    keys: Keys, data_dir: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
-    done = partyline_keys(data_dir, *arguments)
+    done = keys(data_dir, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert complaint in done.stderr
     assert "hunter2" not in done.stderr

@@ -152,8 +152,18 @@ async def test_a_parent_must_be_seen_by_its_child_author(rooms: Rooms) -> None:
         await rooms.add_message(BOB, "room", "a", parent_message_id=hidden.id)
     with pytest.raises(ParentNotFound):
         await rooms.add_message(ALICE, "room", "a", parent_message_id=far.id)
-    reply = await rooms.add_message(ALICE, "room", "a", parent_message_id=hidden.id)
+    reply = await rooms.add_message(ALICE, "room", "a", "private", parent_message_id=hidden.id)
     assert reply.parent_message_id == hidden.id
+
+
+@pytest.mark.parametrize("level", ["public", "agent_only"])
+async def test_a_reply_is_seen_by_no_more_than_its_parent(rooms: Rooms, level: str) -> None:
+    """Else its parent's id would show others that there is something they may not see."""
+    hidden = await rooms.add_message(ALICE, "room", "mine", "private")
+    with pytest.raises(InvalidInput) as refused:
+        await rooms.add_message(ALICE, "room", "a", level, parent_message_id=hidden.id)
+    assert "parent_message_id" in refused.value.hint
+    assert (await rooms.get_messages(BOB, "room"))["messages"] == []
 
 
 async def test_what_is_hidden_moves_no_activity_and_no_has_more(rooms: Rooms) -> None:

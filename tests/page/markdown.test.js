@@ -24,7 +24,44 @@ const BLOCKS = {
   ],
 };
 
-for (const [text, expected] of Object.entries(BLOCKS))
+Object.assign(BLOCKS, {
+  "# a #b ##": [{ type: "heading", level: 1, text: "a #b" }],
+  "## a#": [{ type: "heading", level: 2, text: "a#" }],
+  "### ###": [{ type: "heading", level: 3, text: "" }],
+  "#a": [paragraph("#a")],
+  "* * *": [{ type: "rule" }],
+  "--- -x": [paragraph("--- -x")],
+  "``` a`b": [paragraph("``` a`b")],
+  "~~~ a`b c\nx\n~~~~ \ny": [{ type: "code", language: "a`b", text: "x" }, paragraph("y")],
+  "````\n```\n```` x\n`````": [{ type: "code", language: "", text: "```\n```` x" }],
+  "  ```\n   a\n b\n  ```": [{ type: "code", language: "", text: " a\nb" }],
+  "a\u2028# b\u2029c\rd": [
+    paragraph("a"),
+    { type: "heading", level: 1, text: "b" },
+    paragraph("c\nd"),
+  ],
+  "in\n1986. a year": [paragraph("in\n1986. a year")],
+  "\ufeff": [paragraph("\ufeff")],
+  "# a\ufeff": [{ type: "heading", level: 1, text: "a\ufeff" }],
+});
+
+const table = (align, head, rows) => ({ type: "table", align, head, rows });
+const TABLES = {
+  // as many delimiter cells as header cells, else none
+  "|a|b|\n|-|": [paragraph("|a|b|\n|-|")],
+  "|a|\n|-|-|": [paragraph("|a|\n|-|-|")],
+  "|a|b|\n|-|x|": [paragraph("|a|b|\n|-|x|")],
+  "|a\\|b|\n|-|": [table(["start"], ["a|b"], [])],
+  "a | b\n:-: | ---": [table(["center", "start"], ["a", "b"], [])],
+  // rows: cells too many are dropped, a line without bars is one, other blocks end the table
+  "|a|b|\n|-|-|\n|1|2|3|\nx\n# h": [
+    table(["start", "start"], ["a", "b"], [["1", "2"], ["x"]]),
+    { type: "heading", level: 1, text: "h" },
+  ],
+  "text\n|a|\n|-|\n\nmore": [paragraph("text"), table(["start"], ["a"], []), paragraph("more")],
+};
+
+for (const [text, expected] of Object.entries({ ...BLOCKS, ...TABLES }))
   test(`as blocks: ${JSON.stringify(text)}`, () => assert.deepEqual(blocks(text), expected));
 
 const INLINE = [
@@ -38,6 +75,11 @@ const INLINE = [
   ["see https://x.example/a. Then", ["see ", ["link", "https://x.example/a"], ". Then"]],
   ["[https://a.example](https://b.example)", [["link", "https://a.example"]]],
   ["*never closed", ["*never closed"]],
+  ["``a`b`` `c", [["code", "a`b"], " `c"]],
+  ["`a``b`", [["code", "a``b"]]],
+  ["`a``", ["`a``"]],
+  ["*a* b*", [["em", "a"], " b*"]],
+  [`${"*a ".repeat(60)}b*`, [["em", `${"*a ".repeat(60)}b`.slice(1)]]],
 ];
 
 const flat = (node) => {

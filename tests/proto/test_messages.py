@@ -134,3 +134,6 @@ def test_hidden_characters_are_counted_where_there_are_any() -> None:
     assert "hidden_characters" not in plain.shown()
     hidden = msgspec.structs.replace(plain, content="pay\u202e me \u200b now")
     assert hidden.shown()["hidden_characters"] == 2
+    metadata = encode_metadata({"k\u200b": ["v", {"\u202e": "x\u2066"}], "plain": "é"})
+    both = msgspec.structs.replace(hidden, metadata=metadata)
+    assert both.shown()["hidden_characters"] == 5

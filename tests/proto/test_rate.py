@@ -50,3 +50,12 @@ def test_the_longest_unused_keys_are_forgotten() -> None:
         assert buckets.take(key, 0.0)
     assert not buckets.take("c", 0.0)
     assert buckets.take("a", 0.0)
+
+
+@given(st.floats(0.5, 50), st.lists(st.floats(0.1, 100), max_size=30))
+def test_what_costs_more_is_had_less_often(rate: float, costs: list[float]) -> None:
+    burst = max(1.0, 2 * rate)
+    buckets = Buckets(rate, burst)
+    taken = sum(min(cost, burst) for cost in costs if buckets.take("a", 0.0, cost))
+    assert taken <= burst * (1 + 1e-9) + rate * 1e-9
+    assert buckets.take("a", 3.0 + burst / rate, 1_000_000.0), "it is full again, whatever it costs"

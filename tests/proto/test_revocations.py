@@ -41,3 +41,11 @@ def test_a_later_moment_counts_and_an_earlier_one_takes_nothing_back() -> None:
 def test_who_needs_no_token_cannot_be_revoked() -> None:
     nobody = Principal("alice", "claude", frozenset({"read"}))
     assert not Revocations([AN_AGENT]).cover(nobody)
+
+
+def test_a_list_replaces_what_was_known() -> None:
+    """As after a restore: what the log does not know any more is in force no more."""
+    known = Revocations([ONE_TOKEN, AN_AGENT])
+    known.replace([Revocation(1, None, "bob", 100)])
+    assert (known.number, known.complete) == (1, True)
+    assert [known.cover(holder(agent=name)) for name in ("alice", "bob")] == [False, True]

@@ -69,12 +69,12 @@ def test_brackets_inside_strings_do_not_count(content: str) -> None:
 
 
 def test_many_shallow_arrays_are_not_deep() -> None:
-    assert len(read("[" + "[]," * 50_000 + "{}]")) == 50_001
+    assert len(read("[" + "[]," * 10_000 + "{}]")) == 10_001
 
 
 def test_a_cap_above_the_stack_is_refused_and_does_not_crash() -> None:
     with pytest.raises(InvalidInput, match="not valid JSON"):
-        read("[" * 100_000, max_depth=1_000_000)
+        loads(b"[" * 100_000, max_bytes=LIMIT, max_depth=1_000_000, max_values=1_000_000)
 
 
 @pytest.mark.timeout(20)

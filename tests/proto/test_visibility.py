@@ -3,17 +3,19 @@
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proto.messages import ANONYMOUS, Audience, Visibility
 from proto.visibility import (
     KEY_RANGE_ALL_TYPES,
     SQL_AUDIENCE_KEY,
+    SQL_REPLY_FITS,
     audience_key,
     held_keys,
     holds_all_types,
     may_see,
+    reply_fits,
 )
 
 PRINCIPAL, TYPE = "claude-main", "claude"
@@ -118,3 +120,46 @@ def test_a_reader_holds_few_distinct_keys(audience: Audience) -> None:
     keys = held_keys(audience)
     assert len(keys) == len(set(keys)) <= 3
     assert "p" in keys
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> tuple[Audience, Visibility, tuple[Visibility, str, str]]:
+    """The author of a reply, its visibility, and the message answered, which the author sees."""
+    author, level = draw(audiences), draw(levels)
+    parent = (draw(levels), draw(words | st.just(author.agent_id)), draw(words))
+    assume(may_see(author, *parent))
+    assume(author.agent_id != ANONYMOUS or level is Visibility.PUBLIC)
+    return author, level, parent
+
+
+@given(replies(), st.lists(audiences, max_size=4))
+def test_a_reply_fits_exactly_if_nobody_sees_it_who_may_not_see_its_parent(
+    reply: tuple[Audience, Visibility, tuple[Visibility, str, str]], readers: list[Audience]
+) -> None:
+    author, level, parent = reply
+    said = (level, author.agent_id, author.agent_type)
+    others = [
+        *readers,
+        *(Audience(f"{author.agent_id}+", kind) for kind in (author.agent_type, parent[2])),
+        Audience(f"{author.agent_id}+", f"{author.agent_type}+{parent[2]}", is_admin=True),
+        NOBODY,
+    ]
+    others = [each for each in others if each.agent_id != author.agent_id]
+    leaks = any(may_see(each, *said) and not may_see(each, *parent) for each in others)
+    assert reply_fits(audience_key(*said), audience_key(*parent)) is not leaks
+
+
+@given(st.lists(st.tuples(levels, words, words), min_size=2, max_size=2))
+def test_sqlite_agrees_on_what_fits(rows: list[tuple[Visibility, str, str]]) -> None:
+    keys = [audience_key(*row) for row in rows]
+    assume(all(key.isprintable() for key in keys))
+    database = sqlite3.connect(":memory:")
+    try:
+        found = database.execute(
+            f"SELECT {SQL_REPLY_FITS} FROM (SELECT ? AS audience) AS reply,"
+            " (SELECT ? AS audience) AS parent",
+            keys,
+        ).fetchone()
+    finally:
+        database.close()
+    assert bool(found[0]) is reply_fits(*keys)

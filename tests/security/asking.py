@@ -141,6 +141,14 @@ async def legacy_session(pair: Pair, authorization: dict[str, str]) -> str:
     return session
 
 
+async def kept_session(pair: Pair, bearer: dict[str, str]) -> str:
+    """The Mcp-Session-Id that is kept for this bearer."""
+    key = (pair.mcp_port, bearer.get("Authorization", ""))
+    if key not in _sessions:
+        _sessions[key] = await legacy_session(pair, bearer)
+    return _sessions[key]
+
+
 async def legacy(
     pair: Pair,
     tool: str,
@@ -150,10 +158,7 @@ async def legacy(
 ) -> Answer:
     """A tool call in a legacy session (one that is kept for this bearer, if none is given)."""
     bearer = authorization or {}
-    key = (pair.mcp_port, bearer.get("Authorization", ""))
-    if session is None:
-        session = _sessions.get(key) or await legacy_session(pair, bearer)
-        _sessions[key] = session
+    session = session or await kept_session(pair, bearer)
     headers = {**LEGACY, **ACCEPT, **JSON, **bearer, "Mcp-Session-Id": session}
     return await ask(pair.mcp_url, "POST", "/mcp", headers, call(tool, arguments, meta=False))
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.pair import Pair
-from tests.security.asking import ACCEPT, JSON, LEGACY, MODERN, Answer, ask, legacy_session
+from tests.security.asking import ACCEPT, JSON, LEGACY, MODERN, Answer, ask, kept_session
 from tests.security.bad_messages import nested
 from tests.security.unharmed import MARK, clean, unharmed
 
@@ -49,7 +49,7 @@ async def post(
         headers = {**MODERN, "Mcp-Name": "add_message", **ACCEPT, **kind, **alice}
         return await ask(pair.mcp_url, "POST", "/mcp", headers, content)
     if route == "legacy":
-        session = await legacy_session(pair, alice)
+        session = await kept_session(pair, alice)
         headers = {**LEGACY, **ACCEPT, **kind, **alice, "Mcp-Session-Id": session}
         return await ask(pair.mcp_url, "POST", "/mcp", headers, content)
     path = {"messages": f"/api/sessions/{room}/messages", "sessions": "/api/sessions"}
@@ -59,14 +59,12 @@ async def post(
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("bad", BODIES)
-async def test_a_bad_body(pair: Pair, bad: str, route: str) -> None:
-    content, code = BODIES[bad]
+async def test_a_bad_body(pair: Pair, route: str) -> None:
+    statuses = {"INVALID_INPUT": 400 if route in ("modern", "legacy") else 422, "TOO_LARGE": 413}
     async with unharmed(pair) as room:
-        answer = clean(await post(pair, route, room, content))
-        assert answer.code == code, answer
-        mcp = route in ("modern", "legacy")
-        assert answer.status == {"INVALID_INPUT": 400 if mcp else 422, "TOO_LARGE": 413}[code]
+        for bad, (content, code) in BODIES.items():
+            answer = clean(await post(pair, route, room, content))
+            assert (answer.code, answer.status) == (code, statuses[code]), (bad, answer)
 
 
 async def pieces(total: int) -> AsyncIterator[bytes]:
@@ -84,51 +82,40 @@ async def test_three_megabytes_without_a_length(pair: Pair, route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("kind", TYPES)
-async def test_a_wrong_content_type(pair: Pair, kind: str, route: str) -> None:
+async def test_a_wrong_content_type(pair: Pair, route: str) -> None:
+    body = b'{"type":"a","data":{},"content":"a","purpose":"a"}'
     async with unharmed(pair) as room:
-        body = b'{"type":"a","data":{},"content":"a","purpose":"a"}'
-        answer = clean(await post(pair, route, room, body, TYPES[kind]))
-        assert (answer.status, answer.code) == (415, "WRONG_MEDIA_TYPE")
+        for kind, header in TYPES.items():
+            answer = clean(await post(pair, route, room, body, header))
+            assert (answer.status, answer.code) == (415, "WRONG_MEDIA_TYPE"), kind
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("body", [b"[]", b"null", b"7", b'"a"', b"[[]]", b"{}", b'{"a":1}'])
-async def test_another_shape(pair: Pair, body: bytes, route: str) -> None:
+async def test_another_shape(pair: Pair, route: str) -> None:
     async with unharmed(pair) as room:
-        answer = clean(await post(pair, route, room, body))
-        assert 400 <= answer.status < 500 and answer.code
+        for body in (b"[]", b"null", b"7", b'"a"', b"[[]]", b"{}", b'{"a":1}'):
+            answer = clean(await post(pair, route, room, body))
+            assert 400 <= answer.status < 500 and answer.code, (body, answer)
+
+
+FOREIGN_JSON_RPC = [
+    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%b","arguments":{}}}' % M,
+    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["%b"]}}' % M,
+    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["%b"]}' % M,
+    b'{"jsonrpc":"%b","id":1,"method":"tools/list"}' % M,
+    b'{"jsonrpc":"2.0","id":{"%b":1},"method":"tools/list"}' % M,
+    b'{"jsonrpc":"2.0","id":1,"method":"%b no word"}' % M,
+    b'{"jsonrpc":"2.0","id":1,"method":"%b"}' % (M * 7),
+    # MCP's own errors; their form repeats the name that was asked for
+    b'{"jsonrpc":"2.0","id":1,"method":"nonsense/do"}',
+    b'{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"no://x"}}',
+    b'{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"none"}}',
+]
 
 
 @pytest.mark.parametrize("route", ["modern", "legacy"])
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%b","arguments":{}}}' % M,
-        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["%b"]}}' % M,
-        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["%b"]}' % M,
-        b'{"jsonrpc":"%b","id":1,"method":"tools/list"}' % M,
-        b'{"jsonrpc":"2.0","id":{"%b":1},"method":"tools/list"}' % M,
-        b'{"jsonrpc":"2.0","id":1,"method":"%b no word"}' % M,
-        b'{"jsonrpc":"2.0","id":1,"method":"%b"}' % (M * 7),
-    ],
-)
-async def test_foreign_json_rpc(pair: Pair, body: bytes, route: str) -> None:
+async def test_what_this_server_does_not_have(pair: Pair, route: str) -> None:
     async with unharmed(pair) as room:
-        answer = clean(await post(pair, route, room, body))
-        assert answer.code is not None, answer
-
-
-@pytest.mark.parametrize("route", ["modern", "legacy"])
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"jsonrpc":"2.0","id":1,"method":"nonsense/do"}',
-        b'{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"no://x"}}',
-        b'{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"none"}}',
-    ],
-)
-async def test_what_this_server_does_not_have(pair: Pair, body: bytes, route: str) -> None:
-    """MCP's own errors; their form repeats the name that was asked for."""
-    async with unharmed(pair) as room:
-        assert clean(await post(pair, route, room, body)).code is not None
+        for body in FOREIGN_JSON_RPC:
+            answer = clean(await post(pair, route, room, body))
+            assert answer.code is not None, (body, answer)

@@ -43,18 +43,18 @@ BAD_EVENTS: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD_EVENTS)
-async def test_a_bad_event(pair: Pair, bad: str) -> None:
+async def test_a_bad_event(pair: Pair) -> None:
     async with unharmed(pair) as room:
-        answer = clean(await broadcast(pair, room, BAD_EVENTS[bad]))
-        assert (answer.status, answer.code) == (422, "INVALID_INPUT")
+        for bad, event in BAD_EVENTS.items():
+            answer = clean(await broadcast(pair, room, event))
+            assert (answer.status, answer.code) == (422, "INVALID_INPUT"), (bad, answer)
 
 
-@pytest.mark.parametrize("name", ["a%20b", "a%00", "%0a", "-a", "a" * 65, "%C3%A9", "a%3Fb"])
-async def test_a_malformed_session_id(pair: Pair, name: str) -> None:
+async def test_a_malformed_session_id(pair: Pair) -> None:
     async with unharmed(pair):
-        answer = clean(await broadcast(pair, name, EVENT))
-        assert (answer.status, answer.code) == (422, "INVALID_INPUT")
+        for name in ("a%20b", "a%00", "%0a", "-a", "a" * 65, "%C3%A9", "a%3Fb"):
+            answer = clean(await broadcast(pair, name, EVENT))
+            assert (answer.status, answer.code) == (422, "INVALID_INPUT"), name
 
 
 FORWARDED = [
@@ -63,13 +63,11 @@ FORWARDED = [
 ]
 
 
-@pytest.mark.parametrize("headers", FORWARDED, ids=str)
-async def test_through_a_proxy_is_not_from_this_machine(
-    pair: Pair, headers: dict[str, str]
-) -> None:
+async def test_through_a_proxy_is_not_from_this_machine(pair: Pair) -> None:
     async with unharmed(pair) as room:
-        answer = clean(await broadcast(pair, room, EVENT, headers))
-        assert (answer.status, answer.code) == (403, "FORBIDDEN")
+        for headers in FORWARDED:
+            answer = clean(await broadcast(pair, room, EVENT, headers))
+            assert (answer.status, answer.code) == (403, "FORBIDDEN"), headers
 
 
 def bridged(room: str, place: int, **changes: Any) -> bytes:

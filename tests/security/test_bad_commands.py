@@ -1,6 +1,7 @@
 """What a viewer may not say over its socket, or in the socket's address."""
 
 import asyncio
+import itertools
 import json
 
 import pytest
@@ -45,21 +46,21 @@ BAD_COMMANDS: dict[str, str | bytes] = {
 """MARK stands for the mark that must not come back."""
 
 
-@pytest.mark.parametrize("bad", BAD_COMMANDS)
-async def test_a_bad_command(pair: Pair, bad: str) -> None:
+async def test_a_bad_command(pair: Pair) -> None:
     async with unharmed(pair) as room, pair.viewer(room) as viewer:
-        command = BAD_COMMANDS[bad]
-        await viewer.send(command.replace("MARK", MARK) if isinstance(command, str) else command)
-        answer = await frame(viewer)
-        assert (answer["type"], answer["code"]) == ("error", "INVALID_INPUT")
-        assert MARK not in json.dumps(answer)
-        await viewer.send("ping")
-        assert await asyncio.wait_for(viewer.recv(), 5) == "pong"
+        for bad, command in BAD_COMMANDS.items():
+            sent = command.replace("MARK", MARK) if isinstance(command, str) else command
+            await viewer.send(sent)
+            answer = await frame(viewer)
+            assert (answer["type"], answer["code"]) == ("error", "INVALID_INPUT"), bad
+            assert MARK not in json.dumps(answer), bad
+            await viewer.send("ping")
+            assert await asyncio.wait_for(viewer.recv(), 20) == "pong", bad
 
 
 async def closed_with(viewer: websockets.ClientConnection) -> int:
     with pytest.raises(websockets.ConnectionClosed) as closed:
-        await asyncio.wait_for(viewer.recv(), 5)
+        await asyncio.wait_for(viewer.recv(), 20)
     assert closed.value.rcvd is not None
     assert MARK not in closed.value.rcvd.reason
     return closed.value.rcvd.code
@@ -80,40 +81,33 @@ async def test_many_small_pieces_of_one_that_is_too_large(pair: Pair) -> None:
         assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        *("?since=", "?since=-1", "?since=x", f"?since={MARK}", "?since=9007199254740993"),
-        *(
-            "?since=1&since=2",
-            "?since=%EF%BC%91",
-            "?since=" + "9" * 5_000,
-            "?epoch=a",
-            "?since=1.0",
-        ),
-        *("?since=1&epoch=a&epoch=b", "?since=1&epoch=", "?since=1&epoch=" + "x" * 65),
-        "?" + "&".join(f"{MARK}{n}=1" for n in range(100)),
-        "?since=1&" + "&".join(["a=1"] * 100),
-    ],
-    ids=lambda query: query[:30],
-)
-async def test_a_bad_position_in_the_address(pair: Pair, query: str) -> None:
-    async with unharmed(pair) as room, pair.viewer(room, query=query) as viewer:
-        assert await closed_with(viewer) == 4502
+BAD_POSITIONS = [
+    *("?since=", "?since=-1", "?since=x", f"?since={MARK}", "?since=9007199254740993"),
+    *("?since=1&since=2", "?since=%EF%BC%91", "?since=" + "9" * 5_000, "?epoch=a", "?since=1.0"),
+    *("?since=1&epoch=a&epoch=b", "?since=1&epoch=", "?since=1&epoch=" + "x" * 65),
+    "?" + "&".join(f"{MARK}{n}=1" for n in range(100)),
+    "?since=1&" + "&".join(["a=1"] * 100),
+]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "%20", "a%20b", "%00", "a%0Ab", "-a", "a" * 65, "%C3%A9", "%ff"]
-)
-async def test_a_malformed_session_id(pair: Pair, name: str) -> None:
-    async with unharmed(pair), pair.viewer(name) as viewer:
-        assert await closed_with(viewer) == 4502
+async def test_a_bad_position_in_the_address(pair: Pair) -> None:
+    async with unharmed(pair) as room:
+        for query in BAD_POSITIONS:
+            async with pair.viewer(room, query=query) as viewer:
+                assert await closed_with(viewer) == 4502, query
 
 
-@pytest.mark.parametrize("path", ["/wsx", "/ws/a/b", "/", f"/{MARK}", "/broadcast/a"])
-async def test_there_is_no_socket_elsewhere(pair: Pair, path: str) -> None:
+async def test_a_malformed_session_id(pair: Pair) -> None:
     async with unharmed(pair):
-        for port in (pair.ws_port, pair.mcp_port):
+        for name in ("", "%20", "a%20b", "%00", "a%0Ab", "-a", "a" * 65, "%C3%A9", "%ff"):
+            async with pair.viewer(name) as viewer:
+                assert await closed_with(viewer) == 4502, name
+
+
+async def test_there_is_no_socket_elsewhere(pair: Pair) -> None:
+    paths = ("/wsx", "/ws/a/b", "/", f"/{MARK}", "/broadcast/a")
+    async with unharmed(pair):
+        for port, path in itertools.product((pair.ws_port, pair.mcp_port), paths):
             with pytest.raises(websockets.InvalidStatus) as refused:
                 async with websockets.connect(
                     f"ws://127.0.0.1:{port}{path}",

@@ -67,37 +67,41 @@ async def test_nobody_becomes_an_admin(open_pair: Pair, claim: dict[str, str], p
     assert (await ask(open_pair.ws_url, "GET", "/metrics", headers)).status == 403
 
 
+ODD_NAMES = ["system", "Human", "ANONYMOUS", "guest", "service", f"{MARK} x", "a/b", "", "\xe9"]
+
+
 @pytest.mark.parametrize("path", ["modern", "rest"])
-@pytest.mark.parametrize(
-    "name", ["system", "Human", "ANONYMOUS", "guest", "service", f"{MARK} x", "a/b", "", "\xe9"]
-)
 @pytest.mark.parametrize("header", ["X-Partyline-Agent", "X-Partyline-Agent-Type"])
-async def test_nobody_takes_a_reserved_or_odd_name(
-    open_pair: Pair, header: str, name: str, path: str
-) -> None:
+async def test_nobody_takes_a_reserved_or_odd_name(open_pair: Pair, header: str, path: str) -> None:
     room = await make(open_pair)
-    headers = {**ALICE, header: name.encode("latin-1")}
-    answer = clean(await say(path, open_pair, room, b'"content":"a"', headers))  # type: ignore[arg-type]
-    assert answer.code == "UNAUTHENTICATED"
+    for name in ODD_NAMES:
+        headers = {**ALICE, header: name.encode("latin-1")}
+        answer = clean(await say(path, open_pair, room, b'"content":"a"', headers))  # type: ignore[arg-type]
+        assert answer.code == "UNAUTHENTICATED", name
     assert await contents(open_pair, room, {}) == []
 
 
-@pytest.mark.parametrize("name", [name for name in BAD_TOKENS if name != "absent"])
-async def test_a_bad_token_is_not_the_same_as_none(open_pair: Pair, name: str) -> None:
+async def test_a_bad_token_is_not_the_same_as_none(open_pair: Pair) -> None:
     room = await make(open_pair)
-    headers = bearer(bad_token(open_pair, name))
-    for path in ("modern", "rest"):
-        answer = clean(await say(path, open_pair, room, b'"content":"a"', headers))
-        assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
+    for name in BAD_TOKENS:
+        if name == "absent":
+            continue
+        headers = bearer(bad_token(open_pair, name))
+        for path in ("modern", "rest"):
+            answer = clean(await say(path, open_pair, room, b'"content":"a"', headers))
+            assert (answer.status, answer.code) == (401, "UNAUTHENTICATED"), name
 
 
 async def test_service_routes_are_not_at_the_port(open_pair: Pair) -> None:
     for headers in ({}, ALICE, bearer(open_pair.token("root", scopes="admin"))):
-        for method, path in (("GET", "/api/heads"), ("POST", "/api/log")):
+        for method, path in (
+            ("GET", "/api/heads"),
+            ("GET", "/api/standing"),
+            ("POST", "/api/log"),
+        ):
             answer = await ask(open_pair.mcp_url, method, path, {**JSON, **headers}, b"{}")
             assert answer.status == 404
     heads = await ask(open_pair.mcp_socket, "GET", "/api/heads?after=0")
-    assert heads.result["auth"] == "off"
     forged = {"X-Partyline-Epoch": heads.result["epoch"], "X-Partyline-Prev": "0"}
     answer = await broadcast(open_pair, new_room(), b'{"type":"a","data":{}}', forged)
     assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")

@@ -3,28 +3,20 @@
 import asyncio
 import contextlib
 import inspect
-import re
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
 import uvloop
 import websockets
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 import serving.http
 from serving.asgi import Message, Receive, Scope, Send
 from serving.http import PatientHttp
 from tests.pair import until
-
-SECONDS = 0.3
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.http, "REQUEST_SECONDS", SECONDS)
+from tests.serving.raw_http import GET, SECONDS, Impatient, Peer, peer, served
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,64 +40,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-@contextlib.asynccontextmanager
-async def served() -> AsyncIterator[int]:
-    """The port of a server with our protocol."""
-    config = uvicorn.Config(
-        app, http=PatientHttp, lifespan="off", log_config=None, ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        task = asyncio.create_task(server.serve([bound]))
-        await until(lambda: server.started)
-        assert PatientHttp.silent == 0
-        try:
-            yield bound.getsockname()[1]
-            await until(lambda: PatientHttp.silent == 0)
-        finally:
-            server.should_exit = True
-            await task
-
-
-class Peer:
-    """A socket that says what it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def answer(self) -> bytes:
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        found = re.search(rb"content-length: (\d+)", head)
-        assert found is not None
-        return head + await self.reader.readexactly(int(found[1]))
-
-    async def cut(self, within: float = 20 * SECONDS) -> bytes:
-        """What came before the end."""
-        with contextlib.suppress(ConnectionResetError):
-            return await asyncio.wait_for(self.reader.read(), within)
-        return b""
-
-
-@contextlib.asynccontextmanager
-async def peer(port: int, *says: bytes) -> AsyncIterator[Peer]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for piece in says:
-            writer.write(piece)
-        yield Peer(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-
 @pytest.mark.parametrize("says", [b"", b"G", GET[:-2], b"\r\n"])
 async def test_who_does_not_say_what_it_wants_is_cut(says: bytes) -> None:
     loop = asyncio.get_running_loop()
-    async with served() as port:
+    async with served(app) as port:
         begin = loop.time()
         async with peer(port, says) as one:
             assert await one.cut() == b""
@@ -114,7 +52,7 @@ async def test_who_does_not_say_what_it_wants_is_cut(says: bytes) -> None:
 
 @pytest.mark.parametrize("says", [b"G", GET[:-2], b"\r\n"])
 async def test_so_is_who_said_it_once(says: bytes) -> None:
-    async with served() as port, peer(port, GET) as one:
+    async with served(app) as port, peer(port, GET) as one:
         assert b"200 OK" in await one.answer()
         one.writer.write(says)
         assert await one.cut(10 * SECONDS) == b""  # uvicorn itself would wait for ever
@@ -122,28 +60,31 @@ async def test_so_is_who_said_it_once(says: bytes) -> None:
 
 async def test_so_is_who_goes_on_with_a_body_that_was_answered_already() -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
-    async with served() as port, peer(port, head) as one:
+    async with served(app) as port, peer(port, head) as one:
         assert b"200 OK" in await one.answer()
         one.writer.write(b"x")
         assert await one.cut(10 * SECONDS) == b""
 
 
-async def test_only_so_many_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.http, "REQUEST_SECONDS", 60)
-    monkeypatch.setattr(serving.http, "MAX_SILENT", 2)
-    async with served() as port, peer(port) as first, peer(port):
-        await until(lambda: PatientHttp.silent == 2)
-        async with peer(port) as third:
-            assert await third.cut() == b""
-        await until(lambda: PatientHttp.silent == 2)
-        first.writer.write(GET)
-        assert b"200 OK" in await first.answer()
-        async with peer(port, GET) as fourth:
-            assert b"200 OK" in await fourth.answer()
+async def test_of_too_many_silent_the_oldest_is_cut() -> None:
+    class Few(Impatient):
+        head_seconds = 60
+        max_silent = 2
+        awaited = {}  # noqa: RUF012
+
+    async with served(app, Few) as port, peer(port) as first:
+        await until(lambda: len(Few.awaited) == 1)
+        async with peer(port) as second, peer(port) as third:
+            assert await first.cut() == b""
+            assert len(Few.awaited) == 2
+            for one in (second, third):
+                one.writer.write(GET)
+                assert b"200 OK" in await one.answer()
+            assert len(Few.awaited) == 0
 
 
 async def test_an_answer_may_take_longer_and_the_connection_stays() -> None:
-    async with served() as port, peer(port) as one:
+    async with served(app) as port, peer(port) as one:
         for path in (b"/late", b"/", b"/late"):
             one.writer.write(GET.replace(b" / ", b" " + path + b" "))
             assert b"200 OK" in await one.answer()
@@ -153,16 +94,16 @@ async def test_an_answer_may_take_longer_and_the_connection_stays() -> None:
 
 
 async def test_a_websocket_stays() -> None:
-    async with served() as port:
+    async with served(app) as port:
         url = f"ws://127.0.0.1:{port}/"
         async with websockets.connect(url, proxy=None) as viewer:
-            assert PatientHttp.silent == 0
+            assert len(Impatient.awaited) == 0
             assert await viewer.recv() == "still here"
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b""])
 async def test_a_head_without_end_is_refused(end: bytes) -> None:
-    async with served() as port, peer(port, GET[:-2]) as one:
+    async with served(app) as port, peer(port, GET[:-2]) as one:
         with contextlib.suppress(ConnectionError):
             for _ in range(1_000):
                 one.writer.write(b"a: " + b"x" * 8_000 + end if end else b"x" * 8_000)
@@ -173,21 +114,21 @@ async def test_a_head_without_end_is_refused(end: bytes) -> None:
 async def test_a_large_head_and_a_large_body_are_taken() -> None:
     body = b"x" * 3_000_000
     head = b"POST /read HTTP/1.1\r\nHost: x\r\nA: %b\r\nContent-Length: %d\r\n\r\n"
-    async with served() as port, peer(port, head % (b"x" * 60_000, len(body)), body) as one:
+    async with served(app) as port, peer(port, head % (b"x" * 60_000, len(body)), body) as one:
         assert (await one.answer()).endswith(b"\r\n\r\nhost,a,content-length")
 
 
 async def test_trailers_are_no_headers() -> None:
     chunked = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     said = chunked + b"1\r\nx\r\n0\r\nAuthorization: y\r\n\r\n"
-    async with served() as port, peer(port, said) as one:
+    async with served(app) as port, peer(port, said) as one:
         assert (await one.answer()).endswith(b"\r\n\r\nhost,transfer-encoding")
 
 
 @pytest.mark.parametrize("endless", [b"0\r\na: ", b"1;a="])
 async def test_a_body_that_never_comes_to_the_point_is_cut(endless: bytes) -> None:
     chunked = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    async with served() as port, peer(port, chunked + endless) as one:
+    async with served(app) as port, peer(port, chunked + endless) as one:
         with contextlib.suppress(ConnectionError):
             for _ in range(1_000):
                 one.writer.write(b"x" * 8_000)
@@ -207,7 +148,7 @@ def test_garbage_behind_a_request_is_no_error_of_ours(
 
     async def scenario() -> bytes:
         async with (
-            served() as port,
+            served(app) as port,
             peer(port, (says + b"abc") * times + b"\x00 garbage\r\n\r\n") as one,
         ):
             said = await one.cut()
@@ -256,7 +197,13 @@ async def test_blanks_around_a_header_are_no_part_of_its_value() -> None:
 
 def test_every_private_thing_we_use_is_there() -> None:
     overridden = {name for name, value in vars(PatientHttp).items() if inspect.isfunction(value)}
-    assert overridden - {"_wait", "_heard", "_hang_up"} <= set(dir(HttpToolsProtocol))
+    ours = {"_await", "_await_head", "_await_body", "_check_body", "_heard", "_cut"}
+    ours |= {"_hang_up", "_tell_app"}
+    assert overridden - ours <= set(dir(HttpToolsProtocol))
     source = inspect.getsource(HttpToolsProtocol.__init__)
-    for name in ("cycle", "transport", "scope", "loop"):
+    for name in ("cycle", "transport", "flow", "scope", "loop"):
         assert f"self.{name}" in source
+    source = inspect.getsource(RequestResponseCycle.__init__)
+    for name in ("disconnected", "message_event", "response_started", "response_complete"):
+        assert f"self.{name}" in source
+    assert "self.read_paused" in inspect.getsource(FlowControl.__init__)

@@ -17,7 +17,7 @@ from serving.supervisor import Backoff
 SUPERVISE = """
 import asyncio, sys
 from serving.supervisor import Child, Supervisor
-from mcp_node.commands.up import Console
+from mcp_node.commands.console import Console
 grace, *programs = sys.argv[1:]
 console = Console(sys.stdout)
 names = ["mcp", "ws"]

@@ -87,7 +87,7 @@ class Live:
             identity=identity,
             failures=Failures(0),
             hub=self.hub,
-            catch_up=CatchUp(self.history, self.settings.max_replays_per_principal),
+            catch_up=CatchUp(self.hub, self.history, self.settings.max_replays_per_principal),
             places=self.places,
         )
         self.connections: list[LendingProtocol] = []
@@ -114,6 +114,7 @@ class Live:
         self.hub.epoch = EPOCH
         room = self.hub.enter(session_id)
         if room.follower.last is None:
+            room.know(head, head)
             room.follower.positioned(EPOCH, head)
             room.found()
         return room

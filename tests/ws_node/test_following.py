@@ -164,6 +164,33 @@ async def test_some_repeated_and_reordered_frames_make_an_exact_transcript(
             await is_quiet(viewer)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_from_now_on_is_exact_whatever_the_bridge_does(severed: Severed, seed: int) -> None:
+    """Who subscribes without a position gets everything after the one it is told, once."""
+    chance = random.Random(seed)
+    async with contextlib.AsyncExitStack() as stack:
+        talk = await stack.enter_async_context(severed.room())
+        other = await stack.enter_async_context(severed.room())
+        viewers = []
+        for number in range(24):
+            last = await chance.choice([talk, talk, other]).say(f"{number}")
+            spoilt = [*await talk.log(after=last[0] - 3), *await other.log(after=last[0] - 3)]
+            severed.forward(*chance.choices(spoilt, k=len(spoilt)))
+            if number % 3 == 0:
+                viewer = await stack.enter_async_context(severed.watch(talk.room))
+                await viewer.send(subscribe())
+                viewers.append(viewer)
+        ids = [event.id for event in await talk.log()]
+        for viewer in viewers:
+            start = await frame(viewer)
+            while start["type"] != "subscribed":  # it was live before it asked
+                start = await frame(viewer)
+            expected = [id_ for id_ in ids if id_ is not None and id_ > start["position"]]
+            got = await frames(viewer, len(expected))
+            assert [one["position"] for one in got] == expected
+            await is_quiet(viewer)
+
+
 async def test_a_frame_of_another_log_is_dropped(severed: Severed) -> None:
     async with severed.room() as talk, severed.watch(talk.room) as viewer:
         await talk.say("ours")

@@ -134,7 +134,6 @@ async def test_viewers_share_an_answer_rooms_and_the_comparison_do_not_wait(
 ) -> None:
     page = {"epoch": "e", "head": 0, "through": 0, "messages": []}
     heads = {"epoch": "e", "head": 0, "changed": {}, "through": 0}
-    heads |= {"auth": "off", "revocations": 0}
     released, open_now, most = asyncio.Event(), 0, 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,7 +147,9 @@ async def test_viewers_share_an_answer_rooms_and_the_comparison_do_not_wait(
         if b"/api/log" in request:
             await released.wait()
         open_now -= 1
-        body = page if b"/api/log" in request else {"epoch": "e", "id": 0, "starts": []}
+        body = (
+            page if b"/api/log" in request else {"epoch": "e", "id": 0, "log_head": 0, "starts": []}
+        )
         await http("200 OK", msgspec.json.encode(body))(_read(request), writer)
 
     async with answering(tmp_path, answer) as settings, asking(settings) as history:
@@ -182,7 +183,7 @@ async def test_following_survives_it_and_asks_again(
     async with answering(tmp_path, ODD[kind]) as settings, asking(settings) as history:
         queue = EventQueue(100)
         hub = Hub(settings, queue, Revocations())
-        following = Following(settings, hub, queue, history, Revocations())
+        following = Following(settings, hub, queue, history)
         running = asyncio.create_task(following.run())
         hub.enter("room")
         await until(lambda: history.requests > 3)

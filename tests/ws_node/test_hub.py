@@ -129,7 +129,7 @@ async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None
         current = room.follower
         assert current.ask().value == "position"
         for answer in (
-            PositionFound("room", former, EPOCH, 7, 0),
+            PositionFound("room", former, EPOCH, 7, 7, []),
             PageFound("room", former, EPOCH, [message(1)], 1, 1),
             HeadSeen("room", former, EPOCH, 99),
             FetchFailed("room", former),
@@ -147,7 +147,7 @@ async def test_a_position_in_a_log_that_is_not_the_nodes_is_asked_again(tmp_path
         room.follower.ask()
         asked: list[Room] = []
         live.hub.wanted = asked.append
-        live.queue.put_answer(PositionFound("room", room.follower, "late", 7, 0))
+        live.queue.put_answer(PositionFound("room", room.follower, "late", 7, 7, []))
         await until(lambda: asked)
         assert (live.hub.epoch, room.follower.last) == (EPOCH, None)
 
@@ -257,6 +257,7 @@ async def test_a_dead_token_ends_its_connection(tmp_path: Path) -> None:
 
 async def test_waiting_for_a_position_leaves_nothing_behind_when_cancelled(tmp_path: Path) -> None:
     room = Live(tmp_path).open_room()
+    room.know(5)
     waiting = [asyncio.create_task(room.reached(5)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()

@@ -254,3 +254,21 @@ async def test_a_close_before_the_handshake_is_over_sends_no_frame(tmp_path: Pat
             await asyncio.wait_for(joining, 5)
         await until(lambda: live.places.taken == 0)
         assert not live.hub.connected
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x03\xe8", b"\x03\xe8bye", b"\x03\xe9", b"\x0f\xa0x"])
+@pytest.mark.parametrize("before", [b"", b"\x89\x80\0\0\0\0", b"\x81\x84\0\0\0\0ping"])
+async def test_a_close_frame_is_answered_with_its_own_code(
+    tmp_path: Path, sent: bytes, before: bytes
+) -> None:
+    """RFC 6455, 5.5.1: whatever else the viewer said just before."""
+    async with Live(tmp_path).running() as live:
+        live.open_room()
+        peer = await live.raw_viewer()
+        masked = b"\x88" + bytes([0x80 | len(sent)]) + b"\0\0\0\0" + sent
+        await asyncio.get_running_loop().sock_sendall(peer, before + masked)
+        answer = await drain(peer)
+        assert answer.endswith(b"\x88" + bytes([len(sent)]) + sent)
+        assert answer.count(b"\x88") == 1
+        peer.close()
+        await until(lambda: live.places.taken == 0)

@@ -168,7 +168,7 @@ async def test_what_went_by_as_the_room_opened_is_not_there_twice(tmp_path: Path
     assert len(room.went_by(held)) == 2
     await reading.after(room, 7, ALICE)
     assert room.ring is not None
-    assert ids(Stretch(EPOCH, 30, room.ring), 7, ALICE) == list(range(8, 31))
+    assert ids(Stretch(EPOCH, 30, 30, room.ring), 7, ALICE) == list(range(8, 31))
 
 
 @pytest.mark.parametrize("how", ["another log", "too short", "room started over"])

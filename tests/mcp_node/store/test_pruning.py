@@ -21,7 +21,14 @@ from mcp_node.store.tail import LogTail
 from mcp_node.store.transaction import commit
 from proto.messages import Visibility, utc
 from proto.settings import load_settings
-from tests.mcp_node.store.making import CLAUDE, everything, new_message, new_session, opened
+from tests.mcp_node.store.making import (
+    CLAUDE,
+    CODEX,
+    everything,
+    new_message,
+    new_session,
+    opened,
+)
 from tests.mcp_node.store.test_deletion import change, everything_in, rows, shown
 
 OLD = utc(1_000_000_000)
@@ -68,6 +75,21 @@ async def test_the_last_of_every_session_stays_without_its_texts(store: SqliteSt
     assert (left["id"], left["content"], left["metadata"], left["deleted"]) == (4, "", {}, True)
     assert await everything(store, "other") == [5]
     assert await prune(store, dry_run=True) == await prune(store) == 0
+
+
+async def test_what_is_left_says_nothing_of_what_came_after_it_unseen(store: SqliteStore) -> None:
+    await store.create_session(new_session("other"))
+    for room in ("room", "other"):
+        for _ in range(2):
+            await store.append(new_message(room))
+    await store.append(new_message("room", visibility=Visibility.PRIVATE))
+    await age(store)
+    await prune(store)
+    left = []
+    for room in ("room", "other"):
+        page = await store.page(room, CODEX, after=None, before=None, limit=9)
+        left.append([(each.content, each.deleted) for each in page.messages])
+    assert left[0] == left[1] == [("", True)]
 
 
 async def test_ids_go_on_after_everything_was_pruned_and_a_restart(tmp_path: Path) -> None:

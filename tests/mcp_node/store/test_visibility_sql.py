@@ -9,10 +9,19 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mcp_node.store.migrations import MIGRATIONS
 from mcp_node.store.sqlite import SqliteStore
 from proto.messages import ANONYMOUS, Audience, Visibility
 from proto.visibility import audience_key, may_see
-from tests.mcp_node.store.making import new_message, new_session
+from tests.mcp_node.store.making import (
+    ADMIN,
+    CLAUDE,
+    CODEX,
+    NOBODY,
+    new_message,
+    new_session,
+    opened,
+)
 
 # Names that could be taken for keys, for each other's, or for the ends of a range.
 NAMES = ["a", "p", "s", "t", "a;", "p:a", "s:a", "t:", "t;", ANONYMOUS, "ops", "claude", "~"]
@@ -78,3 +87,44 @@ async def test_the_stored_key_is_the_key_of_the_rule(store: SqliteStore, tmp_pat
     assert len(rows) == len(NAMES) * len(Visibility)
     for key, visibility, principal, sender_type in rows:
         assert key == audience_key(Visibility(visibility), principal, sender_type)
+
+
+async def test_replies_of_an_older_log_show_no_parent_that_others_may_not_see(tmp_path: Path):
+    admin_only = Visibility.ADMIN_ONLY
+    kinds = [(CLAUDE, v) for v in Visibility if v is not admin_only] + [(ADMIN, admin_only)]
+    async with opened(tmp_path) as log:
+        await log.create_session(new_session())
+        parents = [
+            await log.append(new_message(author=author, visibility=level))
+            for author, level in kinds
+        ]
+        pairs = [
+            (parent.id, (await log.append(new_message(author=author, visibility=level))).id)
+            for parent in parents
+            for author, level in kinds
+            if may_see(author, parent.visibility, parent.principal, parent.sender_type)
+        ]
+    with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
+        for parent_id, reply_id in pairs:  # as they were taken then
+            connection.execute(
+                "UPDATE messages SET parent_message_id = ? WHERE id = ?", (parent_id, reply_id)
+            )
+        (statement,) = (s for steps in MIGRATIONS for s in steps if "UPDATE messages AS" in str(s))
+        connection.execute(str(statement))
+        connection.commit()
+    async with opened(tmp_path) as log:
+        page = await log.log_page("room", after=0, limit=1000, audience=None)
+    messages = {message.id: message for message in page.messages}
+    kept = 0
+    for parent_id, reply_id in pairs:
+        parent, reply = messages[parent_id], messages[reply_id]
+        shown = reply.parent_message_id is not None
+        kept += shown
+        for reader in (CODEX, ADMIN, CLAUDE, NOBODY):
+            sees = [
+                may_see(reader, m.visibility, m.principal, m.sender_type) for m in (reply, parent)
+            ]
+            assert sees != [True, False] or not shown
+        if parent.visibility in (Visibility.PUBLIC, reply.visibility):
+            assert shown
+    assert 0 < kept < len(pairs)

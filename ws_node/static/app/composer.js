@@ -10,6 +10,9 @@ const MOST = 100_000;
 const WARN = 90_000;
 const number = new Intl.NumberFormat();
 
+/** What a reply to such a message may be: no more may see it than may see the message. */
+const NO_WIDER = { private: "private", agent_only: "admin_only", admin_only: "admin_only" };
+
 export class Composer {
   /** @param {(message: {content, visibility, parent}) => void} onSend */
   constructor(sessionId, who, onSend) {
@@ -57,6 +60,8 @@ export class Composer {
 
   reply(message) {
     this._parent = message.id;
+    const fitting = NO_WIDER[message.visibility];
+    if (fitting) this._visibility.value = fitting;
     const stop = h(
       "button",
       {

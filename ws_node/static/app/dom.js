@@ -16,21 +16,25 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 function build(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
+  for (const name of Object.keys(attributes)) {
+    const value = attributes[name];
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...kept(children));
+  add(element, children);
   return element;
+}
+
+/** One by one: as arguments of one call, a hundred thousand of them would not fit on the stack. */
+function add(element, child) {
+  if (Array.isArray(child)) for (const one of child) add(element, one);
+  else if (child !== null && child !== undefined && child !== false) element.append(child);
 }
 
 /** Put `children` in place of what an element holds. */
 export function fill(element, ...children) {
-  element.replaceChildren(...kept(children));
+  element.replaceChildren();
+  add(element, children);
   return element;
-}
-
-function kept(children) {
-  return children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false);
 }

@@ -3,7 +3,9 @@
 import { announce } from "./announce.js";
 import { getMessages } from "./api.js";
 import { h } from "./dom.js";
+import { escaped, written } from "./hidden.js";
 import { icon } from "./icons.js";
+import { lines } from "./markdown/lines.js";
 import { utc } from "./time.js";
 
 const PAGE = 1000;
@@ -18,12 +20,15 @@ async function* everything(sessionId) {
   }
 }
 
-/** A message as a line of JSON. Pure. */
+/** A message as a line of JSON; what nobody sees in it is escaped. Pure. */
 export function jsonLine(message) {
-  return `${JSON.stringify(message)}\n`;
+  return `${escaped(JSON.stringify(message))}\n`;
 }
 
-/** A message as Markdown that cannot run into the next one: every line of it is quoted. Pure. */
+/**
+ * A message as Markdown that cannot run into the next one: every line of it is quoted. Hidden
+ * characters are written as their codes. Pure.
+ */
 export function markdownPart(message) {
   const marks = [
     message.sender_type,
@@ -31,7 +36,7 @@ export function markdownPart(message) {
     message.parent_message_id && `reply to #${message.parent_message_id}`,
   ].filter(Boolean);
   const content = message.deleted ? "*deleted*" : message.content;
-  const quoted = content.split(/\r\n|\r|\n/).map((text) => (text ? `> ${text}` : ">"));
+  const quoted = lines(content).map((text) => (text ? `> ${written(text)}` : ">"));
   const head = `### #${message.id} ${message.sender} (${marks.join(", ")})`;
   return `${head}, ${utc(message.timestamp)}\n\n${quoted.join("\n")}\n\n`;
 }

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { folded } from "./folding.js";
-import { line, shown } from "./hidden.js";
+import { hiddenBadge, line, shown } from "./hidden.js";
 import { icon } from "./icons.js";
 import { size, tree } from "./json_tree.js";
 import { toSession } from "./route.js";
@@ -95,6 +95,7 @@ function meta(message, { sessionId, me, onReply }, deleted) {
       : null,
     type !== "guest" && type !== message.sender ? h("span", { class: "type" }, shown(type)) : null,
     visibilityMark(message.visibility),
+    hiddenBadge(message.hidden_characters),
     timeOf(message.timestamp),
     h(
       "a",

@@ -2,7 +2,7 @@
 
 import { search } from "./api.js";
 import { h } from "./dom.js";
-import { line, shown } from "./hidden.js";
+import { hiddenBadge, line, shown } from "./hidden.js";
 import { icon } from "./icons.js";
 import { toList, toSession } from "./route.js";
 import { parseQuery, searchForm } from "./search_form.js";
@@ -87,6 +87,7 @@ function result(found) {
       h("span", { class: "sender" }, found.sender),
       h("span", { class: "where" }, `in ${found.session_id}`),
       visibilityMark(found.visibility),
+      hiddenBadge(found.hidden_characters),
       h("span", { class: "when", title: found.timestamp }, whenShort(found.timestamp)),
       h("span", { class: "snippet-text", dir: "auto" }, matches(found.snippet)),
     ),
@@ -96,6 +97,6 @@ function result(found) {
 /** A snippet, with what stands between « and » marked. */
 function matches(snippet) {
   return snippet
-    .split(/«([^»]*)»/)
+    .split(/«([^«»]*)»/)
     .map((part, at) => (at % 2 ? h("mark", {}, line(part)) : shown(part)));
 }

@@ -5,7 +5,7 @@ import { ApiError, getMessages, getSession } from "./api.js";
 import { Composer } from "./composer.js";
 import { h } from "./dom.js";
 import { exportMenu } from "./export.js";
-import { line } from "./hidden.js";
+import { hiddenBadge, line, written } from "./hidden.js";
 import { icon } from "./icons.js";
 import { Outbox } from "./outbox.js";
 import { pendingView } from "./pending_view.js";
@@ -122,8 +122,9 @@ export class SessionView {
   async _describe() {
     try {
       const session = await getSession(this.sessionId);
-      this._purpose.replaceChildren(...line(session.purpose, 300));
-      this._purpose.title = session.purpose;
+      const badge = hiddenBadge(session.hidden_characters);
+      this._purpose.replaceChildren(...line(session.purpose, 300), ...(badge ? [" ", badge] : []));
+      this._purpose.title = written(session.purpose);
     } catch (error) {
       if (error.status === 404)
         this._say("Nothing has been said here yet, or this link does not cover this session.");
@@ -233,7 +234,7 @@ export class SessionView {
       this._outbox.arrived(message, this._who.name);
       this._presence.count(message.timestamp);
       if (message.sender !== this._who.name)
-        announce(`${message.sender}: ${message.content.slice(0, 120)}`);
+        announce(`${message.sender}: ${written(message.content.slice(0, 120))}`);
     }
     this.timeline.addLive(messages);
   }

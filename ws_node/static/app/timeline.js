@@ -182,6 +182,7 @@ export class Timeline {
       before.sender === message.sender &&
       before.sender_type === message.sender_type &&
       before.visibility === message.visibility &&
+      !message.hidden_characters &&
       !this.conversation.before(entry).replies.length &&
       Date.parse(message.timestamp) - Date.parse(before.timestamp) < GROUP_MS;
     element.classList.toggle("follows", Boolean(follows));

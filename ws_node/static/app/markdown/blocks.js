@@ -1,26 +1,32 @@
 /**
- * Markdown as blocks. Pure. What is no Markdown stays text: HTML too.
+ * Markdown as blocks. Pure, and linear in the text. What is no Markdown stays text: HTML too.
  *
  * Blocks: {type: paragraph, text}, {type: heading, level, text}, {type: code, language, text},
  * {type: quote, blocks}, {type: list, ordered, start, items: [blocks]},
  * {type: table, align, head: [text], rows: [[text]]}, {type: rule}.
  */
 
-const MAX_DEPTH = 8;
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]{0,40})[^`]*$/;
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
-const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
-const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)/;
-const QUOTE = /^ {0,3}> ?/;
-const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*){0,64}\|?[ \t]*$/;
+import { indentation, isBlank, isEmpty, lines, trimmed } from "./lines.js";
+import { tableHead, tableRow } from "./table.js";
 
-export function blocks(text, depth = 0) {
-  return new Reader(text.split(/\r\n|\r|\n/), depth).all();
+const MAX_DEPTH = 8;
+const MOST_LANGUAGE = 40;
+// Each pattern matches the beginning of a line; what follows is read by code. A pattern for a whole
+// line has to try many ways to divide a run of blanks before it fails.
+const FENCE = /^ {0,3}(`{3,}|~{3,})/;
+const HEADING = /^ {0,3}(#{1,6})(?=[ \t]|$)/;
+const RULE = /^ {0,3}([-*_])/;
+const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+)(?=[^ \t])/;
+const QUOTE = /^ {0,3}> ?/;
+
+export function blocks(text) {
+  return new Reader(lines(text), 0).all();
 }
 
 class Reader {
-  constructor(lines, depth) {
-    this.lines = lines;
+  constructor(source, depth) {
+    this.lines = source;
+    this.nests = depth < MAX_DEPTH;
     this.depth = depth;
     this.at = 0;
     this.out = [];
@@ -28,25 +34,24 @@ class Reader {
 
   all() {
     while (this.at < this.lines.length) {
-      const line = this.lines[this.at];
-      if (!line.trim()) this.at += 1;
-      else this._block(line);
+      if (isEmpty(this.lines[this.at])) this.at += 1;
+      else this._block(this.lines[this.at]);
     }
     return this.out;
   }
 
   _block(line) {
-    const nested = this.depth < MAX_DEPTH;
-    const fence = FENCE.exec(line);
-    const heading = HEADING.exec(line);
-    if (fence) this._code(fence);
-    else if (heading)
-      this._push({ type: "heading", level: heading[1].length, text: heading[2] ?? "" });
-    else if (RULE.test(line)) this._push({ type: "rule" });
-    else if (nested && QUOTE.test(line)) this._quote();
-    else if (nested && ITEM.test(line)) this._list();
-    else if (line.includes("|") && DIVIDER.test(this.lines[this.at + 1] ?? "")) this._table();
-    else this._paragraph();
+    const opened = fence(line);
+    if (opened) return this._code(opened);
+    const title = heading(line);
+    if (title) return this._push(title);
+    if (isRule(line)) return this._push({ type: "rule" });
+    if (this.nests && QUOTE.test(line)) return this._quote();
+    const item = this.nests && ITEM.exec(line);
+    if (item) return this._list(item);
+    const table = tableHead(line, this.lines[this.at + 1]);
+    if (table) return this._table(table);
+    this._paragraph();
   }
 
   _push(block) {
@@ -54,73 +59,63 @@ class Reader {
     this.at += 1;
   }
 
-  _code([, fence, language]) {
-    const close = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}[ \\t]*$`);
-    const begin = this.at + 1;
-    let end = begin;
-    while (end < this.lines.length && !close.test(this.lines[end])) end += 1;
-    this.out.push({ type: "code", language, text: this.lines.slice(begin, end).join("\n") });
-    this.at = end + 1;
+  _code({ mark, length, margin, language }) {
+    const inner = [];
+    for (this.at += 1; this.at < this.lines.length; this.at += 1) {
+      const line = this.lines[this.at];
+      if (closes(line, mark, length)) break;
+      inner.push(line.slice(Math.min(margin, indentation(line))));
+    }
+    this.at += 1;
+    this.out.push({ type: "code", language, text: inner.join("\n") });
   }
 
   _quote() {
     const inner = [];
-    while (this.at < this.lines.length && QUOTE.test(this.lines[this.at])) {
+    for (; this.at < this.lines.length && QUOTE.test(this.lines[this.at]); this.at += 1)
       inner.push(this.lines[this.at].replace(QUOTE, ""));
-      this.at += 1;
-    }
     this.out.push({ type: "quote", blocks: new Reader(inner, this.depth + 1).all() });
   }
 
-  _list() {
-    const first = ITEM.exec(this.lines[this.at]);
+  _list(first) {
     const kind = first[2].at(-1);
-    const ordered = /\d/.test(first[2]);
+    const ordered = kind === "." || kind === ")";
     const items = [];
-    for (let item = first; item && item[2].at(-1) === kind && !RULE.test(this.lines[this.at]);) {
+    for (let item = first; item && item[2].at(-1) === kind;) {
       items.push(new Reader(this._item(item), this.depth + 1).all());
-      item = ITEM.exec(this.lines[this.at] ?? "");
+      const line = this.lines[this.at] ?? "";
+      item = isRule(line) ? null : ITEM.exec(line);
     }
-    if (!items.length) return this._paragraph();
     this.out.push({ type: "list", ordered, start: ordered ? parseInt(first[2], 10) : 1, items });
   }
 
   /** The lines of one item, without their indentation; leaves `at` at what follows it. */
-  _item(item) {
-    const indent =
-      item[0].length > item[1].length + item[2].length + 4
-        ? item[1].length + item[2].length + 1
-        : item[0].length;
+  _item([all, margin, marker, blanks]) {
+    const indent = blanks.length > 4 ? margin.length + marker.length + 1 : all.length;
     const inner = [this.lines[this.at].slice(indent)];
     let blank = false;
     for (this.at += 1; this.at < this.lines.length; this.at += 1) {
       const line = this.lines[this.at];
-      const inside = line.length - line.trimStart().length >= Math.min(indent, 2);
-      if (!line.trim()) {
+      const indented = indentation(line);
+      if (indented === line.length) {
         blank = true;
         inner.push("");
-      } else if (inside) {
-        const margin = Math.min(indent, line.length - line.trimStart().length);
-        inner.push(line.slice(margin));
+      } else if (indented >= Math.min(indent, 2)) {
+        inner.push(line.slice(Math.min(indent, indented)));
         blank = false;
-      } else if (blank || this._starts(line)) break;
+      } else if (blank || this._starts(line, true)) break;
       else inner.push(line);
     }
     return inner;
   }
 
-  _table() {
-    const align = cells(this.lines[this.at + 1]).map((c) =>
-      c.endsWith(":") ? (c.startsWith(":") ? "center" : "end") : "start",
-    );
-    const head = cells(this.lines[this.at]);
+  _table({ align, head }) {
     const rows = [];
-    for (
-      this.at += 2;
-      this.at < this.lines.length && this.lines[this.at].includes("|");
-      this.at += 1
-    )
-      rows.push(cells(this.lines[this.at]));
+    for (this.at += 2; this.at < this.lines.length; this.at += 1) {
+      const line = this.lines[this.at];
+      if (isEmpty(line) || this._starts(line, true)) break;
+      rows.push(tableRow(line, head.length));
+    }
     this.out.push({ type: "table", align, head, rows });
   }
 
@@ -128,24 +123,68 @@ class Reader {
     const begin = this.at;
     for (this.at += 1; this.at < this.lines.length; this.at += 1) {
       const line = this.lines[this.at];
-      if (!line.trim() || this._starts(line)) break;
+      if (isEmpty(line) || this._starts(line, false)) break;
+      if (tableHead(line, this.lines[this.at + 1])) break;
     }
-    const text = this.lines.slice(begin, this.at).join("\n");
-    this.out.push({ type: "paragraph", text });
+    this.out.push({ type: "paragraph", text: this.lines.slice(begin, this.at).join("\n") });
   }
 
-  /** Whether a line ends the paragraph before it. */
-  _starts(line) {
-    if (FENCE.test(line) || HEADING.test(line) || RULE.test(line)) return true;
-    return this.depth < MAX_DEPTH && (QUOTE.test(line) || ITEM.test(line));
+  /**
+   * Whether a line begins another block and so ends the one before it. In a paragraph, as there
+   * is none yet to be gone on with, `anyNumber` false: a list begins with 1, so that a year at the
+   * start of a line is not taken for a list.
+   */
+  _starts(line, anyNumber) {
+    if (fence(line) || heading(line) || isRule(line)) return true;
+    if (!this.nests) return false;
+    if (QUOTE.test(line)) return true;
+    const item = ITEM.exec(line);
+    return item !== null && (anyNumber || !/^\d/.test(item[2]) || parseInt(item[2], 10) === 1);
   }
 }
 
-function cells(line) {
-  return line
-    .trim()
-    .replace(/^\||(?<!\\)\|$/g, "")
-    .split(/(?<!\\)\|/)
-    .slice(0, 64)
-    .map((cell) => cell.trim().replaceAll("\\|", "|"));
+/** `{mark, length, margin, language}` of a line that opens a code block; else null. */
+function fence(line) {
+  const found = FENCE.exec(line);
+  if (!found) return null;
+  const info = trimmed(line.slice(found[0].length));
+  const [mark] = found[1];
+  if (mark === "`" && info.includes("`")) return null;
+  const language = info.split(/[ \t]/, 1)[0].slice(0, MOST_LANGUAGE);
+  return { mark, length: found[1].length, margin: found[0].length - found[1].length, language };
+}
+
+/** Whether a line closes the code block that so many marks opened. */
+function closes(line, mark, length) {
+  const [all, run] = FENCE.exec(line) ?? [];
+  return (
+    run !== undefined && run[0] === mark && run.length >= length && isEmpty(line.slice(all.length))
+  );
+}
+
+/** The heading that a line is; else null. A run of # at its end is not of its text. */
+function heading(line) {
+  const found = HEADING.exec(line);
+  if (!found) return null;
+  const text = trimmed(line.slice(found[0].length));
+  let end = text.length;
+  while (end > 0 && text[end - 1] === "#") end -= 1;
+  const closed = end === 0 || isBlank(text[end - 1]);
+  return {
+    type: "heading",
+    level: found[1].length,
+    text: closed ? trimmed(text.slice(0, end)) : text,
+  };
+}
+
+/** Whether a line is a rule: three or more of one mark, and blanks. */
+function isRule(line) {
+  const mark = RULE.exec(line)?.[1];
+  if (!mark) return false;
+  let count = 0;
+  for (const char of line) {
+    if (char === mark) count += 1;
+    else if (!isBlank(char)) return false;
+  }
+  return count >= 3;
 }

@@ -14,12 +14,22 @@ const MARKS = [
 ];
 const MAX_DEPTH = 6;
 const BARE = /https?:\/\/[^\s<>"`]+/y;
+const PUNCTUATION = new Set(".,;:!?'*_~]");
 const ESCAPED = /[\\`*_{}[\]()#+\-.!~|<>]/;
 const SPECIAL = /[\\`*_~[!h\n]/g;
 
 /** @param {{depth?: number, linked?: boolean}} inside `linked`: in a link, which holds no other. */
 export function inline(text, { depth = 0, linked = false } = {}) {
+  SPECIAL.lastIndex = 0;
+  if (!SPECIAL.test(text)) return text ? [{ type: "text", text }] : [];
   return new Scanner(text, depth, linked).nodes();
+}
+
+/** An address without what belongs to the sentence around it. */
+function withoutPunctuation(address) {
+  let end = address.length;
+  while (PUNCTUATION.has(address[end - 1])) end -= 1;
+  return address.slice(0, end);
 }
 
 class Scanner {
@@ -31,6 +41,8 @@ class Scanner {
     this.plain = "";
     this.out = [];
     this.known = new Map();
+    this.closing = new Map();
+    this.ticks = null;
   }
 
   nodes() {
@@ -69,20 +81,36 @@ class Scanner {
     return true;
   }
 
+  /** Code stands between two runs of as many backticks. */
   _code() {
-    let ticks = 1;
-    while (this.text[this.at + ticks] === "`") ticks += 1;
-    const fence = "`".repeat(Math.min(ticks, 32));
-    const begin = this.at + ticks;
-    const end = ticks > 32 ? -1 : this._next(fence, begin);
-    if (end < 0 || this.text[end + ticks] === "`") {
+    let begin = this.at + 1;
+    while (this.text[begin] === "`") begin += 1;
+    const length = begin - this.at;
+    const end = this._ticks(length, begin);
+    if (end < 0) {
       this.plain += this.text.slice(this.at, begin);
       this.at = begin;
       return true;
     }
     const inner = this.text.slice(begin, end);
-    const padded = inner.startsWith(" ") && inner.endsWith(" ") && inner.trim();
-    return this._take({ type: "code", text: padded ? inner.slice(1, -1) : inner }, end + ticks);
+    const padded = inner.startsWith(" ") && inner.endsWith(" ") && !/^ *$/.test(inner);
+    return this._take({ type: "code", text: padded ? inner.slice(1, -1) : inner }, end + length);
+  }
+
+  /** Where the next run of so many backticks begins, from `from`, which only grows; -1 without. */
+  _ticks(length, from) {
+    if (this.ticks === null) {
+      this.ticks = new Map();
+      for (const { 0: run, index } of this.text.matchAll(/`+/g)) {
+        const same = this.ticks.get(run.length);
+        if (same) same.push(index);
+        else this.ticks.set(run.length, [index]);
+      }
+      for (const places of this.ticks.values()) places.reverse();
+    }
+    const places = this.ticks.get(length) ?? [];
+    while (places.length && places.at(-1) < from) places.pop();
+    return places.at(-1) ?? -1;
   }
 
   _bare() {
@@ -91,7 +119,7 @@ class Scanner {
     BARE.lastIndex = this.at;
     const match = BARE.exec(this.text);
     if (!match) return false;
-    let address = match[0].replace(/[.,;:!?'*_~\]]{1,64}$/, "");
+    let address = withoutPunctuation(match[0]);
     if (address.endsWith(")") && !address.includes("(")) address = address.slice(0, -1);
     const nodes = [{ type: "text", text: address }];
     return this._take({ type: "link", address, nodes }, this.at + address.length);
@@ -117,7 +145,7 @@ class Scanner {
     for (const [mark, type] of MARKS) {
       if (!this.text.startsWith(mark, this.at)) continue;
       const begin = this.at + mark.length;
-      const end = this._opens(mark) ? this._closing(mark, begin) : -1;
+      const end = this._opens(mark) ? this._closing(mark, begin + 1) : -1;
       if (end > begin)
         return this._take({ type, nodes: this._inner(begin, end) }, end + mark.length);
       this.plain += mark;
@@ -138,16 +166,22 @@ class Scanner {
     return mark[0] !== "_" || before === undefined || !/[\p{L}\p{N}]/u.test(before);
   }
 
+  /** Where the next mark that may close begins, from `from`, which only grows; -1 without. */
   _closing(mark, from) {
-    let end = this._next(mark, from + 1);
-    for (let tries = 0; end >= 0 && tries < 50; tries += 1) {
-      const after = this.text[end + mark.length];
-      const inWord = mark[0] === "_" && after !== undefined && /[\p{L}\p{N}]/u.test(after);
-      const longer = mark.length === 1 && (after === mark || this.text[end - 1] === mark);
-      if (!/\s/.test(this.text[end - 1]) && !inWord && !longer) return end;
-      end = this.text.indexOf(mark, end + (longer ? 2 : 1));
-    }
-    return -1;
+    const known = this.closing.get(mark);
+    if (known !== undefined && (known === -1 || known >= from)) return known;
+    let end = this.text.indexOf(mark, from);
+    while (end >= 0 && !this._closes(mark, end)) end = this.text.indexOf(mark, end + 1);
+    this.closing.set(mark, end);
+    return end;
+  }
+
+  _closes(mark, at) {
+    const before = this.text[at - 1];
+    const after = this.text[at + mark.length];
+    if (/\s/.test(before)) return false;
+    if (mark.length === 1 && (after === mark || before === mark)) return false;
+    return mark[0] !== "_" || after === undefined || !/[\p{L}\p{N}]/u.test(after);
   }
 
   /** The next place of `needle` from `from`, which only grows: remembered until it is passed. */

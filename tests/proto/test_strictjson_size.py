@@ -1,0 +1,85 @@
+"""How many values a text has: bounded before it is parsed, whatever is inside its strings."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.errors import InvalidInput
+from proto.strictjson import MAX_VALUES, loads
+
+TWO_MEGABYTES = 2_097_152
+
+
+def read(text: str, max_values: int = MAX_VALUES) -> Any:
+    return loads(text.encode(), max_bytes=TWO_MEGABYTES, max_values=max_values)
+
+
+def size_of(value: Any) -> int:
+    """Values of a value, empty containers counted twice."""
+    if isinstance(value, dict | list):
+        inner = list(value.values()) if isinstance(value, dict) else value
+        return 1 + (sum(map(size_of, inner)) if inner else 1)
+    return 1
+
+
+values = st.recursive(
+    st.text('[]{}",\\a', max_size=6) | st.integers(0, 9) | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[{",\\'), inner),
+    max_leaves=12,
+)
+
+
+@given(values, st.integers(1, 15), st.sampled_from([None, (", \n", " : ")]))
+def test_values_are_counted_as_the_parsed_value_has_them(
+    value: Any, max_values: int, separators: tuple[str, str] | None
+) -> None:
+    text = json.dumps(value, separators=separators)
+    if size_of(value) <= max_values:
+        assert read(text, max_values) == value
+    else:
+        with pytest.raises(InvalidInput, match=f"more than {max_values} values"):
+            read(text, max_values)
+
+
+def test_the_default_takes_a_large_memory_value() -> None:
+    assert len(read("[" + "0," * 32_766 + "0]")) == 32_767
+
+
+def repeated(part: str) -> str:
+    return "[" + ",".join([part] * ((TWO_MEGABYTES - 2) // (len(part) + 1))) + "]"
+
+
+HOSTILE = {
+    "arrays": repeated("[]"),
+    "objects": repeated("{}"),
+    "members": repeated('{"a":1}'),
+    "numbers": repeated("1"),
+    "strings": repeated('""'),
+    "escapes": repeated(r'"\u0041"'),
+    "deep": repeated("[" * 60 + "]" * 60),
+    "brackets": "[" + "]" * 2_000_000,
+    "quotes": '"' * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_two_megabytes_are_refused_at_once(hostile: str) -> None:
+    """Each took 0.1 to 0.5 s of a quiet core; the best of three, in case the machine is busy."""
+    text = HOSTILE[hostile]
+
+    def seconds() -> float:
+        begin = time.thread_time()
+        with pytest.raises(InvalidInput):
+            read(text)
+        return time.thread_time() - begin
+
+    assert min(seconds() for _ in range(3)) < 0.1
+
+
+def test_commas_in_a_string_are_no_values() -> None:
+    text = "a, [b], {c}" * 10_000
+    assert read(json.dumps({"content": text})) == {"content": text}

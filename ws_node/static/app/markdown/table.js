@@ -1,0 +1,47 @@
+/** Tables, as GitHub Flavored Markdown has them. Pure, and linear in the text. */
+
+import { trimmed } from "./lines.js";
+
+const MOST_COLUMNS = 64;
+
+/**
+ * `{align, head}` if a line is the head of a table and the next one its delimiter row, which has
+ * as many cells; else null.
+ */
+export function tableHead(line, next) {
+  if (!line.includes("|") || !next?.includes("|") || !/^[ \t]*[-:|]/.test(next)) return null;
+  const delimiters = cells(next);
+  if (delimiters.length > MOST_COLUMNS || !delimiters.every((cell) => /^:?-+:?$/.test(cell)))
+    return null;
+  const head = cells(line);
+  return head.length === delimiters.length ? { align: delimiters.map(alignment), head } : null;
+}
+
+/** The cells of a row of a table with so many columns. Missing ones stay missing. */
+export function tableRow(line, columns) {
+  return cells(line).slice(0, columns);
+}
+
+function alignment(delimiter) {
+  if (!delimiter.endsWith(":")) return "start";
+  return delimiter.startsWith(":") ? "center" : "end";
+}
+
+/** The cells of a line: what stands between bars that no backslash escapes. */
+function cells(line) {
+  const parts = [];
+  let begin = 0;
+  for (let bar = line.indexOf("|"); bar >= 0; bar = line.indexOf("|", bar + 1)) {
+    if (line[bar - 1] === "\\") continue;
+    parts.push(cell(line, begin, bar));
+    begin = bar + 1;
+  }
+  parts.push(cell(line, begin, line.length));
+  if (parts.length > 1 && parts[0] === "") parts.shift();
+  if (parts.length > 1 && parts.at(-1) === "") parts.pop();
+  return parts;
+}
+
+function cell(line, begin, end) {
+  return trimmed(line.slice(begin, end)).replaceAll("\\|", "|");
+}
