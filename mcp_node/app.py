@@ -26,6 +26,7 @@ from mcp_node.api.search import make_search_api
 from mcp_node.api.service import for_service, service_app
 from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
+from mcp_node.legacy_sessions import LegacySessions
 from mcp_node.publisher.interface import Publisher
 from mcp_node.publisher.post import PostPublisher
 from mcp_node.publisher.push import PushPublisher
@@ -129,7 +130,9 @@ async def build(
         host_origin_protection=True,
         allowed_hosts=sorted(hosts),
         allowed_origins=list(settings.allowed_origins) or None,
+        session_idle_timeout=settings.mcp_session_idle_seconds,
     )
+    sessions = LegacySessions(mcp_app, settings, identity)
     leases = Leases(identity)
     api = FastAPI(
         title="Partyline: rooms",
@@ -150,7 +153,7 @@ async def build(
             True,
             {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
         ),
-        figures=lambda: {0: _figures(store, publisher, abilities)},
+        figures=lambda: {0: _figures(store, publisher, abilities, sessions)},
         address=address,
     )
     api.include_router(make_api(abilities, identity))
@@ -159,7 +162,7 @@ async def build(
     api.include_router(make_search_api(abilities.search, identity))
     api.include_router(make_redeem_api(abilities.links, keyfile.signing_key(data_dir)))
     public = StrictBodies(
-        _beside(mcp_app, api, leases),
+        _beside(sessions, api, leases),
         max_bytes=settings.max_body_bytes,
         smaller={REDEEM_PATH: MAX_REDEEM_BYTES},
         refuse=refuse,
@@ -308,9 +311,10 @@ def _expect_cut_streams() -> None:
 
 
 def _figures(
-    store: Store, publisher: Publisher, abilities: Abilities
+    store: Store, publisher: Publisher, abilities: Abilities, sessions: LegacySessions
 ) -> Iterator[tuple[str, str, float]]:
     yield "pending_writes", "Writes waiting for their commit.", store.pending
+    yield "mcp_sessions", "Open MCP sessions of clients before 2026-07-28.", len(sessions)
     subscribed = len(abilities.subscriptions)
     yield "resource_subscriptions", "Resources subscribed to over MCP.", subscribed
     yield "bridge_published_total", "Messages handed to the bridge.", publisher.published

@@ -144,8 +144,12 @@ async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
     if not scope["path"].startswith("/mcp"):
         await send_problem(send, error)
         return
-    answer = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": str(error)}}
+    passing = _passing(error)
+    code = mcp_types.INTERNAL_ERROR if passing else mcp_types.INVALID_REQUEST
+    answer = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": str(error)}}
     headers = [(b"content-type", b"application/json")]
+    if passing:
+        headers.append((b"retry-after", b"1"))
     if isinstance(error, Unauthenticated):
         headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
     status = error.status if error.status != InvalidInput.status else 400

@@ -60,8 +60,11 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def shown(self) -> dict[str, Any]:
         """The message as tools and REST give it to a reader who may see it.
 
-        ``deleted`` and ``hidden_characters`` are there only if it has any.
+        ``deleted`` and ``hidden_characters`` are there only if it has any. Of an entry that
+        deletes: its place, and which message it deletes.
         """
+        if self.deletes is not None:
+            return {"id": self.id, "deletes": self.deletes}
         shown: dict[str, Any] = {
             "id": self.id,
             "sender": self.sender,

@@ -209,6 +209,25 @@ class Settings(BaseSettings):
         description="Calls of wait_for_messages that one principal has open; no limit with"
         " PARTYLINE_AUTH=off.",
     )
+    max_mcp_sessions: int = Field(
+        5_000,
+        ge=1,
+        le=10_000,
+        description="Open MCP sessions of clients before 2026-07-28, of everybody together.",
+    )
+    max_mcp_sessions_per_principal: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="Such sessions of one principal; more get 429. No limit with"
+        " PARTYLINE_AUTH=off.",
+    )
+    mcp_session_idle_seconds: float = Field(
+        1_800.0,
+        ge=1,
+        le=86_400,
+        description="How long such a session may have no request under way before it ends.",
+    )
     max_subscriptions: int = Field(
         100, ge=1, le=10_000, description="Sessions one viewer may watch over one connection."
     )

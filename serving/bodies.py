@@ -64,7 +64,7 @@ class StrictBodies:
         except PartylineError as error:
             await self._refuse(scope, send, error)
             return
-        await self._app(scope, replayed(body, receive), send)
+        await self._app(scope, replay(body, receive), send)
 
 
 def check_media_type(scope: Scope) -> None:
@@ -104,11 +104,11 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
             return b"".join(parts)
 
 
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that gives a body that was read already, then what comes after it."""
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives a body that was read already, then what the server has to say."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive_replayed() -> Message:
+    async def replayed() -> Message:
         return waiting.pop() if waiting else await receive()
 
-    return receive_replayed
+    return replayed

@@ -10,15 +10,16 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import httpx
 
 from proto.errors import ConfigurationError
 from serving.asgi import Scope
 from serving.http import PatientHttp
+from serving.unread import Unread
 
 PEER: Final = "partyline.peer"
 """Key in ``scope["extensions"]``, true if the caller is a process of this deployment."""
@@ -73,7 +74,12 @@ def is_peer(scope: Scope) -> bool:
 
 
 class LocalHttp(PatientHttp):
-    """One HTTP connection over a Unix socket: of this user alone, and patiently waited for."""
+    """One HTTP connection over a Unix socket: of this user alone, and patiently waited for.
+
+    What strangers do at the port uses up nothing here.
+    """
+
+    unread: ClassVar[Unread] = Unread(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
 
     def connection_made(self, transport: Any) -> None:
         """A connection; one of another user's is cut."""
@@ -90,8 +96,8 @@ class LocalHttp(PatientHttp):
     def _should_upgrade_to_ws(self) -> bool:
         return False
 
-    def _wait(self) -> None:
-        """Strangers on the port do not use up what is allowed here, nor the other way."""
+    def _await(self, seconds: float, then: Callable[[], None]) -> None:
+        """No deadline, and no place among those who are silent."""
 
 
 def check_socket(path: Path) -> None:

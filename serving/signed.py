@@ -22,7 +22,7 @@ from proto.signing import (
     body_digest,
 )
 from serving.asgi import App, Message, Receive, Scope, Send
-from serving.bodies import read_body, replayed
+from serving.bodies import read_body, replay
 from serving.identity import Headers, header_values
 from serving.local import PEER, UnsafePeer, is_peer
 
@@ -94,7 +94,7 @@ class SignedRequests:
             return
         held = _Held(send)
         extensions = {**scope.get("extensions", {}), PEER: True}
-        await self._app({**scope, "extensions": extensions}, replayed(body, receive), held.take)
+        await self._app({**scope, "extensions": extensions}, replay(body, receive), held.take)
         await held.release(self._verifier, signature)
 
     def _take(self, scope: Scope, signatures: list[str]) -> Signature:

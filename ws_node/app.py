@@ -269,7 +269,8 @@ class Node:
     def _figures(self) -> Iterator[tuple[str, str, float]]:
         hub, collector = self._hub, self._collector
         yield "viewers", "Open connections of viewers.", self._places.taken
-        yield "viewers_refused_total", "Connections refused because of limits.", self._places.full
+        full = self._places.full + self._sockets.refusals.full
+        yield "viewers_refused_total", "Connections refused because of limits.", full
         yield "rooms", "Sessions somebody watches.", len(hub.rooms)
         yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
         yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow

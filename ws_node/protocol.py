@@ -97,10 +97,11 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self.response.headers.clear()
         self.scope["headers"] = []
 
-    def disconnect(self, why: Disconnect) -> None:
+    def disconnect(self, why: Disconnect, within: float | None = None) -> None:
         """Send a close frame and let the ASGI app know; idempotent.
 
-        The socket is cut when the viewer has not answered after `CLOSE_SECONDS`, read or not.
+        The socket is cut when the viewer has not answered after ``within`` seconds
+        (`CLOSE_SECONDS`), read or not.
         """
         self._leave()
         if self.close_sent or self.transport.is_closing():
@@ -119,7 +120,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self._cut_later()
+        self._cut_later(within)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
@@ -190,10 +191,11 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self.transport.write(_NO_HANDSHAKE)
         self.transport.close()
 
-    def _cut_later(self) -> None:
+    def _cut_later(self, seconds: float | None = None) -> None:
         """Closing waits until everything is sent: with a peer that does not read, for ever."""
         if self.close_timer is None and not self.disconnected:
-            self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+            seconds = CLOSE_SECONDS if seconds is None else seconds
+            self.close_timer = self.loop.call_later(seconds, self.transport.abort)
 
     def _leave(self) -> None:
         self.on_leave()

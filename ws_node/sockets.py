@@ -38,6 +38,12 @@ SUBPROTOCOL: Final = "partyline"
 HANDSHAKE_SECONDS: Final = 1.0
 """How long a handshake waits for the room's position before it completes all the same."""
 
+MAX_REFUSED: Final = 256
+"""Connections that are being refused at once. They take no viewer's place; more get 503."""
+
+REFUSED_SECONDS: Final = 2.0
+"""How long such a one may take to answer its close frame."""
+
 COMMANDS_PER_SECOND: Final = 50
 """Commands of one viewer carried out in a second; more wait, unread, and slow only that viewer."""
 
@@ -59,6 +65,7 @@ class Sockets:
 
     Attributes:
         refused: counts of refusals, by close code.
+        refusals: places of connections that are being refused.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Sockets:
         places: Places,
     ) -> None:
         self.refused: dict[int, int] = {}
+        self.refusals = Places(MAX_REFUSED, MAX_REFUSED)
         self._max_bytes = settings.max_command_bytes
         self._max_subscriptions = settings.max_subscriptions
         self._identity = identity
@@ -90,8 +98,10 @@ class Sockets:
             "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None,
         }
         admission = self._admit(scope)
-        key = admission.principal.agent_id if isinstance(admission, Admission) else None
-        if not self._places.take(key):
+        places, key = self.refusals, None
+        if isinstance(admission, Admission):
+            places, key = self._places, admission.principal.agent_id
+        if not places.take(key):
             await respond(send, 503, [(b"retry-after", b"2")], b"full", websocket=True)
             return
         try:
@@ -100,13 +110,13 @@ class Sockets:
                 if admission is Disconnect.BAD_TOKEN:
                     await self._failures.answered_late(scope)
                 await send(accept)
-                connection.disconnect(admission)
+                connection.disconnect(admission, REFUSED_SECONDS)
             else:
                 await self._attend(connection, admission, accept, receive, send)
             while not connection.disconnected:
                 await receive()
         finally:
-            self._places.free(key)
+            places.free(key)
 
     def _admit(self, scope: Scope) -> Admission | Disconnect:
         """Who may enter, or why not: accepted and then closed, so that a browser sees it."""

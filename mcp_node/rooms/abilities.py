@@ -17,7 +17,7 @@ from mcp_node.rooms.search import Search
 from mcp_node.rooms.subscriptions import Subscriptions
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
-from proto.messages import Principal
+from proto.messages import Principal, Session
 from proto.settings import Settings
 
 
@@ -58,6 +58,12 @@ def make_abilities(
     waiting = Waiting(settings.max_waits_per_principal)
     store.on_commit(waiting.committed)
     subscriptions = Subscriptions(store, settings)
+
+    def changed(session: Session) -> None:
+        subscriptions.session_changed(session.session_id)
+        if session.closed_at is not None:
+            waiting.close(session.session_id)
+
     rooms = Rooms(store, settings, rights, readers)
     hearing = Hearing(store, rooms, readers, waiting, is_valid)
     return Abilities(
@@ -69,7 +75,7 @@ def make_abilities(
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,
-        moderation=Moderation(store, settings, rights, subscriptions.session_changed),
+        moderation=Moderation(store, settings, rights, changed),
         deletion=Deletion(store, rights),
         links=Links(store, settings),
         search=Search(store, settings),

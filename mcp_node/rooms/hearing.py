@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from mcp_node import checks
@@ -10,7 +11,7 @@ from mcp_node.rooms.rights import entered, named
 from mcp_node.rooms.rooms import Rooms, shown_page
 from mcp_node.rooms.waiting import HELD, Waiter, Waiting
 from mcp_node.store.interface import Page, Store
-from mcp_node.store.readers import mentioning
+from mcp_node.store.unread import Place, mentioning, news, told_through
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
 
@@ -62,8 +63,10 @@ class Hearing:
 
     async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
         """A session and its most recent messages, which are then read."""
-        about, page = await self._rooms.view(principal, session_id)
-        await self._given(principal, about["session_id"], page, None)
+        name = entered(principal, session_id, "read")
+        async with self._readers.turn(principal, name):
+            about, page = await self._rooms.view(principal, name)
+            await self._given(principal, name, page, None)
         return {**about, **shown_page(page)}
 
     async def get_messages(
@@ -77,27 +80,47 @@ class Hearing:
         visibility: Any = None,
         unread_only: bool = False,
     ) -> dict[str, Any]:
-        """A page of messages; unless it is filtered, they are then read.
+        """A page of messages, which are then read.
 
-        With ``unread_only`` those of others that were not read yet, oldest first.
+        With ``after`` and no filter it also has the deletions that happened there. With
+        ``unread_only``: others' messages and deletions that were not read yet, oldest first.
         """
         chosen = (after, before, sender, visibility)
-        if unread_only:
+        name = entered(principal, session_id, "read")
+        async with self._readers.turn(principal, name):
+            if not unread_only:
+                return shown_page(await self._chosen(principal, name, *chosen, limit))
             if any(value is not None for value in chosen):
                 raise InvalidInput(
                     "unread_only goes with limit alone.",
                     "Leave out after, before, sender and visibility.",
                 )
-            name = await self._entered(principal, session_id)
+            await self._enter(principal, name)
             named(principal, "read position")
             page, _ = await self._unread(principal, name, checks.check_limit(limit))
             return shown_page(page)
+
+    async def _chosen(
+        self,
+        principal: Principal,
+        name: str,
+        after: Any,
+        before: Any,
+        sender: Any,
+        visibility: Any,
+        limit: Any,
+    ) -> Page:
+        """A page as `Rooms.page` gives it; it is then read."""
+        filtered = sender is not None or visibility is not None
+        deletions = after is not None and not filtered
         page = await self._rooms.page(
-            principal, session_id, after, before, limit, sender, visibility
+            principal, name, after, before, limit, sender, visibility, deletions=deletions
         )
-        if sender is None and visibility is None:
-            await self._given(principal, session_id, page, after)
-        return shown_page(page)
+        if filtered:
+            await self._readers.was_given_out_of_turn(principal, name, page.messages)
+        else:
+            await self._given(principal, name, page, after)
+        return page
 
     async def read_through(self, principal: Principal, session_id: Any, through: Any) -> int:
         """Say that everything up to a message was read, such as by a person; what is left unread.
@@ -105,7 +128,8 @@ class Hearing:
         Raises:
             InvalidInput: ``through`` is no id.
         """
-        name = await self._entered(principal, session_id)
+        name = entered(principal, session_id, "read")
+        await self._enter(principal, name)
         named(principal, "read position")
         position = checks.check_id(through, "through", least=1)
         if position is None:
@@ -138,105 +162,136 @@ class Hearing:
             RateLimited: it waits in too many places at once.
             Unauthenticated: its token died meanwhile.
         """
-        name = await self._entered(principal, session_id)
+        name = entered(principal, session_id, "read")
         since = checks.check_id(after, "after")
         seconds = checks.check_seconds(timeout_seconds, "timeout_seconds", most=MAX_WAIT_SECONDS)
         with self._waiting.wait(
             name, principal, own=since is not None, mentions_only=mentions_only
         ) as waiter:
-            if mentions_only:
-                page, start = await self._mentions(principal, name, since)
-            else:
-                page, start = await self._there(principal, name, since)
+            session = await self._store.get_session(name)  # from now on a closing wakes it
+            self._readers.seen(principal, name)
+            page = await self._there(waiter, name, since)
+            waiter.closed = waiter.closed or session.closed_at is not None
             if not page.messages:
-                waiter.only_after(start)
-                await self._listen(waiter, seconds, report)
-                self._check_alive(principal)
-                page = await self._heard(principal, name, waiter, mentions_only)
-        outcome = "messages" if page.messages else "timeout"
-        if self._waiting.ended and not page.messages:
-            outcome = "server_stopping"
-        return {**shown_page(page), "outcome": outcome}
+                page = await self._listen(waiter, name, since, seconds, report)
+            return {**shown_page(page), "outcome": self._outcome(page, waiter)}
 
-    async def _listen(self, waiter: Waiter, seconds: float, report: Report | None) -> None:
-        """Until something is heard, the time is over, or the node stops."""
+    def _outcome(self, page: Page, waiter: Waiter) -> str:
+        if page.messages:
+            return "messages"
+        if waiter.closed:
+            return "closed"
+        return "server_stopping" if self._waiting.ended else "timeout"
+
+    async def _listen(
+        self, waiter: Waiter, name: str, since: int | None, seconds: float, report: Report | None
+    ) -> Page:
+        """What is heard until something is, the session closes, or the time or the node ends."""
         begin = time.monotonic()
-        while not waiter.heard and not self._waiting.ended:
+        while True:
+            if waiter.look_again:
+                self._check_alive(waiter.principal)
+                waiter.look_again = False
+                page = await self._there(waiter, name, since)
+                if page.messages:
+                    return page
+            if waiter.heard:
+                self._check_alive(waiter.principal)
+                return await self._heard(waiter, name)
             passed = time.monotonic() - begin
-            if passed >= seconds:
-                return
-            woken = await waiter.woken(min(PROGRESS_SECONDS, seconds - passed))
-            if not woken:
+            if waiter.closed or self._waiting.ended or passed >= seconds:
+                return Page([], False)
+            if not await waiter.woken(min(PROGRESS_SECONDS, seconds - passed)):
                 self._check_alive(waiter.principal)
                 if report is not None:
                     await report(min(time.monotonic() - begin, seconds), seconds)
 
-    async def _heard(
-        self, principal: Principal, name: str, waiter: Waiter, mentions_only: bool
-    ) -> Page:
+    async def _heard(self, waiter: Waiter, name: str) -> Page:
         """What a waiter was woken with; nothing lies between it and what there was before."""
         page = Page(waiter.heard, waiter.more)
-        if mentions_only:
-            await self._readers.was_called(principal, name, page.messages, waiter.after)
+        if waiter.mentions_only:
+            await self._readers.was_given_out_of_turn(waiter.principal, name, page.messages)
         else:
-            await self._readers.was_given(principal, name, page.messages, waiter.after)
+            await self._readers.was_given(waiter.principal, name, page.messages, waiter.after)
         return page
 
-    async def _there(self, principal: Principal, name: str, since: int | None) -> tuple[Page, int]:
-        """What there is already, and the id it comes after."""
-        if since is not None:
-            page = await self._store.page(
-                name, principal.audience, after=since, before=None, limit=HELD
-            )
-            await self._given(principal, name, page, since)
-            return page, since
-        if principal.agent_id == ANONYMOUS:  # nobody's position: it hears what comes from now on
-            return Page([], False), await self._store.session_head(name)
-        return await self._unread(principal, name, HELD)
+    async def _there(self, waiter: Waiter, name: str, since: int | None) -> Page:
+        """What there is already; from then on the waiter hears what comes behind it."""
+        principal = waiter.principal
+        async with self._readers.turn(principal, name):
+            if waiter.mentions_only:
+                page, start = await self._mentions(principal, name, since)
+            elif since is not None:
+                page, start = await self._after(principal, name, since)
+            elif principal.agent_id == ANONYMOUS:  # nobody's position: from now on
+                page, start = Page([], False), await self._store.session_head(name)
+            else:
+                page, start = await self._unread(principal, name, HELD)
+        waiter.only_after(start)
+        return page
+
+    async def _after(self, principal: Principal, name: str, since: int) -> tuple[Page, int]:
+        """Everything after an id, and that id."""
+        page = await self._store.page(
+            name, principal.audience, after=since, before=None, limit=HELD, deletions=True
+        )
+        await self._given(principal, name, page, since)
+        return page, since
 
     async def _unread(self, principal: Principal, name: str, limit: int) -> tuple[Page, int]:
-        """Others' messages not read yet, oldest first (the newest of them on the first time)."""
-        place = await self._readers.place(principal, name)
-        page = await self._store.page(
-            name,
-            principal.audience,
-            after=place.position,
-            before=None,
-            limit=limit,
-            not_by=principal.agent_id,
+        """Others' entries not read yet, and the id up to which everything is read with them.
+
+        The oldest of them; on the first time the newest.
+        """
+        reach = await self._readers.reach(principal, name)
+        place = reach.place or Place()
+        page, through, needless = await self._store.read(
+            partial(news, audience=principal.audience, reach=reach, limit=limit)
         )
-        await self._given(principal, name, page, place.position)
-        if place.position is None:
-            return Page(page.messages, False), 0
-        return page, place.position
+        after = place.position or 0
+        if place.position is None and page.has_more:
+            after = page.messages[0].id - 1
+        await self._readers.was_given_out_of_turn(principal, name, needless)
+        await self._readers.was_given(principal, name, page.messages, after, through)
+        return (Page(page.messages, False) if place.position is None else page), through
 
     async def _mentions(
         self, principal: Principal, name: str, since: int | None
     ) -> tuple[Page, int]:
+        """Mentions that were not read yet, or all after an id, and the id they come after."""
         named(principal, "mention")
-        if since is None:
-            place = await self._readers.place(principal, name)
-            since = max(place.position or 0, place.mentions_through)
-        start = since
-
+        reach = await self._readers.reach(principal, name)
         page = await self._store.read(
-            lambda connection: mentioning(connection, name, principal.audience, start, HELD)
+            partial(mentioning, audience=principal.audience, reach=reach, after=since, limit=HELD)
         )
-        await self._readers.was_called(principal, name, page.messages, start)
-        return page, start
+        await self._readers.was_given_out_of_turn(principal, name, page.messages)
+        place = reach.place or Place()
+        return page, max(place.position or 0, place.furthest) if since is None else since
 
     async def _given(self, principal: Principal, name: str, page: Page, after: int | None) -> None:
         """A page is handed out: its reader has everything after ``after``, or as far as it goes."""
-        if page.messages:
-            whole = 0 if not page.has_more else page.messages[0].id - 1
-            start = whole if after is None else after
-            await self._readers.was_given(principal, name, page.messages, start)
+        if not page.messages or principal.agent_id == ANONYMOUS:
+            return
+        if after is not None:
+            await self._readers.was_given(principal, name, page.messages, after)
+            return
+        start = 0 if not page.has_more else page.messages[0].id - 1
+        shown = [message.id for message in page.messages]
+        reach = await self._readers.reach(principal, name)
+        position = (reach.place or Place()).position
+        through: int | None = 0
+        if position is None or start <= position:
+            through = await self._store.read(
+                partial(told_through, audience=principal.audience, reach=reach, shown=shown)
+            )
+        if through is None:
+            await self._readers.was_given_out_of_turn(principal, name, page.messages)
+        else:
+            await self._readers.was_given(principal, name, page.messages, start, through)
 
-    async def _entered(self, principal: Principal, session_id: Any) -> str:
-        name = entered(principal, session_id, "read")
+    async def _enter(self, principal: Principal, name: str) -> None:
         await self._store.get_session(name)
         self._readers.seen(principal, name)
-        return name
 
     def _check_alive(self, principal: Principal) -> None:
         if not self._is_valid(principal):

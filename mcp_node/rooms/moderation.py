@@ -1,5 +1,6 @@
 """Moderation: closing a session, saying anew what it is for, and its limits against loops."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ class Moderation:
         database: where sessions are.
         settings: has the bounds, and the server's own limits.
         rights: count the writes.
-        changed: told the id of a session that is not what it was; must not raise.
+        changed: told a session that is not what it was; must not raise.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Moderation:
         database: Database,
         settings: Settings,
         rights: Rights,
-        changed: Callable[[str], None],
+        changed: Callable[[Session], None],
     ) -> None:
         self._database = database
         self._changed = changed
@@ -47,9 +48,7 @@ class Moderation:
         """Make a session read-only, for ever; the session. Closing it again changes nothing."""
         name = self._writing(principal, session_id)
         closing = CloseSession(name, lambda session: _may_moderate(principal, session))
-        session = await self._database.write(closing)
-        self._changed(name)
-        return self._shown(session)
+        return self._shown(await self._stored(closing))
 
     async def update_session(
         self,
@@ -91,9 +90,17 @@ class Moderation:
                 "Only admins and people may set a session's limits.", "Stop, and ask a person."
             )
         updating = UpdateSession(name, lambda session: _may_moderate(principal, session), changes)
-        session = await self._database.write(updating)
-        self._changed(name)
-        return self._shown(session)
+        return self._shown(await self._stored(updating))
+
+    async def _stored(self, operation: CloseSession | UpdateSession) -> Session:
+        """Store it; what follows from that happens although the caller goes away meanwhile."""
+        writing = asyncio.ensure_future(self._database.write(operation))
+        writing.add_done_callback(self._tell)
+        return await asyncio.shield(writing)
+
+    def _tell(self, writing: asyncio.Future[Session]) -> None:
+        if not writing.cancelled() and writing.exception() is None:
+            self._changed(writing.result())
 
     def _writing(self, principal: Principal, session_id: Any) -> str:
         """The checked id of a session the principal may write to; it is counted as a write."""

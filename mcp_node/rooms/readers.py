@@ -3,30 +3,30 @@
 Kept in memory for those who read lately, counted on with every commit, and stored a moment later
 by a task of its own: what a crash takes away is read once more, never missed.
 
-The position moves over pages that continue it. A page further on leaves it where it is: what
-lies between was not given to anybody. The first page somebody reads in a session is where it
-joined, and what came before counts as read.
+The position moves over pages that continue it. What is given further on, such as a mention, is
+read as well, each by itself, and the position stays: what lies between was not given. The first
+page somebody reads in a session is where it joined, and what came before counts as read.
 """
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 from mcp_node.store.interface import Database
-from mcp_node.store.readers import (
+from mcp_node.store.readers import Advance, Attendance, Attendant, SaveAttendance
+from mcp_node.store.unread import (
     COUNTED,
-    Advance,
-    Attendance,
-    Attendant,
     Place,
-    SaveAttendance,
+    Reach,
     Standing,
+    not_recorded,
     standing,
-    unread_of,
+    standings,
 )
 from proto.errors import PartylineError
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
@@ -40,6 +40,10 @@ SEEN_SECONDS: Final = 10.0
 
 RETRY_SECONDS: Final = 1.0
 
+UNSAVED_STEPS: Final = 2_000
+"""Steps kept for each reader until they are stored. Beyond, what is given out of turn is not
+remembered and comes again: the database has refused every write for a long time."""
+
 AT_ONCE: Final = 50
 """Sessions counted in one read, so that other reads are not held up."""
 
@@ -52,25 +56,31 @@ class Reader:
     """A principal in a session.
 
     Attributes:
+        been: whether it has been in the session, as far as it is known here.
         audience: its rights when it last asked for anything: what is unread goes by them.
         shown: its rights when it was last seen, which is what others are told of it; None while
             this process has not seen it: it may still ask for things nobody else learns of.
         first_seen, last_seen: when this process saw it first and last; empty before.
         place: how far it has read; None until it was looked up.
-        unread: others' messages after that which it may see, up to `COUNTED`; None: not counted.
+        unread: others' entries it may see and was not given, up to `COUNTED`; None: not counted.
         counted: the log's last id when they were counted in the database. A commit can be there
             already while it is not announced yet.
+        advances: steps that may not be stored yet, in order.
+        moves: how many steps it has made.
     """
 
     __slots__ = (
         "advances",
         "audience",
+        "been",
         "counted",
         "counting",
         "dirty",
         "first_seen",
+        "giving",
         "last_seen",
         "meanwhile",
+        "moves",
         "place",
         "seen_at",
         "shown",
@@ -82,19 +92,22 @@ class Reader:
         self.shown: Audience | None = None
         self.first_seen = self.last_seen = ""
         self.seen_at = 0.0
+        self.been = False
         self.place: Place | None = None
         self.unread: int | None = None
         self.counted = 0
         self.counting = asyncio.Lock()
+        self.giving = asyncio.Lock()
         self.meanwhile: list[Message] | None = None
         self.advances: list[Advance] = []
+        self.moves = 0
         self.dirty = False
 
     def counts(self, message: Message) -> bool:
-        """Whether a message is news to it, once it lies after its position."""
+        """Whether an entry is news to it, unless it was given or deletes what was not."""
+        author = message.principal if message.deletes is None else message.sender
         return (
-            message.principal != self.audience.agent_id
-            and message.deletes is None
+            author != self.audience.agent_id
             and not message.deleted
             and may_see(self.audience, message.visibility, message.principal, message.sender_type)
         )
@@ -122,6 +135,7 @@ class Readers:
         if principal.agent_id == ANONYMOUS:
             return
         reader = self._reader(principal, session_id)
+        reader.been = True
         reader.last_seen = utc_now()
         reader.first_seen = reader.first_seen or reader.last_seen
         changed, reader.shown = reader.shown != principal.audience, principal.audience
@@ -130,15 +144,11 @@ class Readers:
             reader.seen_at = now
             self._mark((session_id, principal.agent_id), reader)
 
-    async def place(self, principal: Principal, session_id: str) -> Place:
-        """How far somebody has read."""
+    async def reach(self, principal: Principal, session_id: str) -> Reach:
+        """What somebody was given in a session."""
         if principal.agent_id == ANONYMOUS:
-            return Place()
-        reader = self._reader(principal, session_id)
-        if reader.place is None:
-            await self._count(reader, session_id)
-        assert reader.place is not None
-        return reader.place
+            return Reach(session_id, Place())
+        return self._reach(await self._known(principal, session_id), session_id)
 
     async def unread(self, principal: Principal, session_id: str) -> int:
         """How many messages of others it has not read, up to `COUNTED`; 0 for nobody."""
@@ -150,72 +160,125 @@ class Readers:
         return reader.unread
 
     async def unread_in(self, principal: Principal, session_ids: Sequence[str]) -> dict[str, int]:
-        """The unread messages of several sessions; those that are not counted are not kept."""
+        """What is unread in several sessions: nothing where somebody has never been.
+
+        Counts that are made for this are not kept.
+        """
         if principal.agent_id == ANONYMOUS:
             return dict.fromkeys(session_ids, 0)
         found: dict[str, int] = {}
-        missing: list[str] = []
+        missing: list[Reach] = []
+        been: set[str] = set()
         for session_id in session_ids:
             reader = self._readers.get((session_id, principal.agent_id))
-            fits = reader is not None and reader.audience == principal.audience
-            if fits and reader is not None and reader.unread is not None:
-                found[session_id] = reader.unread
+            if reader is None:
+                missing.append(Reach(session_id))
+                continue
+            if reader.been:
+                been.add(session_id)
+            if reader.unread is not None and reader.audience == principal.audience:
+                found[session_id] = reader.unread if reader.been else 0
             else:
-                missing.append(session_id)
+                missing.append(self._reach(reader, session_id))
         for start in range(0, len(missing), AT_ONCE):
             part = missing[start : start + AT_ONCE]
-            found |= await self._database.read(
-                partial(unread_of, session_ids=part, audience=principal.audience)
+            counted = await self._database.read(
+                partial(standings, audience=principal.audience, reaches=part)
             )
+            for name, one in counted.items():
+                found[name] = one.unread if one.known or name in been else 0
         return found
 
+    @asynccontextmanager
+    async def turn(self, principal: Principal, session_id: str) -> AsyncIterator[None]:
+        """Held while a page is read and given to somebody: its other calls wait.
+
+        Otherwise each could give what the other gives, and pass over what the other needs.
+        """
+        if principal.agent_id == ANONYMOUS:
+            yield
+            return
+        async with self._reader(principal, session_id).giving:
+            yield
+
     async def was_given(
-        self, principal: Principal, session_id: str, messages: Sequence[Message], after: int
+        self,
+        principal: Principal,
+        session_id: str,
+        entries: Sequence[Message],
+        after: int,
+        through: int = 0,
     ) -> None:
-        """Somebody gets a page: everything it may see after ``after`` up to the last of it."""
-        if principal.agent_id == ANONYMOUS or not messages:
+        """Somebody gets a page: everything it may see, and was not given, from one id to another.
+
+        Args:
+            principal: who reads.
+            session_id: where.
+            entries: what the page has.
+            after: the page begins behind this id.
+            through: and goes up to this one, if that is more than its last.
+        """
+        through = max(through, entries[-1].id if entries else 0)
+        if principal.agent_id == ANONYMOUS or not through:
             return
-        place = await self.place(principal, session_id)
-        reader = self._reader(principal, session_id)
-        last = messages[-1].id
+        reader = await self._known(principal, session_id)
+        place = _place(reader)
         if place.position is None:
-            moved = Place(after, last, place.mentions_through)
+            moved = Place(after, through, place.furthest)
             reader.unread = None
-        elif after <= place.position < last:
-            moved = Place(place.joined_after, last, place.mentions_through)
-            self._count_off(reader, [each for each in messages if each.id > place.position])
+        elif after <= place.position < through:
+            moved = Place(place.joined_after, through, place.furthest)
+            if place.ahead or any(each.deleted for each in entries):
+                reader.unread = None  # deletions of what is passed may become news
+            else:
+                self._count_off(reader, entries, place.position)
         else:
+            await self.was_given_out_of_turn(principal, session_id, entries)
             return
-        self._move(reader, session_id, moved, Advance(last, False, utc_now()))
+        self._move(reader, session_id, moved, Advance(through, False, utc_now()))
+
+    async def was_given_out_of_turn(
+        self, principal: Principal, session_id: str, entries: Sequence[Message]
+    ) -> None:
+        """Somebody gets entries by themselves: what lies before them and between is still unread.
+
+        Each is stored, so only those that were not given before.
+        """
+        if principal.agent_id == ANONYMOUS or not entries:
+            return
+        reader = await self._known(principal, session_id)
+        position = _place(reader).position or 0
+        pending = set(_pending(reader))
+        ids = [
+            each.id
+            for each in entries
+            if each.id > position and each.id not in pending and reader.counts(each)
+        ]
+        if ids:
+            look = partial(
+                not_recorded, session_id=session_id, principal=principal.agent_id, ids=ids
+            )
+            ids = await self._database.read(look)
+        if not ids:
+            return
+        reader = await self._known(principal, session_id)
+        place, now = _place(reader), utc_now()
+        moved = Place(place.joined_after, place.position, max(place.furthest, *ids))
+        reader.unread = None
+        self._move(reader, session_id, moved, *(Advance(id_, True, now) for id_ in ids))
 
     async def read_through(self, principal: Principal, session_id: str, position: int) -> None:
         """Somebody says that it has read up to ``position``, however it came to see it."""
-        place = await self.place(principal, session_id)
-        if principal.agent_id == ANONYMOUS or position <= (place.position or 0):
+        if principal.agent_id == ANONYMOUS:
             return
-        reader = self._reader(principal, session_id)
+        reader = await self._known(principal, session_id)
+        place = _place(reader)
+        if position <= (place.position or 0):
+            return
         reader.unread = None
         joined = place.joined_after if place.position is not None else 0
-        moved = Place(joined, position, place.mentions_through)
+        moved = Place(joined, position, place.furthest)
         self._move(reader, session_id, moved, Advance(position, False, utc_now()))
-
-    async def was_called(
-        self, principal: Principal, session_id: str, messages: Sequence[Message], after: int
-    ) -> None:
-        """Somebody gets its mentions after ``after`` out of turn: its position stays.
-
-        Mentions further on leave those that lie between to be given, as pages do.
-        """
-        if principal.agent_id == ANONYMOUS or not messages:
-            return
-        place = await self.place(principal, session_id)
-        reader = self._reader(principal, session_id)
-        through = place.mentions_through
-        if after <= max(place.position or 0, through):
-            through = max(through, messages[-1].id)
-        now = utc_now()
-        steps = [Advance(each.id, True, now) for each in messages]
-        self._move(reader, session_id, Place(place.joined_after, place.position, through), *steps)
 
     def recount(self) -> None:
         """Messages went without being announced: what is unread is counted anew when asked for."""
@@ -250,16 +313,16 @@ class Readers:
                 who = Attendant(
                     reader.shown, reader.first_seen, reader.last_seen, reader.place or Place()
                 )
-                rows.append(Attendance(session_id, who, reader.advances))
-                reader.advances = []
+                rows.append(Attendance(session_id, who, list(reader.advances)))
                 reader.dirty = False
             try:
                 await self._database.write(SaveAttendance(rows))
             except BaseException:
-                for (key, reader), row in zip(taken.items(), rows, strict=True):
-                    reader.advances = row.advances + reader.advances
+                for key, reader in taken.items():
                     self._mark(key, reader)
                 raise
+            for reader, row in zip(taken.values(), rows, strict=True):
+                del reader.advances[: len(row.advances)]
 
     async def save_for_ever(self) -> None:
         """Store changes as they come; cancel to stop, then `save` once more."""
@@ -290,12 +353,24 @@ class Readers:
     def _forget_some(self) -> None:
         for key in list(self._readers)[: max(0, len(self._readers) - REMEMBERED)]:
             reader = self._readers[key]
-            if not reader.dirty and reader.meanwhile is None:
+            busy = reader.dirty or reader.advances or reader.giving.locked()
+            if not busy and reader.meanwhile is None:
                 del self._readers[key]
                 members = self._by_session[key[0]]
                 del members[key[1]]
                 if not members:
                     del self._by_session[key[0]]
+
+    async def _known(self, principal: Principal, session_id: str) -> Reader:
+        """The reader, once its place is known."""
+        reader = self._reader(principal, session_id)
+        while reader.place is None:
+            await self._count(reader, session_id)
+            reader = self._reader(principal, session_id)
+        return reader
+
+    def _reach(self, reader: Reader, session_id: str) -> Reach:
+        return Reach(session_id, reader.place, _pending(reader))
 
     def _mark(self, key: Key, reader: Reader) -> None:
         """Have a reader stored; not one that was never seen: a row would show it to others."""
@@ -307,7 +382,9 @@ class Readers:
 
     def _move(self, reader: Reader, session_id: str, place: Place, *steps: Advance) -> None:
         reader.place = place
-        reader.advances.extend(steps)
+        reader.been = True
+        reader.moves += 1
+        reader.advances.extend(steps[: max(0, UNSAVED_STEPS - len(reader.advances))])
         self._mark((session_id, reader.audience.agent_id), reader)
 
     async def _count(self, reader: Reader, session_id: str) -> int:
@@ -316,18 +393,19 @@ class Readers:
             if reader.unread is not None:
                 return reader.unread
             reader.meanwhile = []
-            audience, recounts = reader.audience, self._recounts
+            audience, recounts, moves = reader.audience, self._recounts, reader.moves
             try:
                 found: Standing = await self._database.read(
-                    partial(standing, session_id=session_id, audience=audience, place=reader.place)
+                    partial(standing, audience=audience, reach=self._reach(reader, session_id))
                 )
                 since = [each for each in reader.meanwhile if each.id > found.head]
             finally:
                 reader.meanwhile = None
             if reader.place is None:
                 reader.place = found.place
+            reader.been = reader.been or found.known
             unread = min(COUNTED, found.unread + sum(map(reader.counts, since)))
-            moved = reader.place.position != found.place.position
+            moved = reader.moves != moves
             deleted = any(each.deletes is not None for each in since)
             changed = deleted or self._recounts != recounts or reader.audience != audience
             if not moved and not changed:
@@ -335,14 +413,20 @@ class Readers:
                 reader.counted = found.head
             return unread
 
-    def _count_off(self, reader: Reader, given: Sequence[Message]) -> None:
-        """Messages after the position were given: they are not unread any more.
+    def _count_off(self, reader: Reader, given: Sequence[Message], position: int) -> None:
+        """Entries behind the position were given: they are not unread any more.
 
         Those that are not announced yet were not counted, and will not be.
         """
         if reader.unread is not None and reader.unread < COUNTED:
             known = max(reader.counted, self._announced)
-            counted = sum(1 for each in given if each.id <= known and reader.counts(each))
+            counted = sum(
+                1
+                for each in given
+                if position < each.id <= known
+                and reader.counts(each)
+                and ((each.deletes or 0) <= position or each.principal == reader.audience.agent_id)
+            )
             reader.unread = max(0, reader.unread - counted)
         else:
             reader.unread = None
@@ -365,3 +449,13 @@ def _count_on(reader: Reader, message: Message) -> None:
     elif message.id > position and reader.counts(message):
         assert reader.unread is not None
         reader.unread = min(COUNTED, reader.unread + 1)
+
+
+def _place(reader: Reader) -> Place:
+    assert reader.place is not None
+    return reader.place
+
+
+def _pending(reader: Reader) -> list[int]:
+    """What it was given out of turn and may not be stored yet."""
+    return [each.position for each in reader.advances if each.out_of_turn]

@@ -97,7 +97,7 @@ def _shown(found: Receipts) -> dict[str, Any]:
 def _given_at(each: Attendant, found: Receipts) -> str | None:
     """When somebody was given the message, in its turn or as a mention; None if not."""
     who, place, id_ = each.audience.agent_id, each.place, found.message.id
-    times = [found.called.get(who)]
+    times = [found.out_of_turn.get(who)]
     if place.position is not None and (place.joined_after or 0) < id_ <= place.position:
         times.append(found.passed.get(who))
     return min((at for at in times if at is not None), default=None)

@@ -161,8 +161,10 @@ class Rooms:
         limit: Any = 50,
         sender: Any = None,
         visibility: Any = None,
+        *,
+        deletions: bool = False,
     ) -> Page:
-        """A page of visible messages, as values."""
+        """A page of visible messages as values, with the entries that delete if wanted."""
         name = entered(principal, session_id, "read")
         first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
         most = checks.check_limit(limit)
@@ -178,6 +180,7 @@ class Rooms:
             limit=most,
             sender=who,
             visibility=level,
+            deletions=deletions,
         )
 
 

@@ -5,13 +5,14 @@ No database is asked: a waiter gets the committed messages themselves.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Final
 
 from proto.errors import RateLimited
 from proto.mentions import calls, mentioned
-from proto.messages import Message, Principal
+from proto.messages import ANONYMOUS, Message, Principal
 from proto.visibility import may_see
 
 HELD: Final = 50
@@ -22,18 +23,23 @@ class Waiter:
     """Somebody who waits for messages of a session.
 
     Attributes:
-        after: only messages with a higher id.
-        heard: messages that came since it began to wait, in order, `HELD` at most.
-        more: whether there were more than it holds.
+        after: only entries with a higher id.
+        heard: what came since it began to wait, in order, `HELD` at most.
+        more: whether there was more than it holds.
+        mentions_only: whether it hears only what mentions it.
+        closed: whether the session was closed: nothing will be said.
+        look_again: whether something was deleted. Only the log knows whether it had that.
     """
 
     __slots__ = (
-        "_ended",
-        "_mentions_only",
+        "_every_deletion",
         "_own",
         "_wake",
         "after",
+        "closed",
         "heard",
+        "look_again",
+        "mentions_only",
         "more",
         "principal",
     )
@@ -43,54 +49,58 @@ class Waiter:
         self.after = 0
         self.heard: list[Message] = []
         self.more = False
-        self._own = own
-        self._mentions_only = mentions_only
+        self.closed = False
+        self.look_again = False
+        self.mentions_only = mentions_only
+        self._own = own and not mentions_only
+        self._every_deletion = self._own or principal.agent_id == ANONYMOUS
         self._wake = asyncio.Event()
-        self._ended = False
 
     async def woken(self, seconds: float) -> bool:
-        """Wait at most ``seconds`` for a message, or the end; False if nothing came."""
+        """Wait at most ``seconds`` for whatever comes next; False if nothing did."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return False
+        self._wake.clear()
         return True
 
-    def hears(self, message: Message) -> bool:
-        """Whether this is a message it waits for."""
-        audience = self.principal.audience
-        own = message.principal == audience.agent_id
-        return (
-            message.id > self.after
-            and message.deletes is None
-            and may_see(audience, message.visibility, message.principal, message.sender_type)
-            and (self._own or not own)
-            and not (
-                self._mentions_only
-                and (own or not calls(mentioned(message.content), audience.agent_id))
-            )
-        )
+    def wake(self) -> None:
+        """Have it look at what has changed."""
+        self._wake.set()
 
-    def take(self, message: Message) -> None:
-        """A message it waits for was committed."""
-        if len(self.heard) < HELD:
+    def offer(self, message: Message, names: Callable[[], tuple[str, ...]]) -> None:
+        """An entry was committed: take it if this is what it waits for.
+
+        Args:
+            message: the entry.
+            names: whom it mentions.
+        """
+        audience = self.principal.audience
+        author = message.principal if message.deletes is None else message.sender
+        if (
+            message.id <= self.after
+            or (author == audience.agent_id and not self._own)
+            or not may_see(audience, message.visibility, message.principal, message.sender_type)
+        ):
+            return
+        if message.deletes is not None and not self._every_deletion:
+            self.look_again = True
+        elif self.mentions_only and not calls(names(), audience.agent_id):
+            return
+        elif len(self.heard) < HELD:
             self.heard.append(message)
         else:
             self.more = True
-        self._wake.set()
+        self.wake()
 
     def only_after(self, position: int) -> None:
         """Hear nothing up to ``position``: it was read, and perhaps is announced only now."""
         self.after = position
         self.heard = [message for message in self.heard if message.id > position]
-        if not self.heard and not self._ended:
+        if not self.heard and not self.look_again:
             self._wake.clear()
-
-    def end(self) -> None:
-        """Wake it with nothing: the node stops."""
-        self._ended = True
-        self._wake.set()
 
 
 class Waiting:
@@ -138,8 +148,6 @@ class Waiting:
         waiter = Waiter(principal, own=own, mentions_only=mentions_only)
         self._waiters.setdefault(session_id, {})[waiter] = None
         self._each[name] += 1
-        if self.ended:
-            waiter.end()
         try:
             yield waiter
         finally:
@@ -164,13 +172,21 @@ class Waiting:
     def committed(self, messages: Sequence[Message]) -> None:
         """Wake whoever waits for one of these; for `Database.on_commit`."""
         for message in messages:
-            for waiter in self._waiters.get(message.session_id, ()):
-                if waiter.hears(message):
-                    waiter.take(message)
+            waiters = self._waiters.get(message.session_id)
+            if waiters:
+                names = cache(partial(mentioned, message.content))  # once, however many wait
+                for waiter in waiters:
+                    waiter.offer(message, names)
+
+    def close(self, session_id: str) -> None:
+        """A session was closed: whoever waits there is told."""
+        for waiter in self._waiters.get(session_id, ()):
+            waiter.closed = True
+            waiter.wake()
 
     def end(self) -> None:
         """The node stops: everybody who waits, or comes to, is woken with nothing."""
         self.ended = True
         for waiters in self._waiters.values():
             for waiter in waiters:
-                waiter.end()
+                waiter.wake()

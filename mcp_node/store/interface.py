@@ -213,7 +213,7 @@ class Store(Database, Protocol):
         limit: int,
         sender: str | None = None,
         visibility: Visibility | None = None,
-        not_by: str | None = None,
+        deletions: bool = False,
     ) -> Page:
         """Visible messages: the newest, the first after ``after``, or the last before ``before``.
 
@@ -226,7 +226,7 @@ class Store(Database, Protocol):
             limit: 1 to 1,000.
             sender: only this sender's.
             visibility: only this visibility.
-            not_by: none of this principal's.
+            deletions: whether the entries that delete are wanted too.
         """
 
     async def search(self, wish: Wish) -> Found:

@@ -206,5 +206,15 @@ MIGRATIONS: Final[Sequence[Sequence[Step]]] = (
         )
         """,
     ),
+    # What was given out of turn is read, entry by entry: a row of `advances` each, so that nothing
+    # needs to be known of the last of them. Deletions are news, and found without a scan.
+    (
+        "ALTER TABLE advances RENAME COLUMN by_mention TO out_of_turn",
+        "ALTER TABLE readers DROP COLUMN mentions_through",
+        """
+        CREATE INDEX messages_by_deletion ON messages (session_id, deletes)
+            WHERE deletes IS NOT NULL
+        """,
+    ),
 )
 """Statements of each version, in order. Never edit one that was released: add the next."""

@@ -61,10 +61,10 @@ UNCOUNT: Final = """
 """
 # When somebody came to a position below the first message that is left says nothing of any.
 UNADVANCE: Final = """
-    DELETE FROM advances WHERE (session_id, principal, by_mention, position) IN (
-        SELECT a.session_id, a.principal, a.by_mention, a.position
+    DELETE FROM advances WHERE (session_id, principal, out_of_turn, position) IN (
+        SELECT a.session_id, a.principal, a.out_of_turn, a.position
         FROM readers AS r JOIN advances AS a USING (session_id, principal)
-        WHERE r.session_id = :session AND a.by_mention IN (0, 1)
+        WHERE r.session_id = :session AND a.out_of_turn IN (0, 1)
         AND a.position < (SELECT min(id) FROM messages WHERE session_id = :session)
     )
 """

@@ -89,19 +89,18 @@ def visible(
     *,
     descending: bool,
     by_sender: bool,
-    others: bool = False,
     deletions: bool = False,
+    narrowed: str = "",
 ) -> str:
     """A stretch of what is visible under ``keys`` audience keys (at most `BRANCHES`).
 
     Without ``deletions`` the entries that delete are left out: they say nothing.
 
     Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
-    sender if asked for, and reader if only others' messages are, without what was deleted.
+    sender if asked for, and what ``narrowed`` names, a condition that begins with AND.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
-    narrowed = " AND sender = :sender" if by_sender else ""
-    narrowed += " AND principal <> :reader AND deleted_at IS NULL" if others else ""
+    narrowed += " AND sender = :sender" if by_sender else ""
     narrowed += "" if deletions else " AND deletes IS NULL"
     branches = " UNION ALL ".join(
         f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"

@@ -21,8 +21,20 @@ HEADS_ROWS: Final = 2_000
 """How many messages one `heads` looks at."""
 
 
+class Narrowing(NamedTuple):
+    """A condition, as `queries.visible` takes it, and what it names."""
+
+    sql: str = ""
+    reader: str = ""
+    pending: str = "[]"
+    read: int = 0
+
+
 class Stretch(NamedTuple):
-    """Which part of a session to read: ids above ``after`` and below ``before``."""
+    """Which part of a session to read: ids above ``after`` and below ``before``.
+
+    ``deletions``: whether the entries that delete are wanted too.
+    """
 
     session_id: str
     after: int | None
@@ -31,7 +43,8 @@ class Stretch(NamedTuple):
     descending: bool = False
     sender: str | None = None
     visibility: Visibility | None = None
-    not_by: str | None = None
+    deletions: bool = False
+    narrowing: Narrowing = Narrowing()
 
 
 def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -> Page:
@@ -77,7 +90,7 @@ def log_stretch(
     if audience is None:
         rows: Iterable[Any] = connection.execute(queries.EVERYTHING, _parameters(stretch))
     else:
-        rows = _visible_rows(connection, audience, stretch, deletions=True)
+        rows = _visible_rows(connection, audience, stretch._replace(deletions=True))
     messages, more = _cut(rows, stretch.limit)
     full = more or len(messages) >= stretch.limit
     through = messages[-1].id if full and messages else max(head, stretch.after or 0)
@@ -108,7 +121,7 @@ def pruned(connection: sqlite3.Connection) -> int:
 def moved(connection: sqlite3.Connection, after: int) -> tuple[int, dict[str, int], int]:
     """The log's head, the sessions with messages after an id, and how far the look went."""
     last = head(connection)
-    rows = connection.execute(queries.MOVED, (_clamp(after), HEADS_ROWS)).fetchall()
+    rows = connection.execute(queries.MOVED, (clamp(after), HEADS_ROWS)).fetchall()
     changed = {session_id: message_id for message_id, session_id in rows}
     return last, changed, rows[-1][0] if len(rows) == HEADS_ROWS else last
 
@@ -126,24 +139,23 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
 
 
 def _visible_rows(
-    connection: sqlite3.Connection, audience: Audience, stretch: Stretch, *, deletions: bool = False
+    connection: sqlite3.Connection, audience: Audience, stretch: Stretch
 ) -> Iterator[Any]:
-    """Rows in order of id, read as they are asked for; entries that delete only if wanted."""
+    """Rows in order of id, read as they are asked for."""
     keys, all_types = queries.visible_keys(audience, stretch.visibility)
     if all_types:
         found = connection.execute(queries.ALL_TYPES, {"session": stretch.session_id})
         keys.extend(key for (key,) in found)
     parameters = _parameters(stretch)
-    by_sender, others = stretch.sender is not None, stretch.not_by is not None
     cursors = []
     for start in range(0, len(keys), queries.BRANCHES):
         part = keys[start : start + queries.BRANCHES]
         sql = queries.visible(
             len(part),
             descending=stretch.descending,
-            by_sender=by_sender,
-            others=others,
-            deletions=deletions,
+            by_sender=stretch.sender is not None,
+            deletions=stretch.deletions,
+            narrowed=stretch.narrowing.sql,
         )
         cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=stretch.descending)
@@ -165,10 +177,12 @@ def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
 def _parameters(stretch: Stretch) -> dict[str, object]:
     return {
         "session": stretch.session_id,
-        "after": _clamp(stretch.after or 0),
-        "before": MAX_ID + 1 if stretch.before is None else _clamp(stretch.before),
+        "after": clamp(stretch.after or 0),
+        "before": MAX_ID + 1 if stretch.before is None else clamp(stretch.before),
         "sender": stretch.sender,
-        "reader": stretch.not_by,
+        "reader": stretch.narrowing.reader,
+        "pending": stretch.narrowing.pending,
+        "read": stretch.narrowing.read,
         "limit": stretch.limit + 1,
     }
 
@@ -177,6 +191,6 @@ def _named(keys: Sequence[str]) -> dict[str, str]:
     return {f"key{number}": key for number, key in enumerate(keys)}
 
 
-def _clamp(message_id: int) -> int:
+def clamp(message_id: int) -> int:
     """An id that SQLite's integers hold, on the same side of every id there is."""
     return min(max(message_id, 0), MAX_ID + 1)

@@ -192,11 +192,11 @@ class SqliteStore:
         limit: int,
         sender: str | None = None,
         visibility: Visibility | None = None,
-        not_by: str | None = None,
+        deletions: bool = False,
     ) -> Page:
         """Visible messages of a session; see `Store.page`."""
         stretch = Stretch(
-            session_id, after, before, limit, after is None, sender, visibility, not_by
+            session_id, after, before, limit, after is None, sender, visibility, deletions
         )
         return await self.read(partial(reads.page, audience=audience, stretch=stretch))
 

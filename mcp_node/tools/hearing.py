@@ -1,6 +1,6 @@
 """Tools to hear others: wait_for_messages, get_receipts, list_agents."""
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from fastmcp import Context, FastMCP
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
@@ -15,9 +15,9 @@ from serving.identity import Identity
 
 
 class MessagesHeard(MessagePage):
-    """What came: ``outcome`` is messages, timeout or server_stopping."""
+    """What came: ``outcome`` is messages, timeout, closed or server_stopping."""
 
-    outcome: str
+    outcome: Literal["messages", "timeout", "closed", "server_stopping"]
 
 
 class Given(TypedDict):
@@ -96,7 +96,8 @@ def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         """Wait until somebody says something; returns at once what you have not read yet.
 
         Use it when you need an answer or have nothing to do, instead of asking again and again.
-        On outcome timeout or server_stopping nothing was missed: call it again.
+        On outcome timeout or server_stopping nothing was missed: call it again. On closed nothing
+        more will be said there: do not.
         """
         with tool_errors():
             principal = current_principal(identity)

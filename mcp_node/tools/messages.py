@@ -90,7 +90,7 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         """Read a session's messages, oldest first: the newest 50 unless after or before is given.
 
         To catch up use unread_only, or pass the highest id you have seen as after. What you get
-        without sender or visibility counts as read.
+        counts as read. An entry with deletes says that a message you had was taken back.
         """
         with tool_errors():
             principal = current_principal(identity)

@@ -30,6 +30,13 @@ class MessageResult(TypedDict):
     hidden_characters: NotRequired[int]
 
 
+class Retraction(TypedDict):
+    """That the message ``deletes`` was taken back: rely on its text no more."""
+
+    id: int
+    deletes: int
+
+
 class MessageAdded(TypedDict):
     """The place and time a new message was given; ``unread``: others' messages not read yet."""
 
@@ -41,7 +48,7 @@ class MessageAdded(TypedDict):
 class MessagePage(TypedDict):
     """Messages ascending by id; page on with ``after`` the last or ``before`` the first id."""
 
-    messages: list[MessageResult]
+    messages: list[MessageResult | Retraction]
     has_more: bool
     unread: int
     untrusted: bool

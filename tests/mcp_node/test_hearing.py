@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcp_node.rooms.abilities import Abilities, make_abilities
-from mcp_node.store.readers import COUNTED
+from mcp_node.store.unread import COUNTED
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -91,20 +91,44 @@ async def test_a_page_further_on_leaves_what_lies_between_unread(able: Abilities
     assert await read(able, BOB) == [1]
     await say(able, ALICE, *(f"m{number}" for number in range(5)))
     assert await read(able, BOB, limit=2) == [5, 6]
-    assert await unread(able, BOB) == 5
-    assert await read(able, BOB, after=3, limit=1) == [4]
-    assert await unread(able, BOB) == 5
-    assert await read(able, BOB, after=0, limit=3) == [1, 2, 3]
     assert await unread(able, BOB) == 3
-    assert await read(able, BOB, unread_only=True) == [4, 5, 6]
+    assert await read(able, BOB, after=3, limit=1) == [4]
+    assert await unread(able, BOB) == 2
+    assert await read(able, BOB, after=3, limit=2) == [4, 5]
+    assert await unread(able, BOB) == 2
+    assert await read(able, BOB, unread_only=True) == [2, 3]
+    assert await unread(able, BOB) == 0
+    await say(able, ALICE, "next")
+    assert await read(able, BOB, unread_only=True) == [7]
 
 
-async def test_a_filtered_page_is_not_read(able: Abilities) -> None:
+async def test_what_a_filtered_page_gives_is_read_and_nothing_else(able: Abilities) -> None:
     await say(able, ALICE, "one")
     await say(able, EVE, "two")
-    assert await read(able, BOB, sender="eve") == [2]
-    assert await read(able, BOB, visibility="public") == [1, 2]
-    assert await unread(able, BOB) == 2
+    await say(able, ALICE, "three")
+    for _ in range(2):
+        assert await read(able, BOB, sender="eve") == [2]
+        assert await unread(able, BOB) == 2
+    assert await read(able, BOB, unread_only=True) == [1, 3]
+    assert await unread(able, BOB) == 0
+
+
+async def test_what_was_given_out_of_turn_is_read_also_after_a_restart(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    async with opened(tmp_path) as store:
+        able = make_abilities(store, settings)
+        await able.rooms.create_session(ALICE, "to talk", "room")
+        await say(able, ALICE, "one", "@bob two", "three", "@bob four")
+        assert await wait(able, BOB, mentions_only=True) == [2, 4]
+        assert await read(able, BOB, unread_only=True) == [1, 3]
+        await say(able, ALICE, "five", "@bob six")
+        assert await wait(able, BOB, mentions_only=True) == [6]
+        await able.readers.save()
+    async with opened(tmp_path) as store:
+        able = make_abilities(store, settings)
+        assert await unread(able, BOB) == 1
+        assert await wait(able, BOB, mentions_only=True, timeout_seconds=0) == []
+        assert await read(able, BOB, unread_only=True) == [5]
 
 
 async def test_what_may_not_be_seen_is_not_counted(able: Abilities) -> None:
@@ -189,7 +213,8 @@ async def test_waiting_for_a_mention(able: Abilities) -> None:
     assert not waiting.done()
     (id_,) = await say(able, ALICE, "@Bob/reviewer, please")
     assert await waiting == [id_]
-    assert await unread(able, BOB) == 5  # mentions out of turn leave the rest unread
+    assert await unread(able, BOB) == 3  # mentions out of turn leave the rest unread
+    assert await read(able, BOB, unread_only=True) == [1, 3, 4]
 
 
 async def test_everybody_wakes_once(able: Abilities) -> None:
@@ -289,3 +314,49 @@ async def test_reading_through_is_what_a_person_says(able: Abilities) -> None:
     assert await able.hearing.read_through(BOB, "room", 10**9) == 0
     await say(able, ALICE, "four")
     assert await unread(able, BOB) == 1  # nobody has read what is not there yet
+
+
+@pytest.mark.parametrize("how", [{}, {"after": 2}, {"mentions_only": True}])
+async def test_a_closed_session_says_so_at_once_after_what_is_unread(
+    able: Abilities, how: dict[str, Any]
+) -> None:
+    await say(able, ALICE, "one", "@bob two")
+    await able.moderation.close_session(ALICE, "room")
+    if how != {"after": 2}:
+        heard = await able.hearing.wait(BOB, "room", **how)
+        assert (heard["outcome"], heard["messages"][-1]["id"]) == ("messages", 2)
+    for _ in range(2):
+        async with asyncio.timeout(20):  # of the 55 it would wait
+            heard = await able.hearing.wait(BOB, "room", **how)
+        assert (heard["outcome"], heard["messages"]) == ("closed", [])
+    heard = await able.hearing.wait(NOBODY, "room")
+    assert heard["outcome"] == "closed"
+
+
+async def test_a_closing_ends_the_waits_of_its_session(able: Abilities) -> None:
+    await able.rooms.create_session(ALICE, "to talk", "other")
+    here = asyncio.create_task(able.hearing.wait(BOB, "room"))
+    there = asyncio.create_task(able.hearing.wait(BOB, "other"))
+    await waits(able, 2)
+    await able.moderation.update_session(ALICE, "room", "closes soon")
+    await able.moderation.close_session(ALICE, "other")
+    assert (await there)["outcome"] == "closed"
+    assert not here.done()
+    (last, closed) = await asyncio.gather(
+        say(able, ALICE, "last"), able.moderation.close_session(ALICE, "room")
+    )
+    heard = await here
+    assert ([one["id"] for one in heard["messages"]], heard["outcome"]) == (last, "messages")
+    assert (await able.hearing.wait(BOB, "room"))["outcome"] == "closed"
+    assert closed["closed_at"]
+
+
+async def test_a_closing_whose_caller_goes_away_ends_waits_as_well(able: Abilities) -> None:
+    waiting = asyncio.create_task(able.hearing.wait(BOB, "room"))
+    await waits(able, 1)
+    closing = asyncio.create_task(able.moderation.close_session(ALICE, "room"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # its write is on its way
+    closing.cancel()
+    async with asyncio.timeout(20):
+        assert (await waiting)["outcome"] == "closed"

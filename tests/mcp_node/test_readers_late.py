@@ -189,7 +189,7 @@ async def test_mentions_further_on_leave_the_others_to_be_given(tmp_path: Path) 
         heard = await able.hearing.wait(BOB, "room", after=first, mentions_only=True)
         assert [message["id"] for message in heard["messages"]] == [second]
         heard = await able.hearing.wait(BOB, "room", mentions_only=True)
-        assert [message["id"] for message in heard["messages"]] == [first, second]
+        assert [message["id"] for message in heard["messages"]] == [first]
 
 
 STEPS = st.lists(
@@ -202,6 +202,9 @@ STEPS = st.lists(
                 "delete",
                 "page",
                 "wait",
+                "call",
+                "newest",
+                "sender",
                 "unread",
                 "hold",
                 "slow",
@@ -227,7 +230,11 @@ class Play:
         self.able, self.slow = able, slow
         self.said: dict[int, tuple[Principal, str]] = {}
         self.gone: set[int] = set()
+        self.pruned = False
+        self.deletions: dict[int, tuple[int, Principal]] = {}
         self.given: dict[str, set[int]] = {who.agent_id: set() for who in EVERYBODY}
+        self.told: dict[str, set[int]] = {who.agent_id: set() for who in EVERYBODY}
+        self.in_place: dict[str, set[int]] = {who.agent_id: set() for who in EVERYBODY}
         self.tasks: list[asyncio.Task[None]] = []
 
     async def step(self, what: str, who: Principal, visibility: str, number: int) -> None:
@@ -236,11 +243,12 @@ class Play:
                 id_ = await self.through(say(self.able, who, "@bob and @eve", visibility))
                 self.said[id_] = (who, visibility)
         elif what == "delete":
-            there = set(self.said) - self.gone
-            own = [id_ for id_ in sorted(there) if self.said[id_][0] is who]
+            there = sorted(set(self.said) - self.gone)
+            own = [id_ for id_ in there if self.may_delete(who, id_)]
             for id_ in own[-number:][:1]:
                 await self.through(self.able.deletion.delete_message(who, "room", id_))
                 self.gone.add(id_)
+                self.deletions[await self.slow.session_head("room")] = (id_, who)
         elif what == "together":
             self.tasks += [
                 asyncio.create_task(self.give("page", BOB, 1)),
@@ -248,7 +256,7 @@ class Play:
                 asyncio.create_task(self.give("wait", EVE, 1)),
             ]
             await asyncio.gather(*(self.step("say", who, visibility, 1) for _ in range(number)))
-        elif what in ("page", "wait"):
+        elif what in ("page", "wait", "call", "newest", "sender"):
             self.tasks.append(asyncio.create_task(self.give(what, who, number)))
             await asyncio.sleep(0)
         elif what == "unread":
@@ -275,6 +283,7 @@ class Play:
             await prune(self.slow)
             self.able.readers.recount()
             self.gone |= set(self.said)
+            self.pruned = True
 
     async def through(self, doing: Coroutine[Any, Any, T]) -> T:
         """What it returns; reads are answered if it waits for one of them."""
@@ -287,12 +296,29 @@ class Play:
         await self.able.hearing.unread(who, "room")
 
     async def give(self, how: str, who: Principal, limit: int) -> None:
+        hearing = self.able.hearing
         if how == "page":
-            ids = await unread_page(self.able, who, limit)
+            page = await hearing.get_messages(who, "room", unread_only=True, limit=limit)
+        elif how == "newest":
+            page = await hearing.get_messages(who, "room", limit=limit)
+        elif how == "sender":
+            page = await hearing.get_messages(who, "room", limit=limit, sender="alice")
         else:
-            heard = await self.able.hearing.wait(who, "room", timeout_seconds=0)
-            ids = [message["id"] for message in heard["messages"]]
-        self.given[who.agent_id].update(ids)
+            page = await hearing.wait(who, "room", timeout_seconds=0, mentions_only=how == "call")
+        self.took(who, page)
+
+    def took(self, who: Principal, page: dict[str, Any]) -> None:
+        for entry in page["messages"]:
+            if "deletes" in entry:
+                self.told[who.agent_id].add(entry["deletes"])
+            elif "deleted" in entry:
+                self.in_place[who.agent_id].add(entry["id"])
+            elif entry["sender"] != who.agent_id:
+                self.given[who.agent_id].add(entry["id"])
+
+    def may_delete(self, who: Principal, id_: int) -> bool:
+        author, level = self.said[id_]
+        return author is who or (who.is_admin and level != "private")
 
     async def settle(self) -> None:
         self.slow.answer_reads()
@@ -313,11 +339,25 @@ class Play:
         await self.settle()
         for who in EVERYBODY:
             await check_unread(self.able, who)
-            while ids := await unread_page(self.able, who):
-                self.given[who.agent_id].update(ids)
+            while True:
+                page = await self.able.hearing.get_messages(who, "room", unread_only=True)
+                if not page["messages"]:
+                    break
+                self.took(who, page)
             assert await check_unread(self.able, who) == 0
-            assert self.given[who.agent_id] <= self.visible(who)
-            assert self.visible(who) - self.gone <= self.given[who.agent_id]
+            given = self.given[who.agent_id]
+            assert given <= self.visible(who)
+            assert self.visible(who) - self.gone <= given
+            if not self.pruned:
+                self.judge_deletions(who, given)
+
+    def judge_deletions(self, who: Principal, given: set[int]) -> None:
+        """Who has a text, or said it, is told that it was deleted, and nobody else is."""
+        told, in_place = self.told[who.agent_id], self.in_place[who.agent_id]
+        own = {id_ for id_, (author, _) in self.said.items() if author is who}
+        assert told <= given | own | in_place
+        by_others = {target for target, deleter in self.deletions.values() if deleter is not who}
+        assert by_others & (given | own) <= told | in_place
 
 
 @settings(max_examples=60, deadline=None)
@@ -331,7 +371,7 @@ def test_everything_visible_is_given_and_counted_right(
             for who in EVERYBODY:  # everybody joined at the beginning
                 host = ROOT if who is not ROOT else ALICE
                 play.said[await say(able, host, "welcome")] = (host, "public")
-                play.given[who.agent_id].update(await unread_page(able, who))
+                play.took(who, await able.hearing.get_messages(who, "room", unread_only=True))
             for step in steps:
                 await play.step(*step)
             await play.judge()

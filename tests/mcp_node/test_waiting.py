@@ -1,5 +1,6 @@
 """Waiters as values: what wakes them, what they hold, and what comes late."""
 
+import pytest
 from msgspec import structs
 
 from mcp_node.rooms.waiting import HELD, Waiting
@@ -51,14 +52,42 @@ async def test_a_waiter_holds_so_many_and_says_that_there_were_more() -> None:
         assert (len(waiter.heard), waiter.more) == (HELD, True)
 
 
-async def test_the_end_wakes_also_who_comes_later() -> None:
+async def test_the_end_wakes_and_is_known_to_who_comes_later() -> None:
     waiting = Waiting(10)
     with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
         waiting.end()
-        waiter.only_after(0)
         assert await waiter.woken(0)
-        with waiting.wait("room", BOB, own=False, mentions_only=False) as late:
-            late.only_after(0)
-            assert await late.woken(0)
-            assert len(waiting) == 2
+        assert waiting.ended
+
+
+async def test_a_closing_wakes_those_of_its_session() -> None:
+    waiting = Waiting(10)
+    with (
+        waiting.wait("room", BOB, own=False, mentions_only=False) as waiter,
+        waiting.wait("other", BOB, own=False, mentions_only=False) as elsewhere,
+    ):
+        assert len(waiting) == 2
+        waiting.close("room")
+        assert await waiter.woken(0)
+        assert not await elsewhere.woken(0)
+        assert (waiter.closed, elsewhere.closed) == (True, False)
     assert len(waiting) == 0
+
+
+@pytest.mark.parametrize("mentions_only", [False, True])
+async def test_a_deletion_is_looked_up_and_everything_after_an_id_has_it(
+    mentions_only: bool,
+) -> None:
+    entry = structs.replace(HELLO, id=6, deletes=5, sender="root", content="")
+    waiting = Waiting(10)
+    with (
+        waiting.wait("room", BOB, own=False, mentions_only=mentions_only) as waiter,
+        waiting.wait("room", BOB, own=True, mentions_only=False) as all_of_it,
+    ):
+        waiting.committed([entry])
+        assert await waiter.woken(0)
+        assert (waiter.look_again, waiter.heard) == (True, [])
+        assert (all_of_it.look_again, all_of_it.heard) == (False, [entry])
+        waiting.committed([structs.replace(entry, id=7, sender="bob")])  # deleted by himself
+        assert not await waiter.woken(0)
+        assert len(all_of_it.heard) == 2

@@ -155,7 +155,7 @@ async def test_silence_over_the_socket_is_nobody_elses_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections that say nothing are limited at the port; they take no place at the socket."""
-    monkeypatch.setattr("serving.http.MAX_SILENT", 0)
+    monkeypatch.setattr(PatientHttp, "max_silent", 0)
     path = tmp_path / "node.sock"
     async with served(path) as url, client(path) as local, plain_client(base_url=url) as remote:
         with pytest.raises(httpx.TransportError):

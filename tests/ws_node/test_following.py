@@ -31,13 +31,13 @@ class Severed(Pair):
         self.mcp.environment = {**self.environment, "PARTYLINE_BRIDGE_ENDPOINT": nowhere}
 
     def begin(self) -> None:
+        self._context = zmq.Context()
         self.mcp.spawn()
         self.ws.spawn()
         end = time.monotonic() + START_SECONDS
         while not self._follows():
             assert time.monotonic() < end, self.ws.output() + self.mcp.output()
             time.sleep(0.05)
-        self._context = zmq.Context()
         self._push = self._context.socket(zmq.PUSH)
         self._push.set(zmq.LINGER, 0)
         self._push.connect(keyfile.bridge_endpoint(self.data_dir, ""))
@@ -47,6 +47,8 @@ class Severed(Pair):
         self._end()
 
     def _follows(self) -> bool:
+        if not self.ws_port:
+            return False
         try:
             answer = httpx.get(f"{self.ws_url}/readyz", trust_env=False)
         except httpx.HTTPError:

@@ -137,7 +137,7 @@ async def test_replies_lose_their_parent_and_keys_mentions_and_advances_go(
         "INSERT OR REPLACE INTO mentions VALUES ('room','bob',1), ('room','bob',3)",
         "INSERT INTO readers (session_id, principal, agent_type, is_admin, first_seen, last_seen)"
         " VALUES ('room','bob','x',0,'-','-')",
-        "INSERT INTO advances (session_id, principal, by_mention, position, at) VALUES"
+        "INSERT INTO advances (session_id, principal, out_of_turn, position, at) VALUES"
         " ('room','bob',0,1,'-'), ('room','bob',0,2,'-'), ('room','bob',1,2,'-'),"
         " ('room','bob',0,3,'-'), ('room','bob',0,4,'-')",
     )
