@@ -19,7 +19,7 @@ from ws_node.hub import Hub
 from ws_node.places import Turns
 from ws_node.reading import Reading, Stretch
 from ws_node.ring import Ring
-from ws_node.room import Room, Subscription
+from ws_node.room import Subscription
 
 PATIENCE_SECONDS: Final = 10.0
 """How long history may be away before a viewer is sent off to come back later."""
@@ -63,7 +63,7 @@ class CatchUp:
         room.part(subscription)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                start, recovered = await self._start(room, wish)
+                start, recovered = await self._start(subscription, wish)
             epoch = room.follower.epoch
             viewer.send(subscribed_frame(room.session_id, epoch, start, recovered))
             await self._replay(subscription, epoch, start)
@@ -73,13 +73,14 @@ class CatchUp:
             logger.exception("a replay failed; its viewer is sent away to come back")
             viewer.connection.disconnect(Disconnect.RESTART)
 
-    async def _start(self, room: Room, wish: Subscribe) -> tuple[int, bool]:
+    async def _start(self, subscription: Subscription, wish: Subscribe) -> tuple[int, bool]:
         """The position a subscription starts from, and whether that is where it wished to.
 
-        Both depend on the log alone, never on where the session stands in it: that moves with
-        messages the viewer may not see. The room's position is known when this returns, and
-        nothing was awaited since.
+        Both depend on the log and on what the viewer may see, never on where the session stands:
+        that moves with messages it may not see. The room's position is known when this returns,
+        and nothing was awaited since.
         """
+        room = subscription.room
         while True:
             await room.positioned.wait()
             here = self._hub.position_of(room)
@@ -87,7 +88,8 @@ class CatchUp:
                 return here, True
             if wish.epoch is not None and wish.epoch != room.follower.epoch:
                 return here, False
-            if wish.since <= here:
+            ring = room.ring
+            if wish.since <= here or (ring and ring.shows(wish.since, subscription.audience)):
                 return wish.since, True
             with contextlib.suppress(HistoryAway):
                 head = await self._history.session_head(room.session_id)

@@ -107,6 +107,15 @@ class Ring:
         """Whether everything after ``position`` that went by is here."""
         return position >= self.floor
 
+    def shows(self, position: int, audience: Audience) -> bool:
+        """Whether the message at a position is here and an audience may see it."""
+        for id_, each in reversed(self._entries):
+            if id_ <= position:
+                event = each.event
+                seen = may_see(audience, event.visibility, event.principal, event.sender_type)
+                return id_ == position and seen
+        return False
+
     def after(
         self, position: int, audience: Audience, framing: Framing, max_bytes: int
     ) -> tuple[bytes, int | None]:

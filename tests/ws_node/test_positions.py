@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proto.messages import Visibility
 from tests.pair import frame, until
 from tests.ws_node.making import EPOCH, Live, make_event
 from tests.ws_node.test_hub import body, nothing_more, numbers
@@ -73,6 +74,24 @@ async def test_what_is_on_its_way_is_not_sent_again(tmp_path: Path, since: int |
             assert await numbers(stays, 1) == [12]
             live.queue.put(make_event(13, body(13)))
             assert await numbers(stays, 1) == await numbers(viewer, 1) == [13]
+            await nothing_more(viewer)
+
+
+async def test_who_comes_back_to_a_message_it_saw_needs_nobody(tmp_path: Path) -> None:
+    """Also behind a hole in the log, with mcp_node away; a hidden message does not help."""
+    async with Live(tmp_path).running() as live:
+        live.open_room()
+        async with live.viewer() as viewer:
+            live.queue.put(make_event(3, body(3), prev=0))
+            live.queue.put(make_event(4, body(4), visibility=Visibility.PRIVATE))
+            live.queue.put(make_event(5, body(5)))
+            assert await numbers(viewer, 2) == [3, 5]
+            assert await subscribed(viewer, since=3) == (3, True)
+            assert await numbers(viewer, 1) == [5]
+            for since in (4, 9):
+                await viewer.send(json.dumps({"type": "subscribe", "since": since}))
+                await nothing_more(viewer)
+            assert await subscribed(viewer, since=5) == (5, True)
             await nothing_more(viewer)
 
 
