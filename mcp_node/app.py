@@ -23,7 +23,7 @@ from mcp_node.api.readers import make_hearing_api
 from mcp_node.api.revocations import make_revocation_api
 from mcp_node.api.rooms import make_api
 from mcp_node.api.search import make_search_api
-from mcp_node.api.service import check_service
+from mcp_node.api.service import for_service, service_app
 from mcp_node.envelope import check_envelope
 from mcp_node.errors import refuse
 from mcp_node.legacy_sessions import LegacySessions
@@ -37,6 +37,7 @@ from mcp_node.store.sqlite import open_store
 from proto import keyfile
 from proto.errors import PartylineError
 from proto.settings import Settings, node_url
+from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
 from serving import problems
 from serving.address import AddressFile, former_port
@@ -46,20 +47,18 @@ from serving.doors import Doors, own_hosts
 from serving.failures import Failures, SlowFailures
 from serving.identity import Identity
 from serving.leases import Leases
+from serving.local import listening
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
+from serving.peers import mcp_socket
 from serving.server import Drain, listen, port_of, serve, warn_of_open_doors
+from serving.signed import SignedRequests
 
 ANSWER_SECONDS: Final = 1.0
 """How long stopping waits for those who wait to take their answer."""
 
 ANSWERED_SECONDS: Final = 0.2
 """How long an answer may take from its tool to the socket, once the node stops."""
-
-_SERVICE_PATHS: Final = frozenset(
-    {"/api/agents", "/api/log", "/api/prune", "/api/revocations", "/api/links"}
-)
-"""Routes that take a service token and a body."""
 
 Extension = Callable[[FastMCP], None]
 
@@ -85,13 +84,17 @@ async def run(settings: Settings, *, extend: Extension | None = None) -> None:
             former=former_port(data_dir, "mcp"),
         )
         address = node_url(settings.mcp_host, port_of(bound))
-        with contextlib.closing(bound), AddressFile(data_dir, "mcp", address):
+        with (
+            contextlib.closing(bound),
+            listening(mcp_socket(data_dir)) as local,
+            AddressFile(data_dir, "mcp", address),
+        ):
             async with (
                 _store(data_dir, settings) as store,
                 _publisher(data_dir, settings, store) as publisher,
             ):
                 node = await build(settings, data_dir, store, publisher, address, extend)
-                await serve(node.app, bound, drain=node.drain, ws="none")
+                await serve(node.app, bound, local=local, drain=node.drain, ws="none")
 
 
 class Node(NamedTuple):
@@ -115,6 +118,7 @@ async def build(
     for revocation in await store.revocations():
         identity.revocations.add(revocation)
     identity.revocations.complete = True
+    bridge_key = keyfile.bridge_key(data_dir)  # made here, for an operator to copy
     abilities = make_abilities(store, settings, identity.is_valid)
     mcp = make_server(abilities, identity)
     if extend is not None:
@@ -156,22 +160,36 @@ async def build(
     api.include_router(make_hearing_api(abilities, identity))
     api.include_router(make_moderation_api(abilities.moderation, identity))
     api.include_router(make_search_api(abilities.search, identity))
-    bridge_key = keyfile.bridge_key(data_dir)
-    api.include_router(make_log_api(store, settings, bridge_key))
-    api.include_router(make_presence_api(abilities.presence, settings, bridge_key))
-    api.include_router(make_prune_api(store, settings, bridge_key, abilities.readers.recount))
-    api.include_router(make_revocation_api(store, abilities.links, settings, identity, bridge_key))
-    api.include_router(make_link_api(abilities.links, settings, bridge_key))
     api.include_router(make_redeem_api(abilities.links, keyfile.signing_key(data_dir)))
-    bodies = StrictBodies(
+    public = StrictBodies(
         _beside(sessions, api, leases),
         max_bytes=settings.max_body_bytes,
         smaller={REDEEM_PATH: MAX_REDEEM_BYTES},
         refuse=refuse,
-        admit=lambda scope: _admit(scope, identity, bridge_key),
+        admit=lambda scope: _admit(scope, identity),
         check=lambda scope, value: check_envelope(value) if _is_mcp(scope) else None,
     )
-    slow = SlowFailures(bodies, Failures(settings.failed_token_seconds))
+    service = service_app(
+        (
+            make_log_api(store, settings),
+            make_presence_api(abilities.presence, settings),
+            make_prune_api(store, settings, abilities.readers.recount),
+            make_revocation_api(store, abilities.links, settings, identity),
+            make_link_api(abilities.links, settings),
+        )
+    )
+    answering = _by_caller(
+        StrictBodies(service, max_bytes=settings.max_body_bytes, refuse=refuse), public
+    )
+    if settings.signed_requests:
+        answering = SignedRequests(
+            answering,
+            Verifier(bridge_key, "mcp_node"),
+            prefix="/api/",
+            max_bytes=settings.max_body_bytes,
+            refuse=refuse,
+        )
+    slow = SlowFailures(answering, Failures(settings.failed_token_seconds))
     doors = Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
     return Node(doors, partial(_drain, abilities))
 
@@ -219,20 +237,27 @@ def _beside(mcp_app: App, api: App, leases: Leases) -> App:
     return both
 
 
+def _by_caller(service: App, public: App) -> App:
+    """Routes between the nodes are there for this deployment's own processes alone."""
+
+    async def chosen(scope: Scope, receive: Receive, send: Send) -> None:
+        await (service if for_service(scope) else public)(scope, receive, send)
+
+    return chosen
+
+
 def _is_mcp(scope: Scope) -> bool:
     path: str = scope.get("path", "")
     return path == "/mcp" or path.startswith("/mcp/")
 
 
-def _admit(scope: Scope, identity: Identity, bridge_key: bytes) -> None:
+def _admit(scope: Scope, identity: Identity) -> None:
     """Refuse a request with a body that no route would take from this caller.
 
     Raises:
         Unauthenticated: its token is missing or not valid.
     """
-    if scope["path"] in _SERVICE_PATHS:
-        check_service(scope["headers"], bridge_key)
-    elif scope["path"] != REDEEM_PATH:  # there the code in the body is what counts
+    if scope["path"] != REDEEM_PATH:  # there the code in the body is what counts
         identity.from_headers(scope["headers"])
 
 
@@ -249,8 +274,7 @@ async def _store(data_dir: Path, settings: Settings) -> AsyncIterator[Store]:
 async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncIterator[Publisher]:
     publisher: Publisher
     if settings.bridge == "http":
-        key = keyfile.bridge_key(data_dir)
-        publisher = PostPublisher(settings, bridge_key=key, epoch=store.epoch)
+        publisher = PostPublisher(settings, epoch=store.epoch)
     else:
         endpoints = [
             keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)

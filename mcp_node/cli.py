@@ -75,7 +75,7 @@ def _restore(chosen: argparse.Namespace) -> int:
 
 
 def _revoke(chosen: argparse.Namespace) -> int:
-    settings = with_ports(load_settings())
+    settings = load_settings()
     print(revoke(settings, token_id=chosen.token, agent_id=chosen.agent, link_id=chosen.link))
     return 0
 
@@ -88,13 +88,12 @@ def _login(_: argparse.Namespace) -> int:
 
 
 def _links(_: argparse.Namespace) -> int:
-    print(links(with_ports(load_settings())))
+    print(links(load_settings()))
     return 0
 
 
 def _prune(chosen: argparse.Namespace) -> int:
-    settings = with_ports(load_settings())
-    print(prune(settings, older_than=chosen.older_than, dry_run=chosen.dry_run))
+    print(prune(load_settings(), older_than=chosen.older_than, dry_run=chosen.dry_run))
     return 0
 
 

@@ -5,9 +5,9 @@ file            mode   content
 ==============  =====  ============================================================
 signing.key     0600   Ed25519 private key, PEM (PKCS 8); mcp_node and the CLI read it
 signing.pub     0600   its public key, PEM
-bridge.key      0600   64 hex digits: the secret between the nodes (HS256)
+bridge.key      0600   64 hex digits: signs requests between nodes on different machines
 digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_node alone
-bridge.dir      0600   where bridge.sock lives, if the data directory's path is too long
+bridge.dir      0600   where the sockets are, if the data directory's path is too long
 ==============  =====  ============================================================
 
 For a bridge over tcp also these, made and read by `serving.curve` and `serving.allow_list`:
@@ -132,7 +132,7 @@ def public_pem(key: Ed25519PrivateKey) -> bytes:
 
 
 def bridge_key(data_dir: Path) -> bytes:
-    """The secret that signs service tokens between the nodes, made at first use.
+    """The secret that signs requests between nodes on different machines, made at first use.
 
     Raises:
         ConfigurationError: the file is unreadable, open to others, or not 64 hex digits.
@@ -165,40 +165,63 @@ def bridge_endpoint(data_dir: Path, configured: str = "", worker: int = 0) -> st
 
     Raises:
         ConfigurationError: the configured path is too long for a socket, the port too high, or
-            the recorded directory is not ours (any more): whoever owns it would own the bridge.
+            a socket's directory is not ours alone (any more): whoever can write to it can take
+            the socket's place.
     """
     if not configured:
-        return _socket_endpoint(data_dir, _numbered("bridge.sock", worker))
+        return f"ipc://{socket_path(data_dir, numbered('bridge.sock', worker))}"
     if configured.startswith("tcp://"):
         address, _, port = configured.rpartition(":")
         if int(port) + worker > 65_535:
             raise ConfigurationError("PARTYLINE_BRIDGE_ENDPOINT: worker N needs the port N above")
         return f"{address}:{int(port) + worker}"
     path = Path(configured.removeprefix("ipc://"))
-    path = path.with_name(_numbered(path.name, worker))
+    path = path.with_name(numbered(path.name, worker))
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise ConfigurationError(
             f"PARTYLINE_BRIDGE_ENDPOINT: a socket's path has at most {MAX_SOCKET_PATH} bytes"
         )
+    _check_socket_dir(path.parent)
     return f"ipc://{path}"
 
 
 def worker_endpoint(data_dir: Path, worker: int) -> str:
     """Where a worker of ws_node hears from its siblings; otherwise as `bridge_endpoint`."""
-    return _socket_endpoint(data_dir, f"worker-{worker}.sock")
+    return f"ipc://{socket_path(data_dir, f'worker-{worker}.sock')}"
 
 
-def _socket_endpoint(data_dir: Path, name: str) -> str:
+def socket_path(data_dir: Path, name: str) -> Path:
+    """Where a Unix socket of this deployment is.
+
+    In the data directory; where that path is too long for a socket, in XDG_RUNTIME_DIR or a
+    private directory that ``bridge.dir`` records.
+
+    Raises:
+        ConfigurationError: the recorded directory is not ours alone (any more).
+    """
     path = data_dir / name
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         recorded = Path(os.fsdecode(read_or_make(data_dir / "bridge.dir", _new_socket_dir)))
         if not recorded.is_absolute() or b"\0" in os.fsencode(recorded):
             raise ConfigurationError(f"{data_dir / 'bridge.dir'} names no directory; delete it")
         path = open_data_dir(recorded) / name
-    return f"ipc://{path}"
+    return path
 
 
-def _numbered(name: str, worker: int) -> str:
+def _check_socket_dir(path: Path) -> None:
+    try:
+        state = path.lstat()
+    except OSError as error:
+        raise ConfigurationError(f"PARTYLINE_BRIDGE_ENDPOINT: {path}: {error.strerror}") from None
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
+        raise ConfigurationError(
+            f"PARTYLINE_BRIDGE_ENDPOINT: {path} must be a directory of yours that nobody else can"
+            " write to"
+        )
+
+
+def numbered(name: str, worker: int) -> str:
+    """The name of worker N's socket; worker 0 has the plain one."""
     path = Path(name)
     return f"{path.stem}-{worker}{path.suffix}" if worker else name
 

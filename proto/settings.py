@@ -109,6 +109,27 @@ class Settings(BaseSettings):
         " encrypted, for listed keys only); empty: bridge.sock in the data directory."
         " Worker N of ws_node: bridge-N.sock, or the port N above.",
     )
+    mcp_url: str = Field(
+        "",
+        description="For ws_node: where the mcp_node of another machine answers,"
+        " https://HOST[:PORT], or http://HOST[:PORT] (signed, but readable on the way). Empty:"
+        " mcp.sock in the data directory.",
+    )
+    ws_url: str = Field(
+        "",
+        description="For mcp_node with PARTYLINE_BRIDGE=http: where the ws_node of another machine"
+        " answers, written as PARTYLINE_MCP_URL. Empty: ws.sock in the data directory.",
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) to trust for an https:// address of the other node; unset:"
+        " the system's.",
+    )
+    signed_requests: bool = Field(
+        False,
+        description="Whether this node's port answers the node of another machine, each request"
+        " signed with bridge.key.",
+    )
     auth: Literal["token", "off"] = Field(
         "token", description="token: every door wants one; off: loopback only, for trying out."
     )
@@ -323,6 +344,14 @@ class Settings(BaseSettings):
             raise ValueError("must be http(s)://host[:port] and perhaps a path")
         return value
 
+    @field_validator("mcp_url", "ws_url")
+    @classmethod
+    def _other_node(cls, value: str) -> str:
+        value = value.removesuffix("/")
+        if value and parse_origin(value) is None:
+            raise ValueError("must be https://HOST[:PORT] or http://HOST[:PORT]")
+        return value.lower()
+
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -362,7 +391,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_open_doors(self) -> Self:
-        hosts = (self.mcp_host, self.ws_host, tcp_host(self.bridge_endpoint) or "127.0.0.1")
+        hosts = [self.mcp_host, self.ws_host, tcp_host(self.bridge_endpoint) or "127.0.0.1"]
+        hosts += [other[1] for url in (self.mcp_url, self.ws_url) if (other := parse_origin(url))]
         exposed = [host for host in hosts if not is_loopback(host)]
         if self.auth == "off" and (exposed or self.allowed_hosts):
             raise ValueError("PARTYLINE_AUTH=off works on loopback addresses and names only")

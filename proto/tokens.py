@@ -1,6 +1,6 @@
-"""Tokens: who a principal is (EdDSA), and that one node speaks to the other (HS256).
+"""Tokens that say who a principal is (EdDSA).
 
-Principal token, claims all required:
+Claims, all required:
 
 =========  ======================================================================
 claim      meaning
@@ -13,9 +13,6 @@ sessions   list of session ids, or ``"*"`` for all; ``[]`` is none
 iat, exp   seconds of Unix time
 jti        id of the token, a name
 =========  ======================================================================
-
-Service token: ``iss`` partyline, ``aud`` one direction (`TO_MCP_NODE`, `TO_WS_NODE`), ``iat``,
-``exp`` at most five minutes later.
 """
 
 import re
@@ -34,9 +31,6 @@ from proto.names import GUEST_PREFIX, check_free_name, check_name, is_name
 
 ISSUER: Final = "partyline"
 SCOPES: Final = frozenset({"read", "write", "admin"})
-TO_MCP_NODE: Final = "partyline/mcp_node"
-TO_WS_NODE: Final = "partyline/ws_node"
-SERVICE_SECONDS: Final = 300
 
 MAX_TOKEN_CHARS: Final = 8_192
 _REQUIRED: Final = ["iss", "aud", "sub", "agent_type", "scope", "sessions", "iat", "exp", "jti"]
@@ -175,23 +169,21 @@ class PrincipalVerifier:
         return principal
 
     def _verify(self, token: str) -> Principal:
-        return _principal(_claims(token, self._key, "EdDSA", ISSUER, _REQUIRED))
+        return _principal(_claims(token, self._key))
 
 
-def _claims(
-    token: str, key: bytes, algorithm: str, audience: str, required: list[str]
-) -> dict[str, Any]:
-    """The claims of a token that is ours, in time, and has all of ``required``."""
+def _claims(token: str, key: bytes) -> dict[str, Any]:
+    """The claims of a token that is ours, in time, and has all of `_REQUIRED`."""
     if len(token) > MAX_TOKEN_CHARS or not _FORM.fullmatch(token):
         raise Unauthenticated(_REFUSED)
     try:
         return jwt.decode(
             token,
             key,
-            algorithms=[algorithm],
-            audience=audience,
+            algorithms=["EdDSA"],
+            audience=ISSUER,
             issuer=ISSUER,
-            options={"require": required},
+            options={"require": _REQUIRED},
         )
     except jwt.ExpiredSignatureError:
         raise Unauthenticated("The token has expired.") from None
@@ -242,45 +234,3 @@ def _may_be(agent_id: Any, agent_type: Any, scopes: set[str], sessions: Any) -> 
     except InvalidInput:
         return False
     return True
-
-
-def mint_service(key: bytes, audience: str) -> str:
-    """A token with which one node calls the other, valid for `SERVICE_SECONDS`.
-
-    Args:
-        key: the bridge key.
-        audience: `TO_MCP_NODE` or `TO_WS_NODE`.
-    """
-    now = int(time.time())
-    claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + SERVICE_SECONDS}
-    return jwt.encode(claims, key, algorithm="HS256")
-
-
-class ServiceToken:
-    """The service token of one direction, minted anew before it expires."""
-
-    def __init__(self, key: bytes, audience: str) -> None:
-        self._key = key
-        self._audience = audience
-        self._token = ""
-        self._renew_at = 0.0
-
-    def current(self) -> str:
-        """A token with at least a minute of life left."""
-        now = time.time()
-        minted_at = self._renew_at - (SERVICE_SECONDS - 60)
-        if not minted_at <= now < self._renew_at:  # before: the clock was set back
-            self._token = mint_service(self._key, self._audience)
-            self._renew_at = now + SERVICE_SECONDS - 60
-        return self._token
-
-
-def verify_service(key: bytes, token: str, audience: str) -> None:
-    """Refuse anything but a fresh service token of that direction.
-
-    Raises:
-        Unauthenticated: wrong key, audience, age or form.
-    """
-    claims = _claims(token, key, "HS256", audience, ["iss", "aud", "iat", "exp"])
-    if int(claims["exp"]) - int(claims["iat"]) > SERVICE_SECONDS:
-        raise Unauthenticated(_REFUSED)

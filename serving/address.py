@@ -10,13 +10,10 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
-
-from httpx import ConnectError, Request
 
 from proto.errors import ConfigurationError
 from proto.settings import Settings
@@ -121,18 +118,3 @@ def _locked(descriptor: int) -> bool:
     except OSError:
         return True
     return False
-
-
-def follow_port(settings: Settings, name: Name) -> dict[str, list[Callable[[Request], Any]]]:
-    """Event hooks of an `httpx.AsyncClient` whose node takes any port: each request finds it."""
-
-    async def find(request: Request) -> None:
-        chosen = with_ports(settings)
-        port = chosen.mcp_port if name == "mcp" else chosen.ws_port
-        if not port:
-            raise ConnectError("the node does not run")
-        request.url = request.url.copy_with(port=port)
-        request.headers["Host"] = request.url.netloc.decode()
-
-    port = settings.mcp_port if name == "mcp" else settings.ws_port
-    return {"request": [] if port else [find]}

@@ -21,6 +21,7 @@ import uvloop
 from proto.errors import ConfigurationError
 from proto.settings import Settings, load_settings
 from serving.http import PatientHttp
+from serving.local import LocalHttp
 from serving.logs import escape, set_up_logging
 
 EXIT_REFUSED: Final = 2
@@ -123,9 +124,12 @@ class NodeServer(uvicorn.Server):
 
     capture_signals = contextlib.nullcontext  # type: ignore[assignment]  # serve() owns signals
 
-    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain: Drain, local: socket.socket | None = None
+    ) -> None:
         super().__init__(config)
         self._drain = drain
+        self._local = local
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving; what was made until now stays, so garbage collection skips it.
@@ -133,9 +137,15 @@ class NodeServer(uvicorn.Server):
         Otherwise it takes a third of a tool call's time (see docs/performance.md).
         """
         await super().startup(sockets)
+        if self._local is not None:
+            loop = asyncio.get_running_loop()
+            self.servers.append(await loop.create_unix_server(self._local_http, sock=self._local))
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE_THRESHOLD, 10, 10)
+
+    def _local_http(self) -> LocalHttp:
+        return LocalHttp(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, let the node say goodbye, then close what is still open."""
@@ -145,12 +155,20 @@ class NodeServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any) -> None:
+async def serve(
+    app: Any,
+    bound: socket.socket,
+    *,
+    drain: Drain,
+    local: socket.socket | None = None,
+    **options: Any,
+) -> None:
     """Serve an ASGI app on a bound socket until SIGTERM or SIGINT.
 
     Args:
         app: the ASGI application.
         bound: from `listen`; closed at the end.
+        local: a Unix socket for this deployment's own processes; `serving.local` tells them apart.
         drain: awaited once when stopping begins, before connections are closed.
         options: more of `uvicorn.Config`.
     """
@@ -165,7 +183,7 @@ async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any)
         timeout_graceful_shutdown=GRACE_SECONDS,
         **options,
     )
-    server = NodeServer(config, drain)
+    server = NodeServer(config, drain, local)
 
     def stop() -> None:
         # Only this: uvicorn's force_exit would skip the lifespan's end. GRACE_SECONDS bounds it.
@@ -178,7 +196,14 @@ async def serve(app: Any, bound: socket.socket, *, drain: Drain, **options: Any)
 
 
 def warn_of_open_doors(settings: Settings) -> None:
-    """One loud line where AUTH=off lets everybody on this machine in."""
+    """One loud line where everybody on this machine is let in, or others can read along."""
+    for name, url in (("MCP_URL", settings.mcp_url), ("WS_URL", settings.ws_url)):
+        if url.startswith("http:"):
+            logger.warning(
+                "PARTYLINE_%s is not https: messages and viewers' tokens can be read on the way. "
+                "Use a network or tunnel that you trust.",
+                name,
+            )
     if settings.auth == "off":
         logger.warning(
             "AUTH IS OFF: every program on this machine can read and write every room; "

@@ -33,6 +33,8 @@ from fastmcp import Client
 from proto import keyfile
 from proto.tokens import sign_principal
 from serving.address import Name, running_url
+from serving.local import LOCAL_URL, LocalTransport
+from serving.peers import mcp_socket, ws_socket
 
 # All of these are long, for a machine that is busy with something else. They must be well below
 # the timeout of a test (pyproject.toml), so that what waits fails and cleans up by itself.
@@ -362,6 +364,21 @@ class Pair:
             compression=compression,
             proxy=None,
         )
+
+    @property
+    def mcp_socket(self) -> Path:
+        """mcp_node's Unix socket."""
+        return mcp_socket(self.data_dir)
+
+    @property
+    def ws_socket(self) -> Path:
+        """ws_node's Unix socket."""
+        return ws_socket(self.data_dir)
+
+    def service(self) -> httpx.AsyncClient:
+        """A client of mcp_node as ws_node and the command line are: over its Unix socket."""
+        transport = LocalTransport(self.mcp_socket, httpx.Limits())
+        return httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=20.0)
 
     def rest(self, agent: str = "alice", **rights: Any) -> httpx.AsyncClient:
         """A client of the REST API."""

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from proto import keyfile
 from proto.settings import Settings, node_url
+from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
 from serving import problems
 from serving.address import AddressFile, former_port
@@ -21,9 +22,12 @@ from serving.asgi import App, Receive, Scope, Send, respond
 from serving.doors import Doors, own_hosts
 from serving.failures import Failures, SlowFailures
 from serving.identity import Identity
+from serving.local import listening
 from serving.lockfile import LockFile
 from serving.operators import add_api_docs, add_operator_routes
+from serving.peers import ws_socket
 from serving.server import listen, port_of, serve, warn_of_open_doors
+from serving.signed import SignedRequests
 from ws_node.broadcast import Broadcast, add_broadcast, refuse
 from ws_node.catchup import CatchUp
 from ws_node.collector import Collector
@@ -80,11 +84,13 @@ async def run(settings: Settings, worker: int | None = None) -> None:
         address = node_url(settings.ws_host, port_of(bound))
         if worker is None:
             held.enter_context(AddressFile(data_dir, "ws", address))
+        local = held.enter_context(listening(ws_socket(data_dir, worker or 0)))
         node = Node(settings, worker or 0, address)
         async with node.running():
             await serve(
                 node.app,
                 bound,
+                local=local,
                 drain=node.drain,
                 ws=LendingProtocol,
                 ws_max_size=settings.max_command_bytes,
@@ -101,13 +107,12 @@ class Node:
 
     def __init__(self, settings: Settings, worker: int = 0, address: str = "") -> None:
         data_dir = settings.data_dir
-        key = keyfile.bridge_key(data_dir)
         verifier = PrincipalVerifier(keyfile.public_key(data_dir))
         identity = Identity(verifier, auth_off=settings.auth == "off")
         self._settings = settings
         self._queue = EventQueue(settings.max_queued_events)
         self._hub = Hub(settings, self._queue, identity.revocations)
-        self._history = History(settings, bridge_key=key)
+        self._history = History(settings)
         self._following = Following(settings, self._hub, self._queue, self._history)
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
@@ -161,11 +166,19 @@ class Node:
             api,
             settings=settings,
             queue=self._queue,
-            bridge_key=key,
             pass_on=self._siblings.pass_on,
         )
+        answering = self._straight(api)
+        if settings.signed_requests:
+            answering = SignedRequests(
+                answering,
+                Verifier(keyfile.bridge_key(data_dir), "ws_node"),
+                prefix="/broadcast/",
+                max_bytes=settings.max_body_bytes,
+                refuse=refuse,
+            )
         self.app = Doors(
-            SlowFailures(self._straight(api), failures),
+            SlowFailures(answering, failures),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,
             refuse=refuse,

@@ -1,8 +1,8 @@
 """``POST /broadcast/{session_id}``: events from anything on the host, into the same queue.
 
 What comes this way is ephemeral, marked ``"origin": "external"``, and built into a frame by the
-server: of the body only ``type`` and ``data`` are taken. Only the HTTP bridge's service token
-makes durable events of it (`ws_node.http_bridge`).
+server: of the body only ``type`` and ``data`` are taken. Only the HTTP bridge, which posts over
+``ws.sock`` or signed, makes durable events of it (`ws_node.http_bridge`).
 """
 
 import asyncio
@@ -27,11 +27,11 @@ from proto.frames import RESERVED_TYPES
 from proto.names import NAME_PATTERN, check_name
 from proto.rate import Buckets
 from proto.settings import Settings
-from proto.tokens import TO_WS_NODE, verify_service
 from proto.wire import Event
 from serving.asgi import Scope, Send, respond
 from serving.bodies import check_media_type, read_body
 from serving.identity import bearer_token, from_loopback, header_values
+from serving.local import is_peer
 from serving.problems import send_problem
 from ws_node.event_queue import EventQueue
 from ws_node.external import MAX_TYPE_CHARS, external_event
@@ -107,11 +107,10 @@ def add_broadcast(
     *,
     settings: Settings,
     queue: EventQueue,
-    bridge_key: bytes,
     pass_on: Callable[[Event], None],
 ) -> "Broadcast":
     """Add the route to the node's app."""
-    door = Broadcast(settings, queue=queue, bridge_key=bridge_key, pass_on=pass_on)
+    door = Broadcast(settings, queue=queue, pass_on=pass_on)
 
     @app.post(
         "/broadcast/{session_id}",
@@ -150,7 +149,6 @@ class Broadcast:
     Args:
         settings: of the node.
         queue: where events go.
-        bridge_key: verifies the HTTP bridge's tokens.
         pass_on: takes each event as well, for the node's other workers.
 
     Attributes:
@@ -163,14 +161,12 @@ class Broadcast:
         settings: Settings,
         *,
         queue: EventQueue,
-        bridge_key: bytes,
         pass_on: Callable[[Event], None],
     ) -> None:
         self.taken = 0
         self.refused: dict[int, int] = {}
         self._queue = queue
         self._pass_on = pass_on
-        self._bridge_key = bridge_key
         self._max_bytes = settings.max_body_bytes
         self._max_external_bytes = min(settings.max_broadcast_bytes, settings.max_body_bytes)
         rate = settings.broadcasts_per_second
@@ -211,10 +207,11 @@ class Broadcast:
             Unauthenticated, Forbidden: it is not.
         """
         headers = scope["headers"]
-        token = bearer_token(headers)
         if header_values(headers, b"x-partyline-epoch"):
-            verify_service(self._bridge_key, token or "", TO_WS_NODE)
-            return True
+            if is_peer(scope):
+                return True
+            raise Unauthenticated("Only mcp_node adds to the log.")
+        token = bearer_token(headers)
         if self._token:
             if token is None or not hmac.compare_digest(token.encode(), self._token.encode()):
                 raise Unauthenticated("The broadcast token is missing or wrong.")

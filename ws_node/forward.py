@@ -23,10 +23,10 @@ from proto.errors import InvalidInput, Overloaded, PartylineError, Unavailable
 from proto.messages import ANONYMOUS
 from proto.names import NAME_PATTERN
 from proto.settings import Settings
-from serving.address import follow_port
 from serving.asgi import Receive, Scope, Send
 from serving.bodies import check_media_type, read_body
 from serving.identity import Identity, header_values
+from serving.peers import mcp_client
 from serving.problems import send_problem
 from ws_node.places import Turns
 
@@ -105,11 +105,9 @@ class Forward:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._turns = Turns(AT_ONCE_EACH)
         self._redeeming = 0
-        self._client = httpx.AsyncClient(
-            base_url=settings.mcp_address,
-            event_hooks=follow_port(settings, "mcp"),
+        self._client = mcp_client(
+            settings,
             timeout=httpx.Timeout(self._seconds, connect=1.0),
-            trust_env=False,
             limits=httpx.Limits(max_connections=AT_ONCE + REDEEMING, keepalive_expiry=30),
         )
 

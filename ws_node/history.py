@@ -17,8 +17,8 @@ from proto.frames import AgentHere
 from proto.messages import Audience, Message
 from proto.revocations import Revocation
 from proto.settings import Settings
-from proto.tokens import TO_MCP_NODE, ServiceToken
-from serving.address import follow_port
+from serving.local import UnsafePeer
+from serving.peers import mcp_client
 
 AT_ONCE: Final = 8
 ANSWER_SECONDS: Final = 5.0
@@ -94,17 +94,14 @@ class History:
     seconds. Cancelling one asker does not disturb others who share the question.
     """
 
-    def __init__(self, settings: Settings, *, bridge_key: bytes) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.requests = 0
-        self._token = ServiceToken(bridge_key, TO_MCP_NODE)
         self._for_viewers = asyncio.Semaphore(AT_ONCE // 2)
         self._for_rooms = asyncio.Semaphore(AT_ONCE // 2)
         self._shared: dict[bytes, asyncio.Task[LogPage]] = {}
-        self._client = httpx.AsyncClient(
-            base_url=settings.mcp_address,
-            event_hooks=follow_port(settings, "mcp"),
+        self._client = mcp_client(
+            settings,
             timeout=_TIMEOUT,
-            trust_env=False,
             limits=httpx.Limits(max_connections=AT_ONCE + 3, keepalive_expiry=30),
         )
 
@@ -168,21 +165,19 @@ class History:
     async def _ask(
         self, kind: type[Answer], method: str, path: str, body: bytes | None = None
     ) -> Answer:
-        headers = {"Authorization": f"Bearer {self._token.current()}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        headers = {} if body is None else {"Content-Type": "application/json"}
         self.requests += 1
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._client.request(method, path, content=body, headers=headers)
         except httpx.ConnectError:
             raise HistoryAway("it is not running", refused=True) from None
+        except UnsafePeer as error:
+            raise HistoryAway(str(error)) from None
         except (httpx.HTTPError, TimeoutError):
             raise HistoryAway("it does not answer") from None
         except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
             raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
-        if answer.status_code == 401:
-            raise HistoryAway("it refuses our key: both nodes need the same PARTYLINE_DATA_DIR")
         if answer.status_code != 200:
             raise HistoryAway(f"it answers with status {answer.status_code}")
         try:

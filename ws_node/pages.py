@@ -97,7 +97,8 @@ class Pages:
         mcp_node may take another port when it starts.
         """
         settings = with_ports(self._settings)
-        mcp_url = f"{settings.mcp_address}/mcp" if settings.mcp_port else ""
+        address = settings.mcp_url or (settings.mcp_address if settings.mcp_port else "")
+        mcp_url = f"{address}/mcp" if address else ""
         deployment = {"mcp_url": mcp_url, "auth": settings.auth}
         if self._asked_by_operator(scope) and (settings.data_dir / "signing.key").exists():
             deployment["command"] = as_typed(settings, installed_program())

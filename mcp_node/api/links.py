@@ -69,9 +69,9 @@ def make_redeem_api(links: Links, key: Ed25519PrivateKey) -> APIRouter:
     return router
 
 
-def make_link_api(links: Links, settings: Settings, bridge_key: bytes) -> APIRouter:
+def make_link_api(links: Links, settings: Settings) -> APIRouter:
     """GET and POST /api/links, for our own processes, outside the OpenAPI document."""
-    router = service_router(bridge_key)
+    router = service_router()
 
     @router.get("/links")
     async def listed() -> Response:

@@ -1,4 +1,4 @@
-"""The log for ws_node: heads and stretches of it. Between the nodes only (service token).
+"""The log for ws_node: heads and stretches of it. Between the nodes only.
 
 Every answer carries ``epoch``. Heads also carry ``pruned`` (a number: when it moves, what ws_node
 remembers may be what was pruned). A session's head carries ``log_head``, the log's head in the same
@@ -30,9 +30,9 @@ class LogRequest(msgspec.Struct, forbid_unknown_fields=True):
     audience: Audience | None = None
 
 
-def make_log_api(store: Store, settings: Settings, bridge_key: bytes) -> APIRouter:
+def make_log_api(store: Store, settings: Settings) -> APIRouter:
     """The routes /api/heads and /api/log, outside the OpenAPI document."""
-    router = service_router(bridge_key)
+    router = service_router()
 
     @router.get("/heads")
     async def heads(after: int = 0) -> Response:

@@ -1,4 +1,4 @@
-"""Who is at work in sessions, for ws_node. Between the nodes only (service token)."""
+"""Who is at work in sessions, for ws_node. Between the nodes only."""
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -16,9 +16,9 @@ class AgentsRequest(msgspec.Struct, forbid_unknown_fields=True):
     session_ids: list[str]
 
 
-def make_presence_api(presence: Presence, settings: Settings, bridge_key: bytes) -> APIRouter:
+def make_presence_api(presence: Presence, settings: Settings) -> APIRouter:
     """The route /api/agents, outside the OpenAPI document."""
-    router = service_router(bridge_key)
+    router = service_router()
 
     @router.post("/agents")
     async def agents(request: Request) -> Response:

@@ -28,16 +28,14 @@ class PruneRequest(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool
 
 
-def make_prune_api(
-    store: Store, settings: Settings, bridge_key: bytes, pruned: Callable[[], None]
-) -> APIRouter:
+def make_prune_api(store: Store, settings: Settings, pruned: Callable[[], None]) -> APIRouter:
     """POST /api/prune, outside the OpenAPI document.
 
     It answers ``{messages, through, done}``: how many it pruned (or would), and how far it got;
     unless ``done`` it wants to be asked again, ``after`` there. ``pruned`` is called whenever
     messages went.
     """
-    router = service_router(bridge_key)
+    router = service_router()
 
     @router.post("/prune")
     async def prune(request: Request) -> Response:

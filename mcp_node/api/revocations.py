@@ -29,13 +29,13 @@ class RevocationRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def make_revocation_api(
-    store: Store, links: Links, settings: Settings, identity: Identity, bridge_key: bytes
+    store: Store, links: Links, settings: Settings, identity: Identity
 ) -> APIRouter:
     """GET /api/standing, GET and POST /api/revocations, outside the OpenAPI document.
 
     A revocation holds in this node as soon as it is stored.
     """
-    router = service_router(bridge_key)
+    router = service_router()
 
     @router.get("/standing")
     async def standing() -> Response:

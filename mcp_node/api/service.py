@@ -1,38 +1,50 @@
-"""Routes that only our own processes may ask, with a service token; outside the document."""
+"""Routes that only this deployment's own processes may ask; outside the document.
 
-from typing import Any, TypeVar
+They are an app of their own, which requests reach over ``mcp.sock``, or signed by the node of
+another machine. At the port there are no such routes.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, FastAPI, Response
 
 from proto import strictjson
-from proto.errors import InvalidInput, Unauthenticated
+from proto.errors import InvalidInput
 from proto.settings import Settings
-from proto.tokens import TO_MCP_NODE, verify_service
-from serving.identity import Headers, bearer_token
+from serving import problems
+from serving.asgi import Scope
+from serving.local import is_peer
+
+_RESOURCES: Final = frozenset(
+    {"agents", "heads", "links", "log", "prune", "revocations", "standing"}
+)
 
 T = TypeVar("T")
 
 
-def service_router(bridge_key: bytes) -> APIRouter:
-    """A router whose routes under /api take service tokens only and document nothing."""
-
-    async def service(request: Request) -> None:
-        check_service(request.headers.raw, bridge_key)
-
-    return APIRouter(prefix="/api", include_in_schema=False, dependencies=[Depends(service)])
+def service_router() -> APIRouter:
+    """A router under /api that documents nothing."""
+    return APIRouter(prefix="/api", include_in_schema=False)
 
 
-def check_service(headers: Headers, bridge_key: bytes) -> None:
-    """Refuse whoever is not a ws_node.
+def service_app(routers: Iterable[APIRouter]) -> FastAPI:
+    """The app of these routes."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    return app
 
-    Raises:
-        Unauthenticated: no service token, or not one of this direction.
-    """
-    token = bearer_token(headers)
-    if token is None:
-        raise Unauthenticated("A service token is needed.")
-    verify_service(bridge_key, token, TO_MCP_NODE)
+
+def for_service(scope: Scope) -> bool:
+    """Whether a request is one of these routes', asked by whom they answer."""
+    return (
+        scope["type"] == "http"
+        and is_peer(scope)
+        and scope["path"].removeprefix("/api/").partition("/")[0] in _RESOURCES
+    )
 
 
 def asked(body: bytes, kind: type[T], settings: Settings) -> T:

@@ -3,17 +3,11 @@
 import time
 from typing import Any
 
-import httpx
-
+from mcp_node.commands.service import ask_mcp_node
 from proto.durations import duration_seconds
 from proto.errors import ConfigurationError
-from proto.keyfile import bridge_key, open_data_dir
 from proto.messages import utc
 from proto.settings import Settings
-from proto.tokens import TO_MCP_NODE, mint_service
-
-ANSWER_SECONDS = 30.0
-"""mcp_node answers after a second of work; a busy disk may take longer."""
 
 
 def prune(settings: Settings, *, older_than: str, dry_run: bool) -> str:
@@ -26,30 +20,21 @@ def prune(settings: Settings, *, older_than: str, dry_run: bool) -> str:
         ConfigurationError: mcp_node does not run, or did not do it.
     """
     before = utc(time.time() - duration_seconds(older_than, "--older-than"))
-    key = bridge_key(open_data_dir(settings.data_dir))
     messages, through, done = 0, 0, False
-    with httpx.Client(
-        base_url=settings.mcp_address, timeout=ANSWER_SECONDS, trust_env=False
-    ) as client:
-        while not done:
-            wish = {"before": before, "after": through, "dry_run": dry_run}
-            answer = _asked(client, key, wish, messages)
-            messages += answer["messages"]
-            through, done = answer["through"], answer["done"]
+    while not done:
+        wish = {"before": before, "after": through, "dry_run": dry_run}
+        answer = _asked(settings, wish, messages)
+        messages += answer["messages"]
+        through, done = answer["through"], answer["done"]
     what = f"{messages} {'message' if messages == 1 else 'messages'} older than {older_than}"
     return f"Would delete {what}." if dry_run else f"Deleted {what}."
 
 
-def _asked(client: httpx.Client, key: bytes, wish: dict[str, Any], so_far: int) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {mint_service(key, TO_MCP_NODE)}"}
-    deleted = f"; {so_far} messages were deleted before" if so_far and not wish["dry_run"] else ""
+def _asked(settings: Settings, wish: dict[str, Any], so_far: int) -> dict[str, Any]:
     try:
-        answer = client.post("/api/prune", json=wish, headers=headers)
-    except httpx.HTTPError:
-        raise ConfigurationError(
-            f"mcp_node does not answer at {client.base_url}; start it first{deleted}"
-        ) from None
-    if answer.status_code != httpx.codes.OK:
-        raise ConfigurationError(f"mcp_node refused it ({answer.status_code}){deleted}")
-    found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = ask_mcp_node(settings, "POST", "/api/prune", wish)
+    except ConfigurationError as error:
+        if not so_far or wish["dry_run"]:
+            raise
+        raise ConfigurationError(f"{error}; {so_far} messages were deleted before") from None
     return found

@@ -1,13 +1,17 @@
-"""What commands ask of the running mcp_node, with the deployment's own service token."""
+"""What commands ask of the mcp_node that runs with their data directory."""
 
 from typing import Any
 
 import httpx
 
 from proto.errors import ConfigurationError
-from proto.keyfile import bridge_key, open_data_dir
+from proto.keyfile import open_data_dir
 from proto.settings import Settings
-from proto.tokens import TO_MCP_NODE, mint_service
+from serving.local import UnsafePeer
+from serving.peers import command_client
+
+ANSWER_SECONDS = 30.0
+"""mcp_node answers after a second of work; a busy disk may take longer."""
 
 
 def ask_mcp_node(
@@ -16,34 +20,29 @@ def ask_mcp_node(
     """The JSON mcp_node answers with.
 
     Args:
-        settings: where it is, and the key.
+        settings: name the data directory.
         method: of the request.
-        path: under its address.
+        path: of the request.
         body: sent as JSON, if given.
 
     Raises:
         ConfigurationError: it does not run, or did not do it; the text says which.
     """
-    key = bridge_key(open_data_dir(settings.data_dir))
+    data_dir = open_data_dir(settings.data_dir)
     try:
-        answer = httpx.request(
-            method,
-            f"{settings.mcp_address}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {mint_service(key, TO_MCP_NODE)}"},
-            timeout=5.0,
-            trust_env=False,
-        )
-    except httpx.HTTPError:
+        with command_client(settings, seconds=ANSWER_SECONDS) as client:
+            answer = client.request(method, path, json=body)
+    except httpx.ConnectError:
         raise ConfigurationError(
-            f"mcp_node does not answer at {settings.mcp_address}; start it first"
+            f"no mcp_node runs with the data directory {data_dir}; start it first"
         ) from None
+    except UnsafePeer as error:
+        raise ConfigurationError(str(error)) from None
+    except httpx.HTTPError:
+        raise ConfigurationError("mcp_node does not answer; see its log") from None
     if not answer.is_success:
         raise ConfigurationError(f"mcp_node refused it ({_why(answer)})")
-    try:
-        return answer.json()
-    except ValueError:
-        raise ConfigurationError(f"what answers at {settings.mcp_address} is no mcp_node") from None
+    return answer.json()
 
 
 def _why(answer: httpx.Response) -> str:

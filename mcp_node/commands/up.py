@@ -12,7 +12,7 @@ from mcp_node.commands.console import Console
 from mcp_node.commands.links import login
 from proto.errors import ConfigurationError
 from proto.settings import Settings
-from serving.address import with_ports
+from serving.address import running_url, with_ports
 from serving.command_line import as_typed
 from serving.supervisor import Child, Supervisor
 
@@ -120,7 +120,7 @@ def claude_code_lines(settings: Settings, program: Path) -> list[str]:
 async def _announce(settings: Settings, program: Path, console: Console) -> None:
     """Print the welcome once, as soon as both nodes are ready."""
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-        while not await _both_ready(client, with_ports(settings)):  # noqa: ASYNC110
+        while not await _both_ready(client, settings.data_dir):  # noqa: ASYNC110
             await asyncio.sleep(READY_POLL_SECONDS)
     settings = with_ports(settings)
     console.block(welcome(settings, program, await asyncio.to_thread(_page_link, settings)))
@@ -133,11 +133,12 @@ def _page_link(settings: Settings) -> str | None:
         return None
 
 
-async def _both_ready(client: httpx.AsyncClient, settings: Settings) -> bool:
-    if not (settings.mcp_port and settings.ws_port):
+async def _both_ready(client: httpx.AsyncClient, data_dir: Path) -> bool:
+    """Whether the nodes that run with this data directory are ready, whoever else has a port."""
+    mcp_url, ws_url = running_url(data_dir, "mcp"), running_url(data_dir, "ws")
+    if mcp_url is None or ws_url is None:
         return False
-    urls = (settings.mcp_address, settings.ws_address)
-    return all(await asyncio.gather(*(_ready(client, url) for url in urls)))
+    return all(await asyncio.gather(_ready(client, mcp_url), _ready(client, ws_url)))
 
 
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:

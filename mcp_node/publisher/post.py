@@ -4,8 +4,8 @@ For places where ZeroMQ cannot be used. One pooled client, one request at a time
 each; what does not fit the backlog, or is not taken, is dropped and counted.
 
 The body is the message's WebSocket frame; what not every frame tells a ws_node comes in headers:
-``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility``, ``-Sender-Type``, and a service
-token.
+``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility``, ``-Sender-Type``. It goes over
+ws_node's Unix socket, or signed to another machine.
 """
 
 import asyncio
@@ -20,9 +20,8 @@ import httpx
 from mcp_node.publisher.interface import Backlog
 from proto.messages import Message
 from proto.settings import Settings
-from proto.tokens import TO_WS_NODE, ServiceToken
 from proto.wire import Event, message_event
-from serving.address import follow_port
+from serving.peers import ws_clients
 
 _TIMEOUT_SECONDS: Final = 2.0
 
@@ -32,12 +31,11 @@ logger = logging.getLogger(__name__)
 class PostPublisher:
     """Publishes over HTTP. Not safe for use outside the event loop's thread."""
 
-    def __init__(self, settings: Settings, *, bridge_key: bytes, epoch: str) -> None:
+    def __init__(self, settings: Settings, *, epoch: str) -> None:
         self.published = 0
         self.dropped = 0
         self._settings = settings
         self._epoch = epoch
-        self._token = ServiceToken(bridge_key, TO_WS_NODE)
         self._backlog: Backlog[Event] = Backlog(settings.bridge_backlog_bytes)
         self._wake = asyncio.Event()
         self._reached = False
@@ -55,11 +53,9 @@ class PostPublisher:
 
     async def start(self) -> None:
         """Start posting."""
-        self._client = httpx.AsyncClient(
-            base_url=self._settings.ws_address,
-            event_hooks=follow_port(self._settings, "ws"),
-            timeout=_TIMEOUT_SECONDS,
-            trust_env=False,
+        self._clients = ws_clients(
+            self._settings,
+            timeout=httpx.Timeout(_TIMEOUT_SECONDS),
             limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
         )
         self._task = asyncio.create_task(self._run(), name="http-bridge")
@@ -80,7 +76,8 @@ class PostPublisher:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self.dropped += self._backlog.clear()
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
     async def _run(self) -> None:
         while True:
@@ -93,7 +90,6 @@ class PostPublisher:
 
     async def _post(self, event: Event) -> bool:
         headers = {
-            "Authorization": f"Bearer {self._token.current()}",
             "Content-Type": "application/json",
             "X-Partyline-Epoch": event.epoch,
             "X-Partyline-Prev": str(event.prev),
@@ -101,13 +97,17 @@ class PostPublisher:
             "X-Partyline-Visibility": str(event.visibility),
             "X-Partyline-Sender-Type": event.sender_type,
         }
-        try:
-            answer = await self._client.post(
-                f"/broadcast/{event.session_id}", content=event.body, headers=headers
-            )
-            taken = answer.status_code == 200
-        except Exception:  # httpx leaks others when a ws_node dies while it is being connected to
-            taken = False
+        path = f"/broadcast/{event.session_id}"
+        taken = False
+        for client in list(self._clients):
+            try:
+                answer = await client.post(path, content=event.body, headers=headers)
+                taken = answer.status_code == 200
+                break
+            except httpx.ConnectError:  # the next worker passes it on as well
+                self._clients.append(self._clients.pop(0))
+            except Exception:  # httpx leaks others when a ws_node dies while it is connected to
+                break
         if taken != self._reached:
             self._reached = taken
             logger.info("the HTTP bridge is %s", "up" if taken else "down")

@@ -6,18 +6,26 @@ Over ZeroMQ every worker of ws_node has a lane of its own, with faults of its ow
 
 import asyncio
 import contextlib
+import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import httpx
 import zmq
 import zmq.asyncio
 
+from proto import keyfile
 from proto.keyfile import bridge_endpoint
+from proto.signing import HEADER, Answer, AskAgain, Request, Verifier
+from serving.local import LOCAL_URL, LocalTransport
+from serving.peers import ws_socket
+from serving.signed import signed_values
 from tests.chaos.faults import Faults, Odds
-from tests.pair import UNANSWERED, plain_client, reserved_port
+from tests.pair import UNANSWERED
 
-NOT_FORWARDED: Final = {"host", "content-length", "connection"}
+NOT_FORWARDED: Final = {"host", "content-length", "connection", HEADER}
 
 
 class Link(Protocol):
@@ -213,14 +221,18 @@ class ZmqLink:
 
 
 class HttpLink:
-    """A link that takes mcp_node's posts and posts them to ws_node; its workers share its lane."""
+    """A link that takes mcp_node's posts and posts them to ws_node; its workers share its lane.
 
-    def __init__(self, faults: Faults) -> None:
+    To mcp_node it is a ws_node on another machine; to ws_node it is mcp_node.
+    """
+
+    def __init__(self, data_dir: Path, faults: Faults) -> None:
         self.faults = [faults]
         self.passed = 0
         self.undelivered = 0
-        self._ports = contextlib.ExitStack()
-        self._port = self._ws_port = 0
+        self._data_dir = keyfile.open_data_dir(data_dir)
+        self._verifier = Verifier(keyfile.bridge_key(data_dir), "ws_node")
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self._delays = _Delays()
 
     @property
@@ -231,19 +243,19 @@ class HttpLink:
     @property
     def mcp_settings(self) -> dict[str, Any]:
         """mcp_node posts to the link."""
-        return {"BRIDGE": "http", "WS_PORT": self._port}
+        port = self._listener.getsockname()[1]
+        return {"BRIDGE": "http", "WS_URL": f"http://127.0.0.1:{port}"}
 
     @property
     def ws_settings(self) -> dict[str, Any]:
-        """ws_node listens where the link posts."""
-        return {"BRIDGE": "http", "WS_PORT": self._ws_port}
+        """The link posts to ws_node's socket."""
+        return {"BRIDGE": "http"}
 
     async def start(self) -> None:
         """Listen."""
-        self._port = self._ports.enter_context(reserved_port())
-        self._ws_port = self._ports.enter_context(reserved_port())
-        self._client = plain_client(base_url=f"http://127.0.0.1:{self._ws_port}", timeout=2.0)
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        transport = LocalTransport(ws_socket(self._data_dir), httpx.Limits())
+        self._client = httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=2.0)
+        self._server = await asyncio.start_server(self._serve, sock=self._listener)
         self._served: set[asyncio.StreamWriter] = set()
 
     async def close(self) -> None:
@@ -254,7 +266,6 @@ class HttpLink:
         await self._server.wait_closed()
         await self._delays.close()
         await self._client.aclose()
-        self._ports.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._served.add(writer)
@@ -267,13 +278,26 @@ class HttpLink:
                     for name, _, value in (line.partition(":") for line in head[1:] if line)
                 }
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                status = await self._pass_on(path, headers, body)
-                writer.write(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\n\r\n".encode())
+                status, signed = await self._answer(path, headers, body)
+                lines = [f"HTTP/1.1 {status} -", "Content-Length: 0", f"{HEADER}: {signed}"]
+                writer.write("\r\n".join([*lines, "", ""]).encode())
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._served.discard(writer)
             writer.close()
+
+    async def _answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        """Pass a post on, and sign the answer as ws_node does."""
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        request = Request("POST", path.encode(), signed_values(raw))
+        try:
+            signature = self._verifier.take(headers[HEADER], request, now=time.time())
+        except AskAgain as again:
+            signed = self._verifier.sign(again.signature, Answer(401, b""), b"", taken=False)
+            return 401, signed
+        status = await self._pass_on(path, headers, body)
+        return status, self._verifier.sign(signature, Answer(status, b""), b"")
 
     async def _pass_on(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """Post every copy; the status mcp_node gets: 200 also for what is lost unseen."""
@@ -305,5 +329,13 @@ class HttpLink:
 
 
 def make_link(bridge: str, directory: Path, faults: Sequence[Faults]) -> Link:
-    """A link for one of the two bridges, with faults for each worker; ``directory`` is short."""
-    return ZmqLink(directory, faults) if bridge == "zmq" else HttpLink(faults[0])
+    """A link for one of the two bridges, with faults for each worker.
+
+    Args:
+        bridge: ``zmq`` or ``http``.
+        directory: of the pair; short.
+        faults: by worker.
+    """
+    return (
+        ZmqLink(directory, faults) if bridge == "zmq" else HttpLink(directory / "data", faults[0])
+    )

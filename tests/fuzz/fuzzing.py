@@ -9,6 +9,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -16,6 +17,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
+from serving.local import LOCAL_URL, BlockingTransport
 from tests.pair import _NO_TLS, Pair, frame, until
 from tests.security.asking import Answer, broadcast
 from tests.security.unharmed import MARK, add, clean, log_head, make_room, room_names
@@ -118,8 +120,10 @@ SEGMENTS: Final = st.one_of(
 # What may come back
 
 
-def client(url: str) -> httpx.Client:
-    """A client of a node, for use in a thread."""
+def client(url: str | Path) -> httpx.Client:
+    """A client of a node, at its address or Unix socket, for use in a thread."""
+    if isinstance(url, Path):
+        return httpx.Client(base_url=LOCAL_URL, transport=BlockingTransport(url), timeout=20)
     return httpx.Client(base_url=url, trust_env=False, verify=_NO_TLS, timeout=20)
 
 

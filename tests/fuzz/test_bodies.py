@@ -26,7 +26,7 @@ from tests.fuzz.fuzzing import (
 )
 from tests.pair import Pair
 from tests.security.asking import JSON
-from tests.security.unharmed import MARK, service
+from tests.security.unharmed import MARK
 
 MESSAGE: Final[dict[str, Any]] = {
     "content": MARK,
@@ -115,7 +115,7 @@ async def test_addresses_and_queries(pair: Pair) -> None:
             ).map("".join),
         )
         methods = st.sampled_from(["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-        tokens = [pair.headers("fuzzer"), service(pair), {}]
+        tokens = [pair.headers("fuzzer"), {}]
 
         with client(pair.mcp_url) as mcp, client(pair.ws_url) as ws:
 
@@ -148,13 +148,12 @@ async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
     }[path]
 
     async with watched(pair):
-        headers = service(pair) | JSON
-        with client(pair.mcp_url) as rest:
+        with client(pair.mcp_socket) as rest:
 
             @bounded(40)
             @given(bodies(valid))
             def work(body: bytes) -> None:
-                judged(rest.post(path, content=body, headers=headers))
+                judged(rest.post(path, content=body, headers=JSON))
 
             await attack(work)
 

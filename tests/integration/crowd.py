@@ -7,8 +7,6 @@ from typing import Any
 import httpx
 import websockets
 
-from proto import keyfile
-from proto.tokens import TO_MCP_NODE, ServiceToken
 from tests.pair import Pair, frame, plain_client
 
 LAST = "that is all"
@@ -58,10 +56,8 @@ async def is_quiet(viewer: websockets.ClientConnection) -> None:
 
 async def whole_log(pair: Pair, room: str) -> list[dict[str, Any]]:
     """Every message of a room, last one included, as ws_node may read them: with ``prev``."""
-    key = keyfile.bridge_key(pair.data_dir)
-    headers = {"Authorization": f"Bearer {ServiceToken(key, TO_MCP_NODE).current()}"}
     found: list[dict[str, Any]] = []
-    async with plain_client(base_url=pair.mcp_url, headers=headers) as mcp:
+    async with pair.service() as mcp:
         through = 0
         while True:
             body = {"session_id": room, "after": through, "limit": 1000}

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from fastmcp.exceptions import ToolError
 
-from proto import keyfile
-from proto.tokens import TO_MCP_NODE, mint_service
 from tests.integration.crowd import make_room, say
-from tests.pair import Pair, plain_client, until
+from tests.pair import Pair, until
 
 MODES = ["auto", "legacy"]
 
@@ -111,13 +109,8 @@ async def test_a_revoked_token_waits_no_more(pair: Pair, room: str) -> None:
         call_ = asyncio.create_task(call(agent, "wait_for_messages", room))
         await until(lambda: _waits(pair, room, {"goner"}))
         begin = time.monotonic()
-        key = keyfile.bridge_key(pair.data_dir)
-        async with plain_client(base_url=pair.mcp_url) as mcp:
-            answer = await mcp.post(
-                "/api/revocations",
-                json={"agent_id": "goner"},
-                headers={"Authorization": f"Bearer {mint_service(key, TO_MCP_NODE)}"},
-            )
+        async with pair.service() as mcp:
+            answer = await mcp.post("/api/revocations", json={"agent_id": "goner"})
         assert answer.status_code == 201
         await until(lambda: _waits(pair, room, set()))
         assert time.monotonic() - begin < 3

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from proto import keyfile
-from proto.tokens import TO_MCP_NODE, TO_WS_NODE, mint_service
 from tests.commands import partyline
 from tests.integration.crowd import is_quiet, make_room, say, whole_log
 from tests.pair import Pair, frame, frames, plain_client, until
@@ -106,7 +104,7 @@ async def test_without_mcp_node_it_says_so(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
     code, out, err = await partyline(pair, "prune", "--older-than", "30d")
     assert (code, out) == (2, "")
-    assert err.startswith("partyline: mcp_node does not answer at ")
+    assert err.startswith("partyline: no mcp_node runs with the data directory ")
     assert "start it first" in err
 
 
@@ -119,11 +117,13 @@ async def test_a_time_that_is_none_deletes_nothing(pair: Pair, wish: str) -> Non
 
 async def test_only_our_own_processes_prune(pair: Pair, room: str) -> None:
     body = {"before": "2026-01-01T00:00:00Z", "after": 0, "dry_run": False}
-    other_way = mint_service(keyfile.bridge_key(pair.data_dir), TO_WS_NODE)
     admin = pair.headers("root", scopes="read,write,admin")
     async with plain_client(base_url=pair.mcp_url) as client:
-        for headers in ({}, admin, {"Authorization": f"Bearer {other_way}"}):
-            assert (await client.post("/api/prune", json=body, headers=headers)).status_code == 401
+        for headers, expected in (({}, 401), (admin, 404)):
+            answer = await client.post("/api/prune", json=body, headers=headers)
+            nowhere = await client.post("/api/nowhere", json=body, headers=headers)
+            assert answer.status_code == nowhere.status_code == expected
+            assert answer.content == nowhere.content
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,5 @@ async def test_only_our_own_processes_prune(pair: Pair, room: str) -> None:
 )
 async def test_a_wish_out_of_bounds_is_refused(pair: Pair, change: dict[str, object]) -> None:
     body = {"before": "2026-01-01T00:00:00Z", "after": 0, "dry_run": True} | change
-    key = keyfile.bridge_key(pair.data_dir)
-    headers = {"Authorization": f"Bearer {mint_service(key, TO_MCP_NODE)}"}
-    async with plain_client(base_url=pair.mcp_url) as client:
-        assert (await client.post("/api/prune", json=body, headers=headers)).status_code == 422
+    async with pair.service() as client:
+        assert (await client.post("/api/prune", json=body)).status_code == 422

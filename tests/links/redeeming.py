@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 
 from tests.pair import Pair, plain_client
-from tests.security.unharmed import service
 
 URL = re.compile(r"http://127\.0\.0\.1:(\d+)/#code=([A-Za-z0-9_-]{43})")
 
@@ -29,7 +28,7 @@ async def live_link(pair: Pair, room: str, agent: str = "alice", **arguments: An
 
 async def login_code(pair: Pair) -> str:
     """The code of a new login link."""
-    async with plain_client(base_url=pair.mcp_url, headers=service(pair)) as client:
+    async with pair.service() as client:
         minted = await client.post("/api/links", json={"kind": "login"})
     assert minted.status_code == 201, minted.text
     assert minted.headers["cache-control"] == "no-store"

@@ -46,4 +46,6 @@ async def test_without_mcp_node_they_say_so(tmp_path: Path) -> None:
     for command in ("login", "links"):
         done, out, err = await partyline(pair, command)
         assert (done, out) == (2, "")
-        assert err == f"partyline: mcp_node does not answer at {pair.mcp_url}; start it first\n"
+        assert err == (
+            f"partyline: no mcp_node runs with the data directory {pair.data_dir}; start it first\n"
+        )

@@ -10,8 +10,8 @@ import pytest
 from tests.integration.crowd import make_room, say
 from tests.links.redeeming import bearer, login_code, redeem
 from tests.pair import Pair, plain_client, until
+from tests.security.bad_tokens import former_service_token
 from tests.security.test_doors import raw, status
-from tests.security.unharmed import service
 
 NOT_PASSED_ON = [
     ("GET", "/api/heads"),
@@ -49,7 +49,7 @@ NOT_PASSED_ON = [
 
 @pytest.mark.parametrize(("method", "path"), NOT_PASSED_ON, ids=lambda part: part)
 async def test_nothing_else_is_passed_on(pair: Pair, room: str, method: str, path: str) -> None:
-    for token in (pair.headers("root", scopes="read,write,admin"), service(pair)):
+    for token in (pair.headers("root", scopes="read,write,admin"), former_service_token(pair)):
         headers = [
             f"Host: 127.0.0.1:{pair.ws_port}",
             f"Authorization: {token['Authorization']}",
@@ -66,8 +66,8 @@ async def test_nothing_else_is_passed_on(pair: Pair, room: str, method: str, pat
         assert status(answer) in (400, 404, 405), answer
 
 
-async def test_a_service_token_opens_nothing_here(pair: Pair, room: str) -> None:
-    async with plain_client(base_url=pair.ws_url, headers=service(pair)) as client:
+async def test_a_former_service_token_opens_nothing_here(pair: Pair, room: str) -> None:
+    async with plain_client(base_url=pair.ws_url, headers=former_service_token(pair)) as client:
         for path in ("/api/sessions", f"/api/sessions/{room}", "/api/search?query=a"):
             assert (await client.get(path)).status_code == 401
     async with plain_client(base_url=pair.ws_url) as client:

@@ -17,7 +17,6 @@ from tests.links.redeeming import (
     live_link,
     login_code,
     redeem,
-    service,
 )
 from tests.pair import Pair, frame, plain_client, until
 
@@ -214,13 +213,14 @@ async def test_an_admins_link_gives_no_more_than_writing(pair: Pair, room: str) 
     assert (given["scopes"], given["sessions"]) == (["read", "write"], [room])
 
 
-async def test_minting_login_links_takes_a_service_token(pair: Pair) -> None:
+async def test_login_links_are_minted_over_the_socket_alone(pair: Pair) -> None:
     admin = pair.headers("root", scopes="read,write,admin")
     for headers in ({}, admin, await bearer(pair, await login_code(pair))):
         async with plain_client(base_url=pair.mcp_url, headers=headers) as client:
-            assert (await client.post("/api/links", json={"kind": "login"})).status_code == 401
-            assert (await client.get("/api/links")).status_code == 401
-    async with plain_client(base_url=pair.mcp_url, headers=service(pair)) as client:
+            refused = await client.post("/api/links", json={"kind": "login"})
+            assert refused.status_code == (404 if headers else 401)
+            assert (await client.get("/api/links")).status_code == 404
+    async with pair.service() as client:
         assert (await client.post("/api/links", json={"kind": "live"})).status_code == 422
         assert (await client.post("/api/links", json={})).status_code == 422
 
@@ -237,7 +237,7 @@ async def test_wrong_codes_are_slowed_and_good_ones_are_not() -> None:
 
 async def test_what_is_listed_holds_no_code(pair: Pair, room: str) -> None:
     link = await live_link(pair, room)
-    async with plain_client(base_url=pair.mcp_url, headers=service(pair)) as client:
+    async with pair.service() as client:
         answer = await client.get("/api/links")
     listed = {one["link_id"]: one for one in answer.json()["links"]}
     one = listed[link["link_id"]]

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,18 +13,17 @@ import pytest
 
 from mcp_node.publisher.post import PostPublisher
 from proto.settings import load_settings
-from proto.tokens import TO_WS_NODE, verify_service
+from serving.peers import ws_socket
 from tests.mcp_node.test_push import messages
 from tests.pair import until
-
-KEY = b"ab" * 32
 
 
 class Door:
     """A ws_node's /broadcast: remembers what is posted; ``open`` lets it answer."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, data_dir: Path, worker: int = 0) -> None:
+        self.data_dir = data_dir
+        self.socket = ws_socket(data_dir, worker)
         self.status = 200
         self.posts: list[tuple[str, dict[str, str], Any]] = []
         self.open = asyncio.Event()
@@ -49,7 +49,7 @@ class Door:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["Door"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        server = await asyncio.start_unix_server(self._serve, self.socket)
         try:
             yield self
         finally:
@@ -57,22 +57,16 @@ class Door:
             server.close()
             if hasattr(server, "close_clients"):
                 server.close_clients()
+            self.socket.unlink(missing_ok=True)
 
     @property
     def ids(self) -> list[int]:
         return [body["position"] for _, _, body in self.posts]
 
 
-@pytest.fixture
-def door(port: int) -> Door:
-    return Door(port)
-
-
 @asynccontextmanager
 async def publishing(door: Door, **settings: Any) -> AsyncIterator[PostPublisher]:
-    publisher = PostPublisher(
-        load_settings(ws_port=door.port, **settings), bridge_key=KEY, epoch="e"
-    )
+    publisher = PostPublisher(load_settings(data_dir=door.data_dir, **settings), epoch="e")
     await publisher.start()
     try:
         yield publisher
@@ -80,8 +74,8 @@ async def publishing(door: Door, **settings: Any) -> AsyncIterator[PostPublisher
         await publisher.close()
 
 
-async def test_posts_go_out_in_order_as_whole_frames(door: Door) -> None:
-    async with door.serving(), publishing(door) as publisher:
+async def test_posts_go_out_in_order_as_whole_frames(tmp_path: Path) -> None:
+    async with Door(tmp_path).serving() as door, publishing(door) as publisher:
         for first in range(1, 50, 10):
             publisher.publish(messages(first, 10))
         await until(lambda: publisher.published == 50)
@@ -91,13 +85,13 @@ async def test_posts_go_out_in_order_as_whole_frames(door: Door) -> None:
         assert headers["x-partyline-epoch"] == "e"
         assert headers["x-partyline-prev"] == "1"
         assert headers["x-partyline-principal"] == "alice"
-        verify_service(KEY, headers["authorization"].removeprefix("Bearer "), TO_WS_NODE)
+        assert "authorization" not in headers
         assert (body["type"], body["data"]["content"]) == ("new_message", "hello")
         assert publisher.connected
 
 
-async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted(door: Door) -> None:
-    async with publishing(door) as publisher:
+async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted(tmp_path: Path) -> None:
+    async with publishing(Door(tmp_path)) as publisher:
         begin = time.perf_counter()
         publisher.publish(messages(1, 50))
         assert time.perf_counter() - begin < 0.2
@@ -106,7 +100,7 @@ async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted(door: Do
 
 
 async def test_what_httpx_leaks_does_not_end_the_bridge(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With uvloop, a peer that dies while it is being connected to is an AttributeError, seldom."""
     real = httpx.AsyncHTTPTransport.handle_async_request
@@ -118,14 +112,14 @@ async def test_what_httpx_leaks_does_not_end_the_bridge(
         return await real(self, request)
 
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", leaking)
-    async with door.serving(), publishing(door) as publisher:
+    async with Door(tmp_path).serving() as door, publishing(door) as publisher:
         publisher.publish(messages(1, 2))
         await until(lambda: publisher.published == 1)
         assert (publisher.dropped, door.ids) == (1, [2])
 
 
-async def test_a_peer_that_does_not_answer_costs_bounded_memory(door: Door) -> None:
-    async with door.serving():
+async def test_a_peer_that_does_not_answer_costs_bounded_memory(tmp_path: Path) -> None:
+    async with Door(tmp_path).serving() as door:
         door.open.clear()
         async with publishing(door, bridge_backlog_bytes=1_048_576) as publisher:
             publisher.publish(messages(1, 100, "x" * 50_000))
@@ -137,7 +131,8 @@ async def test_a_peer_that_does_not_answer_costs_bounded_memory(door: Door) -> N
             assert door.ids == list(range(1, kept + 1))
 
 
-async def test_a_peer_that_comes_back_gets_what_comes_from_then_on(door: Door) -> None:
+async def test_a_peer_that_comes_back_gets_what_comes_from_then_on(tmp_path: Path) -> None:
+    door = Door(tmp_path)
     async with publishing(door) as publisher:
         publisher.publish(messages(1, 3))
         await until(lambda: publisher.dropped == 3)
@@ -148,8 +143,8 @@ async def test_a_peer_that_comes_back_gets_what_comes_from_then_on(door: Door) -
 
 
 @pytest.mark.parametrize("status", [401, 413, 500, 503])
-async def test_what_is_refused_is_dropped_and_counted(door: Door, status: int) -> None:
-    async with door.serving(), publishing(door) as publisher:
+async def test_what_is_refused_is_dropped_and_counted(tmp_path: Path, status: int) -> None:
+    async with Door(tmp_path).serving() as door, publishing(door) as publisher:
         door.status = status
         publisher.publish(messages(1, 2))
         await until(lambda: publisher.dropped == 2)
@@ -159,10 +154,17 @@ async def test_what_is_refused_is_dropped_and_counted(door: Door, status: int) -
         await until(lambda: publisher.published == 1)
 
 
-async def test_closing_does_not_wait_for_a_peer_that_hangs(door: Door) -> None:
-    async with door.serving():
+async def test_closing_does_not_wait_for_a_peer_that_hangs(tmp_path: Path) -> None:
+    async with Door(tmp_path).serving() as door:
         door.open.clear()
         async with asyncio.timeout(1), publishing(door) as publisher:
             publisher.publish(messages(1, 5))
             await until(lambda: door.posts)
         assert publisher.dropped >= 4
+
+
+async def test_with_a_worker_away_the_next_one_gets_the_posts(tmp_path: Path) -> None:
+    async with Door(tmp_path, 1).serving() as door, publishing(door, ws_workers=2) as publisher:
+        publisher.publish(messages(1, 3))
+        await until(lambda: publisher.published == 3)
+        assert (door.ids, publisher.dropped) == ([1, 2, 3], 0)

@@ -30,7 +30,7 @@ def principal_claims(**changes: object) -> dict[str, Any]:
 
 
 def service_claims(**changes: object) -> dict[str, Any]:
-    """The claims of a valid service token to mcp_node, changed likewise."""
+    """The claims of a service token of the first version, changed likewise."""
     now = int(time.time())
     claims: dict[str, object] = {
         "iss": "partyline",

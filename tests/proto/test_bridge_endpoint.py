@@ -41,21 +41,49 @@ def test_a_host_is_not_a_path(long_dir: Path) -> None:
     assert bridge_endpoint(long_dir, endpoint) == endpoint
 
 
-def test_a_configured_endpoint_is_taken_as_it_is(long_dir: Path) -> None:
-    assert bridge_endpoint(long_dir, "ipc:///run/b.sock") == "ipc:///run/b.sock"
+def test_a_configured_endpoint_is_taken_as_it_is(long_dir: Path, runtime: Path) -> None:
+    assert bridge_endpoint(long_dir, f"ipc://{runtime}/b.sock") == f"ipc://{runtime}/b.sock"
     assert not (long_dir / "bridge.dir").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o702])
+def test_a_configured_directory_that_others_may_write_to_is_refused(
+    runtime: Path, mode: int
+) -> None:
+    """Whoever may write there can take the socket's place, and read or invent what crosses."""
+    runtime.chmod(mode)
+    with pytest.raises(ConfigurationError, match="nobody else can write to"):
+        bridge_endpoint(Path("/data"), f"ipc://{runtime}/b.sock")
+
+
+def test_a_configured_directory_must_be_a_directory_of_ours(runtime: Path) -> None:
+    (runtime / "link").symlink_to(runtime, target_is_directory=True)
+    (runtime / "file").touch()
+    (runtime / "theirs").mkdir()
+    names = ["link", "file", "missing"]
+    if os.geteuid() == 0:
+        os.chown(runtime / "theirs", 65_534, 65_534)
+        names.append("theirs")
+    for name in names:
+        with pytest.raises(ConfigurationError, match="PARTYLINE_BRIDGE_ENDPOINT"):
+            bridge_endpoint(Path("/data"), f"ipc://{runtime}/{name}/b.sock")
+    with pytest.raises(ConfigurationError, match="nobody else can write to"):
+        bridge_endpoint(Path("/data"), "ipc:///tmp/b.sock")
 
 
 @pytest.mark.parametrize(
     ("configured", "first", "second"),
     [
         ("", "ipc:///data/bridge.sock", "ipc:///data/bridge-1.sock"),
-        ("ipc:///run/b.sock", "ipc:///run/b.sock", "ipc:///run/b-1.sock"),
-        ("ipc:///run/b", "ipc:///run/b", "ipc:///run/b-1"),
+        ("ipc://{own}/b.sock", "ipc://{own}/b.sock", "ipc://{own}/b-1.sock"),
+        ("ipc://{own}/b", "ipc://{own}/b", "ipc://{own}/b-1"),
         ("tcp://[::1]:5555", "tcp://[::1]:5555", "tcp://[::1]:5556"),
     ],
 )
-def test_each_worker_has_its_own(configured: str, first: str, second: str) -> None:
+def test_each_worker_has_its_own(runtime: Path, configured: str, first: str, second: str) -> None:
+    configured, first, second = (
+        text.replace("{own}", str(runtime)) for text in (configured, first, second)
+    )
     assert bridge_endpoint(Path("/data"), configured) == first
     assert bridge_endpoint(Path("/data"), configured, 1) == second
     assert worker_endpoint(Path("/data"), 1) == "ipc:///data/worker-1.sock"
@@ -67,8 +95,8 @@ def test_a_worker_needs_a_port() -> None:
         bridge_endpoint(Path("/data"), "tcp://h:65535", 1)
 
 
-def test_a_configured_path_too_long_for_a_socket_is_refused() -> None:
-    longest = "ipc:///" + "x" * (MAX_SOCKET_PATH - 1)
+def test_a_configured_path_too_long_for_a_socket_is_refused(runtime: Path) -> None:
+    longest = f"ipc://{runtime}/" + "x" * (MAX_SOCKET_PATH - len(f"{runtime}/"))
     assert bridge_endpoint(Path("/data"), longest) == longest
     with pytest.raises(ConfigurationError, match="PARTYLINE_BRIDGE_ENDPOINT"):
         bridge_endpoint(Path("/data"), longest + "x")

@@ -7,10 +7,12 @@ success.
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx
 
+from serving.local import LOCAL_URL, LocalTransport
 from tests.pair import Pair
 
 MODERN: Final = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"}
@@ -40,14 +42,24 @@ class Answer(NamedTuple):
     result: Any = None
 
 
-def http(url: str) -> httpx.AsyncClient:
+def http(url: str | Path) -> httpx.AsyncClient:
+    if isinstance(url, Path):
+        transport = LocalTransport(url, httpx.Limits())
+        return httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=20)
     return httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, verify=_CONTEXT)
 
 
 async def ask(
-    url: str, method: str, path: str, headers: dict[str, str] | None = None, content: Any = None
+    url: str | Path,
+    method: str,
+    path: str,
+    headers: dict[str, str] | None = None,
+    content: Any = None,
 ) -> Answer:
-    """One request; the error code is read from REST's, JSON-RPC's or /broadcast's form."""
+    """One request, to a node's address or its Unix socket.
+
+    The error code is read from REST's, JSON-RPC's or /broadcast's form.
+    """
     async with http(url) as client:
         answer = await client.request(method, path, headers=headers, content=content)
     return Answer(answer.status_code, *_code_of(answer))
@@ -178,3 +190,8 @@ async def broadcast(
     return await ask(
         pair.ws_url, "POST", f"/broadcast/{room}", {**JSON, **(headers or {})}, content
     )
+
+
+async def post(pair: Pair, room: str, content: Any, headers: dict[str, str]) -> Answer:
+    """A post to /broadcast as mcp_node's: over ws_node's Unix socket."""
+    return await ask(pair.ws_socket, "POST", f"/broadcast/{room}", {**JSON, **headers}, content)

@@ -6,9 +6,15 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proto import keyfile
-from proto.tokens import TO_MCP_NODE, TO_WS_NODE, mint_service
 from tests.pair import Pair
-from tests.proto.forged import MISSING, eddsa, hmac_token, principal_claims, signing_input
+from tests.proto.forged import (
+    MISSING,
+    eddsa,
+    hmac_token,
+    principal_claims,
+    service_claims,
+    signing_input,
+)
 from tests.security.unharmed import MARK
 
 _PAST: Final = int(time.time()) - 60
@@ -19,7 +25,7 @@ CLAIMS: Final[dict[str, dict[str, object]]] = {
     "of tomorrow": {"nbf": int(time.time()) + 3600},
     "foreign issuer": {"iss": MARK},
     "foreign audience": {"aud": MARK},
-    "audience of a node": {"aud": TO_MCP_NODE},
+    "audience of a node": {"aud": "partyline/mcp_node"},
     "reserved": {"sub": "system"},
     "reserved, capital": {"sub": "Human"},
     "reserved type": {"agent_type": "anonymous"},
@@ -38,8 +44,7 @@ OTHERS: Final = [
     "stranger",
     "unsigned",
     "public key",
-    "to mcp_node",
-    "to ws_node",
+    "former service",
     "text",
 ]
 BAD_TOKENS: Final = [*CLAIMS, *OTHERS]
@@ -55,10 +60,15 @@ def bad_token(pair: Pair, name: str) -> str | None:
         "stranger": eddsa(Ed25519PrivateKey.generate(), principal_claims()),
         "unsigned": signing_input({"alg": "none"}, principal_claims()) + ".",
         "public key": hmac_token(keyfile.public_key(data_dir), principal_claims()),
-        "to mcp_node": mint_service(keyfile.bridge_key(data_dir), TO_MCP_NODE),
-        "to ws_node": mint_service(keyfile.bridge_key(data_dir), TO_WS_NODE),
+        "former service": former_service_token(pair)["Authorization"].removeprefix("Bearer "),
         "text": MARK,
     }[name]
+
+
+def former_service_token(pair: Pair) -> dict[str, str]:
+    """Authorization as the nodes of the first version had it towards each other."""
+    key = keyfile.bridge_key(keyfile.open_data_dir(pair.data_dir))
+    return {"Authorization": f"Bearer {hmac_token(key, service_claims())}"}
 
 
 def bearer(token: str | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from tests.pair import Pair
 from tests.security.asking import ACCEPT, JSON, LEGACY, MODERN, Answer, ask, kept_session
 from tests.security.bad_messages import nested
-from tests.security.unharmed import MARK, clean, service, unharmed
+from tests.security.unharmed import MARK, clean, unharmed
 
 M = MARK.encode()
 ROUTES = ["modern", "legacy", "messages", "sessions", "log", "broadcast"]
@@ -54,7 +54,7 @@ async def post(
         return await ask(pair.mcp_url, "POST", "/mcp", headers, content)
     path = {"messages": f"/api/sessions/{room}/messages", "sessions": "/api/sessions"}
     if route == "log":
-        return await ask(pair.mcp_url, "POST", "/api/log", {**kind, **service(pair)}, content)
+        return await ask(pair.mcp_socket, "POST", "/api/log", kind, content)
     return await ask(pair.mcp_url, "POST", path[route], {**kind, **alice}, content)
 
 

@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 
 from proto.frames import RESERVED_TYPES
-from proto.tokens import TO_MCP_NODE, TO_WS_NODE
 from tests.pair import Pair, frame
-from tests.security.asking import ask, broadcast
+from tests.security.asking import ask, broadcast, post
 from tests.security.bad_messages import nested
-from tests.security.unharmed import MARK, clean, log_head, make_room, service, unharmed
+from tests.security.bad_tokens import former_service_token
+from tests.security.unharmed import MARK, clean, log_head, make_room, unharmed
 
 M = MARK.encode()
 TOKEN = "a-broadcast-token-of-32-characters"
@@ -87,17 +87,17 @@ def bridged(room: str, place: int, **changes: Any) -> bytes:
 
 
 async def epoch(pair: Pair) -> str:
-    answer = await ask(pair.mcp_url, "GET", "/api/heads?after=0", service(pair))
+    answer = await ask(pair.mcp_socket, "GET", "/api/heads?after=0")
     return str(answer.result["epoch"])
 
 
-@pytest.mark.parametrize("who", ["nobody", "principal", "admin", "wrong direction", "garbage"])
+@pytest.mark.parametrize("who", ["nobody", "principal", "admin", "former service", "garbage"])
 async def test_nobody_else_makes_durable_events(pair: Pair, who: str) -> None:
     tokens = {
         "nobody": {},
         "principal": pair.headers("alice"),
         "admin": pair.headers("root", scopes="read,write,admin"),
-        "wrong direction": service(pair, TO_MCP_NODE),
+        "former service": former_service_token(pair),
         "garbage": {"Authorization": f"Bearer {MARK}"},
     }
     async with unharmed(pair) as room:
@@ -134,9 +134,8 @@ async def test_even_the_bridge_is_held_to_the_form(pair: Pair, changes: dict[str
             "X-Partyline-Epoch": await epoch(pair),
             "X-Partyline-Prev": "0",
             "X-Partyline-Principal": "alice",
-            **service(pair, TO_WS_NODE),
         }
-        answer = clean(await broadcast(pair, room, bridged(room, 7, **changes), headers))
+        answer = clean(await post(pair, room, bridged(room, 7, **changes), headers))
         assert (answer.status, answer.code) == (422, "INVALID_INPUT")
 
 
@@ -167,11 +166,10 @@ async def test_a_deletion_too_is_held_to_the_form(
             "X-Partyline-Principal": "alice",
             "X-Partyline-Visibility": "public",
             "X-Partyline-Sender-Type": "claude",
-            **service(pair, TO_WS_NODE),
         }
         frame_ = {"type": "message_deleted", "data": {"id": 3}} | changes
         body = bridged(room, 7, **frame_)
-        answer = clean(await broadcast(pair, room, body, head | headers))
+        answer = clean(await post(pair, room, body, head | headers))
         assert (answer.status, answer.code) == (422, "INVALID_INPUT")
 
 
@@ -208,8 +206,8 @@ async def test_a_wrong_broadcast_token(guarded: Pair, authorization: str | None)
     answer = clean(await broadcast(guarded, "room", EVENT, headers))  # type: ignore[arg-type]
     assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
     assert TOKEN not in answer.text
-    for token in (guarded.token("root", scopes="admin"), service(guarded)["Authorization"][7:]):
-        answer = await broadcast(guarded, "room", EVENT, {"Authorization": f"Bearer {token}"})
+    for other in (guarded.headers("root", scopes="admin"), former_service_token(guarded)):
+        answer = await broadcast(guarded, "room", EVENT, other)
         assert answer.status == 401
 
 

@@ -6,11 +6,10 @@ import json
 import pytest
 import websockets
 
-from proto.tokens import TO_MCP_NODE, TO_WS_NODE
 from tests.pair import Pair
-from tests.security.asking import ACCEPT, JSON, LEGACY, ask, legacy_session, modern, say
-from tests.security.bad_tokens import BAD_TOKENS, bad_token, bearer
-from tests.security.unharmed import MARK, clean, make_room, service, unharmed
+from tests.security.asking import ACCEPT, JSON, LEGACY, ask, legacy_session, say
+from tests.security.bad_tokens import BAD_TOKENS, bad_token, bearer, former_service_token
+from tests.security.unharmed import MARK, clean, unharmed
 
 SAY = b'"content":"%b"' % MARK.encode()
 
@@ -61,41 +60,48 @@ async def test_over_a_websocket(pair: Pair, way: str) -> None:
             assert MARK not in closed.value.rcvd.reason
 
 
-@pytest.mark.parametrize("name", [n for n in BAD_TOKENS if n != "to mcp_node"])
-async def test_between_the_nodes(pair: Pair, name: str) -> None:
-    headers = bearer(bad_token(pair, name))
-    for method, path in (
-        ("GET", "/api/heads?after=0"),
-        ("GET", "/api/heads/room"),
-        ("POST", "/api/log"),
-        ("POST", "/api/agents"),
+BETWEEN_NODES = [
+    ("GET", "/api/heads?after=0"),
+    ("GET", "/api/heads/room"),
+    ("GET", "/api/standing"),
+    ("POST", "/api/heads"),
+    ("POST", "/api/log"),
+    ("GET", "/api/log"),
+    ("POST", "/api/agents"),
+    ("POST", "/api/prune"),
+    ("GET", "/api/revocations"),
+    ("POST", "/api/revocations"),
+    ("GET", "/api/links"),
+    ("POST", "/api/links"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), BETWEEN_NODES)
+async def test_routes_between_the_nodes_are_not_at_the_port(
+    pair: Pair, method: str, path: str
+) -> None:
+    """Whoever asks gets what an address that does not exist would answer."""
+    for headers in (
+        {},
+        former_service_token(pair),
+        pair.headers("mallory", scopes="read,write,admin"),
+        {"X-Partyline-Signature": f"v1 1 {'0' * 32} {'0' * 32} {'0' * 64} {'0' * 64}"},
     ):
-        answer = await ask(pair.mcp_url, method, path, {**JSON, **headers}, b'{"session_id":')
-        assert (clean(answer).status, answer.code) == (401, "UNAUTHENTICATED")
+        asking = {**JSON, **headers}
+        there = clean(await ask(pair.mcp_url, method, path, asking, b'{"session_id":"a"}'))
+        nowhere = await ask(pair.mcp_url, method, "/api/nowhere", asking, b'{"session_id":"a"}')
+        assert (there.status, there.text) == (nowhere.status, nowhere.text)
+        assert there.status in (401, 404)
 
 
-@pytest.mark.parametrize("scopes", ["read", "read,write,admin"])
-async def test_a_principal_is_no_service(pair: Pair, scopes: str) -> None:
-    headers = {**JSON, **pair.headers("mallory", scopes=scopes)}
+async def test_at_the_socket_no_token_is_needed_but_a_principals_routes_want_theirs(
+    pair: Pair,
+) -> None:
     body = b'{"session_id":"room","after":0,"limit":1}'
-    for method, path in (
-        ("GET", "/api/heads"),
-        ("GET", "/api/heads/a"),
-        ("POST", "/api/log"),
-        ("POST", "/api/agents"),
-    ):
-        assert (await ask(pair.mcp_url, method, path, headers, body)).status == 401
-
-
-async def test_a_service_opens_its_own_routes_only(pair: Pair) -> None:
-    body = b'{"session_id":"room","after":0,"limit":1}'
-    headers = {**JSON, **service(pair)}
-    assert (await ask(pair.mcp_url, "POST", "/api/log", headers, body)).status == 200
-    for audience in (TO_MCP_NODE, TO_WS_NODE):
-        headers = service(pair, audience)
-        room = await make_room(pair)
-        assert (await say("rest", pair, room, SAY, headers)).status == 401
-        assert (await modern(pair, "list_sessions", b"{}", headers)).status == 401
+    assert (await ask(pair.mcp_socket, "POST", "/api/log", JSON, body)).status == 200
+    for headers in ({}, former_service_token(pair), bearer("a.b.c")):
+        answer = await ask(pair.mcp_socket, "GET", "/api/sessions", headers)
+        assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize(

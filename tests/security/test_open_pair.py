@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.pair import Pair, frame
-from tests.security.asking import ask, broadcast, legacy, modern, say
+from tests.security.asking import JSON, ask, broadcast, legacy, modern, say
 from tests.security.bad_tokens import BAD_TOKENS, bad_token, bearer
-from tests.security.unharmed import MARK, clean, new_room, service
+from tests.security.unharmed import MARK, clean, new_room
 
 PATHS = ["modern", "legacy", "rest"]
 ALICE = {"X-Partyline-Agent": "alice", "X-Partyline-Agent-Type": "claude"}
@@ -92,15 +92,16 @@ async def test_a_bad_token_is_not_the_same_as_none(open_pair: Pair) -> None:
             assert (answer.status, answer.code) == (401, "UNAUTHENTICATED"), name
 
 
-async def test_service_routes_still_want_their_token(open_pair: Pair) -> None:
+async def test_service_routes_are_not_at_the_port(open_pair: Pair) -> None:
     for headers in ({}, ALICE, bearer(open_pair.token("root", scopes="admin"))):
         for method, path in (
             ("GET", "/api/heads"),
             ("GET", "/api/standing"),
             ("POST", "/api/log"),
         ):
-            assert (await ask(open_pair.mcp_url, method, path, headers, b"{}")).status == 401
-    heads = await ask(open_pair.mcp_url, "GET", "/api/heads?after=0", service(open_pair))
+            answer = await ask(open_pair.mcp_url, method, path, {**JSON, **headers}, b"{}")
+            assert answer.status == 404
+    heads = await ask(open_pair.mcp_socket, "GET", "/api/heads?after=0")
     forged = {"X-Partyline-Epoch": heads.result["epoch"], "X-Partyline-Prev": "0"}
     answer = await broadcast(open_pair, new_room(), b'{"type":"a","data":{}}', forged)
     assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")

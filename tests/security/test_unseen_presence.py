@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from tests.integration.crowd import make_room, say
-from tests.pair import Pair, plain_client
+from tests.pair import Pair
 from tests.security.test_unseen import KINDS, NOWHERE, TOOLS, Room, listed, looking
-from tests.security.unharmed import service
 
 _numbers = itertools.count(1)
 
@@ -65,7 +64,7 @@ async def seen_from_outside(pair: Pair, room: str, message_id: int) -> list[Any]
             await who.rest("GET", f"/api/sessions/{room}/agents"),
             await listed(who, Room(room, [], [])),
         ]
-    async with plain_client(base_url=pair.mcp_url, headers=service(pair)) as client:
+    async with pair.service() as client:
         told.append((await client.post("/api/agents", json={"session_ids": [room]})).json())
     return [without(each, "ann") for each in told]
 

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from proto import keyfile
-from proto.tokens import TO_MCP_NODE, mint_service
 from tests.pair import Pair, frame
 from tests.security.asking import JSON, Answer, ask, broadcast
 
@@ -35,14 +33,9 @@ def clean(answer: Answer) -> Answer:
     return answer
 
 
-def service(pair: Pair, audience: str = TO_MCP_NODE) -> dict[str, str]:
-    """Authorization of one node towards the other."""
-    return {"Authorization": f"Bearer {mint_service(keyfile.bridge_key(pair.data_dir), audience)}"}
-
-
 async def log_head(pair: Pair) -> int:
     """The last id of the whole log."""
-    answer = await ask(pair.mcp_url, "GET", "/api/heads?after=0", service(pair))
+    answer = await ask(pair.mcp_socket, "GET", "/api/heads?after=0")
     assert answer.status == 200, answer
     return int(answer.result["head"])
 

@@ -79,7 +79,7 @@ class Live:
         self.settings = make_settings(directory, **settings)
         self.queue = EventQueue(self.settings.max_queued_events)
         self.hub = Hub(self.settings, self.queue, Revocations())
-        self.history = History(self.settings, bridge_key=b"k" * 32)
+        self.history = History(self.settings)
         identity = Identity(None, auth_off=True)  # type: ignore[arg-type]  # no tokens here
         self.places = Places(self.settings.max_viewers, self.settings.max_viewers_per_principal)
         self.sockets = Sockets(

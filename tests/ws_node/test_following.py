@@ -15,7 +15,6 @@ import websockets
 import zmq
 
 from proto import keyfile, wire
-from proto.tokens import TO_MCP_NODE, mint_service
 from proto.wire import Event, message_event
 from tests.pair import START_SECONDS, Pair, frame, frames
 from ws_node.history import LogPage
@@ -80,8 +79,8 @@ class Talk:
         self.room = room
         self._rest = rest
 
-    async def ask(self, path: str, body: dict[str, Any], **headers: str) -> bytes:
-        answer = await self._rest.post(path, json=body, headers=headers)
+    async def ask(self, path: str, body: dict[str, Any]) -> bytes:
+        answer = await self._rest.post(path, json=body)
         assert answer.status_code < 300, answer.text
         return answer.content
 
@@ -94,13 +93,11 @@ class Talk:
 
     async def log(self, after: int = 0) -> list[Event]:
         """The session's log as frames of the bridge."""
-        key = keyfile.bridge_key(self.pair.data_dir)
-        raw = await self.ask(
-            "/api/log",
-            {"session_id": self.room, "after": after, "limit": 1_000},
-            Authorization=f"Bearer {mint_service(key, TO_MCP_NODE)}",
-        )
-        page = msgspec.json.decode(raw, type=LogPage)
+        stretch = {"session_id": self.room, "after": after, "limit": 1_000}
+        async with self.pair.service() as mcp:
+            answer = await mcp.post("/api/log", json=stretch)
+        assert answer.status_code == 200, answer.text
+        page = msgspec.json.decode(answer.content, type=LogPage)
         return [message_event(message, page.epoch) for message in page.messages]
 
 

@@ -12,6 +12,7 @@ from proto.follower import RoomFollower
 from proto.messages import Audience
 from proto.revocations import Revocations
 from proto.settings import Settings
+from serving.peers import mcp_socket
 from tests.pair import until
 from tests.ws_node.making import make_settings
 from ws_node import history as history_module
@@ -67,11 +68,10 @@ async def answering(directory: Path, answer: Answer) -> AsyncIterator[Settings]:
     def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handlers.add(asyncio.create_task(respond(reader, writer)))
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_unix_server(handle, mcp_socket(directory))
     async with server:
-        port = server.sockets[0].getsockname()[1]
         try:
-            yield make_settings(directory, mcp_port=port)
+            yield make_settings(directory)
         finally:
             for handler in handlers:
                 handler.cancel()
@@ -80,7 +80,7 @@ async def answering(directory: Path, answer: Answer) -> AsyncIterator[Settings]:
 
 @contextlib.asynccontextmanager
 async def asking(settings: Settings) -> AsyncIterator[History]:
-    history = History(settings, bridge_key=b"k" * 32)
+    history = History(settings)
     try:
         yield history
     finally:
@@ -122,8 +122,8 @@ async def test_any_odd_answer_is_history_away_for_every_question(
         assert not any(isinstance(a, HistoryAway) and a.refused for a in answers)
 
 
-async def test_nobody_there_is_told_apart(tmp_path: Path, port: int) -> None:
-    async with asking(make_settings(tmp_path, mcp_port=port)) as history:
+async def test_nobody_there_is_told_apart(tmp_path: Path) -> None:
+    async with asking(make_settings(tmp_path)) as history:
         with pytest.raises(HistoryAway) as away:
             await history.heads(0)
         assert away.value.refused
@@ -212,10 +212,10 @@ async def test_a_room_whose_question_failed_may_ask_again(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("part", ["_hub", "_following"])
 async def test_a_task_that_must_not_end_takes_the_node_with_it(
-    tmp_path: Path, part: str, port: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not silently: the block is cancelled, and the error leaves it."""
-    node = Node(make_settings(tmp_path, mcp_port=port, bridge_endpoint=""))
+    node = Node(make_settings(tmp_path, bridge_endpoint=""))
     broken = RuntimeError("broken")
 
     async def fails(*_: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import frame, reserved_port, until
+from tests.pair import frame, until
 from tests.ws_node.making import Live, make_event
 from ws_node.attendance import EVERY_SECONDS
 from ws_node.presence import MOST_UNSENT_BYTES, Presence
@@ -24,18 +24,17 @@ ASKING = "?presence=1"
 @contextlib.asynccontextmanager
 async def live(directory: Path, **settings: Any) -> AsyncIterator[tuple[Live, Presence, Watched]]:
     """A hub with presence; its room has no viewers yet. There is no mcp_node."""
-    with reserved_port() as nobody:
-        made = Live(directory, mcp_port=nobody, **settings)
-        watched = Watched(made.hub.rooms, 1_000_000)
-        presence = Presence(made.hub, made.history, watched)
-        made.open_room().guests = 0  # what holds it open here is no viewer
-        telling = asyncio.create_task(presence.run())
-        try:
-            async with made.running():
-                yield made, presence, watched
-        finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+    made = Live(directory, **settings)
+    watched = Watched(made.hub.rooms, 1_000_000)
+    presence = Presence(made.hub, made.history, watched)
+    made.open_room().guests = 0  # what holds it open here is no viewer
+    telling = asyncio.create_task(presence.run())
+    try:
+        async with made.running():
+            yield made, presence, watched
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 async def viewers_seen(viewer: Any, count: int) -> dict[str, Any]:
