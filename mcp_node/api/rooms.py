@@ -120,11 +120,13 @@ class MessageMade(BaseModel):
     """The place and time a new message was given.
 
     ``unknown_mentions``: names in it that call nobody who was in the session and may see it.
+    ``deleted``: this is a retry, and the message was deleted since it was added.
     """
 
     message_id: int
     timestamp: str
     unknown_mentions: list[str] = []
+    deleted: bool = False
 
 
 class MessageDeleted(BaseModel):
@@ -224,9 +226,12 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
             body.parent_message_id,
             body.idempotency_key,
         )
-        made = {"message_id": message.id, "timestamp": message.timestamp}
-        unknown = await abilities.attending.unreached(caller, message)
-        return {**made, "unknown_mentions": unknown} if unknown else made
+        made: dict[str, Any] = {"message_id": message.id, "timestamp": message.timestamp}
+        if unknown := await abilities.attending.unreached(caller, message):
+            made["unknown_mentions"] = unknown
+        if message.deleted:
+            made["deleted"] = True
+        return made
 
     @router.delete(
         "/sessions/{session_id}/messages/{message_id}",

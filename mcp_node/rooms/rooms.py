@@ -197,7 +197,7 @@ def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
     were = "were" if len(unused) > 1 else "was"
     return (
         f"The session exists already, so your {' and '.join(unused)} {were} not used. "
-        "update_session changes what it has."
+        "Whoever made it may change what it has with update_session."
     )
 
 

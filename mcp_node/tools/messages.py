@@ -74,6 +74,8 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         }
         if unknown:
             added["unknown_mentions"] = unknown
+        if message.deleted:
+            added["deleted"] = True
         return added
 
     @mcp.tool(annotations=READS)

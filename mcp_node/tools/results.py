@@ -41,12 +41,14 @@ class MessageAdded(TypedDict):
     """The place and time a new message was given; ``unread``: others' messages not read yet.
 
     ``unknown_mentions``: names in it that nobody has who was in the session and may see it.
+    ``deleted``: this is a retry, and the message was deleted since it was added.
     """
 
     message_id: int
     timestamp: str
     unread: int
     unknown_mentions: NotRequired[list[str]]
+    deleted: NotRequired[bool]
 
 
 class MessagePage(TypedDict):

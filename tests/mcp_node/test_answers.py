@@ -154,6 +154,18 @@ async def test_what_says_nothing_is_left_out(agents: tuple[Agent, Agent, Agent])
     assert "notice" not in receipts
 
 
+async def test_a_retry_of_what_was_deleted_says_so(agents: tuple[Agent, Agent, Agent]) -> None:
+    alice, _, _ = agents
+    first = await alice.say("once", idempotency_key="k")
+    assert await alice.say("once", idempotency_key="k") == first
+    await alice("delete_message", session_id="room", message_id=first["message_id"])
+    assert await alice.say("once", idempotency_key="k") == {**first, "deleted": True}
+    text = await alice.refused(
+        "add_message", session_id="room", content="twice", idempotency_key="k"
+    )
+    assert text.startswith("KEY_REUSED: ")
+
+
 async def test_a_retraction_is_no_text(agents: tuple[Agent, Agent, Agent]) -> None:
     alice, bob, _ = agents
     said = (await alice.say("oops"))["message_id"]
