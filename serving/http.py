@@ -34,11 +34,21 @@ MAX_HEAD_BYTES: Final = 65_536
 Noticed after each read from the socket, so what is held is at most one read (256 KiB) more.
 """
 
+MAX_PIPELINED: Final = 32
+"""Requests of one connection that may wait for their answers; at one more it is cut.
+
+One read from the socket holds thousands of small ones, and each costs time and memory at once.
+"""
+
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
 )
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _TooMany(Exception):
+    """Too many requests wait for their answers."""
 
 
 class PatientHttp(HttpToolsProtocol):
@@ -93,8 +103,14 @@ class PatientHttp(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins.
+
+        Raises:
+            _TooMany: it is one too many; the parser ends at that, and with it the connection.
+        """
         self._headed = self._whole = False
+        if len(self._cycles) >= MAX_PIPELINED and len(self._unanswered) >= MAX_PIPELINED:
+            raise _TooMany
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:

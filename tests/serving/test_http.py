@@ -93,6 +93,22 @@ async def test_an_answer_may_take_longer_and_the_connection_stays() -> None:
             assert b"200 OK" in await one.answer()
 
 
+async def test_only_so_many_requests_wait_for_their_answers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Thousands fit into one read, which then took most of a second."""
+    most = serving.http.MAX_PIPELINED
+    async with served(app) as port:
+        async with peer(port, GET * most) as one:
+            for _ in range(most):
+                assert b"200 OK" in await one.answer()
+            one.writer.write(GET)
+            assert b"200 OK" in await one.answer()
+        async with peer(port, GET * 5_000) as one:
+            assert (await one.cut()).count(b"200 OK") <= most
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_websocket_stays() -> None:
     async with served(app) as port:
         url = f"ws://127.0.0.1:{port}/"
