@@ -86,7 +86,10 @@ class ArgumentErrors(Middleware):
             found: Any = []
             if isinstance(cause, PydanticValidationError):
                 found = cause.errors(include_url=False, include_input=False, include_context=False)
-            raise ToolError(str(field_problem(found)), log_level=logging.DEBUG) from None
+            problem = field_problem(found)
+            if any(each["type"] == "unexpected_keyword_argument" for each in found):
+                problem = InvalidInput("The tool has no such argument.", await _arguments(context))
+            raise ToolError(str(problem), log_level=logging.DEBUG) from None
         except NotFoundError:
             unknown = InvalidInput("There is no such tool.", "Call tools/list to see the tools.")
             raise ToolError(str(unknown), log_level=logging.DEBUG) from None
@@ -113,6 +116,14 @@ class ArgumentErrors(Middleware):
             raise _unknown("prompt", "prompts/list") from None
         except PromptError:  # a crash; it says what crashed, even where details are masked
             raise _crashed("prompt") from None
+
+
+async def _arguments(context: MiddlewareContext[Any]) -> str:
+    """What a tool takes, as a sentence: these names are ours."""
+    assert context.fastmcp_context is not None
+    tool = await context.fastmcp_context.fastmcp.get_tool(context.message.name)
+    names = list(tool.parameters["properties"]) if tool is not None else []
+    return f"Its arguments are {', '.join(names)}." if names else "It takes none."
 
 
 async def _check_arguments(context: MiddlewareContext[Any]) -> None:

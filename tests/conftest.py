@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests import leftovers
+from tests.pair import reserved_port
 
 # Without .pyc files, which images of Python often forbid, each of the hundreds of processes that
 # tests start would compile everything it imports: several seconds of a core instead of one.
@@ -57,6 +58,13 @@ def nothing_is_left() -> Iterator[None]:
     yield
     left = leftovers.end()
     assert left == [], "processes were left running"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which nobody listens while the test runs, unless the test itself does."""
+    with reserved_port() as number:
+        yield number
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

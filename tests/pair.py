@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -53,11 +53,17 @@ def plain_client(**options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(trust_env=False, verify=_NO_TLS, **options)
 
 
-def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def reserved_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """A port that the kernel gives to nobody else; who is told its number may listen there.
+
+    On Linux a socket that is bound but does not listen is in nobody's way.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, 0))
+        yield int(held.getsockname()[1])
 
 
 async def until(condition: Callable[[], Any], *, within: float = 30.0, every: float = 0.02) -> Any:

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,7 @@ from bench.bridge import BODY_BYTES
 from bench.peers.interface import Missing
 from bench.stand import SESSION
 from bench.viewers import connect, handshake, split
-from tests.pair import free_port, until
+from tests.pair import reserved_port, until
 
 CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"lang":"bench","version":"1"}\r\n'
 MESSAGE_BYTES = len(f"MSG {SESSION} 1 {BODY_BYTES}\r\n\r\n") + BODY_BYTES
@@ -37,8 +38,10 @@ class Nats:
         command = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if command is None:
             raise Missing("nats-server is not installed (Debian: apt install nats-server)")
+        self._ports = ExitStack()
         self._directory = tempfile.TemporaryDirectory(prefix="pl-")
-        self.port, self.web_port = free_port(), free_port()
+        self.port = self._ports.enter_context(reserved_port())
+        self.web_port = self._ports.enter_context(reserved_port())
         file = Path(self._directory.name) / "nats.conf"
         file.write_text(
             f'listen: "127.0.0.1:{self.port}"\n'
@@ -55,6 +58,7 @@ class Nats:
     async def __aexit__(self, *error: object) -> None:
         self._process.kill()
         self._process.wait()
+        self._ports.close()
         self._directory.cleanup()
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from bench.bridge import Bridge
 from bench.child import Child
 from bench.stand import SESSION
 from bench.viewers import connect, handshake
-from tests.pair import free_port
+from tests.pair import reserved_port
 
 NO_EPOCH = "bench"
 
@@ -27,13 +28,15 @@ class PullPeer:
     async def __aenter__(self) -> Self:
         self._directory = tempfile.TemporaryDirectory(prefix="pl-")
         self.endpoint = f"ipc://{Path(self._directory.name) / 'bridge.sock'}"
-        self.port = free_port()
+        self._ports = ExitStack()
+        self.port = self._ports.enter_context(reserved_port())
         self._child = Child(self.module, self.port, self.endpoint)
         await self._child.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._child.__aexit__(None, None, None)
+        self._ports.close()
         self._directory.cleanup()
 
     @property

@@ -40,7 +40,7 @@ class RedeemAnswer(BaseModel):
     token: str
     agent_id: str
     agent_type: str
-    scopes: list[str]
+    scopes: list[Literal["read", "write", "admin"]]
     sessions: list[str] | None
     expires_at: str
 

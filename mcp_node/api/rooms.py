@@ -1,6 +1,6 @@
 """REST: the same rooms as the tools, for programs and pages. Authorization header only."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +9,8 @@ from mcp_node.api.documents import WRITING, SessionId, documented
 from mcp_node.rooms.abilities import Abilities
 from proto.messages import Principal
 from serving.identity import Identity
+
+Level = Literal["public", "private", "agent_only", "admin_only"]
 
 
 class SessionBody(BaseModel):
@@ -27,7 +29,7 @@ class MessageBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     content: str = Field(description="The text, 1 to 100,000 characters.")
-    visibility: str = Field("public", description="public, private, agent_only or admin_only.")
+    visibility: Level = Field("public", description="Who sees it.")
     metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
     parent_message_id: int | None = Field(
         None, description="The message replied to; no more may see the reply than may see that."
@@ -60,9 +62,13 @@ class LimitsAnswer(BaseModel):
 
 
 class SessionMade(SessionAnswer):
-    """A session, and whether this call made it."""
+    """A session, and whether this call made it.
+
+    ``not_used``: that it was there already and did not take the purpose or metadata given.
+    """
 
     created: bool
+    not_used: str = ""
 
 
 class SessionListed(SessionAnswer):
@@ -111,10 +117,14 @@ class SessionViewAnswer(SessionAnswer, PageAnswer):
 
 
 class MessageMade(BaseModel):
-    """The place and time a new message was given."""
+    """The place and time a new message was given.
+
+    ``unknown_mentions``: names in it that call nobody who was in the session and may see it.
+    """
 
     message_id: int
     timestamp: str
+    unknown_mentions: list[str] = []
 
 
 class MessageDeleted(BaseModel):
@@ -188,7 +198,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         before: int | None = None,
         limit: int = 50,
         sender: str | None = None,
-        visibility: str | None = None,
+        visibility: Level | None = None,
     ) -> dict[str, Any]:
         return await rooms.get_messages(
             caller, session_id, after, before, limit, sender, visibility
@@ -198,6 +208,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
         "/sessions/{session_id}/messages",
         summary="Add a message",
         response_model=MessageMade,
+        response_model_exclude_unset=True,
         status_code=201,
         responses=documented(404, 409, *WRITING),
     )
@@ -213,7 +224,9 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
             body.parent_message_id,
             body.idempotency_key,
         )
-        return {"message_id": message.id, "timestamp": message.timestamp}
+        made = {"message_id": message.id, "timestamp": message.timestamp}
+        unknown = await abilities.attending.unreached(caller, message)
+        return {**made, "unknown_mentions": unknown} if unknown else made
 
     @router.delete(
         "/sessions/{session_id}/messages/{message_id}",

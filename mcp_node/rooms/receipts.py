@@ -1,6 +1,7 @@
 """Receipts and agents: who was given a message, and who is in a session at all."""
 
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from mcp_node import checks
@@ -8,10 +9,10 @@ from mcp_node.rooms.readers import Readers
 from mcp_node.rooms.rights import entered
 from mcp_node.rooms.waiting import Waiting
 from mcp_node.store.interface import Store
-from mcp_node.store.readers import Attendant, Receipts, receipts, roster
+from mcp_node.store.readers import Attendant, Receipts, receipts, roster, roster_of
 from proto.errors import InvalidInput, MessageNotFound
-from proto.mentions import calls
-from proto.messages import Message, Principal
+from proto.mentions import calls, mentioned
+from proto.messages import ANONYMOUS, Audience, Message, Principal
 from proto.visibility import may_see
 
 MOST_AGENTS: Final = 500
@@ -50,7 +51,7 @@ class Attending:
     ) -> dict[str, Any]:
         """Who was given a message and when, who was not, and how it is with those it mentions.
 
-        Only those count who may see the message.
+        Only those count who may see the message. A reply proves that its author was given it.
 
         Raises:
             MessageNotFound: there is none of that id in the session that the principal may see.
@@ -63,7 +64,26 @@ class Attending:
         found = await self._store.read(partial(receipts, session_id=name, message_id=wanted))
         if found is None or not _sees(principal.audience, found.message):
             raise MessageNotFound
-        return _shown(found)
+        return _shown(found, principal.audience)
+
+    async def unreached(self, principal: Principal, message: Message) -> list[str]:
+        """The names a message of one's own mentions that reach nobody, at most 50.
+
+        They reach whoever `agents` lists and may see the message. Who may not list them learns
+        nothing.
+        """
+        names = [
+            each for each in mentioned(message.content) if not calls((each,), message.principal)
+        ]
+        if not names or "read" not in principal.scopes:
+            return []
+        here = [audience for audience, _ in self._readers.of(message.session_id)]
+        names = _uncalled(names, here, message)
+        if names:
+            owners = [name.partition("/")[0] for name in names]
+            look = partial(roster_of, session_id=message.session_id, names=owners)
+            names = _uncalled(names, await self._store.read(look), message)
+        return names
 
     async def _entered(self, principal: Principal, session_id: Any) -> str:
         name = entered(principal, session_id, "read")
@@ -72,26 +92,52 @@ class Attending:
         return name
 
 
-def _shown(found: Receipts) -> dict[str, Any]:
+def _shown(found: Receipts, asker: Audience) -> dict[str, Any]:
     message = found.message
-    given: list[dict[str, Any]] = []
-    missing: list[dict[str, Any]] = []
+    given = _replied(found, asker)
+    missing: dict[str, str] = {}
+    hidden = [message.principal]  # has it without being given it
     for each in found.attendants:
-        who = each.audience
-        if who.agent_id == message.principal or not _sees(who, message):
+        name = each.audience.agent_id
+        if name == message.principal:
+            continue
+        if not _sees(each.audience, message):
+            hidden.append(name)
             continue
         at = _given_at(each, found)
-        if at is None:
-            missing.append({"name": who.agent_id, "last_seen": each.last_seen})
-        else:
-            given.append({"name": who.agent_id, "at": at})
-    given.sort(key=lambda one: str(one["at"]))
+        if at is not None:
+            given[name] = min(at, given.get(name, at))
+        elif name not in given:
+            missing[name] = each.last_seen
     return {
         "message_id": message.id,
-        "given": given,
-        "not_given": missing,
-        "mentioned": [_mention(name, given, missing) for name in found.mentions],
+        "given": [
+            {"name": name, "at": at} for name, at in sorted(given.items(), key=itemgetter(1))
+        ],
+        "not_given": [{"name": name, "last_seen": at} for name, at in missing.items()],
+        "mentioned": [
+            _mention(name, given, missing)
+            for name in found.mentions
+            if not any(calls((name,), each) for each in hidden)
+            or any(calls((name,), each) for each in (*given, *missing))
+        ],
     }
+
+
+def _replied(found: Receipts, asker: Audience) -> dict[str, str]:
+    """Who replied to the message, as far as the asking principal may see, and first when."""
+    message, replied = found.message, dict[str, str]()
+    for reply in found.replies:
+        nobody = reply.principal in (message.principal, ANONYMOUS)
+        if not nobody and may_see(asker, reply.visibility, reply.principal, reply.sender_type):
+            replied.setdefault(reply.principal, reply.at)
+    return replied
+
+
+def _uncalled(names: list[str], audiences: list[Audience], message: Message) -> list[str]:
+    """The names that call none of those who may see the message."""
+    seeing = [each.agent_id for each in audiences if _sees(each, message)]
+    return [name for name in names if not any(calls((name,), each) for each in seeing)]
 
 
 def _given_at(each: Attendant, found: Receipts) -> str | None:
@@ -103,17 +149,13 @@ def _given_at(each: Attendant, found: Receipts) -> str | None:
     return min((at for at in times if at is not None), default=None)
 
 
-def _mention(
-    name: str, given: list[dict[str, Any]], missing: list[dict[str, Any]]
-) -> dict[str, Any]:
-    for one in given:
-        if calls((name,), one["name"]):
-            return {"name": name, "state": "given", "at": one["at"]}
-    for one in missing:
-        if calls((name,), one["name"]):
-            return {"name": name, "state": "not_given", "at": None}
-    return {"name": name, "state": "not_here", "at": None}
+def _mention(name: str, given: dict[str, str], missing: dict[str, str]) -> dict[str, Any]:
+    for each, at in given.items():
+        if calls((name,), each):
+            return {"name": name, "state": "given", "at": at}
+    here = any(calls((name,), each) for each in missing)
+    return {"name": name, "state": "not_given" if here else "not_here", "at": None}
 
 
-def _sees(audience: Any, message: Message) -> bool:
+def _sees(audience: Audience, message: Message) -> bool:
     return may_see(audience, message.visibility, message.principal, message.sender_type)

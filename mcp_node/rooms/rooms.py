@@ -10,7 +10,7 @@ from mcp_node.store import reads
 from mcp_node.store.guard import Limits
 from mcp_node.store.interface import NewMessage, NewSession, Page, Store
 from proto.errors import Forbidden
-from proto.messages import ANONYMOUS, Message, Principal, Visibility
+from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
 from proto.names import check_name, new_session_id
 from proto.settings import Settings
 
@@ -37,7 +37,7 @@ class Rooms:
     async def create_session(
         self, principal: Principal, purpose: Any, session_id: Any = None, metadata: Any = None
     ) -> dict[str, Any]:
-        """Make a session, or get the one of that id."""
+        """Make a session, or get the one of that id and hear what was ``not_used`` then."""
         self._rights.may_write(principal)
         checked = checks.check_purpose(purpose, self._settings)
         encoded = checks.check_metadata(metadata, self._settings)
@@ -47,7 +47,10 @@ class Rooms:
         new = NewSession(name, checked, encoded, principal.agent_id)
         session, created = await self._store.create_session(new)
         self._readers.seen(principal, name)
-        return {**session.shown(), "created": created}
+        shown = {**session.shown(), "created": created}
+        if unused := _unused(new, session, has_metadata=bool(metadata)):
+            shown["not_used"] = unused
+        return shown
 
     async def list_sessions(
         self, principal: Principal, limit: Any = 20, active_since: Any = None
@@ -182,6 +185,20 @@ class Rooms:
             visibility=level,
             deletions=deletions,
         )
+
+
+def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
+    """What of ``new`` a session that was there already did not take, as a sentence; or nothing."""
+    unused = [] if new.purpose == session.purpose else ["purpose"]
+    if has_metadata and bytes(new.metadata) != bytes(session.metadata):
+        unused.append("metadata")
+    if not unused:
+        return ""
+    were = "were" if len(unused) > 1 else "was"
+    return (
+        f"The session exists already, so your {' and '.join(unused)} {were} not used. "
+        "update_session changes what it has."
+    )
 
 
 def shown_page(page: Page) -> dict[str, Any]:

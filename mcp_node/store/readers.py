@@ -9,13 +9,17 @@ import msgspec
 from mcp_node.store import queries
 from mcp_node.store.transaction import Transaction
 from mcp_node.store.unread import Place
-from proto.messages import Audience, Message
+from proto.messages import Audience, Message, Visibility
 
 _ROW_BYTES: Final = 256
 _STEP_BYTES: Final = 64
 _ROSTER: Final = (
     "SELECT principal, agent_type, is_admin, first_seen, last_seen, joined_after, position"
     " FROM readers WHERE session_id = ? ORDER BY last_seen DESC, principal"
+)
+_NAMED: Final = (
+    "SELECT principal, agent_type, is_admin FROM readers"
+    " WHERE session_id = ? AND lower(principal) IN (SELECT value FROM json_each(?))"
 )
 _SEEN_SINCE: Final = (
     "SELECT session_id, principal, agent_type, is_admin, last_seen FROM readers"
@@ -39,6 +43,13 @@ ON CONFLICT (session_id, principal) DO UPDATE SET
     position = CASE WHEN excluded.position IS NULL THEN position
                     ELSE max(ifnull(position, 0), excluded.position) END
 """
+MOST_REPLIES: Final = 1_000
+"""Replies looked at for who was given a message, the first of them."""
+
+_REPLIES: Final = (
+    "SELECT principal, sender_type, visibility, timestamp FROM messages"
+    f" WHERE parent_message_id = ? AND deletes IS NULL ORDER BY id LIMIT {MOST_REPLIES}"
+)
 _ADVANCE: Final = "INSERT OR IGNORE INTO advances VALUES (?, ?, ?, ?, ?)"
 _MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name"
 
@@ -52,10 +63,20 @@ class Attendant(msgspec.Struct, frozen=True):
     place: Place
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """Who replied to a message, and when."""
+
+    principal: str
+    sender_type: str
+    visibility: Visibility
+    at: str
+
+
 class Receipts(msgspec.Struct, frozen=True):
     """Who was in the session of a message, and when they were given it.
 
-    ``passed``: when their position passed it; ``out_of_turn``: when it was given by itself.
+    ``passed``: when their position passed it; ``out_of_turn``: when it was given by itself;
+    ``replies``: proof that their authors were given it.
     """
 
     message: Message
@@ -63,6 +84,7 @@ class Receipts(msgspec.Struct, frozen=True):
     attendants: list[Attendant]
     passed: dict[str, str]
     out_of_turn: dict[str, str]
+    replies: list[Reply]
 
 
 class Advance(msgspec.Struct, frozen=True):
@@ -142,7 +164,21 @@ def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -
         roster(connection, session_id),
         dict(connection.execute(_PASSED, place).fetchall()),
         dict(connection.execute(_OUT_OF_TURN, place).fetchall()),
+        [
+            Reply(principal, sender_type, Visibility(visibility), at)
+            for principal, sender_type, visibility, at in connection.execute(
+                _REPLIES, (message_id,)
+            )
+        ],
     )
+
+
+def roster_of(
+    connection: sqlite3.Connection, session_id: str, names: Sequence[str]
+) -> list[Audience]:
+    """Those of some principals that were in a session; ``names`` in lower case."""
+    rows = connection.execute(_NAMED, (session_id, msgspec.json.encode(names).decode()))
+    return [Audience(name, agent_type, bool(is_admin)) for name, agent_type, is_admin in rows]
 
 
 def _attendant(row: Sequence[Any]) -> Attendant:

@@ -1,6 +1,6 @@
 """Tools to hear others: wait_for_messages, get_receipts, list_agents."""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, NotRequired, cast
 
 from fastmcp import Context, FastMCP
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
@@ -35,10 +35,10 @@ class NotGiven(TypedDict):
 
 
 class Mentioned(TypedDict):
-    """A name the message calls: ``state`` is given, not_given or not_here."""
+    """A name the message calls, of those who may see it; not_here: nobody of that name was."""
 
     name: str
-    state: str
+    state: Literal["given", "not_given", "not_here"]
     at: str | None
 
 
@@ -50,8 +50,8 @@ class ReceiptsResult(TypedDict):
     not_given: list[NotGiven]
     mentioned: list[Mentioned]
     unread: int
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class AgentListed(TypedDict):

@@ -45,8 +45,8 @@ class MemoryValue(TypedDict):
     updated_at: str
     expires_at: str | None
     hidden_characters: NotRequired[int]
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class MemoryListed(TypedDict):
@@ -64,8 +64,8 @@ class MemoryList(TypedDict):
 
     memories: list[MemoryListed]
     has_more: bool
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class MemoryDeleted(TypedDict):

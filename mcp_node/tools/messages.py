@@ -1,6 +1,6 @@
 """Tools about messages: add_message, get_messages."""
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from fastmcp import FastMCP
 from pydantic import Field, StrictBool, StrictInt
@@ -12,8 +12,9 @@ from mcp_node.tools.results import MessageAdded, MessagePage, marked
 from mcp_node.tools.sessions import ADDS, READS, Metadata, SessionId
 from serving.identity import Identity
 
+Visible = Literal["public", "private", "agent_only", "admin_only"]
 Level = Annotated[
-    str,
+    Visible,
     Field(
         description="Who sees it: public (everyone in the session), private (only you), "
         "agent_only (agents of your type), admin_only (admins; needs the scope admin)."
@@ -48,7 +49,8 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
     ) -> MessageAdded:
         """Say something in a session: findings, plans, questions. People watch it live.
 
-        Write @name to call somebody. If you did not get an answer, call again with the same
+        Write @name to call somebody; unknown_mentions are names that reach nobody who was here and
+        may see it. If you did not get an answer, call again with the same
         idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
         """
         with tool_errors():
@@ -63,8 +65,16 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
                 idempotency_key,
                 speaking_as,
             )
+            unknown = await abilities.attending.unreached(principal, message)
             unread = await abilities.hearing.unread(principal, message.session_id)
-        return {"message_id": message.id, "timestamp": message.timestamp, "unread": unread}
+        added: MessageAdded = {
+            "message_id": message.id,
+            "timestamp": message.timestamp,
+            "unread": unread,
+        }
+        if unknown:
+            added["unknown_mentions"] = unknown
+        return added
 
     @mcp.tool(annotations=READS)
     async def get_messages(
@@ -79,7 +89,7 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 50,
         sender: Annotated[str | None, Field(description="Only this sender's messages.")] = None,
         visibility: Annotated[
-            str | None,
+            Visible | None,
             Field(description="Only public, private, agent_only or admin_only messages."),
         ] = None,
         unread_only: Annotated[

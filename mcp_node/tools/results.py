@@ -24,8 +24,8 @@ class MessageResult(TypedDict):
     content: str
     visibility: str
     timestamp: str
-    metadata: dict[str, Any]
-    parent_message_id: int | None
+    metadata: NotRequired[dict[str, Any]]
+    parent_message_id: NotRequired[int]
     deleted: NotRequired[bool]
     hidden_characters: NotRequired[int]
 
@@ -38,11 +38,15 @@ class Retraction(TypedDict):
 
 
 class MessageAdded(TypedDict):
-    """The place and time a new message was given; ``unread``: others' messages not read yet."""
+    """The place and time a new message was given; ``unread``: others' messages not read yet.
+
+    ``unknown_mentions``: names in it that nobody has who was in the session and may see it.
+    """
 
     message_id: int
     timestamp: str
     unread: int
+    unknown_mentions: NotRequired[list[str]]
 
 
 class MessagePage(TypedDict):
@@ -51,8 +55,8 @@ class MessagePage(TypedDict):
     messages: list[MessageResult | Retraction]
     has_more: bool
     unread: int
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class Limits(TypedDict):
@@ -67,15 +71,16 @@ class SessionCreated(TypedDict):
 
     session_id: str
     purpose: str
-    metadata: dict[str, Any]
+    metadata: NotRequired[dict[str, Any]]
     created_by: str
     created_at: str
     closed_at: str | None
     hidden_characters: NotRequired[int]
     created: bool
+    not_used: NotRequired[str]
     unread: int
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class SessionListed(TypedDict):
@@ -83,7 +88,7 @@ class SessionListed(TypedDict):
 
     session_id: str
     purpose: str
-    metadata: dict[str, Any]
+    metadata: NotRequired[dict[str, Any]]
     created_by: str
     created_at: str
     closed_at: str | None
@@ -97,8 +102,8 @@ class SessionList(TypedDict):
     """Sessions, latest activity first."""
 
     sessions: list[SessionListed]
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class SessionView(TypedDict):
@@ -106,7 +111,7 @@ class SessionView(TypedDict):
 
     session_id: str
     purpose: str
-    metadata: dict[str, Any]
+    metadata: NotRequired[dict[str, Any]]
     created_by: str
     created_at: str
     closed_at: str | None
@@ -116,8 +121,8 @@ class SessionView(TypedDict):
     messages: list[MessageResult]
     has_more: bool
     unread: int
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 class SessionChanged(TypedDict):
@@ -125,17 +130,40 @@ class SessionChanged(TypedDict):
 
     session_id: str
     purpose: str
-    metadata: dict[str, Any]
+    metadata: NotRequired[dict[str, Any]]
     created_by: str
     created_at: str
     closed_at: str | None
     hidden_characters: NotRequired[int]
     limits: Limits
     unread: int
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
+
+
+_TEXTS: Final = ("purpose", "sessions", "results", "corrected", "memories", "mentioned")
 
 
 def marked(result: dict[str, Any]) -> dict[str, Any]:
-    """``result``, marked as carrying participants' text."""
-    return {**result, "untrusted": True, "notice": NOTICE}
+    """``result``, marked if it carries participants' text, and without what says nothing.
+
+    Empty metadata and parents that are null are left out, here and in lists of sessions and
+    messages: an agent pays for every word it reads.
+    """
+    shown = _brief(result)
+    for name in ("messages", "sessions"):
+        if name in shown:
+            shown[name] = [_brief(one) for one in shown[name]]
+    said = any("content" in one for one in shown.get("messages", ()))
+    if said or "value" in shown or any(shown.get(name) for name in _TEXTS):
+        shown |= {"untrusted": True, "notice": NOTICE}
+    return shown
+
+
+def _brief(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: field
+        for name, field in value.items()
+        if not (name == "metadata" and field == {})
+        and not (name == "parent_message_id" and field is None)
+    }

@@ -37,8 +37,8 @@ class SearchResult(TypedDict):
     has_more: bool
     corrected: NotRequired[dict[str, list[str]]]
     unread: NotRequired[int]
-    untrusted: bool
-    notice: str
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
 
 
 def add_search_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:

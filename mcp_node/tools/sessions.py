@@ -41,7 +41,10 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         ] = None,
         metadata: Metadata = None,
     ) -> SessionCreated:
-        """Open a shared room, or join the one of that id. Call it before adding messages."""
+        """Open a shared room, or join the one of that id. Call it before adding messages.
+
+        A room that exists keeps its purpose; not_used tells you if you gave another.
+        """
         with tool_errors():
             principal = current_principal(identity)
             made = await rooms.create_session(principal, purpose, session_id, metadata)

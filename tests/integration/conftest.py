@@ -27,6 +27,20 @@ async def open_pair() -> AsyncIterator[Pair]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def http_pair() -> AsyncIterator[Pair]:
+    """Both nodes with BRIDGE=http; tests leave them running."""
+    async with Pair(BRIDGE="http") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def workers() -> AsyncIterator[Pair]:
+    """Both nodes, ws_node with two workers; tests that kill them mend them."""
+    async with Pair(WS_WORKERS=2, METRICS_LOOPBACK=True) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _mortal() -> AsyncIterator[Pair]:
     async with Pair(LOG_POLL_SECONDS=0.2) as running:
         yield running

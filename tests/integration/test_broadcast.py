@@ -144,21 +144,6 @@ async def test_other_rooms_hear_nothing(pair: Pair, room: str) -> None:
         await is_quiet(stranger)
 
 
-async def test_a_broadcast_token_is_wanted_where_one_is_set(tmp_path: Any) -> None:
-    secret = "a secret of the operator"
-    async with (
-        Pair(tmp_path, start=("ws",), BROADCAST_TOKEN=secret) as own,
-        own.viewer("room") as viewer,
-    ):
-        for headers in ({}, {"Authorization": "Bearer wrong"}):
-            answer = await broadcast(own, "room", DOCUMENTED, **headers)
-            assert (answer.status_code, answer.json()["success"]) == (401, False)
-        await is_quiet(viewer)
-        answer = await broadcast(own, "room", DOCUMENTED, Authorization=f"Bearer {secret}")
-        assert answer.json() == {"success": True, "session_id": "room"}
-        assert (await frame(viewer))["origin"] == "external"
-
-
 async def test_a_page_of_another_origin_cannot_post(pair: Pair, room: str) -> None:
     async with pair.viewer(room) as viewer, plain_client() as client:
         for header in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):

@@ -12,85 +12,82 @@ from tests.pair import Pair
 ROOT = {"kind": "ops", "scopes": "read,write,admin"}
 
 
-async def test_nothing_is_added_after_closing_whoever_writes(tmp_path: Path) -> None:
-    async with Pair(tmp_path, start=("mcp",)) as pair:
-        async with pair.agent("maker") as maker:
-            await maker.call_tool("create_session", {"session_id": "room", "purpose": "p"})
-            writing = asyncio.Event()
+async def test_nothing_is_added_after_closing_whoever_writes(mortal: Pair, name: str) -> None:
+    async with mortal.agent("maker") as maker:
+        await maker.call_tool("create_session", {"session_id": name, "purpose": "p"})
+        writing = asyncio.Event()
 
-            async def write(number: int) -> list[int]:
-                added: list[int] = []
-                async with pair.rest(f"agent-{number}") as rest:
-                    while True:
-                        answer = await rest.post(
-                            "/api/sessions/room/messages", json={"content": f"{len(added)}"}
-                        )
-                        if answer.status_code != 201:
-                            assert answer.status_code == 409
-                            assert answer.json()["error"]["code"] == "SESSION_CLOSED"
-                            return added
-                        added.append(answer.json()["message_id"])
-                        if len(added) == 5:
-                            writing.set()
+        async def write(number: int) -> list[int]:
+            added: list[int] = []
+            async with mortal.rest(f"agent-{number}") as rest:
+                while True:
+                    answer = await rest.post(
+                        f"/api/sessions/{name}/messages", json={"content": f"{len(added)}"}
+                    )
+                    if answer.status_code != 201:
+                        assert answer.status_code == 409
+                        assert answer.json()["error"]["code"] == "SESSION_CLOSED"
+                        return added
+                    added.append(answer.json()["message_id"])
+                    if len(added) == 5:
+                        writing.set()
 
-            tasks = [asyncio.create_task(write(number)) for number in range(20)]
-            await writing.wait()
-            closed = (
-                await maker.call_tool("close_session", {"session_id": "room"})
-            ).structured_content
-            newest = await maker.call_tool("get_messages", {"session_id": "room", "limit": 1})
-            (last,) = newest.structured_content["messages"]
-            added = sorted(id_ for some in await asyncio.gather(*tasks) for id_ in some)
-            assert added == list(range(1, last["id"] + 1))
-            view = (await maker.call_tool("get_session", {"session_id": "room"})).structured_content
-            assert (view["message_count"], view["closed_at"]) == (len(added), closed["closed_at"])
-        pair.mcp.kill()
-        await pair.mcp.start()
-        async with pair.agent("agent-1", mode="legacy") as agent:
-            with pytest.raises(ToolError, match=r"^SESSION_CLOSED: .*create_session"):
-                await agent.call_tool("add_message", {"session_id": "room", "content": "a"})
+        tasks = [asyncio.create_task(write(number)) for number in range(20)]
+        await writing.wait()
+        closed = (await maker.call_tool("close_session", {"session_id": name})).structured_content
+        newest = await maker.call_tool("get_messages", {"session_id": name, "limit": 1})
+        (last,) = newest.structured_content["messages"]
+        added = sorted(id_ for some in await asyncio.gather(*tasks) for id_ in some)
+        assert added == list(range(added[0], last["id"] + 1))
+        view = (await maker.call_tool("get_session", {"session_id": name})).structured_content
+        assert (view["message_count"], view["closed_at"]) == (len(added), closed["closed_at"])
+    mortal.mcp.kill()
+    await mortal.mcp.start()
+    async with mortal.agent("agent-1", mode="legacy") as agent:
+        with pytest.raises(ToolError, match=r"^SESSION_CLOSED: .*create_session"):
+            await agent.call_tool("add_message", {"session_id": name, "content": "a"})
 
 
-async def test_who_may_close_and_change_over_both_doors(tmp_path: Path) -> None:
-    async with Pair(tmp_path, start=("mcp",)) as pair:
-        async with pair.rest("maker") as maker, pair.rest("other") as other:
-            made = await maker.post("/api/sessions", json={"purpose": "p", "session_id": "room"})
-            assert made.json()["closed_at"] is None
-            for refused in (
-                await other.patch("/api/sessions/room", json={"purpose": "mine"}),
-                await other.post("/api/sessions/room/close", json={}),
-                await maker.patch("/api/sessions/room", json={"agent_messages": 5}),
-            ):
-                assert (refused.status_code, code(refused)) == (403, "FORBIDDEN")
-            for absent in (
-                await maker.patch("/api/sessions/nowhere", json={"purpose": "p"}),
-                await maker.post("/api/sessions/nowhere/close", json={}),
-            ):
-                assert (absent.status_code, code(absent)) == (404, "SESSION_NOT_FOUND")
-            for body in ({}, {"purpose": ""}, {"purpose": 1}, {"closed_at": None}):
-                bad = await maker.patch("/api/sessions/room", json=body)
-                assert (bad.status_code, code(bad)) == (422, "INVALID_INPUT")
-            changed = await maker.patch("/api/sessions/room", json={"metadata": {"a": 1}})
-            assert changed.json() == {
-                **{key: made.json()[key] for key in ("session_id", "purpose", "created_by")},
-                "created_at": made.json()["created_at"],
-                "closed_at": None,
-                "metadata": {"a": 1},
-                "limits": {"messages_per_minute": 6000, "agent_messages": 0},
-            }
-            closed = await maker.post("/api/sessions/room/close", json={})
-            assert closed.status_code == 200
-            assert (await maker.post("/api/sessions/room/close", json={})).json() == closed.json()
-            late = await maker.patch("/api/sessions/room", json={"purpose": "late"})
-            assert (late.status_code, code(late)) == (409, "SESSION_CLOSED")
-            (listed,) = (await other.get("/api/sessions")).json()["sessions"]
-            assert listed["closed_at"] == closed.json()["closed_at"]
-            assert listed["message_count"] == 0
-        async with pair.agent("other") as agent:
-            with pytest.raises(ToolError, match=r"^FORBIDDEN: "):
-                await agent.call_tool("close_session", {"session_id": "room"})
-            with pytest.raises(ToolError, match=r"^FORBIDDEN: "):
-                await agent.call_tool("update_session", {"session_id": "room", "purpose": "mine"})
+async def test_who_may_close_and_change_over_both_doors(pair: Pair, name: str) -> None:
+    async with pair.rest("maker") as maker, pair.rest("other") as other:
+        made = await maker.post("/api/sessions", json={"purpose": "p", "session_id": name})
+        assert made.json()["closed_at"] is None
+        for refused in (
+            await other.patch(f"/api/sessions/{name}", json={"purpose": "mine"}),
+            await other.post(f"/api/sessions/{name}/close", json={}),
+            await maker.patch(f"/api/sessions/{name}", json={"agent_messages": 5}),
+        ):
+            assert (refused.status_code, code(refused)) == (403, "FORBIDDEN")
+        for absent in (
+            await maker.patch("/api/sessions/nowhere", json={"purpose": "p"}),
+            await maker.post("/api/sessions/nowhere/close", json={}),
+        ):
+            assert (absent.status_code, code(absent)) == (404, "SESSION_NOT_FOUND")
+        for body in ({}, {"purpose": ""}, {"purpose": 1}, {"closed_at": None}):
+            bad = await maker.patch(f"/api/sessions/{name}", json=body)
+            assert (bad.status_code, code(bad)) == (422, "INVALID_INPUT")
+        changed = await maker.patch(f"/api/sessions/{name}", json={"metadata": {"a": 1}})
+        assert changed.json() == {
+            **{key: made.json()[key] for key in ("session_id", "purpose", "created_by")},
+            "created_at": made.json()["created_at"],
+            "closed_at": None,
+            "metadata": {"a": 1},
+            "limits": {"messages_per_minute": 6000, "agent_messages": 0},
+        }
+        closed = await maker.post(f"/api/sessions/{name}/close", json={})
+        assert closed.status_code == 200
+        assert (await maker.post(f"/api/sessions/{name}/close", json={})).json() == closed.json()
+        late = await maker.patch(f"/api/sessions/{name}", json={"purpose": "late"})
+        assert (late.status_code, code(late)) == (409, "SESSION_CLOSED")
+        sessions = (await other.get("/api/sessions?limit=1000")).json()["sessions"]
+        (listed,) = [one for one in sessions if one["session_id"] == name]
+        assert listed["closed_at"] == closed.json()["closed_at"]
+        assert listed["message_count"] == 0
+    async with pair.agent("other") as agent:
+        with pytest.raises(ToolError, match=r"^FORBIDDEN: "):
+            await agent.call_tool("close_session", {"session_id": name})
+        with pytest.raises(ToolError, match=r"^FORBIDDEN: "):
+            await agent.call_tool("update_session", {"session_id": name, "purpose": "mine"})
 
 
 async def test_the_guard_stops_agents_and_an_admin_lifts_it(tmp_path: Path) -> None:
@@ -118,8 +115,8 @@ async def test_the_guard_stops_agents_and_an_admin_lifts_it(tmp_path: Path) -> N
             await one.call_tool("add_message", said)
 
 
-async def test_what_is_new_is_in_the_openapi_document(tmp_path: Path) -> None:
-    async with Pair(tmp_path, start=("mcp",)) as pair, pair.rest() as rest:
+async def test_what_is_new_is_in_the_openapi_document(pair: Pair) -> None:
+    async with pair.rest() as rest:
         document = (await rest.get("/openapi.json")).json()
         session = document["paths"]["/api/sessions/{session_id}"]
         close = document["paths"]["/api/sessions/{session_id}/close"]

@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 import websockets
 from fastmcp.exceptions import ToolError
 
@@ -21,10 +19,11 @@ SECRET = "hunter2 is the password"
 GONE = {"content": "", "metadata": {}, "deleted": True}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["zmq", "http"])
-async def bridged(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
-    async with Pair(BRIDGE=request.param) as running:
-        yield running
+@pytest.fixture(params=["pair", "http_pair"])
+def bridged(request: pytest.FixtureRequest) -> Pair:
+    """Over each of the two bridges."""
+    found: Pair = request.getfixturevalue(request.param)
+    return found
 
 
 def what_is_left(said: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,17 @@
-"""The first start on an empty directory: whoever comes first, one set of keys, and a bridge."""
+"""The first start on an empty directory, both nodes at the same instant: one set of keys, a bridge.
 
-import contextlib
+Every pair of the tests starts so; that any number of processes at once make one key is tested in
+tests/proto/test_keyfile.py.
+"""
+
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import gathered, make_room, say
+from tests.integration.crowd import make_room, say
 from tests.pair import Pair, frame
-
-FIRST_STARTS = 5
 
 
 async def assert_bridges(pair: Pair) -> None:
@@ -21,18 +22,6 @@ async def assert_bridges(pair: Pair) -> None:
         assert (await frame(viewer))["position"] == said
 
 
-async def test_both_nodes_at_the_same_instant_make_one_set_of_keys() -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        pairs = await gathered(
-            *(stack.enter_async_context(Pair()) for _ in range(FIRST_STARTS)), within=50
-        )
-        for pair in pairs:
-            await assert_bridges(pair)
-            names = {path.name for path in pair.data_dir.iterdir()}
-            assert {"signing.key", "signing.pub", "bridge.key"} <= names
-            assert not [name for name in names if name.startswith(".")], "temporary files"
-
-
 async def test_a_very_long_path_still_bridges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +30,9 @@ async def test_a_very_long_path_still_bridges(
         async with Pair(tmp_path / ("long" * 40)) as pair:
             await assert_bridges(pair)
             assert_private_socket(pair, Path(runtime))
+            names = {path.name for path in pair.data_dir.iterdir()}
+            assert {"signing.key", "signing.pub", "bridge.key"} <= names
+            assert not [name for name in names if name.startswith(".")], "temporary files"
 
 
 def assert_private_socket(pair: Pair, runtime: Path) -> None:

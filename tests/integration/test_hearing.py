@@ -129,7 +129,8 @@ async def test_unread_is_on_every_result_of_a_session(pair: Pair, room: str) -> 
         assert counts[room] == 1
         receipts = await call(agent, "get_receipts", room, message_id=id_)
         assert receipts["unread"] == 1
-        assert (await call(agent, "get_messages", room, sender="talker"))["unread"] == 1
+        assert (await call(agent, "get_messages", room, sender="someone"))["unread"] == 1
+        assert (await call(agent, "get_messages", room, sender="talker"))["unread"] == 0
         assert (await call(agent, "get_session", room))["unread"] == 0
         receipts = await call(agent, "get_receipts", room, message_id=id_)
         assert [one["name"] for one in receipts["given"]] == ["reader"]

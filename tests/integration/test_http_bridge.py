@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 
-import pytest_asyncio
+import pytest
 
 from tests.integration.crowd import (
     broadcast,
@@ -31,10 +30,9 @@ SEEN_BY = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bridged() -> AsyncIterator[Pair]:
-    async with Pair(BRIDGE="http") as running:
-        yield running
+@pytest.fixture
+def bridged(http_pair: Pair) -> Pair:
+    return http_pair
 
 
 async def test_nobody_gets_what_they_may_not_see(bridged: Pair, name: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ VALUES: list[Any] = ["123", "null", '{"a": 1}', "[1]", "", 1, 1.0, True, None, [
 
 
 @pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    async with Pair(tmp_path, start=("mcp",)) as one:
-        yield one
+def alice(name: str) -> str:
+    """An agent who remembers nothing yet."""
+    return f"alice-{name}"
 
 
 async def call(agent: Client[Any], tool: str, **arguments: Any) -> dict[str, Any]:
@@ -61,8 +60,10 @@ async def everything_about(agent: Client[Any], key: str, session: str) -> list[A
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_values_of_every_kind_come_back_as_they_were(pair: Pair, era: str) -> None:
-    async with pair.agent(mode=era) as agent:
+async def test_values_of_every_kind_come_back_as_they_were(
+    pair: Pair, alice: str, era: str
+) -> None:
+    async with pair.agent(alice, mode=era) as agent:
         for n, value in enumerate(VALUES):
             assert (await call(agent, "set_memory", key=f"k{n:02}", value=value))["created"]
             got = await call(agent, "get_memory", key=f"k{n:02}")
@@ -77,38 +78,42 @@ async def test_values_of_every_kind_come_back_as_they_were(pair: Pair, era: str)
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_others_cannot_tell_whether_there_is_anything(pair: Pair, era: str) -> None:
+async def test_others_cannot_tell_whether_there_is_anything(
+    pair: Pair, name: str, alice: str, era: str
+) -> None:
     async with (
-        pair.agent("alice", mode=era) as alice,
-        pair.agent("bob", mode=era) as bob,
-        pair.agent("root", mode=era, scopes="read,write,admin") as root,
+        pair.agent(alice, mode=era) as agent,
+        pair.agent(f"bob-{name}", mode=era) as bob,
+        pair.agent(f"root-{name}", mode=era, scopes="read,write,admin") as root,
     ):
-        await call(alice, "create_session", purpose="p", session_id="room")
-        before = [await everything_about(other, "secret", "room") for other in (bob, root)]
-        for session in (None, "room"):
-            await call(alice, "set_memory", key="secret", value="mine", session_id=session)
-        after = [await everything_about(other, "secret", "room") for other in (bob, root)]
+        await call(agent, "create_session", purpose="p", session_id=name)
+        before = [await everything_about(other, "secret", name) for other in (bob, root)]
+        for session in (None, name):
+            await call(agent, "set_memory", key="secret", value="mine", session_id=session)
+        after = [await everything_about(other, "secret", name) for other in (bob, root)]
         assert after == before
         assert all(answers[0].startswith("MEMORY_NOT_FOUND: ") for answers in after)
-        for session in (None, "room"):
-            got = await call(alice, "get_memory", key="secret", session_id=session)
+        for session in (None, name):
+            got = await call(agent, "get_memory", key="secret", session_id=session)
             assert got["value"] == "mine"
-        async with pair.agent("alice", kind="codex", mode=era) as again:
+        async with pair.agent(alice, kind="codex", mode=era) as again:
             assert len((await resource(again))["memories"]) == 2
 
 
-async def test_a_session_outside_the_token_answers_like_none(pair: Pair) -> None:
-    async with pair.agent("alice") as alice:
-        await call(alice, "create_session", purpose="p", session_id="room")
-        await call(alice, "set_memory", key="k", value="mine", session_id="room")
-    async with pair.agent("alice", sessions=["other"]) as elsewhere:
+async def test_a_session_outside_the_token_answers_like_none(
+    pair: Pair, name: str, alice: str
+) -> None:
+    async with pair.agent(alice) as agent:
+        await call(agent, "create_session", purpose="p", session_id=name)
+        await call(agent, "set_memory", key="k", value="mine", session_id=name)
+    async with pair.agent(alice, sessions=["other"]) as elsewhere:
         for tool, arguments in (
             ("get_memory", {"key": "k"}),
             ("delete_memory", {"key": "k"}),
             ("list_memory", {}),
             ("set_memory", {"key": "k", "value": 1}),
         ):
-            there = await failure(elsewhere, tool, session_id="room", **arguments)
+            there = await failure(elsewhere, tool, session_id=name, **arguments)
             nowhere = await failure(elsewhere, tool, session_id="nowhere", **arguments)
             unmade = await failure(elsewhere, tool, session_id="other", **arguments)
             assert there == nowhere == unmade
@@ -116,32 +121,32 @@ async def test_a_session_outside_the_token_answers_like_none(pair: Pair) -> None
         assert (await resource(elsewhere))["memories"] == []
 
 
-async def test_it_is_there_after_a_restart_and_a_kill(pair: Pair) -> None:
-    async with pair.agent() as agent:
+async def test_it_is_there_after_a_restart_and_a_kill(mortal: Pair, alice: str) -> None:
+    async with mortal.agent(alice) as agent:
         await call(agent, "set_memory", key="k", value={"step": 3}, expires_in="7d")
-    pair.mcp.kill()
-    await pair.mcp.start()
-    async with pair.agent() as agent:
+    mortal.mcp.kill()
+    await mortal.mcp.start()
+    async with mortal.agent(alice) as agent:
         assert (await call(agent, "get_memory", key="k"))["value"] == {"step": 3}
         assert (await failure(agent, "set_memory", key="k", value=1, overwrite=False)).startswith(
             "MEMORY_EXISTS: "
         )
-        assert (await pair.mcp.stop())[0] == 0
-    await pair.mcp.start()
-    async with pair.agent() as agent:
+        assert (await mortal.mcp.stop())[0] == 0
+    await mortal.mcp.start()
+    async with mortal.agent(alice) as agent:
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": True}
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": False}
 
 
-async def test_what_expires_is_gone_and_then_swept(pair: Pair) -> None:
-    async with pair.agent() as agent:
+async def test_what_expires_is_gone_and_then_swept(pair: Pair, alice: str) -> None:
+    async with pair.agent(alice) as agent:
         await call(agent, "set_memory", key="short", value="x", expires_in="1s")
         await call(agent, "set_memory", key="long", value="y", expires_in=3_600)
         await until(lambda: gone(agent, "short"))
         listed = (await call(agent, "list_memory"))["memories"]
         assert [one["key"] for one in listed] == ["long"]
         assert [one["key"] for one in (await resource(agent))["memories"]] == ["long"]
-        await until(lambda: stored(pair) == ["long"], within=20)
+        await until(lambda: stored(pair, alice) == ["long"])
 
 
 async def gone(agent: Client[Any], key: str) -> bool:
@@ -151,36 +156,36 @@ async def gone(agent: Client[Any], key: str) -> bool:
     return result.is_error
 
 
-def stored(pair: Pair) -> list[str]:
-    """The keys of the rows, swept or not."""
+def stored(pair: Pair, agent: str) -> list[str]:
+    """The keys of an agent's rows, swept or not."""
     with closing(sqlite3.connect(f"file:{pair.data_dir}/partyline.db?mode=ro", uri=True)) as rows:
-        return [key for (key,) in rows.execute("SELECT key FROM memory")]
+        found = rows.execute("SELECT key FROM memory WHERE principal = ?", (agent,))
+        return [key for (key,) in found]
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_without_a_token_there_is_none(tmp_path: Path, era: str) -> None:
-    async with Pair(tmp_path, start=("mcp",), auth="off") as pair:
-        url = f"{pair.mcp_url}/mcp"
-        async with Client(url, auth=pair.token("alice"), mode=era) as alice:
-            await call(alice, "set_memory", key="k", value="mine")
-            assert len((await resource(alice))["memories"]) == 1
-            assert await listed(alice) == [URI]
-        said = {"X-Partyline-Agent": "alice", "X-Partyline-Agent-Type": "claude"}
-        for headers in ({}, said):
-            transport = StreamableHttpTransport(url, headers=headers)
-            async with Client(transport, mode=era) as nobody:
-                for tool, arguments in (
-                    ("get_memory", {"key": "k"}),
-                    ("delete_memory", {"key": "k"}),
-                    ("list_memory", {}),
-                    ("set_memory", {"key": "k", "value": 1}),
-                ):
-                    assert (await failure(nobody, tool, **arguments)).startswith("FORBIDDEN: ")
-                with pytest.raises(MCPError, match="FORBIDDEN: Only agents with a token"):
-                    await nobody.read_resource(URI)
-                assert await listed(nobody) == []
-        async with Client(url, auth=pair.token("alice"), mode=era) as alice:
-            assert (await call(alice, "get_memory", key="k"))["value"] == "mine"
+async def test_without_a_token_there_is_none(open_pair: Pair, alice: str, era: str) -> None:
+    url = f"{open_pair.mcp_url}/mcp"
+    async with Client(url, auth=open_pair.token(alice), mode=era) as agent:
+        await call(agent, "set_memory", key="k", value="mine")
+        assert len((await resource(agent))["memories"]) == 1
+        assert await listed(agent) == [URI]
+    said = {"X-Partyline-Agent": alice, "X-Partyline-Agent-Type": "claude"}
+    for headers in ({}, said):
+        transport = StreamableHttpTransport(url, headers=headers)
+        async with Client(transport, mode=era) as nobody:
+            for tool, arguments in (
+                ("get_memory", {"key": "k"}),
+                ("delete_memory", {"key": "k"}),
+                ("list_memory", {}),
+                ("set_memory", {"key": "k", "value": 1}),
+            ):
+                assert (await failure(nobody, tool, **arguments)).startswith("FORBIDDEN: ")
+            with pytest.raises(MCPError, match="FORBIDDEN: Only agents with a token"):
+                await nobody.read_resource(URI)
+            assert await listed(nobody) == []
+    async with Client(url, auth=open_pair.token(alice), mode=era) as agent:
+        assert (await call(agent, "get_memory", key="k"))["value"] == "mine"
 
 
 async def listed(client: Client[Any]) -> list[str]:

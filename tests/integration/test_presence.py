@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,28 +118,27 @@ async def test_while_mcp_node_is_away_it_says_less(mortal: Pair, name: str) -> N
         assert "alice" in {one["name"] for one in back["agents"]}  # from before the kill
 
 
-async def test_viewers_are_counted_over_all_workers(tmp_path: Path) -> None:
-    async with Pair(tmp_path, WS_WORKERS=2, METRICS_LOOPBACK=True) as pair:
-        room = await make_room(pair, "crowded")
-        await until(pair.joined)
+async def test_viewers_are_counted_over_all_workers(workers: Pair, name: str) -> None:
+    room = await make_room(workers, name)
+    await until(workers.joined)
 
-        async def per_worker() -> list[float]:
-            async with pair.rest() as client:
-                text = (await client.get(f"{pair.ws_url}/metrics")).text
-            lines = [one for one in text.splitlines() if one.startswith("partyline_viewers{")]
-            return [float(line.split()[1]) for line in lines]
+    async def per_worker() -> list[float]:
+        async with workers.rest() as client:
+            text = (await client.get(f"{workers.ws_url}/metrics")).text
+        lines = [one for one in text.splitlines() if one.startswith("partyline_viewers{")]
+        return [float(line.split()[1]) for line in lines]
 
-        async def spread() -> bool:
-            counts = await per_worker()
-            return len(counts) == 2 and all(counts)
+    async def spread() -> bool:
+        counts = await per_worker()
+        return len(counts) == 2 and all(counts)
 
-        async with contextlib.AsyncExitStack() as stack:
-            viewers = []
-            for _ in range(24):
-                viewers.append(await stack.enter_async_context(pair.viewer(room, query=ASKING)))
-            await until(spread)
-            for viewer in viewers:
-                await told(viewer, lambda data: data["viewers"] == 24)
-            await viewers.pop().close()
-            for viewer in viewers:
-                await told(viewer, lambda data: data["viewers"] == 23)
+    async with contextlib.AsyncExitStack() as stack:
+        viewers = []
+        for _ in range(24):
+            viewers.append(await stack.enter_async_context(workers.viewer(room, query=ASKING)))
+        await until(spread)
+        for viewer in viewers:
+            await told(viewer, lambda data: data["viewers"] == 24)
+        await viewers.pop().close()
+        for viewer in viewers:
+            await told(viewer, lambda data: data["viewers"] == 23)

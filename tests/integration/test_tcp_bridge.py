@@ -10,14 +10,15 @@ import zmq
 from proto import keyfile, wire
 from serving import curve
 from serving.allow_list import AllowList
-from tests.integration.crowd import gathered, make_room, say
-from tests.pair import Pair, frame, free_port, plain_client, until
+from tests.integration.crowd import make_room, say
+from tests.pair import Pair, frame, plain_client, reserved_port, until
+from tests.security.unharmed import new_room
 from tests.ws_node.making import make_event
 
 
 async def crosses(pair: Pair) -> None:
     """What is said comes over the bridge, not by way of the log."""
-    room = await make_room(pair, f"room-{free_port()}")
+    room = await make_room(pair, new_room())
     async with pair.viewer(room) as viewer, pair.rest() as rest:
         before = await figure(pair, "collected_total")
         said = await say(rest, room, "hello")
@@ -56,46 +57,52 @@ def apart(base: Path, port: int) -> Pair:
     return pair
 
 
-async def test_one_machine_needs_no_configuration_though_both_start_first() -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        pairs = await gathered(
-            *(
-                stack.enter_async_context(
-                    Pair(BRIDGE_ENDPOINT=f"tcp://127.0.0.1:{port}"),
-                )
-                for port in {free_port() for _ in range(3)}
-            ),
-            within=50,
-        )
-        for pair in pairs:
+async def test_one_machine_needs_no_configuration_and_either_node_may_start_again() -> None:
+    with reserved_port() as port:
+        async with Pair(BRIDGE_ENDPOINT=f"tcp://localhost:{port}") as pair:
             await crosses(pair)
             names = {file.name for file in pair.data_dir.iterdir()}
             assert {"curve-server.key", "curve-client.key"} <= names
             assert not [name for name in names if name.startswith(".")], "temporary files"
-            assert {file.stat().st_mode & 0o777 for file in pair.data_dir.iterdir()} == {0o600}
+            keys = [file for file in pair.data_dir.iterdir() if file.is_file()]
+            assert {file.stat().st_mode & 0o777 for file in keys} == {0o600}
+            await a_plain_peer_is_counted(pair, port)
+            for node in (pair.ws, pair.mcp):
+                node.kill()
+                await node.start()
+                await until(pair.joined)
+                await crosses(pair)
 
 
-async def test_either_node_may_start_again() -> None:
-    async with Pair(BRIDGE_ENDPOINT=f"tcp://localhost:{free_port()}") as pair:
-        for node in (pair.ws, pair.mcp):
-            node.kill()
-            await node.start()
-            await until(pair.joined)
-            await crosses(pair)
+async def a_plain_peer_is_counted(pair: Pair, port: int) -> None:
+    """Who speaks without a key is refused, and the node lives."""
+    before = await figure(pair, "collected_total")
+    with zmq.Context() as context, context.socket(zmq.PUSH) as push:
+        push.set(zmq.LINGER, 0)
+        push.connect(f"tcp://localhost:{port}")
+        push.send_multipart(wire.encode(make_event(1)), zmq.NOBLOCK)
+
+        async def refused() -> bool:
+            return await figure(pair, "bridge_refused_total") > 0
+
+        await until(refused)
+        assert await figure(pair, "collected_total") == before
+        await crosses(pair)
 
 
 async def test_two_machines_that_know_each_other_are_bridged(tmp_path: Path) -> None:
-    async with apart(tmp_path, free_port()) as pair:
-        await crosses(pair)
-        assert not (tmp_path / "ws-data" / "signing.key").exists()
+    with reserved_port() as port:
+        async with apart(tmp_path, port) as pair:
+            await crosses(pair)
+            assert not (tmp_path / "ws-data" / "signing.key").exists()
 
 
 async def test_an_mcp_node_gets_in_as_soon_as_it_is_listed(tmp_path: Path) -> None:
-    pair = apart(tmp_path, free_port())
-    allowed = AllowList(tmp_path / "ws-data")
-    own = curve.client_keys(pair.data_dir).public
-    allowed.remove(own)
     async with contextlib.AsyncExitStack() as stack:
+        pair = apart(tmp_path, stack.enter_context(reserved_port()))
+        allowed = AllowList(tmp_path / "ws-data")
+        own = curve.client_keys(pair.data_dir).public
+        allowed.remove(own)
         stack.callback(pair.mcp.end)
         stack.callback(pair.ws.end)
         await pair.ws.start()
@@ -112,24 +119,8 @@ async def test_an_mcp_node_gets_in_as_soon_as_it_is_listed(tmp_path: Path) -> No
         await crosses(pair)
 
 
-async def test_a_plain_peer_is_counted_and_the_node_lives(tmp_path: Path) -> None:
-    endpoint = f"tcp://127.0.0.1:{free_port()}"
-    async with Pair(tmp_path, BRIDGE_ENDPOINT=endpoint) as pair:
-        with zmq.Context() as context, context.socket(zmq.PUSH) as push:
-            push.set(zmq.LINGER, 0)
-            push.connect(endpoint)
-            push.send_multipart(wire.encode(make_event(1)), zmq.NOBLOCK)
-
-            async def refused() -> bool:
-                return await figure(pair, "bridge_refused_total") > 0
-
-            await until(refused)
-            assert await figure(pair, "collected_total") == 0
-            await crosses(pair)
-
-
 async def test_mcp_node_refuses_an_address_that_is_only_for_listening(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, BRIDGE_ENDPOINT=f"tcp://0.0.0.0:{free_port()}")
+    pair = Pair(tmp_path, BRIDGE_ENDPOINT="tcp://0.0.0.0:23459")
     pair.mcp.spawn()
     assert pair.mcp.process
     assert pair.mcp.process.wait(20) == 2

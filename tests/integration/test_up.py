@@ -16,7 +16,7 @@ from tests.commands import partyline
 from tests.integration.crowd import make_room, say, status
 from tests.integration.launching import ROOT
 from tests.links.redeeming import code_of, redeem
-from tests.pair import Pair, frame, free_port, until
+from tests.pair import Pair, frame, until
 
 
 class Launched:
@@ -169,8 +169,7 @@ async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:
 
 async def test_honcho_starts_both_and_its_port_is_ignored(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
-    base = free_port()
-    command = (sys.executable, "-m", "honcho", "start", "-f", "Procfile", "-p", str(base))
+    command = (sys.executable, "-m", "honcho", "start", "-f", "Procfile", "-p", "5000")
     async with launched(pair, *command) as running:
         await until(lambda: answering(pair))
         nodes = running.nodes()

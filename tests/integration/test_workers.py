@@ -8,7 +8,6 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-import pytest_asyncio
 import websockets
 
 from tests.integration.crowd import broadcast, make_room, say
@@ -16,12 +15,6 @@ from tests.pair import Pair, frame, until
 
 VIEWERS = 24
 """That all of them come to one worker happens once in four million times."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["zmq", "http"])
-async def workers(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
-    async with Pair(WS_WORKERS=2, BRIDGE=request.param, METRICS_LOOPBACK=True) as running:
-        yield running
 
 
 def processes(pair: Pair) -> list[psutil.Process]:
@@ -77,13 +70,39 @@ async def came_back(pair: Pair, name: str, *, since: int, count: int) -> list[di
 
 
 async def test_messages_and_broadcasts_reach_the_viewers_of_both(workers: Pair, name: str) -> None:
-    await make_room(workers, name)
-    async with workers.rest() as rest, crowd(workers, name) as viewers:
+    await reach_everybody(workers, name)
+
+
+async def test_limits_are_of_the_whole_node_and_the_http_bridge_reaches_all(name: str) -> None:
+    limit = 2 * VIEWERS
+    async with Pair(WS_WORKERS=2, BRIDGE="http", METRICS_LOOPBACK=True, MAX_VIEWERS=limit) as pair:
+        async with contextlib.AsyncExitStack() as stack:
+            refused = let_in = 0
+            for _ in range(limit + 10):
+                try:
+                    await stack.enter_async_context(pair.viewer(name))
+                    let_in += 1
+                except websockets.InvalidStatus as answer:
+                    assert answer.response.status_code == 503
+                    refused += 1
+            assert (let_in, refused) == (limit, 10)
+
+        async def nobody() -> bool:
+            return sum(await viewers_of_workers(pair)) == 0
+
+        await until(nobody)
+        await reach_everybody(pair, name)
+
+
+async def reach_everybody(pair: Pair, name: str) -> None:
+    """What is said and what is broadcast comes to the viewers of both workers."""
+    await make_room(pair, name)
+    async with pair.rest() as rest, crowd(pair, name) as viewers:
         said = [await say(rest, name, str(n)) for n in range(20)]
         for viewer in viewers:
             assert [(await frame(viewer))["position"] for _ in said] == said
         for n in range(4):  # whichever worker takes it
-            answer = await broadcast(workers, name, {"type": "note", "data": {"n": n}})
+            answer = await broadcast(pair, name, {"type": "note", "data": {"n": n}})
             assert answer.json() == {"success": True, "session_id": name}
             for viewer in viewers:
                 assert (await frame(viewer))["data"] == {"n": n}
@@ -144,22 +163,6 @@ async def test_stopping_ends_all_of_them_and_viewers_are_told(workers: Pair, nam
     assert not [one for one in before if one.is_running() and one.status() != "zombie"]
     await workers.ws.start()
     await until(workers.joined, within=30)
-
-
-async def test_limits_are_of_the_whole_node(tmp_path: Path, name: str) -> None:
-    async with Pair(tmp_path, WS_WORKERS=2, MAX_VIEWERS=6) as pair:
-        await make_room(pair, name)
-        async with contextlib.AsyncExitStack() as stack:
-            refused = let_in = 0
-            for _ in range(40):
-                try:
-                    await stack.enter_async_context(pair.viewer(name))
-                    let_in += 1
-                except websockets.InvalidStatus as answer:
-                    assert answer.response.status_code == 503
-                    refused += 1
-            assert let_in == 6
-            assert refused == 34
 
 
 async def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:

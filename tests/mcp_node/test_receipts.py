@@ -110,3 +110,29 @@ async def test_what_nobody_else_may_see_leaves_no_trace_of_its_author(able: Abil
     assert [one["name"] for one in after] == [one["name"] for one in before]
     await say(able, EVE, "hello")
     assert "eve" in {one["name"] for one in await able.attending.agents(BOB, "room")}
+
+
+async def test_who_may_not_see_it_is_in_no_list(able: Abilities) -> None:
+    for who in (BOB, EVE):
+        await read(able, who)
+    (ours,) = await say(able, ALICE, "@eve @bob @carol @alice", visibility="agent_only")
+    found = await able.attending.receipts(ALICE, "room", ours)
+    states = {one["name"]: one["state"] for one in found["mentioned"]}
+    assert states == {"bob": "not_given", "carol": "not_here"}
+
+
+async def test_a_reply_proves_that_its_author_was_given_it(able: Abilities) -> None:
+    (first,) = await say(able, ALICE, "@bob @eve one")
+    await say(able, BOB, "heard", parent_message_id=first)
+    await say(able, EVE, "to myself", parent_message_id=first, visibility="private")
+    await say(able, ALICE, "anybody?", parent_message_id=first)
+    found = await able.attending.receipts(ALICE, "room", first)
+    assert [one["name"] for one in found["given"]] == ["bob"]
+    assert {one["name"]: one["state"] for one in found["mentioned"]} == {
+        "bob": "given",
+        "eve": "not_here",
+    }
+    assert await names(able, EVE, first) == ({"bob", "eve"}, set())
+    replied = found["given"][0]["at"]
+    await read(able, BOB)
+    assert (await able.attending.receipts(ALICE, "room", first))["given"][0]["at"] == replied

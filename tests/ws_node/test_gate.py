@@ -14,7 +14,7 @@ from proto import wire
 from proto.errors import ConfigurationError
 from serving import curve
 from serving.allow_list import AllowList
-from tests.pair import free_port, until
+from tests.pair import reserved_port, until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.collector import Collector
 from ws_node.event_queue import EventQueue
@@ -25,10 +25,10 @@ PROOF = 999_999
 class Guarded:
     """A collector on a tcp port, and sockets that try to send to it."""
 
-    def __init__(self, data_dir: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, data_dir: Path, port: int, host: str = "127.0.0.1") -> None:
         self.data_dir = data_dir
-        self.port = free_port()
-        self.endpoint = f"tcp://{host}:{self.port}"
+        self.port = port
+        self.endpoint = f"tcp://{host}:{port}"
         self.queue = EventQueue(10_000)
         self.collector = Collector(
             make_settings(data_dir), endpoint=self.endpoint, queue=self.queue
@@ -82,8 +82,8 @@ def stranger() -> curve.KeyPair:
 
 
 @pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
-    guarded = Guarded(tmp_path)
+async def guarded(tmp_path: Path, port: int) -> AsyncIterator[Guarded]:
+    guarded = Guarded(tmp_path, port)
     yield guarded
     guarded.close()
 
@@ -97,11 +97,12 @@ async def test_our_own_mcp_node_gets_in_without_configuration(guarded: Guarded) 
 
 
 async def test_the_address_may_be_of_ipv6(tmp_path: Path) -> None:
-    guarded = Guarded(tmp_path, "[::1]")
-    try:
-        await guarded.only_ours_arrive()
-    finally:
-        guarded.close()
+    with reserved_port("::1") as port:
+        guarded = Guarded(tmp_path, port, "[::1]")
+        try:
+            await guarded.only_ours_arrive()
+        finally:
+            guarded.close()
 
 
 async def test_an_unlisted_key_does_not_get_in(guarded: Guarded) -> None:
