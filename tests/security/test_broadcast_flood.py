@@ -23,7 +23,6 @@ async def limited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pai
     directory = tmp_path_factory.mktemp("limited")
     async with Pair(
         directory,
-        auth="off",
         start=("ws",),
         BROADCASTS_PER_SECOND=RATE,
         MAX_BROADCAST_BYTES=200_000,
