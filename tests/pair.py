@@ -385,6 +385,11 @@ class Pair:
         return plain_client(base_url=self.mcp_url, headers=self.headers(agent, **rights))
 
 
+def whole(message: dict[str, Any]) -> dict[str, Any]:
+    """A message of a tool's result, with the fields that tools leave out where they are empty."""
+    return {"metadata": {}, "parent_message_id": None, **message}
+
+
 async def frame(viewer: Any, within: float = 20.0) -> dict[str, Any]:
     """The next frame a viewer gets."""
     received = await asyncio.wait_for(viewer.recv(), within)

@@ -11,7 +11,7 @@ import pytest
 
 from proto.frames import RESERVED_TYPES
 from tests.integration.crowd import broadcast, is_quiet, make_room, say
-from tests.pair import Pair, frame, plain_client
+from tests.pair import Pair, frame, plain_client, whole
 
 DOCUMENTED = {
     "type": "new_message",
@@ -129,7 +129,7 @@ async def test_it_is_nowhere_but_live(pair: Pair, room: str) -> None:
         page = (await rest.get(f"/api/sessions/{room}/messages")).json()
         assert [message["id"] for message in page["messages"]] == [before, after]
         tool = await agent.call_tool("get_messages", {"session_id": room})
-        assert tool.structured_content["messages"] == page["messages"]
+        assert [whole(one) for one in tool.structured_content["messages"]] == page["messages"]
         async with pair.viewer(room, query="?since=0") as late:
             assert (await frame(late))["type"] == "subscribed"
             assert [(await frame(late))["position"] for _ in range(2)] == [before, after]

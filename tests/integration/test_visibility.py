@@ -11,7 +11,7 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 
 from tests.integration.crowd import LAST, is_quiet
-from tests.pair import Pair, frame, plain_client
+from tests.pair import Pair, frame, plain_client, whole
 
 LEVELS = ("public", "private", "agent_only", "admin_only")
 SENDER = {"agent": "alice", "kind": "claude", "scopes": "read,write,admin"}
@@ -55,7 +55,7 @@ class Reader:
         """get_messages."""
         async with Client(f"{self.pair.mcp_url}/mcp", auth=self.token) as client:
             page = await client.call_tool("get_messages", {"session_id": self.room})
-            return page.structured_content["messages"]
+            return [whole(one) for one in page.structured_content["messages"]]
 
     @contextlib.asynccontextmanager
     async def rest(self) -> AsyncIterator[httpx.AsyncClient]:

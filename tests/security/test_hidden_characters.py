@@ -36,7 +36,7 @@ def test_the_count_of_an_answer_sees_what_is_in_it() -> None:
 async def test_on_every_path(pair: Pair) -> None:
     room = "hidden-everywhere"
     answers: dict[str, Any] = {}
-    async with pair.agent("mallory") as agent:
+    async with pair.agent("mallory", sessions=[room]) as agent:
 
         async def call(tool: str, **arguments: Any) -> None:
             done = await agent.call_tool(tool, arguments)
@@ -58,7 +58,7 @@ async def test_on_every_path(pair: Pair) -> None:
         for uri in (f"session://{room}", f"session://{room}/messages", "agent://me/memory"):
             (read,) = await agent.read_resource(uri)
             answers[uri] = json.loads(read.text)
-    headers = {"Authorization": f"Bearer {pair.token('mallory')}"}
+    headers = {"Authorization": f"Bearer {pair.token('mallory', sessions=[room])}"}
     async with plain_client(base_url=pair.mcp_url, headers=headers) as client:
         for path in (
             "/api/sessions?limit=1000",
@@ -76,11 +76,11 @@ async def test_on_every_path(pair: Pair) -> None:
     ) as viewer:
         await frame(viewer)
         answers["replay"] = await frame(viewer)
-        async with pair.agent("mallory") as agent:
+        async with pair.agent("mallory", sessions=[room]) as agent:
             again = {"session_id": room, "content": CONTENT, "metadata": METADATA}
             await agent.call_tool("add_message", again)
         answers["live"] = await frame(viewer)
     for path, answer in answers.items():
-        found = {pair for pair in counts(answer) if "limit=" not in path or pair[1]}
+        found = set(counts(answer))
         assert found, path
         assert all(count == HIDDEN[kind] for kind, count in found), (path, found)

@@ -119,7 +119,8 @@ async def test_a_parent_must_be_visible_to_the_author(
     store: SqliteStore, visibility, author, allowed
 ):
     parent = await store.append(new_message(visibility=visibility))
-    reply = new_message(author=author, parent=parent.id)
+    as_narrow = Visibility.PUBLIC if visibility is Visibility.PUBLIC else Visibility.PRIVATE
+    reply = new_message(author=author, parent=parent.id, visibility=as_narrow)
     if allowed:
         assert (await store.append(reply)).parent_message_id == parent.id
     else:
