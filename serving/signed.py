@@ -175,7 +175,14 @@ class SigningTransport(httpx.AsyncBaseTransport):
         )
         request.headers[HEADER] = header
         request.headers["Accept-Encoding"] = "identity"
-        received = await self._inner.handle_async_request(request)
+        try:
+            received = await self._inner.handle_async_request(request)
+        except httpx.ConnectError as error:
+            if _is_of_tls(error):  # it runs: nobody may take it for stopped
+                raise UnsafePeer(
+                    "its certificate is not trusted, or not for this name: PARTYLINE_CA_FILE"
+                ) from None
+            raise
         try:
             content = await _content(received)
         finally:
@@ -196,6 +203,14 @@ class SigningTransport(httpx.AsyncBaseTransport):
             received.status_code, headers=received.headers, stream=httpx.ByteStream(content)
         )
         return response, taken
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 async def _content(response: httpx.Response) -> bytes:

@@ -38,13 +38,21 @@ def admin(pair: Pair) -> dict[str, str]:
     return pair.headers("boss", scopes="admin")
 
 
-def apart(base: Path, port: int) -> Pair:
+def apart(base: Path, port: int, mcp_port: int) -> Pair:
     """Both nodes, ws_node with a directory of its own, holding what an operator copies to it."""
     theirs = base / "ws-data"
     pair = Pair(
         base,
-        mcp_settings={"BRIDGE_ENDPOINT": f"tcp://127.0.0.1:{port}"},
-        ws_settings={"BRIDGE_ENDPOINT": f"tcp://0.0.0.0:{port}", "DATA_DIR": theirs},
+        mcp_settings={
+            "BRIDGE_ENDPOINT": f"tcp://127.0.0.1:{port}",
+            "MCP_PORT": mcp_port,
+            "SIGNED_REQUESTS": "true",
+        },
+        ws_settings={
+            "BRIDGE_ENDPOINT": f"tcp://0.0.0.0:{port}",
+            "DATA_DIR": theirs,
+            "MCP_URL": f"http://127.0.0.1:{mcp_port}",
+        },
     )
     for directory in (pair.data_dir, theirs):
         keyfile.open_data_dir(directory)
@@ -91,15 +99,16 @@ async def a_plain_peer_is_counted(pair: Pair, port: int) -> None:
 
 
 async def test_two_machines_that_know_each_other_are_bridged(tmp_path: Path) -> None:
-    with reserved_port() as port:
-        async with apart(tmp_path, port) as pair:
+    with reserved_port() as port, reserved_port() as mcp_port:
+        async with apart(tmp_path, port, mcp_port) as pair:
             await crosses(pair)
             assert not (tmp_path / "ws-data" / "signing.key").exists()
 
 
 async def test_an_mcp_node_gets_in_as_soon_as_it_is_listed(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        pair = apart(tmp_path, stack.enter_context(reserved_port()))
+        ports = [stack.enter_context(reserved_port()) for _ in range(2)]
+        pair = apart(tmp_path, *ports)
         allowed = AllowList(tmp_path / "ws-data")
         own = curve.client_keys(pair.data_dir).public
         allowed.remove(own)

@@ -5,10 +5,10 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from tests.pair import Pair, frame, plain_client
 from tests.security.asking import JSON
@@ -17,12 +17,11 @@ EVENT = b'{"type":"a","data":{}}'
 RATE = 1
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def limited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
-    """A ws_node alone that takes few events."""
-    directory = tmp_path_factory.mktemp("limited")
+@pytest.fixture
+async def limited(tmp_path: Path) -> AsyncIterator[Pair]:
+    """A ws_node alone that takes few events; one for each test, since they use up its rate."""
     async with Pair(
-        directory,
+        tmp_path,
         start=("ws",),
         BROADCASTS_PER_SECOND=RATE,
         MAX_BROADCAST_BYTES=200_000,
@@ -50,7 +49,6 @@ async def taken(pair: Pair, addresses: list[str]) -> tuple[int, float]:
     return sum(answer.status_code == 200 for answer in answers), time.monotonic() - begin
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_an_address_has_a_rate_and_all_have_four_times_that(limited: Pair) -> None:
     one, seconds = await taken(limited, ["127.0.1.1"] * 40)
     assert 1 <= one <= 3 * RATE + RATE * seconds
@@ -65,7 +63,6 @@ async def insist(pair: Pair, client: httpx.AsyncClient, body: bytes) -> int:
     return answer.status_code
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_an_event_has_its_bounds_in_bytes_and_in_values(limited: Pair) -> None:
     async with limited.viewer("room") as viewer, plain_client() as client:
         large = b'{"type":"a","data":{"a":"%b"}}' % (b"x" * 200_000)
