@@ -54,7 +54,7 @@ async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @contextlib.asynccontextmanager
 async def answering(directory: Path, answer: Answer) -> AsyncIterator[Settings]:
-    handlers: set[asyncio.Task[None]] = set()
+    handlers: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -66,16 +66,21 @@ async def answering(directory: Path, answer: Answer) -> AsyncIterator[Settings]:
                 await writer.wait_closed()
 
     def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handlers.add(asyncio.create_task(respond(reader, writer)))
+        handlers[asyncio.create_task(respond(reader, writer))] = writer
 
     server = await asyncio.start_unix_server(handle, mcp_socket(directory))
     async with server:
         try:
             yield make_settings(directory)
         finally:
+            server.close()
             for handler in handlers:
                 handler.cancel()
             await asyncio.gather(*handlers, return_exceptions=True)
+            for writer in handlers.values():  # also of those cancelled before they began
+                writer.transport.abort()
+            closed = [writer.wait_closed() for writer in handlers.values()]
+            await asyncio.gather(*closed, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
