@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import Pair, frame
+from tests.pair import Pair, frame, whole
 
 
 @pytest.mark.parametrize("bridge", ["zmq", "http"])
@@ -37,7 +37,7 @@ async def test_a_message_is_the_viewers_first_frame(tmp_path: Path, bridge: str,
         stored: dict[str, Any] = page.structured_content["messages"][0]
 
         assert first["type"] == "new_message"
-        assert first["data"] == stored
+        assert first["data"] == whole(stored)
         assert first["session_id"] == "test-session"
         assert first["position"] == added.structured_content["message_id"] == stored["id"]
         assert stored["content"] == "Hello from MCP"

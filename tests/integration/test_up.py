@@ -94,7 +94,8 @@ async def ended(running: Launched, number: int) -> tuple[int, float]:
 
 
 async def answering(pair: Pair) -> bool:
-    return await status(pair.mcp_url) == "ready" and await pair.joined()
+    started = pair.mcp.port and pair.ws.port
+    return bool(started) and await status(pair.mcp_url) == "ready" and await pair.joined()
 
 
 async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path) -> None:

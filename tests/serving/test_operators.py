@@ -16,8 +16,11 @@ from serving.operators import add_api_docs, add_operator_routes
 from tests.proto.forged import eddsa, principal_claims
 
 KEY = Ed25519PrivateKey.generate()
-ADMIN = {"Authorization": f"Bearer {eddsa(KEY, principal_claims(scope='admin'))}"}
-PLAIN = {"Authorization": f"Bearer {eddsa(KEY, principal_claims())}"}
+NEVER = 2**40
+"""An expiry beyond any run of the tests: these tokens are made when the file is imported."""
+
+ADMIN = {"Authorization": f"Bearer {eddsa(KEY, principal_claims(scope='admin', exp=NEVER))}"}
+PLAIN = {"Authorization": f"Bearer {eddsa(KEY, principal_claims(exp=NEVER))}"}
 
 
 def app(
