@@ -23,7 +23,7 @@ def principal_claims(**changes: object) -> dict[str, Any]:
         "scope": "read write",
         "sessions": "*",
         "iat": now,
-        "exp": now + 600,
+        "exp": now + 7200,  # some are made at import, long before they are used
         "jti": "0123abcd",
     }
     return {name: v for name, v in (claims | changes).items() if v is not MISSING}
