@@ -9,6 +9,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -46,6 +47,7 @@ def run_node(main: Callable[[Settings], Coroutine[Any, Any, int | None]]) -> int
         The process's exit code.
     """
     os.umask(0o077)
+    raise_descriptor_limit()
     try:
         settings = load_settings()
         set_up_logging(settings)
@@ -54,6 +56,18 @@ def run_node(main: Callable[[Settings], Coroutine[Any, Any, int | None]]) -> int
         print(f"partyline: {escape(str(error))}", file=sys.stderr, flush=True)
         return EXIT_REFUSED
     return code or 0
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many open files as the system permits it.
+
+    Every connection takes one. The usual soft limit of 1,024 would be used up by idle sockets
+    before any of our own bounds on connections is reached.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses more than its own maximum
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import leftovers
+from tests import forkserver, leftovers
 from tests.pair import reserved_port
 
 # Without .pyc files, which images of Python often forbid, each of the hundreds of processes that
@@ -46,6 +46,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_configure(config: pytest.Config) -> None:
     leftovers.begin(config.workerinput["workerid"] if _is_worker(config) else None)
+    forkserver.enable()
 
 
 def _is_worker(config: pytest.Config) -> bool:
@@ -56,6 +57,7 @@ def _is_worker(config: pytest.Config) -> bool:
 def nothing_is_left() -> Iterator[None]:
     """Fail if a process still runs when every other fixture of this worker has ended."""
     yield
+    forkserver.close()
     left = leftovers.end()
     assert left == [], "processes were left running"
 

@@ -35,6 +35,7 @@ from proto.tokens import sign_principal
 from serving.address import Name, running_url
 from serving.local import LOCAL_URL, LocalTransport
 from serving.peers import mcp_socket, ws_socket
+from tests import forkserver
 
 # All of these are long, for a machine that is busy with something else. They must be well below
 # the timeout of a test (pyproject.toml), so that what waits fails and cleans up by itself.
@@ -92,7 +93,7 @@ class Node:
         self.module = f"{name}_node"
         self.environment = environment
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forkserver.Process | None = None
         self._setting = f"PARTYLINE_{name.upper()}_PORT"
         self._last_port = int(environment[self._setting])
         self._held: socket.socket | None = None
@@ -114,11 +115,11 @@ class Node:
     def spawn(self) -> None:
         """Start the process without waiting for it; a second time on the port of the first."""
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module],
+            self.process = forkserver.start(
+                self.module,
                 env=self.environment | {self._setting: str(self._last_port)},
-                stdout=output,
-                stderr=output,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
             )
 
     async def start(self) -> None:

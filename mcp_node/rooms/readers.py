@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
+from mcp_node.rooms.reader import Reader
 from mcp_node.store.interface import Database
 from mcp_node.store.readers import Advance, Attendance, Attendant, SaveAttendance
 from mcp_node.store.unread import (
@@ -30,7 +31,6 @@ from mcp_node.store.unread import (
 )
 from proto.errors import PartylineError
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
-from proto.visibility import may_see
 
 REMEMBERED: Final = 20_000
 """Readers kept in memory; of the others the database knows everything."""
@@ -40,77 +40,12 @@ SEEN_SECONDS: Final = 10.0
 
 RETRY_SECONDS: Final = 1.0
 
-UNSAVED_STEPS: Final = 2_000
-"""Steps kept for each reader until they are stored. Beyond, what is given out of turn is not
-remembered and comes again: the database has refused every write for a long time."""
-
 AT_ONCE: Final = 50
 """Sessions counted in one read, so that other reads are not held up."""
 
 logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
-
-
-class Reader:
-    """A principal in a session.
-
-    Attributes:
-        been: whether it has been in the session, as far as it is known here.
-        audience: its rights when it last asked for anything: what is unread goes by them.
-        shown: its rights when it was last seen, which is what others are told of it; None while
-            this process has not seen it: it may still ask for things nobody else learns of.
-        first_seen, last_seen: when this process saw it first and last; empty before.
-        place: how far it has read; None until it was looked up.
-        unread: others' entries it may see and was not given, up to `COUNTED`; None: not counted.
-        counted: the log's last id when they were counted in the database. A commit can be there
-            already while it is not announced yet.
-        advances: steps that may not be stored yet, in order.
-        moves: how many steps it has made.
-    """
-
-    __slots__ = (
-        "advances",
-        "audience",
-        "been",
-        "counted",
-        "counting",
-        "dirty",
-        "first_seen",
-        "giving",
-        "last_seen",
-        "meanwhile",
-        "moves",
-        "place",
-        "seen_at",
-        "shown",
-        "unread",
-    )
-
-    def __init__(self, audience: Audience) -> None:
-        self.audience = audience
-        self.shown: Audience | None = None
-        self.first_seen = self.last_seen = ""
-        self.seen_at = 0.0
-        self.been = False
-        self.place: Place | None = None
-        self.unread: int | None = None
-        self.counted = 0
-        self.counting = asyncio.Lock()
-        self.giving = asyncio.Lock()
-        self.meanwhile: list[Message] | None = None
-        self.advances: list[Advance] = []
-        self.moves = 0
-        self.dirty = False
-
-    def counts(self, message: Message) -> bool:
-        """Whether an entry is news to it, unless it was given or deletes what was not."""
-        author = message.principal if message.deletes is None else message.sender
-        return (
-            author != self.audience.agent_id
-            and not message.deleted
-            and may_see(self.audience, message.visibility, message.principal, message.sender_type)
-        )
 
 
 class Readers:
@@ -222,7 +157,7 @@ class Readers:
         if principal.agent_id == ANONYMOUS or not through:
             return
         reader = await self._known(principal, session_id)
-        place = _place(reader)
+        place = reader.known_place()
         if place.position is None:
             moved = Place(after, through, place.furthest)
             reader.unread = None
@@ -231,7 +166,7 @@ class Readers:
             if place.ahead or any(each.deleted for each in entries):
                 reader.unread = None  # deletions of what is passed may become news
             else:
-                self._count_off(reader, entries, place.position)
+                reader.count_off(entries, place.position, announced=self._announced)
         else:
             await self.was_given_out_of_turn(principal, session_id, entries)
             return
@@ -247,8 +182,8 @@ class Readers:
         if principal.agent_id == ANONYMOUS or not entries:
             return
         reader = await self._known(principal, session_id)
-        position = _place(reader).position or 0
-        pending = set(_pending(reader))
+        position = reader.known_place().position or 0
+        pending = set(reader.pending())
         ids = [
             each.id
             for each in entries
@@ -262,7 +197,7 @@ class Readers:
         if not ids:
             return
         reader = await self._known(principal, session_id)
-        place, now = _place(reader), utc_now()
+        place, now = reader.known_place(), utc_now()
         moved = Place(place.joined_after, place.position, max(place.furthest, *ids))
         reader.unread = None
         self._move(reader, session_id, moved, *(Advance(id_, True, now) for id_ in ids))
@@ -272,7 +207,7 @@ class Readers:
         if principal.agent_id == ANONYMOUS:
             return
         reader = await self._known(principal, session_id)
-        place = _place(reader)
+        place = reader.known_place()
         if position <= (place.position or 0):
             return
         reader.unread = None
@@ -370,7 +305,7 @@ class Readers:
         return reader
 
     def _reach(self, reader: Reader, session_id: str) -> Reach:
-        return Reach(session_id, reader.place, _pending(reader))
+        return Reach(session_id, reader.place, reader.pending())
 
     def _mark(self, key: Key, reader: Reader) -> None:
         """Have a reader stored; not one that was never seen: a row would show it to others."""
@@ -381,10 +316,7 @@ class Readers:
         self._changed.set()
 
     def _move(self, reader: Reader, session_id: str, place: Place, *steps: Advance) -> None:
-        reader.place = place
-        reader.been = True
-        reader.moves += 1
-        reader.advances.extend(steps[: max(0, UNSAVED_STEPS - len(reader.advances))])
+        reader.move(place, *steps)
         self._mark((session_id, reader.audience.agent_id), reader)
 
     async def _count(self, reader: Reader, session_id: str) -> int:
@@ -413,24 +345,6 @@ class Readers:
                 reader.counted = found.head
             return unread
 
-    def _count_off(self, reader: Reader, given: Sequence[Message], position: int) -> None:
-        """Entries behind the position were given: they are not unread any more.
-
-        Those that are not announced yet were not counted, and will not be.
-        """
-        if reader.unread is not None and reader.unread < COUNTED:
-            known = max(reader.counted, self._announced)
-            counted = sum(
-                1
-                for each in given
-                if position < each.id <= known
-                and reader.counts(each)
-                and ((each.deletes or 0) <= position or each.principal == reader.audience.agent_id)
-            )
-            reader.unread = max(0, reader.unread - counted)
-        else:
-            reader.unread = None
-
     def _committed(self, messages: Sequence[Message]) -> None:
         self._announced = messages[-1].id
         for message in messages:
@@ -438,24 +352,4 @@ class Readers:
                 if reader.meanwhile is not None:
                     reader.meanwhile.append(message)
                 elif reader.unread is not None and message.id > reader.counted:
-                    _count_on(reader, message)
-
-
-def _count_on(reader: Reader, message: Message) -> None:
-    """A message was announced that was not counted yet."""
-    position = (reader.place and reader.place.position) or 0
-    if message.deletes is not None:  # a page may have passed what was gone by then, still counted
-        reader.unread = None
-    elif message.id > position and reader.counts(message):
-        assert reader.unread is not None
-        reader.unread = min(COUNTED, reader.unread + 1)
-
-
-def _place(reader: Reader) -> Place:
-    assert reader.place is not None
-    return reader.place
-
-
-def _pending(reader: Reader) -> list[int]:
-    """What it was given out of turn and may not be stored yet."""
-    return [each.position for each in reader.advances if each.out_of_turn]
+                    reader.count(message)

@@ -1,11 +1,12 @@
 """Nodes run to their end, and what they said."""
 
+import contextlib
 import re
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tests import forkserver
 from tests.pair import Pair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,23 +22,15 @@ def refusals(pair: Pair, modules: tuple[str, ...] = BOTH, **settings: Any) -> di
         settings: more settings, without the prefix.
     """
     more = {f"PARTYLINE_{name}": str(value) for name, value in settings.items()}
-    started = {
-        module: subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=ROOT,
-            env=pair.environment | more,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for module in modules
-    }
-    try:
-        return {module: _refusal(process) for module, process in started.items()}
-    finally:
-        for process in started.values():
-            with process:  # ended, unless another failed the test first
-                process.kill()
+    with contextlib.ExitStack() as stack:
+        errors = {module: stack.enter_context(tempfile.TemporaryFile("w+")) for module in modules}
+        started = {}
+        for module in modules:
+            started[module] = forkserver.start(
+                module, env=pair.environment | more, stderr=errors[module].fileno()
+            )
+            stack.callback(_end, started[module])
+        return {module: _refusal(started[module], errors[module]) for module in modules}
 
 
 def refusal(pair: Pair, module: str, **settings: Any) -> str:
@@ -45,13 +38,16 @@ def refusal(pair: Pair, module: str, **settings: Any) -> str:
     return refusals(pair, (module,), **settings)[module]
 
 
-def _refusal(process: subprocess.Popen[str]) -> str:
-    try:
-        _, errors = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, errors = process.communicate()
-    assert process.returncode == 2, errors
-    said = [line for line in errors.splitlines() if not re.match(r"\d{4}-\d\d-\d\dT", line)]
-    assert len(said) == 1 and said[0].startswith("partyline: "), errors
+def _end(process: forkserver.Process) -> None:
+    process.kill()  # it has ended, unless another failed the test first
+    process.wait()
+
+
+def _refusal(process: forkserver.Process, errors: IO[str]) -> str:
+    code = process.wait(60)
+    errors.seek(0)
+    text = errors.read()
+    assert code == 2, text
+    said = [line for line in text.splitlines() if not re.match(r"\d{4}-\d\d-\d\dT", line)]
+    assert len(said) == 1 and said[0].startswith("partyline: "), text
     return said[0]

@@ -67,7 +67,7 @@ async def test_events_and_figures_cross_and_a_silent_one_is_away(tmp_path: Path)
 async def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     first, second = sibling(tmp_path, 0), sibling(tmp_path, 1, EventQueue(4))
     async with running(first, second):
-        await until(lambda: not first.away())
+        await until(lambda: not first.away() and not second.away())  # sockets of both are up
         for id_ in range(1, 7):
             first.pass_on(make_event(id_))
         await until(lambda: second.overflowed == 2)
