@@ -1,9 +1,13 @@
 """The command line as a user runs it, beside a pair."""
 
 import asyncio
-import sys
+import subprocess
+import tempfile
 
+from tests import forkserver
 from tests.pair import Pair
+
+SECONDS = 60.0
 
 
 async def partyline(pair: Pair, *arguments: str) -> tuple[int, str, str]:
@@ -11,17 +15,20 @@ async def partyline(pair: Pair, *arguments: str) -> tuple[int, str, str]:
 
     The process is killed if the caller is cancelled or times out.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", *arguments),
-        env=pair.environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = forkserver.start(
+            *("mcp_node.cli", *arguments),
+            env=pair.environment,
+            stdout=out.fileno(),
+            stderr=err.fileno(),
+        )
+        try:
+            code = await asyncio.to_thread(process.wait, SECONDS)
+        except (asyncio.CancelledError, subprocess.TimeoutExpired):
             process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+            raise
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return code, texts[0], texts[1]

@@ -9,6 +9,7 @@ Linux only; elsewhere, and where `enable` was not called, processes are started 
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -20,13 +21,17 @@ import sys
 import time
 from typing import Any, Final, Protocol
 
-IMPORTED: Final = ("mcp_node.app", "ws_node.app", "ws_node.workers")
+IMPORTED: Final = (
+    *("mcp_node.app", "mcp_node.cli", "ws_node.app", "ws_node.workers"),
+    *("griffe", "jsonref"),  # fastmcp imports them when the first tool is made
+)
+
 LARGEST: Final = 1 << 17
 """Bytes of a request: module, arguments, environment."""
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _enabled = False
-_server: socket.socket | None = None
+_server: tuple[socket.socket, subprocess.Popen[bytes]] | None = None
 
 
 class Process(Protocol):
@@ -64,7 +69,9 @@ def close() -> None:
     """End the fork server; processes that it started go on."""
     global _server
     if _server is not None:
-        _server.close()
+        requests, process = _server
+        requests.close()
+        process.wait()
         _server = None
 
 
@@ -78,7 +85,7 @@ def start(
     """Start ``python -m module``.
 
     Args:
-        module: name of a package or module.
+        module: ``mcp_node``, ``ws_node`` or ``mcp_node.cli``.
         arguments: its command line.
         env: its whole environment.
         stdout: file descriptor, or ``subprocess.DEVNULL``.
@@ -135,13 +142,11 @@ def _running() -> socket.socket:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "prctl")
-        _server, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.forkserver", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-            )
-    return _server
+            command = [sys.executable, "-m", "tests.forkserver", str(theirs.fileno())]
+            _server = ours, subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    return _server[0]
 
 
 def _serve(requests: socket.socket) -> None:
@@ -150,18 +155,21 @@ def _serve(requests: socket.socket) -> None:
         request, outputs, _, _ = socket.recv_fds(requests, LARGEST, 2)
         if not request:
             return
+        told, tell = os.pipe()
         between = os.fork()
         if not between:
             pid = os.fork()
             if not pid:
-                requests.close()
+                for fd in (requests.detach(), told, tell):
+                    os.close(fd)
                 _become(outputs, *json.loads(request))
                 return
-            requests.send(str(pid).encode())
+            os.write(tell, str(pid).encode())
             os._exit(0)
-        os.waitpid(between, 0)
-        for output in outputs:
-            os.close(output)
+        os.waitpid(between, 0)  # only then is the new process a child of the test's
+        requests.send(os.read(told, 16))
+        for fd in (told, tell, *outputs):
+            os.close(fd)
 
 
 def _become(outputs: list[int], module: str, arguments: list[str], env: dict[str, str]) -> None:
@@ -171,10 +179,13 @@ def _become(outputs: list[int], module: str, arguments: list[str], env: dict[str
         os.dup2(output, number)
         os.close(output)
     sys.argv = [module, *arguments]
+    if "." in module:
+        del sys.modules[module]  # it is run as __main__; a second one would be warned of
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.freeze()  # what is here stays: no child need search it for garbage
     _serve(socket.socket(fileno=int(sys.argv[1])))
