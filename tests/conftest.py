@@ -27,6 +27,7 @@ settings.load_profile("partyline")
 HERE = Path(__file__).resolve().parent
 NIGHTLY = frozenset({"bench", "chaos", "conformance", "runs"})
 """Folders of `make test-all`: benches, long runs, and harnesses' tests of themselves."""
+SLOWEST = ("browser", "integration", "security", "links", "fuzz")
 
 _failed = pytest.StashKey[bool]()
 
@@ -47,6 +48,24 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_configure(config: pytest.Config) -> None:
     leftovers.begin(config.workerinput["workerid"] if _is_worker(config) else None)
     forkserver.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Keep a folder's tests together, after pytest-randomly has shuffled their files.
+
+    What they share is then ended with the last of them. The slowest folders come first, so that
+    no worker has one of their files left when the others have nothing to do any more.
+    """
+    yield
+    folders = {folder: place for place, folder in enumerate(SLOWEST)}
+    for item in items:
+        folders.setdefault(_folder(item), len(folders))
+    items.sort(key=lambda item: folders[_folder(item)])
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -173,6 +173,7 @@ def _serve(requests: socket.socket) -> None:
 
 
 def _become(outputs: list[int], module: str, arguments: list[str], env: dict[str, str]) -> None:
+    os.umask(0)  # whatever a node inherits, others may not read what it writes
     os.environ.clear()
     os.environ.update(env)
     for number, output in enumerate(outputs, start=1):

@@ -39,7 +39,7 @@ async def launch(playwright: Playwright) -> Browser:
     return await playwright.chromium.launch(executable_path=CHROMIUM, args=root)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for all; each person is a context of their own in it."""
     async with async_playwright() as playwright:
@@ -48,14 +48,14 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pair() -> AsyncIterator[Pair]:
     """Both nodes, with tokens; tests leave them running."""
     async with Pair() as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def _mortal() -> AsyncIterator[Pair]:
     async with Pair(LOG_POLL_SECONDS=0.2) as running:
         yield running

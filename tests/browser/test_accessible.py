@@ -52,7 +52,7 @@ async def serious(page: Page, axe: str) -> list[str]:
     ]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def furnished(pair: Pair) -> str:
     return await furnish(pair)
 

@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(120 * TIMES))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pair() -> AsyncIterator[Pair]:
     """Both nodes, wanting tokens."""
     async with Pair(LOG_LEVEL="DEBUG", LOG_POLL_SECONDS="0.2") as both:

@@ -12,35 +12,35 @@ from tests.pair import Pair, until
 _numbers = itertools.count(1)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pair() -> AsyncIterator[Pair]:
     """Both nodes, with tokens; tests leave them running."""
     async with Pair() as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def open_pair() -> AsyncIterator[Pair]:
     """Both nodes, AUTH=off; tests leave them running."""
     async with Pair(auth="off") as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def http_pair() -> AsyncIterator[Pair]:
     """Both nodes with BRIDGE=http; tests leave them running."""
     async with Pair(BRIDGE="http") as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def workers() -> AsyncIterator[Pair]:
     """Both nodes, ws_node with two workers; tests that kill them mend them."""
     async with Pair(WS_WORKERS=2, METRICS_LOOPBACK=True) as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def _mortal() -> AsyncIterator[Pair]:
     async with Pair(LOG_POLL_SECONDS=0.2) as running:
         yield running

@@ -30,7 +30,7 @@ WITHIN = 3.0 + 1.0
 """How soon a dead token's subscription ends, and a second for a loaded machine."""
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def _own() -> AsyncIterator[Pair]:
     async with Pair(start=("mcp",)) as pair:
         yield pair

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from proto import keyfile
 from tests.commands import partyline
 from tests.integration.crowd import make_room, say, status
 from tests.integration.launching import ROOT
@@ -134,11 +135,14 @@ async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path
 
 
 async def one_time_code(pair: Pair, running: Launched) -> str:
-    """The code in what was printed; no process has it in its arguments or environment."""
+    """The code in what was printed; no process has it, or a key, in arguments or environment."""
     (link,) = re.findall(r"http://\S+#code=\S+", running.output)
     code = code_of(pair, link)
+    signing_key = (pair.data_dir / "signing.key").read_text().splitlines()[1]
+    secrets = [code, keyfile.bridge_key(pair.data_dir).decode(), signing_key, "eyJ"]
     for process in (psutil.Process(running.process.pid), *running.nodes().values()):
-        assert code not in f"{process.cmdline()} {process.environ()}"
+        shown = f"{process.cmdline()} {process.environ()}"
+        assert not any(secret in shown for secret in secrets)
     return code
 
 

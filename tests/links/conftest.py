@@ -14,7 +14,7 @@ from tests.security.secrets_in_logs import assert_quiet
 _numbers = itertools.count(1)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def pair() -> AsyncIterator[Pair]:
     """Both nodes, wanting tokens. Tests make rooms of their own in it, and leave it running."""
     async with Pair(

@@ -17,7 +17,7 @@ STATUS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mallory(pair: Pair) -> dict[str, str]:
     return pair.headers("mallory")
 
