@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from ws_node.deflate import SharedDeflate
 from ws_node.disconnect import Disconnect
 from ws_node.framing import Framing
+from ws_node.inflow import Inflow
 
 EXTENSION: Final = "partyline.connection"
 """Key under which a connection puts itself into ``scope["extensions"]``."""
@@ -60,6 +61,9 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, config: Config, *more: Any, **options: Any) -> None:
         super().__init__(config, *more, **options)
+        self._inflow = Inflow()
+        self._frames = 0
+        self._parsing: asyncio.Handle | None = None
         if config.ws_per_message_deflate:
             self.conn.available_extensions = [_SHARED_DEFLATE]
 
@@ -69,10 +73,51 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         return self.transport
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; uvicorn leaves a handshake that websockets cannot read unanswered, open."""
+        """Take bytes: a handshake as it is, whatever follows with the limits of `Inflow`.
+
+        uvicorn leaves a handshake that websockets cannot read unanswered, open.
+        """
+        if self.handshake_initiated:
+            self._inflow.add(data)
+            if self._parsing is None:
+                self._parse()
+            return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_handshake()
+
+    def handle_events(self) -> None:
+        """Handle what was parsed, and count it."""
+        self._frames += len(self.conn.events)
+        super().handle_events()
+
+    async def receive(self) -> Any:
+        """The next message for the app; what follows it is parsed once it has them all."""
+        message: Any = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            if self._parsing is None:
+                self._parse()
+        return message
+
+    def _parse(self) -> None:
+        """Parse what came, until the app has a message to take or the viewer has sent too much."""
+        self._parsing = None
+        while self._inflow and not self.read_paused and not self.transport.is_closing():
+            self._frames = 0
+            super().data_received(self._inflow.take())
+            if self.conn.parser_exc is not None:
+                self._inflow.clear()
+            elif wait := self._inflow.wait(self._frames, self.loop.time()):
+                if self._parsing is None:
+                    self._parsing = self.loop.call_later(wait, self._parse)
+                break
+        if self.transport.is_closing():
+            self._inflow.clear()
+        elif self._inflow or self.read_paused:
+            self.transport.pause_reading()
+        elif not self.transport.is_reading():
+            self.transport.resume_reading()
 
     def handle_connect(self, event: Request) -> None:
         """Start the ASGI app, with this connection in its scope."""
@@ -117,14 +162,17 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait(
             {"type": "websocket.disconnect", "code": why.code, "reason": why.reason}
         )
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        self.read_paused = False
+        if self._parsing is None:  # not at once: this may come from within
+            self._parsing = self.loop.call_soon(self._parse)
         self._cut_later(within)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._leave()
+        self._inflow.clear()
+        if self._parsing is not None:
+            self._parsing.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
