@@ -75,7 +75,7 @@ async def mortal(_mortal: Pair) -> AsyncIterator[Pair]:
 @pytest.fixture
 def name() -> str:
     """A session id nobody else uses."""
-    return f"room-{next(_numbers)}"
+    return f"room-{next(_numbers):03}"  # none is the beginning of another
 
 
 @pytest_asyncio.fixture(loop_scope="session")
