@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from mcp_node.store.queries import INSERT_MESSAGE, INSERT_SESSION
-from mcp_node.store.schema import prepare
+from mcp_node.log.schema import prepare
+from mcp_node.sessions.rows import INSERT_MESSAGE, INSERT_SESSION
 from proto.messages import utc_now
 
 LARGE = "bench-large"

@@ -25,18 +25,18 @@ from typing import Any
 from fastmcp import FastMCP
 
 from mcp_node import app
-from mcp_node.rooms.abilities import Abilities
-from mcp_node.store import writer
-from mcp_node.store.queries import INSERT_SESSION, session_row
-from mcp_node.store.sqlite import SqliteStore
-from mcp_node.store.transaction import Committed, Transaction
-from mcp_node.tools.messages import Level
-from mcp_node.tools.results import MessageAdded
-from mcp_node.tools.sessions import ADDS, Metadata, SessionId
+from mcp_node.doors.mcp.tools.messages import Level
+from mcp_node.doors.mcp.tools.results import MessageAdded
+from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
+from mcp_node.log import writer
+from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.transaction import Committed, Transaction
+from mcp_node.services import Abilities
+from mcp_node.sessions.rows import INSERT_SESSION, session_row
 from proto.messages import Message, Session, Visibility, encode_metadata, utc_now
 from proto.settings import Settings
-from serving.identity import Identity
-from serving.server import run_node
+from serving.http.identity import Identity
+from serving.process.server import run_node
 
 FAR_AHEAD = 10_000_000
 FILL_BATCH = 500

@@ -3,7 +3,7 @@
 import sys
 
 from mcp_node.app import run
-from serving.server import run_node
+from serving.process.server import run_node
 
 if __name__ == "__main__":
     sys.exit(run_node(run))

@@ -14,45 +14,45 @@ from fastmcp.server.http import StarletteWithLifespan
 from sse_starlette.sse import AppStatus
 from starlette.types import Lifespan
 
-from mcp_node.api.links import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
-from mcp_node.api.log import make_log_api
-from mcp_node.api.moderation import make_moderation_api
-from mcp_node.api.presence import make_presence_api
-from mcp_node.api.prune import make_prune_api
-from mcp_node.api.readers import make_hearing_api
-from mcp_node.api.revocations import make_revocation_api
-from mcp_node.api.rooms import make_api
-from mcp_node.api.search import make_search_api
-from mcp_node.api.service import for_service, service_app
-from mcp_node.envelope import check_envelope
-from mcp_node.errors import refuse
-from mcp_node.legacy_sessions import LegacySessions
-from mcp_node.publisher.interface import Publisher
-from mcp_node.publisher.post import PostPublisher
-from mcp_node.publisher.push import PushPublisher
-from mcp_node.rooms.abilities import Abilities, make_abilities
-from mcp_node.server import install_schema_lookup, make_server
-from mcp_node.store.interface import Store
-from mcp_node.store.sqlite import open_store
+from mcp_node.bridge.interface import Publisher
+from mcp_node.bridge.post import PostPublisher
+from mcp_node.bridge.push import PushPublisher
+from mcp_node.doors.mcp.envelope import check_envelope
+from mcp_node.doors.mcp.errors import refuse
+from mcp_node.doors.mcp.legacy_sessions import LegacySessions
+from mcp_node.doors.mcp.server import install_schema_lookup, make_server
+from mcp_node.doors.rest.links import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
+from mcp_node.doors.rest.log import make_log_api
+from mcp_node.doors.rest.moderation import make_moderation_api
+from mcp_node.doors.rest.presence import make_presence_api
+from mcp_node.doors.rest.prune import make_prune_api
+from mcp_node.doors.rest.readers import make_hearing_api
+from mcp_node.doors.rest.revocations import make_revocation_api
+from mcp_node.doors.rest.rooms import make_api
+from mcp_node.doors.rest.search import make_search_api
+from mcp_node.doors.rest.service import for_service, service_app
+from mcp_node.log.interface import Store
+from mcp_node.log.sqlite import open_store
+from mcp_node.services import Abilities, make_abilities
 from proto import keyfile
 from proto.errors import PartylineError
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
-from serving import problems
-from serving.address import AddressFile, former_port
-from serving.asgi import App, Receive, Scope, Send
-from serving.bodies import StrictBodies
-from serving.doors import Doors, own_hosts
-from serving.failures import Failures, SlowFailures
-from serving.identity import Identity
-from serving.leases import Leases
-from serving.local import listening
-from serving.lockfile import LockFile
-from serving.operators import add_api_docs, add_operator_routes
-from serving.peers import mcp_socket
-from serving.server import Drain, listen, port_of, serve, warn_of_open_doors
-from serving.signed import SignedRequests
+from serving.http import problems
+from serving.http.asgi import App, Receive, Scope, Send
+from serving.http.bodies import StrictBodies
+from serving.http.doors import Doors, own_hosts
+from serving.http.failures import Failures, SlowFailures
+from serving.http.identity import Identity
+from serving.http.leases import Leases
+from serving.http.operators import add_api_docs, add_operator_routes
+from serving.peers.clients import mcp_socket
+from serving.peers.local import listening
+from serving.peers.signed import SignedRequests
+from serving.process.address import AddressFile, former_port
+from serving.process.lockfile import LockFile
+from serving.process.server import Drain, listen, port_of, serve, warn_of_open_doors
 
 ANSWER_SECONDS: Final = 1.0
 """How long stopping waits for those who wait to take their answer."""

@@ -24,9 +24,9 @@
     ConfigurationError      the node refuses to start; its text is for the operator
     WireError               a bridge message is not ours; it is counted and dropped
 
-Every edge maps the first tree in exactly one place: tools (``mcp_node/errors.py``), HTTP
-(``serving/problems.py``) and the WebSocket (``ws_node/commands.py``). The texts never contain
-what the caller sent, and never the inside of the program.
+Every edge maps the first tree in exactly one place: tools (``mcp_node/doors/mcp/errors.py``), HTTP
+(``serving/http/problems.py``) and the WebSocket (``ws_node/endpoints/commands.py``). The texts
+never contain what the caller sent, and never the inside of the program.
 """
 
 from typing import ClassVar

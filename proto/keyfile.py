@@ -10,7 +10,7 @@ digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_n
 bridge.dir      0600   where the sockets are, if the data directory's path is too long
 ==============  =====  ============================================================
 
-For a bridge over tcp also these, made and read by `serving.curve` and `serving.allow_list`:
+For a bridge over tcp also these, made and read by `serving.curve`:
 
 ================  =====  ==============================================================
 curve-server.key  0600   64 hex digits: CURVE secret key of ws_node

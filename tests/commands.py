@@ -17,7 +17,7 @@ async def partyline(pair: Pair, *arguments: str) -> tuple[int, str, str]:
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = forkserver.start(
-            *("mcp_node.cli", *arguments),
+            *("mcp_node.commands.cli", *arguments),
             env=pair.environment,
             stdout=out.fileno(),
             stderr=err.fileno(),

@@ -22,7 +22,7 @@ import time
 from typing import Any, Final, Protocol
 
 IMPORTED: Final = (
-    *("mcp_node.app", "mcp_node.cli", "ws_node.app", "ws_node.workers"),
+    *("mcp_node.app", "mcp_node.commands.cli", "ws_node.app", "ws_node.workers.workers"),
     *("griffe", "jsonref"),  # fastmcp imports them when the first tool is made
 )
 
@@ -85,7 +85,7 @@ def start(
     """Start ``python -m module``.
 
     Args:
-        module: ``mcp_node``, ``ws_node`` or ``mcp_node.cli``.
+        module: ``mcp_node``, ``ws_node`` or ``mcp_node.commands.cli``.
         arguments: its command line.
         env: its whole environment.
         stdout: file descriptor, or ``subprocess.DEVNULL``.

@@ -32,9 +32,9 @@ from fastmcp import Client
 
 from proto import keyfile
 from proto.tokens import sign_principal
-from serving.address import Name, running_url
-from serving.local import LOCAL_URL, LocalTransport
-from serving.peers import mcp_socket, ws_socket
+from serving.peers.clients import mcp_socket, ws_socket
+from serving.peers.local import LOCAL_URL, LocalTransport
+from serving.process.address import Name, running_url
 from tests import forkserver
 
 # All of these are long, for a machine that is busy with something else. They must be well below

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.cli import command_line
-from mcp_node.prompts import PROMPTS
-from mcp_node.resources.memory import MEMORY_URI
-from mcp_node.uris import MESSAGES, SESSION
+from mcp_node.commands.cli import command_line
+from mcp_node.doors.mcp.prompts import PROMPTS
+from mcp_node.doors.mcp.resources.memory import MEMORY_URI
+from mcp_node.sessions.uris import MESSAGES, SESSION
 from proto.settings import Settings
-from ws_node.disconnect import Disconnect
+from ws_node.rooms.disconnect import Disconnect
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -32,7 +32,9 @@ def test_every_close_code_is_documented_as_it_is() -> None:
 
 def test_every_tool_is_in_the_readme_with_its_parameters() -> None:
     readme = (ROOT / "README.md").read_text()
-    sources = "\n".join(path.read_text() for path in (ROOT / "mcp_node" / "tools").glob("*.py"))
+    sources = "\n".join(
+        path.read_text() for path in (ROOT / "mcp_node" / "doors" / "mcp" / "tools").glob("*.py")
+    )
     tools = re.findall(r"@mcp\.tool\(.*?\)\n    async def (\w+)", sources, re.DOTALL)
     assert len(tools) >= 5
     for tool in tools:

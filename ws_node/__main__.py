@@ -7,8 +7,9 @@ import argparse
 import sys
 
 from proto.settings import Settings
-from serving.server import run_node
-from ws_node import app, workers
+from serving.process.server import run_node
+from ws_node import app
+from ws_node.workers import workers
 
 
 async def main(settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """ws_node put together: lock, port, collector, hub, following, doors; then it serves.
 
-One process, or one worker of several (`ws_node.workers`).
+One process, or one worker of several (`ws_node.workers.workers`).
 """
 
 import asyncio
@@ -16,37 +16,37 @@ from proto import keyfile
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
-from serving import problems
-from serving.address import AddressFile, former_port
-from serving.asgi import App, Receive, Scope, Send, respond
-from serving.doors import Doors, own_hosts
-from serving.failures import Failures, SlowFailures
-from serving.identity import Identity
-from serving.local import listening
-from serving.lockfile import LockFile
-from serving.operators import add_api_docs, add_operator_routes
-from serving.peers import ws_socket
-from serving.server import listen, port_of, serve, warn_of_open_doors
-from serving.signed import SignedRequests
-from ws_node.broadcast import Broadcast, add_broadcast, refuse
-from ws_node.catchup import CatchUp
-from ws_node.collector import Collector
-from ws_node.disconnect import Disconnect
-from ws_node.event_queue import EventQueue
-from ws_node.event_stream import EventStreams
-from ws_node.following import Following
-from ws_node.forward import Forward, allowed
-from ws_node.history import History
-from ws_node.hub import Behind, Hub
-from ws_node.pages import Pages
-from ws_node.places import Places
-from ws_node.presence import Presence
-from ws_node.protocol import LendingProtocol
-from ws_node.siblings import Siblings
-from ws_node.sockets import Sockets
-from ws_node.trust import Trust
-from ws_node.watched import Watched
-from ws_node.workers import LIFELINE, die_with_supervisor, patiently, shared_out
+from serving.http import problems
+from serving.http.asgi import App, Receive, Scope, Send, respond
+from serving.http.doors import Doors, own_hosts
+from serving.http.failures import Failures, SlowFailures
+from serving.http.identity import Identity
+from serving.http.operators import add_api_docs, add_operator_routes
+from serving.peers.clients import ws_socket
+from serving.peers.local import listening
+from serving.peers.signed import SignedRequests
+from serving.process.address import AddressFile, former_port
+from serving.process.lockfile import LockFile
+from serving.process.server import listen, port_of, serve, warn_of_open_doors
+from ws_node.endpoints.places import Places
+from ws_node.endpoints.protocol import LendingProtocol
+from ws_node.endpoints.sse import EventStreams
+from ws_node.endpoints.websocket import Sockets
+from ws_node.intake.broadcast import Broadcast, add_broadcast, refuse
+from ws_node.intake.collector import Collector
+from ws_node.log.catch_up import CatchUp
+from ws_node.log.client import History
+from ws_node.log.sync import Following
+from ws_node.log.trust import Trust
+from ws_node.page.api_proxy import Forward, allowed
+from ws_node.page.files import Pages
+from ws_node.presence.presence import Presence
+from ws_node.presence.watched import Watched
+from ws_node.rooms.disconnect import Disconnect
+from ws_node.rooms.event_queue import EventQueue
+from ws_node.rooms.hub import Behind, Hub
+from ws_node.workers.siblings import Siblings
+from ws_node.workers.workers import LIFELINE, die_with_supervisor, patiently, shared_out
 
 logger = logging.getLogger(__name__)
 

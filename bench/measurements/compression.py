@@ -26,8 +26,8 @@ from bench.stand import allow_open_files
 from bench.talk import messages
 from bench.viewers import connect, handshake
 from proto import wire
-from ws_node.framing import Framing, text_frame
-from ws_node.outgoing import Outgoing
+from ws_node.rooms.framing import Framing, text_frame
+from ws_node.rooms.outgoing import Outgoing
 
 SIZES = (256, 1_024, 8_192)
 UNDER_WAY_BYTES = 262_144

@@ -28,7 +28,7 @@ from bench.stand import SESSION, allow_open_files, resident_bytes
 from bench.steady import Stand
 from bench.viewers import connect, handshake
 from tests.pair import Pair, plain_client
-from ws_node.disconnect import Disconnect
+from ws_node.rooms.disconnect import Disconnect
 
 RATE = 100
 BODY_BYTES = 2_048

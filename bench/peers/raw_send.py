@@ -12,7 +12,7 @@ import zmq
 from bench.audience import Viewers
 from bench.child import READY, report
 from bench.peers.pull import PullPeer
-from ws_node.framing import text_frame
+from ws_node.rooms.framing import text_frame
 
 
 class RawSend(PullPeer):

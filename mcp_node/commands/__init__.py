@@ -1,1 +1,1 @@
-"""What the command line does, one file a command; `mcp_node.cli` parses and calls them."""
+"""What the command line does, one file a command; `mcp_node.commands.cli` parses and calls them."""

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mcp_node.store.backup import back_up, restore
+from mcp_node.log.backup import back_up, restore
 from proto.keyfile import open_data_dir
 from proto.settings import Settings
-from serving.lockfile import LockFile
+from serving.process.lockfile import LockFile
 
 
 def make_backup(settings: Settings, target: Path) -> str:

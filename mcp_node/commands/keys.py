@@ -2,8 +2,8 @@
 
 from proto.keyfile import open_data_dir
 from proto.settings import Settings
-from serving import curve
-from serving.allow_list import AllowList
+from serving.curve import keys as curve
+from serving.curve.allow_list import AllowList
 
 
 def keys(settings: Settings, *, allow: str | None, remove: str | None, server: str | None) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mcp_node.commands.service import ask_mcp_node
-from mcp_node.store.links import LOGIN
+from mcp_node.links.rows import LOGIN
 from proto.settings import Settings
 
 

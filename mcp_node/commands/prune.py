@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from mcp_node.commands.service import ask_mcp_node
-from proto.durations import duration_seconds
+from mcp_node.sessions.durations import duration_seconds
 from proto.errors import ConfigurationError
 from proto.messages import utc
 from proto.settings import Settings

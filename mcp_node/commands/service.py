@@ -7,8 +7,8 @@ import httpx
 from proto.errors import ConfigurationError
 from proto.keyfile import open_data_dir
 from proto.settings import Settings
-from serving.local import UnsafePeer
-from serving.peers import command_client
+from serving.peers.clients import command_client
+from serving.peers.local import UnsafePeer
 
 ANSWER_SECONDS = 30.0
 """mcp_node answers after a second of work; a busy disk may take longer."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jwt
 
-from proto.durations import duration_seconds
+from mcp_node.sessions.durations import duration_seconds
 from proto.errors import InvalidInput
 from proto.keyfile import open_data_dir, signing_key
 from proto.settings import Settings

@@ -12,9 +12,9 @@ from mcp_node.commands.console import Console
 from mcp_node.commands.links import login
 from proto.errors import ConfigurationError
 from proto.settings import Settings
-from serving.address import running_url, with_ports
-from serving.command_line import as_typed
-from serving.supervisor import Child, Supervisor
+from serving.process.address import running_url, with_ports
+from serving.process.command_line import as_typed
+from serving.process.supervisor import Child, Supervisor
 
 READY_POLL_SECONDS: Final = 0.25
 
@@ -46,7 +46,7 @@ async def up(settings: Settings, program: Path) -> int:
 def nodes() -> list[Child]:
     """Both nodes, as commands of this interpreter."""
     # Installed, the current directory is not to be searched for modules (-P): it may well have a
-    # folder named proto. From a checkout (`python -m mcp_node.cli`) it is where ours are.
+    # folder named proto. From a checkout (`python -m mcp_node.commands.cli`) it is where ours are.
     isolated = [] if Path(sys.argv[0]).suffix == ".py" else ["-P"]
     return [
         Child("mcp", [sys.executable, *isolated, "-m", "mcp_node"]),

@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from proto.errors import ConfigurationError
 from proto.names import check_name
 from proto.settings import TOKEN_VARIABLE, Settings
-from serving.address import with_ports
+from serving.process.address import with_ports
 
 LAST_TO_RETRY: Final = 4_499
 PAUSE_SECONDS: Final = (0.5, 5.0)

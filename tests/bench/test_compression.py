@@ -10,7 +10,7 @@ from bench.measurements.compression import SIZES, Crowd
 from bench.partyline import Partyline
 from bench.talk import messages
 from proto.frames import message_frame
-from ws_node.framing import Framing
+from ws_node.rooms.framing import Framing
 
 
 @pytest.mark.parametrize("size", SIZES)

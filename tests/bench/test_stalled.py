@@ -4,7 +4,7 @@ import socket
 
 from bench.stalled import LastingViewers
 from bench.viewers import pong
-from ws_node.framing import text_frame
+from ws_node.rooms.framing import text_frame
 
 FRAME = text_frame(b"x" * 300)
 PING = b"\x89\x04abcd"

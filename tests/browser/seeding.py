@@ -2,11 +2,11 @@
 
 import asyncio
 
-from mcp_node.store.interface import NewMessage
-from mcp_node.store.sqlite import SqliteStore
+from mcp_node.log.interface import NewMessage
+from mcp_node.log.sqlite import SqliteStore
 from proto.keyfile import open_data_dir
 from proto.messages import Audience
-from tests.mcp_node.store.making import new_message, new_session, opened
+from tests.mcp_node.making import new_message, new_session, opened
 from tests.pair import Pair
 
 AUTHOR = Audience("alice", "claude")

@@ -19,9 +19,9 @@ import zmq.asyncio
 from proto import keyfile
 from proto.keyfile import bridge_endpoint
 from proto.signing import HEADER, Answer, AskAgain, Request, Verifier
-from serving.local import LOCAL_URL, LocalTransport
-from serving.peers import ws_socket
-from serving.signed import signed_values
+from serving.peers.clients import ws_socket
+from serving.peers.local import LOCAL_URL, LocalTransport
+from serving.peers.signed import signed_values
 from tests.chaos.faults import Faults, Odds
 from tests.pair import UNANSWERED
 

@@ -4,7 +4,7 @@ import sys
 from functools import partial
 
 from mcp_node.app import run
-from serving.server import run_node
+from serving.process.server import run_node
 from tests.conformance.fixtures import add_fixtures
 
 if __name__ == "__main__":

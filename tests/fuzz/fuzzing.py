@@ -17,7 +17,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from serving.local import LOCAL_URL, BlockingTransport
+from serving.peers.local import LOCAL_URL, BlockingTransport
 from tests.pair import _NO_TLS, Pair, frame, until
 from tests.security.asking import Answer, broadcast
 from tests.security.unharmed import MARK, add, clean, log_head, make_room, room_names

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from serving.address import Name, address_path, running_url
+from serving.process.address import Name, address_path, running_url
 from tests.commands import partyline
 from tests.integration.test_up import launched
 from tests.pair import START_SECONDS, Node, Pair, plain_client, until
@@ -59,7 +59,7 @@ async def test_up_prints_the_ports_that_were_got_and_commands_find_them(tmp_path
     pair = Pair(tmp_path, start=())
     code, _, said = await partyline(pair, "login")
     assert code == 2 and "start it first" in said
-    async with launched(pair, sys.executable, "-m", "mcp_node.cli", "up") as running:
+    async with launched(pair, sys.executable, "-m", "mcp_node.commands.cli", "up") as running:
         await until(lambda: "claude mcp add" in running.output, within=START_SECONDS)
         for url in (pair.mcp_url, pair.ws_url):
             assert urlsplit(url).port and url in running.output

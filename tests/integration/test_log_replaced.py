@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import websockets
 
-from mcp_node.store.mark import Mark, read_mark
+from mcp_node.log.mark import Mark, read_mark
 from tests.integration.crowd import make_room, say
 from tests.integration.launching import ROOT
 from tests.pair import Pair, frame, until
@@ -45,7 +45,7 @@ async def put_back(pair: Pair, older: Path, how: str) -> None:
     if how == "copied":
         shutil.copy(older, database)
         return
-    command = [sys.executable, "-m", "mcp_node.cli", "restore", str(older)]
+    command = [sys.executable, "-m", "mcp_node.commands.cli", "restore", str(older)]
     environment = os.environ | pair.environment
     done = await asyncio.to_thread(
         subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, timeout=30

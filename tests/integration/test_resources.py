@@ -17,8 +17,8 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_node.prompts import PROMPTS
-from mcp_node.tools.results import NOTICE
+from mcp_node.doors.mcp.prompts import PROMPTS
+from mcp_node.doors.mcp.tools.results import NOTICE
 from tests.integration.crowd import make_room, say
 from tests.integration.test_visibility import LEVELS, READERS, SEES, SENDER, Reader, post
 from tests.pair import Pair

@@ -8,8 +8,8 @@ from pathlib import Path
 import zmq
 
 from proto import keyfile, wire
-from serving import curve
-from serving.allow_list import AllowList
+from serving.curve import keys as curve
+from serving.curve.allow_list import AllowList
 from tests.integration.crowd import make_room, say
 from tests.pair import Pair, frame, plain_client, reserved_port, until
 from tests.security.unharmed import new_room

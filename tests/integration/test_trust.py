@@ -24,7 +24,7 @@ async def command(pair: Pair, *arguments: str) -> None:
     """Run ``partyline`` with the pair's settings."""
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "mcp_node.cli", *arguments],
+        [sys.executable, "-m", "mcp_node.commands.cli", *arguments],
         cwd=ROOT,
         env=os.environ | pair.environment,
         capture_output=True,

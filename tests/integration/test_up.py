@@ -101,7 +101,7 @@ async def answering(pair: Pair) -> bool:
 
 async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
-    command = (sys.executable, "-m", "mcp_node.cli", "up")
+    command = (sys.executable, "-m", "mcp_node.commands.cli", "up")
     async with launched(pair, *command) as running:
         await until(lambda: "claude mcp add" in running.output)
         for place in (
@@ -148,7 +148,7 @@ async def one_time_code(pair: Pair, running: Launched) -> str:
 
 async def test_without_authentication_up_prints_the_plain_address(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=(), auth="off")
-    async with launched(pair, sys.executable, "-m", "mcp_node.cli", "up") as running:
+    async with launched(pair, sys.executable, "-m", "mcp_node.commands.cli", "up") as running:
         await until(lambda: "claude mcp add" in running.output)
         assert f"page             http://127.0.0.1:{pair.ws_port}/\n" in running.output
         assert "#code" not in running.output
@@ -163,7 +163,7 @@ async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         pair = Pair(tmp_path, start=(), WS_PORT=port)
-        command = (sys.executable, "-m", "mcp_node.cli", "up")
+        command = (sys.executable, "-m", "mcp_node.commands.cli", "up")
         async with launched(pair, *command) as running:
             async with asyncio.timeout(20):
                 assert await running.process.wait() == 2

@@ -1,13 +1,15 @@
-"""What the tests of the command line share."""
+"""What the tests of mcp_node share: an open database, and the command line."""
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from mcp_node.cli import main
+from mcp_node.commands.cli import main
+from mcp_node.log.sqlite import SqliteStore
+from tests.mcp_node.making import new_session, opened
 
 
 class Done(NamedTuple):
@@ -19,6 +21,14 @@ class Done(NamedTuple):
 
 
 Command = Callable[..., Done]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """An open store with the session ``room``."""
+    async with opened(tmp_path) as store:
+        await store.create_session(new_session())
+        yield store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from proto.hidden import HIDDEN, hidden_characters
 from tests.hidden_table import table
 from tests.page.node import ROOT, evaluate, needs_node
-from ws_node.disconnect import Disconnect
+from ws_node.rooms.disconnect import Disconnect
 
 MARKED = """
   const controls = /[\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029]/gu;

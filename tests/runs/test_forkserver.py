@@ -19,7 +19,7 @@ def test_arguments_environment_output_and_exit_code(tmp_path: Path) -> None:
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = forkserver.start(
-            *("mcp_node.cli", "no-such-command"),
+            *("mcp_node.commands.cli", "no-such-command"),
             env={"PATH": os.environ["PATH"]},
             stdout=stdout.fileno(),
             stderr=stderr.fileno(),

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from serving.local import LOCAL_URL, LocalTransport
+from serving.peers.local import LOCAL_URL, LocalTransport
 from tests.pair import Pair
 
 MODERN: Final = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"}

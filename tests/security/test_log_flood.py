@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.logs import LINES_AT_ONCE, LINES_PER_SECOND
+from serving.process.logs import LINES_AT_ONCE, LINES_PER_SECOND
 from tests.pair import Pair
 
 REQUESTS = 300

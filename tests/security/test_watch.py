@@ -25,7 +25,7 @@ async def test_the_terminal_gets_no_control_character(pair: Pair) -> None:
     await add(pair, room, content=f"{NASTY}{PLAIN}")
     environment = {**pair.mcp.environment, TOKEN_VARIABLE: pair.token("watcher")}
     watching = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_node.cli", "watch", room, "--since", "0"),
+        *(sys.executable, "-m", "mcp_node.commands.cli", "watch", room, "--since", "0"),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

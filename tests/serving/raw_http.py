@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 
-from serving.asgi import App
-from serving.http import PatientHttp
-from serving.unread import Unread
+from serving.http.asgi import App
+from serving.http.protocol import PatientHttp
+from serving.http.unread import Unread
 from tests.pair import until
 
 SECONDS = 0.3

@@ -14,17 +14,17 @@ from proto.messages import Visibility
 from proto.revocations import Revocations
 from proto.settings import Settings
 from proto.wire import Event
-from serving.failures import Failures
-from serving.identity import Identity
+from serving.http.failures import Failures
+from serving.http.identity import Identity
 from tests.pair import until
-from ws_node.catchup import CatchUp
-from ws_node.event_queue import EventQueue
-from ws_node.history import History
-from ws_node.hub import Hub
-from ws_node.places import Places
-from ws_node.protocol import EXTENSION, LendingProtocol
-from ws_node.room import Room
-from ws_node.sockets import Sockets
+from ws_node.endpoints.places import Places
+from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
+from ws_node.endpoints.websocket import Sockets
+from ws_node.log.catch_up import CatchUp
+from ws_node.log.client import History
+from ws_node.rooms.event_queue import EventQueue
+from ws_node.rooms.hub import Hub
+from ws_node.rooms.room import Room
 
 EPOCH = "e1"
 

@@ -1,0 +1,124 @@
+"""One PUSH socket to one ws_node process, sent to from the event loop without ever blocking.
+
+Bounded twice: libzmq holds ``BRIDGE_HWM`` messages for a connected peer, and what it does not
+take waits in a backlog bounded in bytes. Without a peer nothing is kept.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from mcp_node.bridge.interface import Backlog
+from proto.settings import Settings
+from serving.curve.keys import Credentials
+
+_LINGER_MS: Final = 300
+_RECONNECT_MS: Final = 50
+_RECONNECT_MAX_MS: Final = 500
+
+
+class Link:
+    """A PUSH socket. Not safe for use outside the event loop's thread.
+
+    Attributes:
+        published: messages handed to ZeroMQ.
+        dropped: messages that were not, because the other side is away or too slow.
+
+    Raises:
+        ConfigurationError: the endpoint is tcp, and a key file is not usable, or it is one that
+            can only be bound.
+    """
+
+    def __init__(self, settings: Settings, endpoint: str) -> None:
+        self.published = 0
+        self.dropped = 0
+        self._endpoint = endpoint
+        self._hwm = settings.bridge_hwm
+        self._backlog: Backlog[list[bytes]] = Backlog(settings.bridge_backlog_bytes)
+        self._peers = 0
+        over_tcp = endpoint.startswith("tcp://")
+        self._credentials = Credentials(settings.data_dir, endpoint) if over_tcp else None
+
+    @property
+    def connected(self) -> bool:
+        """Whether its ws_node process is there."""
+        return self._peers > 0
+
+    @property
+    def waiting(self) -> int:
+        """Messages in the backlog."""
+        return len(self._backlog)
+
+    def start(self, context: zmq.Context[Any]) -> None:
+        """Connect; ZeroMQ goes on trying by itself while nobody is there."""
+        self._socket = context.socket(zmq.PUSH)
+        self._socket.set(zmq.IMMEDIATE, 1)
+        self._socket.set(zmq.SNDHWM, self._hwm)
+        self._socket.set(zmq.LINGER, _LINGER_MS)
+        self._socket.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        self._socket.set(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        if self._credentials:
+            self._credentials.put_on(self._socket)
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        )
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._monitor.fileno(), self._on_monitor)
+        loop.add_reader(self._socket.fileno(), self.flush)
+        self._socket.connect(self._endpoint)
+        self._on_monitor()
+
+    def ready(self) -> bool:
+        """Whether there is a peer; takes note of one that came or went, and sends what waits."""
+        self._on_monitor()
+        if self._backlog:
+            self.flush()
+        return self._peers > 0
+
+    def take(self, frames: list[bytes]) -> None:
+        """Send a message, or hold it behind those that wait already, or drop it."""
+        if not self._backlog and self._send(frames):
+            return
+        if not self._backlog.push(frames, len(frames[-1])):
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Send what waits, until it is empty or the socket is full again.
+
+        The descriptor is edge-triggered and reading EVENTS re-arms it: if that says there is room
+        again, nothing else will, so what waits must be tried once more.
+        """
+        while True:
+            while self._backlog and self._send(self._backlog.first()):
+                self._backlog.pop()
+            if not (int(self._socket.get(zmq.EVENTS)) & zmq.POLLOUT and self._backlog):
+                return
+
+    def close(self) -> None:
+        """Close at once; ZeroMQ lingers 0.3 s at most for what it holds."""
+        self.dropped += self._backlog.clear()
+        loop = asyncio.get_running_loop()
+        for watched in (self._socket, self._monitor):
+            loop.remove_reader(watched.fileno())
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close()
+
+    def _send(self, frames: list[bytes]) -> bool:
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        self.published += 1
+        return True
+
+    def _on_monitor(self) -> None:
+        while int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            seen = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            if seen["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._peers += 1
+            elif self._peers:
+                self._peers -= 1
+                self.dropped += self._backlog.clear()

@@ -1,0 +1,40 @@
+"""Completion of session ids, where a prompt or a resource template wants one."""
+
+from typing import Final
+
+import mcp_types
+from fastmcp import FastMCP
+from fastmcp.server.completions import CompletionReference
+
+from mcp_node.doors.mcp.errors import protocol_errors
+from mcp_node.doors.mcp.identity import current_principal
+from mcp_node.doors.mcp.prompts import PROMPTS
+from mcp_node.sessions.sessions import Rooms
+from mcp_node.sessions.uris import MESSAGES, SESSION
+from serving.http.identity import Identity
+
+_LOOKED_AT: Final = 100
+"""Among how many sessions, the ones active latest, an id is looked for."""
+
+
+def add_completion(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
+    """Complete session ids on a server: of sessions the caller may enter, latest activity first."""
+
+    @mcp.completion
+    async def complete(
+        reference: CompletionReference,
+        argument: mcp_types.CompletionArgument,
+        context: mcp_types.CompletionContext | None,
+    ) -> list[str]:
+        if not _wants_session(reference, argument.name):
+            return []
+        with protocol_errors():
+            found = await rooms.list_sessions(current_principal(identity), _LOOKED_AT)
+        ids = [str(session["session_id"]) for session in found]
+        return [id_ for id_ in ids if id_.startswith(argument.value)]
+
+
+def _wants_session(reference: CompletionReference, argument: str) -> bool:
+    if isinstance(reference, mcp_types.PromptReference):
+        return reference.name in PROMPTS and argument == "session_id"
+    return reference.uri in (SESSION, MESSAGES) and argument == "id"

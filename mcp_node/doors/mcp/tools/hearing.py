@@ -1,0 +1,137 @@
+"""Tools to hear others: wait_for_messages, get_receipts, list_agents."""
+
+from typing import Annotated, Literal, NotRequired, cast
+
+from fastmcp import Context, FastMCP
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
+from typing_extensions import TypedDict
+
+from mcp_node.doors.mcp.errors import tool_errors
+from mcp_node.doors.mcp.identity import current_principal
+from mcp_node.doors.mcp.tools.results import MessagePage, marked
+from mcp_node.doors.mcp.tools.sessions import READS, SessionId
+from mcp_node.services import Abilities
+from serving.http.identity import Identity
+
+
+class MessagesHeard(MessagePage):
+    """What came: ``outcome`` is messages, timeout, closed or server_stopping."""
+
+    outcome: Literal["messages", "timeout", "closed", "server_stopping"]
+
+
+class Given(TypedDict):
+    """Somebody who was given a message, and when."""
+
+    name: str
+    at: str
+
+
+class NotGiven(TypedDict):
+    """Somebody who has not read that far, and when it was last there."""
+
+    name: str
+    last_seen: str
+
+
+class Mentioned(TypedDict):
+    """A name the message calls, of those who may see it; not_here: nobody of that name was."""
+
+    name: str
+    state: Literal["given", "not_given", "not_here"]
+    at: str | None
+
+
+class ReceiptsResult(TypedDict):
+    """Who has a message and who does not, of those who may see it."""
+
+    message_id: int
+    given: list[Given]
+    not_given: list[NotGiven]
+    mentioned: list[Mentioned]
+    unread: int
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
+
+
+class AgentListed(TypedDict):
+    """Somebody who was in the session; ``waiting``: it waits for messages right now."""
+
+    name: str
+    agent_type: str
+    first_seen: str
+    last_seen: str
+    waiting: bool
+
+
+class AgentList(TypedDict):
+    """Agents and people of a session, the latest seen first."""
+
+    agents: list[AgentListed]
+    unread: int
+
+
+def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+    """Add the tools to hear others to a server."""
+    hearing, attending = abilities.hearing, abilities.attending
+
+    @mcp.tool(annotations=READS)
+    async def wait_for_messages(
+        session_id: SessionId,
+        context: Context,
+        after: Annotated[
+            StrictInt | None,
+            Field(
+                description="Everything after this id. Left out: others' messages that you have "
+                "not read."
+            ),
+        ] = None,
+        timeout_seconds: Annotated[
+            StrictInt | StrictFloat, Field(description="How long to wait at most, 0 to 300.")
+        ] = 55,
+        mentions_only: Annotated[
+            StrictBool, Field(description="Only messages that call you with @name.")
+        ] = False,
+    ) -> MessagesHeard:
+        """Wait until somebody says something; returns at once what you have not read yet.
+
+        Use it when you need an answer or have nothing to do, instead of asking again and again.
+        On outcome timeout or server_stopping nothing was missed: call it again. On closed nothing
+        more will be said there: do not.
+        """
+        with tool_errors():
+            principal = current_principal(identity)
+            heard = await hearing.wait(
+                principal,
+                session_id,
+                after,
+                timeout_seconds,
+                mentions_only,
+                context.report_progress,
+            )
+            heard["unread"] = await hearing.unread(principal, session_id)
+        return cast(MessagesHeard, marked(heard))
+
+    @mcp.tool(annotations=READS)
+    async def get_receipts(
+        session_id: SessionId,
+        message_id: Annotated[StrictInt, Field(description="Id of a message you may see.")],
+    ) -> ReceiptsResult:
+        """See who was given a message and when, who was not, and whether those it calls have it.
+
+        Use it when nobody answers, before you say it again.
+        """
+        with tool_errors():
+            principal = current_principal(identity)
+            found = await attending.receipts(principal, session_id, message_id)
+            found["unread"] = await hearing.unread(principal, session_id)
+        return cast(ReceiptsResult, marked(found))
+
+    @mcp.tool(annotations=READS)
+    async def list_agents(session_id: SessionId) -> AgentList:
+        """See who was in a session, when last, and who waits there now. Use it to find help."""
+        with tool_errors():
+            principal = current_principal(identity)
+            agents = await attending.agents(principal, session_id)
+            unread = await hearing.unread(principal, session_id)
+        return cast(AgentList, {"agents": agents, "unread": unread})

@@ -1,0 +1,132 @@
+"""Tools about an agent's own memory: set_memory, get_memory, list_memory, delete_memory."""
+
+from typing import Annotated, Any, NotRequired, cast
+
+from fastmcp import FastMCP
+from mcp_types import ToolAnnotations
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from typing_extensions import TypedDict
+
+from mcp_node.doors.mcp.errors import tool_errors
+from mcp_node.doors.mcp.identity import current_principal
+from mcp_node.doors.mcp.tools.results import marked
+from mcp_node.doors.mcp.tools.sessions import READS
+from mcp_node.memory.memory import Memory
+from serving.http.identity import Identity
+
+Key = Annotated[
+    str,
+    Field(description="Its name, such as plan/next-step: at most 128 printable characters."),
+]
+OfSession = Annotated[
+    str | None,
+    Field(description="The session it belongs to; left out: to none. Each has keys of its own."),
+]
+Json = StrictStr | StrictInt | StrictFloat | StrictBool | dict[str, Any] | list[Any] | None
+CHANGES = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+)
+
+
+class MemorySet(TypedDict):
+    """Whether the key is new, and when its value was written and ends (UTC; null: never)."""
+
+    created: bool
+    updated_at: str
+    expires_at: str | None
+
+
+class MemoryValue(TypedDict):
+    """What is remembered under a key."""
+
+    key: str
+    value: Any
+    session_id: str | None
+    updated_at: str
+    expires_at: str | None
+    hidden_characters: NotRequired[int]
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
+
+
+class MemoryListed(TypedDict):
+    """A key, and the bytes of its value as JSON."""
+
+    key: str
+    bytes: int
+    updated_at: str
+    expires_at: str | None
+    hidden_characters: NotRequired[int]
+
+
+class MemoryList(TypedDict):
+    """Keys in order; page on with ``after`` the last."""
+
+    memories: list[MemoryListed]
+    has_more: bool
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
+
+
+class MemoryDeleted(TypedDict):
+    """Whether there was anything to forget."""
+
+    deleted: bool
+
+
+def add_memory_tools(mcp: FastMCP, memory: Memory, identity: Identity) -> None:
+    """Add the memory tools to a server."""
+
+    @mcp.tool(annotations=CHANGES)
+    async def set_memory(
+        key: Key,
+        value: Annotated[Json, Field(description="Any JSON value, at most 64 KiB.")],
+        session_id: OfSession = None,
+        expires_in: Annotated[
+            str | StrictInt | None,
+            Field(description="How long to keep it: 90s, 30m, 24h, 7d; left out: for ever."),
+        ] = None,
+        overwrite: Annotated[
+            StrictBool,
+            Field(description="false: an error if the key is taken, such as to claim it once."),
+        ] = True,
+    ) -> MemorySet:
+        """Keep something for yourself beyond this conversation: decisions, progress, next steps.
+
+        Only you and agents with your name can read it. To tell others, use add_message.
+        """
+        with tool_errors():
+            written = await memory.set(
+                current_principal(identity), key, value, session_id, expires_in, overwrite
+            )
+        return cast(MemorySet, written)
+
+    @mcp.tool(annotations=READS)
+    async def get_memory(key: Key, session_id: OfSession = None) -> MemoryValue:
+        """Read what you kept under a key. Use list_memory if you do not know the key."""
+        with tool_errors():
+            found = await memory.get(current_principal(identity), key, session_id)
+        return cast(MemoryValue, marked(found))
+
+    @mcp.tool(annotations=READS)
+    async def list_memory(
+        prefix: Annotated[
+            str, Field(description="Only keys that begin with this, such as plan/.")
+        ] = "",
+        session_id: OfSession = None,
+        after: Annotated[
+            str | None, Field(description="Only keys behind this one, to page on.")
+        ] = None,
+        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 50,
+    ) -> MemoryList:
+        """See which keys you keep, without their values. Use it when you start or resume work."""
+        with tool_errors():
+            found = await memory.list(current_principal(identity), prefix, session_id, after, limit)
+        return cast(MemoryList, marked(found))
+
+    @mcp.tool(annotations=CHANGES)
+    async def delete_memory(key: Key, session_id: OfSession = None) -> MemoryDeleted:
+        """Forget what you kept under a key. It is no error if there is nothing."""
+        with tool_errors():
+            forgotten = await memory.delete(current_principal(identity), key, session_id)
+        return cast(MemoryDeleted, forgotten)

@@ -1,0 +1,113 @@
+"""Tools about messages: add_message, get_messages."""
+
+from typing import Annotated, Literal, cast
+
+from fastmcp import FastMCP
+from pydantic import Field, StrictBool, StrictInt
+
+from mcp_node.doors.mcp.errors import tool_errors
+from mcp_node.doors.mcp.identity import current_principal
+from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage, marked
+from mcp_node.doors.mcp.tools.sessions import ADDS, READS, Metadata, SessionId
+from mcp_node.services import Abilities
+from serving.http.identity import Identity
+
+Visible = Literal["public", "private", "agent_only", "admin_only"]
+Level = Annotated[
+    Visible,
+    Field(
+        description="Who sees it: public (everyone in the session), private (only you), "
+        "agent_only (agents of your type), admin_only (admins; needs the scope admin)."
+    ),
+]
+
+
+def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+    """Add the message tools to a server."""
+
+    @mcp.tool(annotations=ADDS)
+    async def add_message(
+        session_id: SessionId,
+        content: Annotated[str, Field(description="The text, at most 100,000 characters.")],
+        visibility: Level = "public",
+        metadata: Metadata = None,
+        parent_message_id: Annotated[
+            StrictInt | None,
+            Field(
+                description="Id of the message of this session you reply to. No more may see the "
+                "reply than may see that message."
+            ),
+        ] = None,
+        idempotency_key: Annotated[
+            str | None,
+            Field(description="Any word of your own; a retry with it adds nothing twice."),
+        ] = None,
+        speaking_as: Annotated[
+            str | None,
+            Field(description="A sub-agent's name, such as reviewer: shown as you/reviewer."),
+        ] = None,
+    ) -> MessageAdded:
+        """Say something in a session: findings, plans, questions. People watch it live.
+
+        Write @name to call somebody; unknown_mentions are names that reach nobody who was here and
+        may see it. If you did not get an answer, call again with the same
+        idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
+        """
+        with tool_errors():
+            principal = current_principal(identity)
+            message = await abilities.rooms.add_message(
+                principal,
+                session_id,
+                content,
+                visibility,
+                metadata,
+                parent_message_id,
+                idempotency_key,
+                speaking_as,
+            )
+            unknown = await abilities.attending.unreached(principal, message)
+            unread = await abilities.hearing.unread(principal, message.session_id)
+        added: MessageAdded = {
+            "message_id": message.id,
+            "timestamp": message.timestamp,
+            "unread": unread,
+        }
+        if unknown:
+            added["unknown_mentions"] = unknown
+        if message.deleted:
+            added["deleted"] = True
+        return added
+
+    @mcp.tool(annotations=READS)
+    async def get_messages(
+        session_id: SessionId,
+        after: Annotated[
+            StrictInt | None,
+            Field(description="Only messages with a higher id; the first of them."),
+        ] = None,
+        before: Annotated[
+            StrictInt | None, Field(description="Only messages with a lower id; the last of them.")
+        ] = None,
+        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 50,
+        sender: Annotated[str | None, Field(description="Only this sender's messages.")] = None,
+        visibility: Annotated[
+            Visible | None,
+            Field(description="Only public, private, agent_only or admin_only messages."),
+        ] = None,
+        unread_only: Annotated[
+            StrictBool,
+            Field(description="Others' messages you have not read yet, oldest first; with limit."),
+        ] = False,
+    ) -> MessagePage:
+        """Read a session's messages, oldest first: the newest 50 unless after or before is given.
+
+        To catch up use unread_only, or pass the highest id you have seen as after. What you get
+        counts as read. An entry with deletes says that a message you had was taken back.
+        """
+        with tool_errors():
+            principal = current_principal(identity)
+            page = await abilities.hearing.get_messages(
+                principal, session_id, after, before, limit, sender, visibility, unread_only
+            )
+            page["unread"] = await abilities.hearing.unread(principal, session_id)
+        return cast(MessagePage, marked(page))

@@ -1,0 +1,86 @@
+"""The tool search_messages."""
+
+from typing import Annotated, NotRequired, cast
+
+from fastmcp import FastMCP
+from pydantic import Field, StrictInt
+from typing_extensions import TypedDict
+
+from mcp_node.doors.mcp.errors import tool_errors
+from mcp_node.doors.mcp.identity import current_principal
+from mcp_node.doors.mcp.tools.results import marked
+from mcp_node.doors.mcp.tools.sessions import READS
+from mcp_node.services import Abilities
+from serving.http.identity import Identity
+
+
+class SearchHit(TypedDict):
+    """A message that was found; get_messages with after one less than its id shows all of it."""
+
+    message_id: int
+    session_id: str
+    sender: str
+    sender_type: str
+    timestamp: str
+    visibility: str
+    snippet: str
+    hidden_characters: NotRequired[int]
+
+
+class SearchResult(TypedDict):
+    """What was found, newest first; ``corrected``: words searched for in place of mistyped ones.
+
+    ``unread`` is there when one session was searched.
+    """
+
+    results: list[SearchHit]
+    has_more: bool
+    corrected: NotRequired[dict[str, list[str]]]
+    unread: NotRequired[int]
+    untrusted: NotRequired[bool]
+    notice: NotRequired[str]
+
+
+def add_search_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+    """Add the search tool to a server."""
+
+    @mcp.tool(annotations=READS)
+    async def search_messages(
+        query: Annotated[
+            str,
+            Field(
+                description="Words that the message must have, at most 8, in any order; a "
+                '"quoted phrase" as it stands, rout* for every word that begins so.'
+            ),
+        ],
+        session_id: Annotated[
+            str | None, Field(description="Only this session; otherwise all you may enter.")
+        ] = None,
+        sender: Annotated[
+            str | None,
+            Field(description="Only messages of this sender and of its sub-agents."),
+        ] = None,
+        since: Annotated[
+            str | None,
+            Field(description="Only from this time on, such as 2026-11-23T21:30:00Z."),
+        ] = None,
+        until: Annotated[
+            str | None,
+            Field(description="Only up to this time, such as 2026-11-24T21:30:00Z."),
+        ] = None,
+        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 100.")] = 20,
+    ) -> SearchResult:
+        """Find what was said before, newest first: a decision, an error, a name, a file.
+
+        Use it rather than paging back through get_messages. Typing errors are forgiven when
+        nothing else is found. A result has a snippet with the match in «these»; read the whole
+        message and its surroundings with get_messages, after a little less than its message_id.
+        """
+        with tool_errors():
+            principal = current_principal(identity)
+            found = await abilities.search.search_messages(
+                principal, query, session_id, sender, since, until, limit
+            )
+            if session_id is not None:
+                found["unread"] = await abilities.hearing.unread(principal, session_id)
+        return cast(SearchResult, marked(found))

@@ -1,0 +1,61 @@
+"""Pruning, for ``partyline prune``. Between our own processes only."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from mcp_node.doors.rest.service import answered, asked, service_router
+from mcp_node.log.interface import Store
+from mcp_node.log.pruning import PruneMessages, look
+from mcp_node.sessions import checks
+from proto.errors import InvalidInput
+from proto.messages import MAX_ID, utc_now
+from proto.settings import Settings
+
+WORK_SECONDS: Final = 1.0
+"""After so long a request is answered; the caller asks for the rest."""
+
+
+class PruneRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to prune: messages older than ``before``, with ids above ``after``."""
+
+    before: str
+    after: int
+    dry_run: bool
+
+
+def make_prune_api(store: Store, settings: Settings, pruned: Callable[[], None]) -> APIRouter:
+    """POST /api/prune, outside the OpenAPI document.
+
+    It answers ``{messages, through, done}``: how many it pruned (or would), and how far it got;
+    unless ``done`` it wants to be asked again, ``after`` there. ``pruned`` is called whenever
+    messages went.
+    """
+    router = service_router()
+
+    @router.post("/prune")
+    async def prune(request: Request) -> Response:
+        wish = asked(await request.body(), PruneRequest, settings)
+        before = checks.check_moment(wish.before, "before")
+        if before is None or before > utc_now():
+            raise InvalidInput("before must be in the past.")
+        if not 0 <= wish.after <= MAX_ID:
+            raise InvalidInput(f"after must be 0 to {MAX_ID}.")
+        messages, through, done = 0, wish.after, False
+        end = time.monotonic() + WORK_SECONDS
+        while not done and time.monotonic() < end:
+            found = await store.read(partial(look, before=before, after=through))
+            if found.ids and not wish.dry_run:
+                await store.write(PruneMessages(found.ids))
+                pruned()
+            messages += found.messages
+            through, done = found.through, found.done
+        if done and not wish.dry_run:
+            await store.checkpoint()
+        return answered({"messages": messages, "through": through, "done": done})
+
+    return router

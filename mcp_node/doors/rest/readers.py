@@ -1,0 +1,71 @@
+"""REST: who is in a session, and how far a person has read it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from mcp_node.doors.rest.documents import SessionId, documented
+from mcp_node.services import Abilities
+from proto.messages import Principal
+from serving.http.identity import Identity
+
+
+class ReadBody(BaseModel):
+    """How far somebody has read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    through: int = Field(description="Id of the last message that was read.")
+
+
+class UnreadAnswer(BaseModel):
+    """Others' messages that are not read yet, up to 1,000."""
+
+    unread: int
+
+
+class AgentAnswer(BaseModel):
+    """Somebody who was in the session; ``waiting``: for messages, right now."""
+
+    name: str
+    agent_type: str
+    first_seen: str
+    last_seen: str
+    waiting: bool
+
+
+class AgentsAnswer(BaseModel):
+    """Agents and people of a session, the latest seen first."""
+
+    agents: list[AgentAnswer]
+
+
+def make_hearing_api(abilities: Abilities, identity: Identity) -> APIRouter:
+    """The routes under /api/sessions/{session_id} about readers."""
+    router = APIRouter(prefix="/api/sessions/{session_id}", tags=["rooms"])
+
+    async def principal(request: Request) -> Principal:
+        return identity.from_headers(request.headers.raw)
+
+    Caller = Annotated[Principal, Depends(principal)]
+
+    @router.get(
+        "/agents",
+        summary="Who is in a session",
+        response_model=AgentsAnswer,
+        responses=documented(404, 503),
+    )
+    async def agents(caller: Caller, session_id: SessionId) -> dict[str, Any]:
+        return {"agents": await abilities.attending.agents(caller, session_id)}
+
+    @router.post(
+        "/read",
+        summary="Say how far one has read",
+        response_model=UnreadAnswer,
+        responses=documented(404, 413, 415, 503),
+    )
+    async def read(caller: Caller, session_id: SessionId, body: ReadBody) -> dict[str, Any]:
+        return {"unread": await abilities.hearing.read_through(caller, session_id, body.through)}
+
+    return router

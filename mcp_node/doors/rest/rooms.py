@@ -1,0 +1,249 @@
+"""REST: the same rooms as the tools, for programs and pages. Authorization header only."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from mcp_node.doors.rest.documents import WRITING, SessionId, documented
+from mcp_node.services import Abilities
+from proto.messages import Principal
+from serving.http.identity import Identity
+
+Level = Literal["public", "private", "agent_only", "admin_only"]
+
+
+class SessionBody(BaseModel):
+    """What a new session is made of."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    purpose: str = Field(description="What the session is for, at most 2,000 characters.")
+    session_id: str | None = Field(None, description="Get-or-create under this id.")
+    metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
+
+
+class MessageBody(BaseModel):
+    """What a new message is made of."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    content: str = Field(description="The text, 1 to 100,000 characters.")
+    visibility: Level = Field("public", description="Who sees it.")
+    metadata: dict[str, Any] | None = Field(None, description="At most 16 KiB, 16 levels.")
+    parent_message_id: int | None = Field(
+        None, description="The message replied to; no more may see the reply than may see that."
+    )
+    idempotency_key: str | None = Field(
+        None, description="A retry with the same key gives the first answer; 1 to 128 characters."
+    )
+
+
+class SessionAnswer(BaseModel):
+    """A session; ``closed_at`` is null while it is open.
+
+    ``hidden_characters``: how many of its purpose and metadata nobody sees, if there are any.
+    """
+
+    session_id: str
+    purpose: str
+    metadata: dict[str, Any]
+    created_by: str
+    created_at: str
+    closed_at: str | None
+    hidden_characters: int = 0
+
+
+class LimitsAnswer(BaseModel):
+    """What may be said in a session before its guard against loops steps in; 0: no limit."""
+
+    messages_per_minute: int
+    agent_messages: int
+
+
+class SessionMade(SessionAnswer):
+    """A session, and whether this call made it.
+
+    ``not_used``: that it was there already and did not take the purpose or metadata given.
+    """
+
+    created: bool
+    not_used: str = ""
+
+
+class SessionListed(SessionAnswer):
+    """A session, what the caller may see in it: when that last moved, and how many messages."""
+
+    last_activity: str
+    message_count: int
+
+
+class SessionListAnswer(BaseModel):
+    """Sessions, latest activity first."""
+
+    sessions: list[SessionListed]
+
+
+class MessageAnswer(BaseModel):
+    """A message; of one that was deleted the texts are empty, and ``deleted`` is true.
+
+    ``hidden_characters``: how many of its text and metadata nobody sees, if there are any.
+    """
+
+    id: int
+    sender: str
+    sender_type: str
+    content: str
+    visibility: str
+    timestamp: str
+    metadata: dict[str, Any]
+    parent_message_id: int | None
+    deleted: bool = False
+    hidden_characters: int = 0
+
+
+class PageAnswer(BaseModel):
+    """Messages ascending by id."""
+
+    messages: list[MessageAnswer]
+    has_more: bool
+
+
+class SessionViewAnswer(SessionAnswer, PageAnswer):
+    """A session and its most recent messages; ``message_count`` is of all the caller may see."""
+
+    message_count: int
+    limits: LimitsAnswer
+
+
+class MessageMade(BaseModel):
+    """The place and time a new message was given.
+
+    ``unknown_mentions``: names in it that call nobody who was in the session and may see it.
+    ``deleted``: this is a retry, and the message was deleted since it was added.
+    """
+
+    message_id: int
+    timestamp: str
+    unknown_mentions: list[str] = []
+    deleted: bool = False
+
+
+class MessageDeleted(BaseModel):
+    """Which message has no text any more."""
+
+    message_id: int
+    deleted: bool
+
+
+def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
+    """The routes under /api."""
+    rooms = abilities.rooms
+    router = APIRouter(prefix="/api", tags=["rooms"])
+
+    async def principal(request: Request) -> Principal:
+        return identity.from_headers(request.headers.raw)
+
+    Caller = Annotated[Principal, Depends(principal)]
+
+    @router.get(
+        "/sessions",
+        summary="List sessions",
+        response_model=SessionListAnswer,
+        response_model_exclude_unset=True,  # `hidden_characters`
+        responses=documented(),
+    )
+    async def list_sessions(
+        caller: Caller, limit: int = 20, active_since: str | None = None
+    ) -> dict[str, Any]:
+        return {"sessions": await rooms.list_sessions(caller, limit, active_since)}
+
+    @router.post(
+        "/sessions",
+        summary="Make a session, or get it",
+        response_model=SessionMade,
+        response_model_exclude_unset=True,
+        response_description="It was there already.",
+        responses={
+            201: {"model": SessionMade, "description": "It was made."},
+            **documented(*WRITING),
+        },
+    )
+    async def create_session(
+        caller: Caller, body: SessionBody, response: Response
+    ) -> dict[str, Any]:
+        made = await rooms.create_session(caller, body.purpose, body.session_id, body.metadata)
+        response.status_code = 201 if made["created"] else 200
+        return made
+
+    @router.get(
+        "/sessions/{session_id}",
+        summary="A session",
+        response_model=SessionViewAnswer,
+        response_model_exclude_unset=True,  # `deleted`, `hidden_characters`
+        responses=documented(404),
+    )
+    async def get_session(caller: Caller, session_id: SessionId) -> dict[str, Any]:
+        return await rooms.get_session(caller, session_id)
+
+    @router.get(
+        "/sessions/{session_id}/messages",
+        summary="A page of messages",
+        response_model=PageAnswer,
+        response_model_exclude_unset=True,
+        responses=documented(404),
+    )
+    async def get_messages(
+        caller: Caller,
+        session_id: SessionId,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
+        sender: str | None = None,
+        visibility: Level | None = None,
+    ) -> dict[str, Any]:
+        return await rooms.get_messages(
+            caller, session_id, after, before, limit, sender, visibility
+        )
+
+    @router.post(
+        "/sessions/{session_id}/messages",
+        summary="Add a message",
+        response_model=MessageMade,
+        response_model_exclude_unset=True,
+        status_code=201,
+        responses=documented(404, 409, *WRITING),
+    )
+    async def add_message(
+        caller: Caller, session_id: SessionId, body: MessageBody
+    ) -> dict[str, Any]:
+        message = await rooms.add_message(
+            caller,
+            session_id,
+            body.content,
+            body.visibility,
+            body.metadata,
+            body.parent_message_id,
+            body.idempotency_key,
+        )
+        made: dict[str, Any] = {"message_id": message.id, "timestamp": message.timestamp}
+        if unknown := await abilities.attending.unreached(caller, message):
+            made["unknown_mentions"] = unknown
+        if message.deleted:
+            made["deleted"] = True
+        return made
+
+    @router.delete(
+        "/sessions/{session_id}/messages/{message_id}",
+        summary="Delete a message",
+        description="By its sender, or an admin who may see it. Its text and metadata are erased;"
+        " its id stays, marked deleted. The same again has the same answer.",
+        response_model=MessageDeleted,
+        responses=documented(404, 429, 503),
+    )
+    async def delete_message(
+        caller: Caller, session_id: SessionId, message_id: int
+    ) -> dict[str, Any]:
+        return await abilities.deletion.delete_message(caller, session_id, message_id)
+
+    return router

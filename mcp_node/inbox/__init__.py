@@ -1,0 +1,1 @@
+"""What reaches a reader: waiting, read positions, receipts, presence and subscriptions."""

@@ -1,0 +1,298 @@
+"""Hearing: waiting for messages, and reading on from where one has read to."""
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+from mcp_node.inbox.read_positions import Readers
+from mcp_node.inbox.unread import Place, mentioning, news, told_through
+from mcp_node.inbox.waiting import HELD, Waiter, Waiting
+from mcp_node.log.interface import Page, Store
+from mcp_node.sessions import checks
+from mcp_node.sessions.authorization import entered, named
+from mcp_node.sessions.sessions import Rooms, shown_page
+from proto.errors import InvalidInput, Unauthenticated
+from proto.messages import ANONYMOUS, Principal
+
+MAX_WAIT_SECONDS: Final = 300.0
+PROGRESS_SECONDS: Final = 10.0
+"""How often somebody who waits hears that it still does."""
+
+Report = Callable[[float, float], Awaitable[None]]
+"""Told how many seconds of how many have passed."""
+
+
+class Hearing:
+    """Reading and waiting, with read positions; methods raise as those of `Rooms` do.
+
+    Args:
+        store: the log.
+        rooms: pages come from there.
+        readers: keep the positions.
+        waiting: wakes.
+        is_valid: whether somebody's token still is; else it hears nothing more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rooms: Rooms,
+        readers: Readers,
+        waiting: Waiting,
+        is_valid: Callable[[Principal], bool],
+    ) -> None:
+        self._store = store
+        self._rooms = rooms
+        self._readers = readers
+        self._waiting = waiting
+        self._is_valid = is_valid
+
+    async def unread(self, principal: Principal, session_id: str) -> int:
+        """How many messages of others a principal has not read, up to 1,000."""
+        return await self._readers.unread(principal, session_id)
+
+    async def list_sessions(
+        self, principal: Principal, limit: Any = 20, active_since: Any = None
+    ) -> list[dict[str, Any]]:
+        """The sessions a principal may enter, latest activity first, and what it has not read."""
+        listed = await self._rooms.list_sessions(principal, limit, active_since)
+        names = [one["session_id"] for one in listed]
+        unread = await self._readers.unread_in(principal, names)
+        return [{**one, "unread": unread[one["session_id"]]} for one in listed]
+
+    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
+        """A session and its most recent messages, which are then read."""
+        name = entered(principal, session_id, "read")
+        async with self._readers.turn(principal, name):
+            about, page = await self._rooms.view(principal, name)
+            await self._given(principal, name, page, None)
+        return {**about, **shown_page(page)}
+
+    async def get_messages(
+        self,
+        principal: Principal,
+        session_id: Any,
+        after: Any = None,
+        before: Any = None,
+        limit: Any = 50,
+        sender: Any = None,
+        visibility: Any = None,
+        unread_only: bool = False,
+    ) -> dict[str, Any]:
+        """A page of messages, which are then read.
+
+        With ``after`` and no filter it also has the deletions that happened there. With
+        ``unread_only``: others' messages and deletions that were not read yet, oldest first.
+        """
+        chosen = (after, before, sender, visibility)
+        name = entered(principal, session_id, "read")
+        async with self._readers.turn(principal, name):
+            if not unread_only:
+                return shown_page(await self._chosen(principal, name, *chosen, limit))
+            if any(value is not None for value in chosen):
+                raise InvalidInput(
+                    "unread_only goes with limit alone.",
+                    "Leave out after, before, sender and visibility.",
+                )
+            await self._enter(principal, name)
+            named(principal, "read position")
+            page, _ = await self._unread(principal, name, checks.check_limit(limit))
+            return shown_page(page)
+
+    async def _chosen(
+        self,
+        principal: Principal,
+        name: str,
+        after: Any,
+        before: Any,
+        sender: Any,
+        visibility: Any,
+        limit: Any,
+    ) -> Page:
+        """A page as `Rooms.page` gives it; it is then read."""
+        filtered = sender is not None or visibility is not None
+        deletions = after is not None and not filtered
+        page = await self._rooms.page(
+            principal, name, after, before, limit, sender, visibility, deletions=deletions
+        )
+        if filtered:
+            await self._readers.was_given_out_of_turn(principal, name, page.messages)
+        else:
+            await self._given(principal, name, page, after)
+        return page
+
+    async def read_through(self, principal: Principal, session_id: Any, through: Any) -> int:
+        """Say that everything up to a message was read, such as by a person; what is left unread.
+
+        Raises:
+            InvalidInput: ``through`` is no id.
+        """
+        name = entered(principal, session_id, "read")
+        await self._enter(principal, name)
+        named(principal, "read position")
+        position = checks.check_id(through, "through", least=1)
+        if position is None:
+            raise InvalidInput("through is needed.")
+        head = await self._store.session_head(name)
+        await self._readers.read_through(principal, name, min(position, head))
+        return await self._readers.unread(principal, name)
+
+    async def wait(
+        self,
+        principal: Principal,
+        session_id: Any,
+        after: Any = None,
+        timeout_seconds: Any = 55.0,
+        mentions_only: bool = False,
+        report: Report | None = None,
+    ) -> dict[str, Any]:
+        """Messages that are there already, or the first that come.
+
+        Args:
+            principal: who waits.
+            session_id: where.
+            after: everything visible after this id, one's own messages too. None: others'
+                messages that one has not read.
+            timeout_seconds: 0 to 300.
+            mentions_only: only others' messages that mention one.
+            report: told every 10 seconds how long it has been.
+
+        Raises:
+            RateLimited: it waits in too many places at once.
+            Unauthenticated: its token died meanwhile.
+        """
+        name = entered(principal, session_id, "read")
+        since = checks.check_id(after, "after")
+        seconds = checks.check_seconds(timeout_seconds, "timeout_seconds", most=MAX_WAIT_SECONDS)
+        with self._waiting.wait(
+            name, principal, own=since is not None, mentions_only=mentions_only
+        ) as waiter:
+            session = await self._store.get_session(name)  # from now on a closing wakes it
+            self._readers.seen(principal, name)
+            page = await self._there(waiter, name, since)
+            waiter.closed = waiter.closed or session.closed_at is not None
+            if not page.messages:
+                page = await self._listen(waiter, name, since, seconds, report)
+            return {**shown_page(page), "outcome": self._outcome(page, waiter)}
+
+    def _outcome(self, page: Page, waiter: Waiter) -> str:
+        if page.messages:
+            return "messages"
+        if waiter.closed:
+            return "closed"
+        return "server_stopping" if self._waiting.ended else "timeout"
+
+    async def _listen(
+        self, waiter: Waiter, name: str, since: int | None, seconds: float, report: Report | None
+    ) -> Page:
+        """What is heard until something is, the session closes, or the time or the node ends."""
+        begin = time.monotonic()
+        while True:
+            if waiter.look_again:
+                self._check_alive(waiter.principal)
+                waiter.look_again = False
+                page = await self._there(waiter, name, since)
+                if page.messages:
+                    return page
+            if waiter.heard:
+                self._check_alive(waiter.principal)
+                return await self._heard(waiter, name)
+            passed = time.monotonic() - begin
+            if waiter.closed or self._waiting.ended or passed >= seconds:
+                return Page([], False)
+            if not await waiter.woken(min(PROGRESS_SECONDS, seconds - passed)):
+                self._check_alive(waiter.principal)
+                if report is not None:
+                    await report(min(time.monotonic() - begin, seconds), seconds)
+
+    async def _heard(self, waiter: Waiter, name: str) -> Page:
+        """What a waiter was woken with; nothing lies between it and what there was before."""
+        page = Page(waiter.heard, waiter.more)
+        if waiter.mentions_only:
+            await self._readers.was_given_out_of_turn(waiter.principal, name, page.messages)
+        else:
+            await self._readers.was_given(waiter.principal, name, page.messages, waiter.after)
+        return page
+
+    async def _there(self, waiter: Waiter, name: str, since: int | None) -> Page:
+        """What there is already; from then on the waiter hears what comes behind it."""
+        principal = waiter.principal
+        async with self._readers.turn(principal, name):
+            if waiter.mentions_only:
+                page, start = await self._mentions(principal, name, since)
+            elif since is not None:
+                page, start = await self._after(principal, name, since)
+            elif principal.agent_id == ANONYMOUS:  # nobody's position: from now on
+                page, start = Page([], False), await self._store.session_head(name)
+            else:
+                page, start = await self._unread(principal, name, HELD)
+        waiter.only_after(start)
+        return page
+
+    async def _after(self, principal: Principal, name: str, since: int) -> tuple[Page, int]:
+        """Everything after an id, and that id."""
+        page = await self._store.page(
+            name, principal.audience, after=since, before=None, limit=HELD, deletions=True
+        )
+        await self._given(principal, name, page, since)
+        return page, since
+
+    async def _unread(self, principal: Principal, name: str, limit: int) -> tuple[Page, int]:
+        """Others' entries not read yet, and the id up to which everything is read with them.
+
+        The oldest of them; on the first time the newest.
+        """
+        reach = await self._readers.reach(principal, name)
+        place = reach.place or Place()
+        page, through, needless = await self._store.read(
+            partial(news, audience=principal.audience, reach=reach, limit=limit)
+        )
+        after = place.position or 0
+        if place.position is None and page.has_more:
+            after = page.messages[0].id - 1
+        await self._readers.was_given_out_of_turn(principal, name, needless)
+        await self._readers.was_given(principal, name, page.messages, after, through)
+        return (Page(page.messages, False) if place.position is None else page), through
+
+    async def _mentions(
+        self, principal: Principal, name: str, since: int | None
+    ) -> tuple[Page, int]:
+        """Mentions that were not read yet, or all after an id, and the id they come after."""
+        named(principal, "mention")
+        reach = await self._readers.reach(principal, name)
+        page = await self._store.read(
+            partial(mentioning, audience=principal.audience, reach=reach, after=since, limit=HELD)
+        )
+        await self._readers.was_given_out_of_turn(principal, name, page.messages)
+        place = reach.place or Place()
+        return page, max(place.position or 0, place.furthest) if since is None else since
+
+    async def _given(self, principal: Principal, name: str, page: Page, after: int | None) -> None:
+        """A page is handed out: its reader has everything after ``after``, or as far as it goes."""
+        if not page.messages or principal.agent_id == ANONYMOUS:
+            return
+        if after is not None:
+            await self._readers.was_given(principal, name, page.messages, after)
+            return
+        start = 0 if not page.has_more else page.messages[0].id - 1
+        shown = [message.id for message in page.messages]
+        reach = await self._readers.reach(principal, name)
+        position = (reach.place or Place()).position
+        through: int | None = 0
+        if position is None or start <= position:
+            through = await self._store.read(
+                partial(told_through, audience=principal.audience, reach=reach, shown=shown)
+            )
+        if through is None:
+            await self._readers.was_given_out_of_turn(principal, name, page.messages)
+        else:
+            await self._readers.was_given(principal, name, page.messages, start, through)
+
+    async def _enter(self, principal: Principal, name: str) -> None:
+        await self._store.get_session(name)
+        self._readers.seen(principal, name)
+
+    def _check_alive(self, principal: Principal) -> None:
+        if not self._is_valid(principal):
+            raise Unauthenticated("The token has expired or was revoked.")

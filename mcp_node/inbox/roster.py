@@ -1,0 +1,161 @@
+"""Receipts and agents: who was given a message, and who is in a session at all."""
+
+from functools import partial
+from operator import itemgetter
+from typing import Any, Final
+
+from mcp_node.inbox.mentions import calls, mentioned
+from mcp_node.inbox.read_positions import Readers
+from mcp_node.inbox.rows import Attendant, Receipts, receipts, roster, roster_of
+from mcp_node.inbox.waiting import Waiting
+from mcp_node.log.interface import Store
+from mcp_node.sessions import checks
+from mcp_node.sessions.authorization import entered
+from proto.errors import InvalidInput, MessageNotFound
+from proto.messages import ANONYMOUS, Audience, Message, Principal
+from proto.visibility import may_see
+
+MOST_AGENTS: Final = 500
+"""How many of a session are listed, the latest seen first."""
+
+
+class Attending:
+    """Who is in a session and has what; methods raise as those of `Rooms` do."""
+
+    def __init__(self, store: Store, readers: Readers, waiting: Waiting) -> None:
+        self._store = store
+        self._readers = readers
+        self._waiting = waiting
+
+    async def agents(self, principal: Principal, session_id: Any) -> list[dict[str, Any]]:
+        """Who was in a session, the latest seen first, and whether it waits there now."""
+        name = await self._entered(principal, session_id)
+        await self._readers.save()
+        everybody = await self._store.read(partial(roster, session_id=name))
+        shown = [
+            {
+                "name": each.audience.agent_id,
+                "agent_type": each.audience.agent_type,
+                "first_seen": each.first_seen,
+                "last_seen": self._readers.last_seen(name, each.audience.agent_id)
+                or each.last_seen,
+                "waiting": self._waiting.waits(name, each.audience.agent_id),
+            }
+            for each in everybody
+        ]
+        shown.sort(key=lambda one: str(one["last_seen"]), reverse=True)
+        return shown[:MOST_AGENTS]
+
+    async def receipts(
+        self, principal: Principal, session_id: Any, message_id: Any
+    ) -> dict[str, Any]:
+        """Who was given a message and when, who was not, and how it is with those it mentions.
+
+        Only those count who may see the message. A reply proves that its author was given it.
+
+        Raises:
+            MessageNotFound: there is none of that id in the session that the principal may see.
+        """
+        name = await self._entered(principal, session_id)
+        wanted = checks.check_id(message_id, "message_id", least=1)
+        if wanted is None:
+            raise InvalidInput("message_id is needed.")
+        await self._readers.save()
+        found = await self._store.read(partial(receipts, session_id=name, message_id=wanted))
+        if found is None or not _sees(principal.audience, found.message):
+            raise MessageNotFound
+        return _shown(found, principal.audience)
+
+    async def unreached(self, principal: Principal, message: Message) -> list[str]:
+        """The names a message of one's own mentions that reach nobody, at most 50.
+
+        They reach whoever `agents` lists and may see the message. Who may not list them learns
+        nothing.
+        """
+        names = [
+            each for each in mentioned(message.content) if not calls((each,), message.principal)
+        ]
+        if not names or "read" not in principal.scopes:
+            return []
+        here = [audience for audience, _ in self._readers.of(message.session_id)]
+        names = _uncalled(names, here, message)
+        if names:
+            owners = [name.partition("/")[0] for name in names]
+            look = partial(roster_of, session_id=message.session_id, names=owners)
+            names = _uncalled(names, await self._store.read(look), message)
+        return names
+
+    async def _entered(self, principal: Principal, session_id: Any) -> str:
+        name = entered(principal, session_id, "read")
+        await self._store.get_session(name)
+        self._readers.seen(principal, name)
+        return name
+
+
+def _shown(found: Receipts, asker: Audience) -> dict[str, Any]:
+    message = found.message
+    given = _replied(found, asker)
+    missing: dict[str, str] = {}
+    hidden = [message.principal]  # has it without being given it
+    for each in found.attendants:
+        name = each.audience.agent_id
+        if name == message.principal:
+            continue
+        if not _sees(each.audience, message):
+            hidden.append(name)
+            continue
+        at = _given_at(each, found)
+        if at is not None:
+            given[name] = min(at, given.get(name, at))
+        elif name not in given:
+            missing[name] = each.last_seen
+    return {
+        "message_id": message.id,
+        "given": [
+            {"name": name, "at": at} for name, at in sorted(given.items(), key=itemgetter(1))
+        ],
+        "not_given": [{"name": name, "last_seen": at} for name, at in missing.items()],
+        "mentioned": [
+            _mention(name, given, missing)
+            for name in found.mentions
+            if not any(calls((name,), each) for each in hidden)
+            or any(calls((name,), each) for each in (*given, *missing))
+        ],
+    }
+
+
+def _replied(found: Receipts, asker: Audience) -> dict[str, str]:
+    """Who replied to the message, as far as the asking principal may see, and first when."""
+    message, replied = found.message, dict[str, str]()
+    for reply in found.replies:
+        nobody = reply.principal in (message.principal, ANONYMOUS)
+        if not nobody and may_see(asker, reply.visibility, reply.principal, reply.sender_type):
+            replied.setdefault(reply.principal, reply.at)
+    return replied
+
+
+def _uncalled(names: list[str], audiences: list[Audience], message: Message) -> list[str]:
+    """The names that call none of those who may see the message."""
+    seeing = [each.agent_id for each in audiences if _sees(each, message)]
+    return [name for name in names if not any(calls((name,), each) for each in seeing)]
+
+
+def _given_at(each: Attendant, found: Receipts) -> str | None:
+    """When somebody was given the message, in its turn or as a mention; None if not."""
+    who, place, id_ = each.audience.agent_id, each.place, found.message.id
+    times = [found.out_of_turn.get(who)]
+    if place.position is not None and (place.joined_after or 0) < id_ <= place.position:
+        times.append(found.passed.get(who))
+    return min((at for at in times if at is not None), default=None)
+
+
+def _mention(name: str, given: dict[str, str], missing: dict[str, str]) -> dict[str, Any]:
+    for each, at in given.items():
+        if calls((name,), each):
+            return {"name": name, "state": "given", "at": at}
+    here = any(calls((name,), each) for each in missing)
+    return {"name": name, "state": "not_given" if here else "not_here", "at": None}
+
+
+def _sees(audience: Audience, message: Message) -> bool:
+    return may_see(audience, message.visibility, message.principal, message.sender_type)

@@ -1,0 +1,186 @@
+"""Who reads in a session and how far: the rows behind receipts, agents and read positions."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from mcp_node.inbox.unread import Place
+from mcp_node.log.transaction import Transaction
+from mcp_node.sessions import rows as queries
+from proto.messages import Audience, Message, Visibility
+
+_ROW_BYTES: Final = 256
+_STEP_BYTES: Final = 64
+_ROSTER: Final = (
+    "SELECT principal, agent_type, is_admin, first_seen, last_seen, joined_after, position"
+    " FROM readers WHERE session_id = ? ORDER BY last_seen DESC, principal"
+)
+_NAMED: Final = (
+    "SELECT principal, agent_type, is_admin FROM readers"
+    " WHERE session_id = ? AND lower(principal) IN (SELECT value FROM json_each(?))"
+)
+_SEEN_SINCE: Final = (
+    "SELECT session_id, principal, agent_type, is_admin, last_seen FROM readers"
+    " WHERE session_id IN (SELECT value FROM json_each(?)) AND last_seen >= ?"
+)
+_PASSED: Final = (
+    "SELECT principal, min(at) FROM advances WHERE session_id = ? AND position >= ?"
+    " AND out_of_turn = 0 GROUP BY principal"
+)
+_OUT_OF_TURN: Final = (
+    "SELECT principal, at FROM advances WHERE session_id = ? AND position = ? AND out_of_turn = 1"
+)
+_SAVE: Final = """
+INSERT INTO readers (session_id, principal, agent_type, is_admin, first_seen, last_seen,
+                     joined_after, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (session_id, principal) DO UPDATE SET
+    agent_type = excluded.agent_type, is_admin = excluded.is_admin,
+    last_seen = max(last_seen, excluded.last_seen),
+    joined_after = ifnull(joined_after, excluded.joined_after),
+    position = CASE WHEN excluded.position IS NULL THEN position
+                    ELSE max(ifnull(position, 0), excluded.position) END
+"""
+MOST_REPLIES: Final = 1_000
+"""Replies looked at for who was given a message, the first of them."""
+
+_REPLIES: Final = (
+    "SELECT principal, sender_type, visibility, timestamp FROM messages"
+    f" WHERE parent_message_id = ? AND deletes IS NULL ORDER BY id LIMIT {MOST_REPLIES}"
+)
+_ADVANCE: Final = "INSERT OR IGNORE INTO advances VALUES (?, ?, ?, ?, ?)"
+_MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name"
+
+
+class Attendant(msgspec.Struct, frozen=True):
+    """Somebody who was in a session, by principal; times are UTC."""
+
+    audience: Audience
+    first_seen: str
+    last_seen: str
+    place: Place
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Who replied to a message, and when."""
+
+    principal: str
+    sender_type: str
+    visibility: Visibility
+    at: str
+
+
+class Receipts(msgspec.Struct, frozen=True):
+    """Who was in the session of a message, and when they were given it.
+
+    ``passed``: when their position passed it; ``out_of_turn``: when it was given by itself;
+    ``replies``: proof that their authors were given it.
+    """
+
+    message: Message
+    mentions: list[str]
+    attendants: list[Attendant]
+    passed: dict[str, str]
+    out_of_turn: dict[str, str]
+    replies: list[Reply]
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """A step of a reader: its position reached ``position``, or that alone was given to it."""
+
+    position: int
+    out_of_turn: bool
+    at: str
+
+
+class Attendance(msgspec.Struct, frozen=True):
+    """What is to be stored of a reader in a session."""
+
+    session_id: str
+    attendant: Attendant
+    advances: list[Advance]
+
+
+class SaveAttendance:
+    """Store where readers are. Positions only ever grow."""
+
+    def __init__(self, attendances: Sequence[Attendance]) -> None:
+        self._attendances = attendances
+        steps = sum(len(each.advances) for each in attendances)
+        self.size = _ROW_BYTES * len(attendances) + _STEP_BYTES * steps
+
+    def apply(self, transaction: Transaction) -> None:
+        """Write the rows."""
+        for each in self._attendances:
+            who, place = each.attendant, each.attendant.place
+            audience = who.audience
+            row: tuple[object, ...] = (
+                each.session_id,
+                audience.agent_id,
+                audience.agent_type,
+                audience.is_admin,
+                who.first_seen,
+                who.last_seen,
+                place.joined_after,
+                place.position,
+            )
+            transaction.write(_SAVE, row)
+            for step in each.advances:
+                moved = (step.position, step.out_of_turn, step.at)
+                transaction.write(_ADVANCE, (each.session_id, audience.agent_id, *moved))
+
+
+def roster(connection: sqlite3.Connection, session_id: str) -> list[Attendant]:
+    """Everybody who was in a session, the latest first."""
+    return [_attendant(row) for row in connection.execute(_ROSTER, (session_id,))]
+
+
+def seen_since(
+    connection: sqlite3.Connection, session_ids: Sequence[str], since: str
+) -> dict[str, list[tuple[Audience, str]]]:
+    """Who was seen in each of some sessions since a time, and when, as far as it is stored."""
+    found: dict[str, list[tuple[Audience, str]]] = {}
+    names = msgspec.json.encode(session_ids).decode()
+    for name, agent_id, agent_type, is_admin, at in connection.execute(_SEEN_SINCE, (names, since)):
+        found.setdefault(name, []).append((Audience(agent_id, agent_type, bool(is_admin)), at))
+    return found
+
+
+def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -> Receipts | None:
+    """Who was given a message; None if there is no such message in that session."""
+    row = connection.execute(
+        f"SELECT {queries.COLUMNS} FROM messages"
+        " WHERE id = ? AND session_id = ? AND deletes IS NULL",
+        (message_id, session_id),
+    ).fetchone()
+    if row is None:
+        return None
+    place = (session_id, message_id)
+    return Receipts(
+        queries.message_from_row(row),
+        [name for (name,) in connection.execute(_MENTIONS, (message_id,))],
+        roster(connection, session_id),
+        dict(connection.execute(_PASSED, place).fetchall()),
+        dict(connection.execute(_OUT_OF_TURN, place).fetchall()),
+        [
+            Reply(principal, sender_type, Visibility(visibility), at)
+            for principal, sender_type, visibility, at in connection.execute(
+                _REPLIES, (message_id,)
+            )
+        ],
+    )
+
+
+def roster_of(
+    connection: sqlite3.Connection, session_id: str, names: Sequence[str]
+) -> list[Audience]:
+    """Those of some principals that were in a session; ``names`` in lower case."""
+    rows = connection.execute(_NAMED, (session_id, msgspec.json.encode(names).decode()))
+    return [Audience(name, agent_type, bool(is_admin)) for name, agent_type, is_admin in rows]
+
+
+def _attendant(row: Sequence[Any]) -> Attendant:
+    audience = Audience(row[0], row[1], bool(row[2]))
+    return Attendant(audience, row[3], row[4], Place(row[5], row[6]))

@@ -1,0 +1,149 @@
+"""The database file: made, migrated, and the identity of the log in it.
+
+Everything here runs before the node's own connections exist, on a plain one that is closed
+again, so that a file that cannot be used never leaves a thread behind.
+"""
+
+import os
+import secrets
+import sqlite3
+import stat
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mcp_node.log.interface import Start
+from mcp_node.log.mark import Mark
+from mcp_node.log.migrations import MIGRATIONS
+from mcp_node.search.index import add_search_functions
+from proto.errors import ConfigurationError
+
+DATABASE: Final = "partyline.db"
+"""Name of the file in the data directory."""
+
+LOCK_SECONDS: Final = 2.0
+"""How long opening waits for another program's lock."""
+
+
+KEPT_STARTS: Final = 20
+"""How many openings of the log are remembered."""
+
+
+class Log(NamedTuple):
+    """Which log a database file holds, its last id, and its latest openings, oldest first."""
+
+    epoch: str
+    head: int
+    starts: list[Start]
+
+
+def prepare(path: Path, mark: Mark | None) -> Log:
+    """Make or migrate the database, and tell which log it holds.
+
+    A head below the mark of the same epoch means that an older file was put in place: ids that
+    were given out will be given out again, so the log gets a new epoch.
+
+    Args:
+        path: the database file; made with mode 0600 if it is missing.
+        mark: the last one written beside it.
+
+    Raises:
+        ConfigurationError: the file cannot be opened or written, is not a Partyline database,
+            or is one of a newer version.
+    """
+    _make_private(path)
+    try:
+        with closing(
+            sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+        ) as connection:
+            add_search_functions(connection)
+            _migrate(connection, path)
+            return _identify(connection, mark)
+    except sqlite3.Error as error:
+        raise ConfigurationError(_complaint(path, error)) from None
+
+
+def _make_private(path: Path) -> None:
+    """The file exists, is a regular one, and nobody else may read it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigurationError(f"database {path} is not a regular file; move it away")
+            if stat.S_IMODE(mode) != 0o600:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ConfigurationError(
+            f"database {path} cannot be opened: {error.strerror}; correct it, "
+            "or set PARTYLINE_DATA_DIR to another directory"
+        ) from None
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"database {path} has schema version {version}, this Partyline knows up to "
+            f"{len(MIGRATIONS)}; install the newer Partyline, or set PARTYLINE_DATA_DIR to another"
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise ConfigurationError(
+            f"database {path} belongs to another program; move it away, "
+            "or set PARTYLINE_DATA_DIR to another directory"
+        )
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise ConfigurationError(
+            f"database {path}: its file system has no shared memory for SQLite's WAL; "
+            "set PARTYLINE_DATA_DIR to a directory on a local disk"
+        )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    for steps in MIGRATIONS[version:]:
+        for step in steps:
+            if isinstance(step, str):
+                connection.execute(step)
+            else:
+                step(connection)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")
+
+
+def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
+    (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
+    if mark is not None and mark.epoch == epoch and head < mark.id:
+        epoch = secrets.token_hex(16)
+        rename(connection, epoch)
+    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
+    connection.execute(
+        "DELETE FROM starts WHERE rowid <= (SELECT max(rowid) FROM starts) - ?", (KEPT_STARTS,)
+    )
+    rows = connection.execute("SELECT at, head FROM starts ORDER BY rowid").fetchall()
+    return Log(epoch, head, [Start(*row) for row in rows])
+
+
+def rename(connection: sqlite3.Connection, epoch: str) -> None:
+    """Give the log another epoch: what was known of its past openings says nothing any more."""
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
+    connection.execute("DELETE FROM starts")
+
+
+def _complaint(path: Path, error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return f"database {path} is damaged or not a database; move it away or restore a backup"
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"database {path} is in use by another program; stop that one first"
+    if primary == sqlite3.SQLITE_FULL:
+        return f"database {path}: the disk is full; make room"
+    name = getattr(error, "sqlite_errorname", "an unknown error")
+    return (
+        f"database {path} cannot be opened ({name}); check the disk and the file's owner, "
+        "or set PARTYLINE_DATA_DIR to another directory"
+    )

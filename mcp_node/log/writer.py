@@ -1,0 +1,248 @@
+"""Group commit: one task takes what is pending and commits it in one transaction.
+
+While a commit is on its way the next batch gathers by itself, so throughput grows with the
+number of writers and nobody ever waits for a timer.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import aiosqlite
+
+from mcp_node.log.connection import BUSY_MS, connect_writer, run_job
+from mcp_node.log.tail import LogTail
+from mcp_node.log.transaction import Operation, Outcome, commit
+from mcp_node.sessions.guard import Limits
+from proto.errors import Overloaded, PartylineError, Unavailable
+from proto.messages import Message, utc_now
+
+BATCH_OPERATIONS: Final = 512
+BATCH_BYTES: Final = 8 * 1024 * 1024
+"""The most that goes into one transaction (a single larger write goes alone)."""
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class _Pending(NamedTuple):
+    operation: Operation[Any]
+    answer: asyncio.Future[Any]
+
+
+class Writer:
+    """Owns the writable connection.
+
+    Args:
+        path: the database, prepared.
+        max_pending: writes that may wait.
+        max_pending_bytes: and their bytes.
+        limits: of what is said in sessions that have none of their own.
+        secret: what digests of erased messages are keyed with.
+        announce: called in the event loop after a commit, before its writers are answered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_pending: int,
+        max_pending_bytes: int,
+        limits: Limits,
+        secret: bytes,
+        announce: Callable[[Sequence[Message]], None],
+    ) -> None:
+        self._path = path
+        self._max_pending = max_pending
+        self._max_pending_bytes = max_pending_bytes
+        self._announce = announce
+        self._queue: deque[_Pending] = deque()
+        self._pending = 0
+        self._pending_bytes = 0
+        self._tail = LogTail(limits, secret)
+        self._connection: aiosqlite.Connection | None = None
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Writes waiting for their commit, those under way included."""
+        return self._pending
+
+    async def open(self) -> None:
+        """Connect and begin to work.
+
+        Raises:
+            sqlite3.Error: the database cannot be opened.
+        """
+        self._connection = await connect_writer(self._path)
+        self._task = asyncio.create_task(self._run(), name="store writer")
+
+    def submit(self, operation: Operation[T]) -> Awaitable[T]:
+        """Queue a write; what is returned resolves once it is durable.
+
+        Raises:
+            Overloaded: too much is waiting.
+            Unavailable: the store is closed.
+        """
+        if self._closing:
+            raise Unavailable("The message log is closed.")
+        if (
+            self._pending >= self._max_pending
+            or self._pending_bytes + operation.size > self._max_pending_bytes
+        ):
+            raise Overloaded("Too many messages are waiting to be stored.")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Pending(operation, answer))
+        self._pending += 1
+        self._pending_bytes += operation.size
+        self._wake.set()
+        return answer
+
+    async def checkpoint(self) -> bool:
+        """Empty the write-ahead log between two commits; see `Store.checkpoint`."""
+        if self._connection is None:
+            raise Unavailable("The message log is closed.")
+        try:
+            return await run_job(self._connection, _checkpoint)
+        except (sqlite3.Error, ValueError) as error:
+            logger.error("the write-ahead log cannot be emptied: %s", describe(error))
+            raise Unavailable("The message log cannot be written.") from None
+
+    async def drain(self) -> None:
+        """Refuse new writes and commit what is pending."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def close(self) -> None:
+        """Drain, then close the connection."""
+        await self.drain()
+        await self._disconnect()
+
+    async def _run(self) -> None:
+        try:
+            while not (self._closing and not self._queue):
+                await self._wake.wait()
+                await asyncio.sleep(0)  # who writes in this same turn of the loop shares the commit
+                self._wake.clear()
+                while batch := self._take():
+                    await self._commit(batch)
+        finally:
+            self._closing = True
+            while batch := self._take():
+                self._fail(batch)
+
+    def _take(self) -> list[_Pending]:
+        """The next batch: within both bounds, without those whose caller has gone."""
+        batch: list[_Pending] = []
+        size = 0
+        while self._queue and len(batch) < BATCH_OPERATIONS:
+            following = self._queue[0]
+            if batch and size + following.operation.size > BATCH_BYTES:
+                break
+            self._queue.popleft()
+            if following.answer.done():
+                self._settle(following)
+                continue
+            size += following.operation.size
+            batch.append(following)
+        return batch
+
+    async def _commit(self, batch: list[_Pending]) -> None:
+        operations = [pending.operation for pending in batch]
+        try:
+            if self._connection is None:
+                self._connection = await connect_writer(self._path)
+            committed = await run_job(
+                self._connection, lambda connection: commit(connection, self._tail, operations)
+            )
+        except Exception as error:
+            logger.error("commit of %d writes failed: %s", len(batch), describe(error))
+            await self._reconnect()
+            self._fail(batch)
+            return
+        except asyncio.CancelledError:  # the loop is going down: it may still be committed
+            for pending in batch:
+                self._settle(pending)
+                pending.answer.cancel()
+            raise
+        if committed.messages:
+            self._announce(committed.messages)
+        for pending, outcome in zip(batch, committed.outcomes, strict=True):
+            self._answer(pending, outcome)
+
+    async def _reconnect(self) -> None:
+        """Start over on a new connection; without one, the next batch tries again.
+
+        A commit that failed in its fsync leaves whole frames in the WAL, which a restart would
+        bring back: a write of our own takes their place, even if its fsync fails too. (It must
+        change a value: SQLite does not write what stays the same.)
+        """
+        await self._disconnect()
+        try:
+            connection = await connect_writer(self._path)
+        except Exception as error:
+            logger.error("database cannot be reopened: %s", describe(error))
+            return
+        self._connection = connection
+        with suppress(sqlite3.Error):
+            await connection.execute_fetchall(
+                "REPLACE INTO meta VALUES ('reopened', ?)", (utc_now(),)
+            )
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close()
+            except Exception as error:
+                logger.error("database did not close well: %s", describe(error))
+
+    def _answer(self, pending: _Pending, outcome: Outcome) -> None:
+        self._settle(pending)
+        if pending.answer.done():
+            return
+        if outcome.error is None:
+            pending.answer.set_result(outcome.result)
+        elif isinstance(outcome.error, PartylineError):
+            pending.answer.set_exception(outcome.error)
+        else:
+            logger.error("a write was refused: %s", describe(outcome.error))
+            pending.answer.set_exception(_unavailable())
+
+    def _fail(self, batch: list[_Pending]) -> None:
+        for pending in batch:
+            self._answer(pending, Outcome(error=_unavailable()))
+
+    def _settle(self, pending: _Pending) -> None:
+        self._pending -= 1
+        self._pending_bytes -= pending.operation.size
+
+
+def describe(error: BaseException) -> str:
+    """An error by its kind: its text could hold what somebody wrote."""
+    name = getattr(error, "sqlite_errorname", None)
+    return f"{type(error).__name__} {name}" if name else type(error).__name__
+
+
+def _checkpoint(connection: sqlite3.Connection) -> bool:
+    """Without waiting for readers: every write would wait as well."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not busy
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The message could not be stored; nothing was stored.")

@@ -1,0 +1,1 @@
+"""What a principal stores for itself, with or without an expiry."""

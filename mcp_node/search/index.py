@@ -1,0 +1,265 @@
+"""The index of search, as it is written.
+
+A message is indexed under two *scopes*, its audience key within its session (*near*) and its
+audience key in all sessions (*wide*), and every term begins with the number of its scope:
+``12_hello`` and ``3_hello`` for a word, ``12_@claude-main`` for its sender. So a search touches
+nothing but what its reader may see: no list of postings, no vocabulary and no count is shared with
+what is hidden, and others' messages can neither slow it down nor show in it.
+
+``search`` is an FTS5 table without content, positions or sizes: rowid is the message's id, and the
+text behind a hit is read (and compared again) in ``messages``. ``search_words`` has each word once
+per wide scope with a message that holds it, for `mcp_node.search.vocabulary`. Triggers take
+a message out of both when its content goes. FTS5 writes that down at once, and drops the bytes when
+it next merges that part of the index.
+
+FTS5 has a price per transaction that is several times the one per message. So messages are indexed
+some hundreds at a time, in the transaction that makes it so many; ``search_state.through`` says how
+far the index goes, and a search reads the few messages after it themselves. Nothing is lost by a
+crash: what is not indexed is after ``through``.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any, Final
+
+import msgspec
+
+from mcp_node.search.words import is_known, words
+from proto.messages import Message
+
+EVERYWHERE: Final = ""
+"""Stands for all sessions in the wide scopes; no session has that id."""
+
+REMEMBERED_WORDS: Final = 300_000
+"""Words of all scopes that the writer knows to be in the vocabulary; beyond, it starts over."""
+
+DUE_MESSAGES: Final = 256
+DUE_CHARS: Final = 1_048_576
+"""When messages that are not indexed yet are: as soon as there are so many, or so long ones."""
+
+REMEMBERED_SCOPES: Final = 20_000
+"""Scopes whose numbers it knows."""
+
+_PAGE: Final = 1_000
+_SOON_DONE: Final = 50_000
+
+logger = logging.getLogger(__name__)
+
+_SCOPES: Final = """
+    search_scopes AS near, search_scopes AS wide
+    WHERE near.session_id = OLD.session_id AND near.audience = OLD.audience
+    AND wide.session_id = '' AND wide.audience = OLD.audience
+"""
+# A word whose message goes belongs to the newest one that holds it, which pruning reaches last, or
+# to none (0).
+_LEAVE: Final = f"""
+    INSERT INTO search (search, rowid, terms)
+    SELECT 'delete', OLD.id, search_terms(OLD.content, OLD.sender, near.id, wide.id) FROM {_SCOPES};
+    UPDATE search_words SET message_id = ifnull(
+        (SELECT rowid FROM search WHERE search MATCH '"' || scope || '_' || word || '"'
+         ORDER BY rowid DESC LIMIT 1), 0)
+    WHERE message_id = OLD.id AND scope = (SELECT wide.id FROM {_SCOPES});
+    DELETE FROM search_words WHERE message_id = 0 AND scope = (SELECT wide.id FROM {_SCOPES});
+    UPDATE search_state SET removals = removals + 1;
+"""
+_INDEXED: Final = "OLD.content <> '' AND OLD.id <= (SELECT through FROM search_state)"
+
+SEARCH_SCHEMA: Final = (
+    """
+    CREATE TABLE search_scopes (
+        id         INTEGER PRIMARY KEY,
+        session_id TEXT NOT NULL,
+        audience   TEXT NOT NULL,
+        UNIQUE (session_id, audience)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE search_words (
+        scope      INTEGER NOT NULL,
+        message_id INTEGER NOT NULL,
+        word       TEXT NOT NULL,
+        PRIMARY KEY (scope, message_id, word)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX search_words_by_word ON search_words (scope, word)",
+    # How far the index goes, and how many messages were taken out of it.
+    "CREATE TABLE search_state (through INTEGER NOT NULL, removals INTEGER NOT NULL) STRICT",
+    "INSERT INTO search_state VALUES (0, 0)",
+    """
+    CREATE VIRTUAL TABLE search USING fts5 (
+        terms, content = '', columnsize = 0, detail = none, tokenize = "ascii tokenchars '_@./-'"
+    )
+    """,
+    f"""
+    CREATE TRIGGER search_emptied AFTER UPDATE OF content ON messages WHEN {_INDEXED}
+    BEGIN {_LEAVE} END
+    """,
+    f"""
+    CREATE TRIGGER search_removed AFTER DELETE ON messages WHEN {_INDEXED}
+    BEGIN {_LEAVE} END
+    """,
+)
+
+_UNINDEXED: Final = (
+    "SELECT id, session_id, audience, sender, content FROM messages"
+    " WHERE id > ? ORDER BY id LIMIT ?"
+)
+_ADD_TERMS: Final = (
+    "INSERT INTO search (rowid, terms) SELECT CAST(key AS INTEGER), value FROM json_each(?)"
+)
+_ADD_WORDS: Final = (
+    "INSERT OR IGNORE INTO search_words (scope, message_id, word)"
+    " SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
+)
+
+
+def add_search_functions(connection: sqlite3.Connection) -> None:
+    """Give a connection the function that the triggers on messages call.
+
+    Whatever empties or removes messages needs it; without it SQLite refuses the statement.
+    """
+    connection.create_function("search_terms", 4, _removed_terms, deterministic=True)
+
+
+def senders(sender: str) -> list[str]:
+    """The names a sender is found under: its own, and for ``main/label`` also ``main``."""
+    main, slash, _ = sender.partition("/")
+    return [f"@{sender}", f"@{main}"] if slash else [f"@{sender}"]
+
+
+def _removed_terms(content: str, sender: str, near: int, wide: int) -> str:
+    return _terms({*words(content), *senders(sender)}, near, wide)
+
+
+def _terms(found: Iterable[str], near: int, wide: int) -> str:
+    text = " ".join(found)
+    return f"{near}_{text.replace(' ', f' {near}_')} {wide}_{text.replace(' ', f' {wide}_')}"
+
+
+class SearchIndex:
+    """The writer's side of the index: counts what is not in it yet, and puts it in.
+
+    What it remembers holds as long as nothing is rolled back: then `forget`.
+    """
+
+    def __init__(self) -> None:
+        self._scopes: dict[tuple[str, str], int] = {}
+        self._words: dict[int, set[str]] = {}
+        self._remembered = 0
+        self._removals = -1
+        self._waiting = DUE_MESSAGES  # unknown: the first transaction looks
+        self._waiting_chars = 0
+
+    def forget(self) -> None:
+        """Something was rolled back: know nothing any more."""
+        self._scopes.clear()
+        self._forget_words()
+        self._waiting = DUE_MESSAGES
+
+    def note(self, messages: Sequence[Message]) -> None:
+        """Messages were added to the log."""
+        self._waiting += len(messages)
+        self._waiting_chars += sum(len(message.content) for message in messages)
+
+    def keep_up(self, connection: sqlite3.Connection) -> None:
+        """At the end of a transaction: index what waits, if it is enough.
+
+        An index that fails must not keep the log from being written: it stays where it is, and
+        searches fail once too much is behind it.
+        """
+        if self._waiting < DUE_MESSAGES and self._waiting_chars < DUE_CHARS:
+            return
+        connection.execute("SAVEPOINT search")
+        self._waiting = self._waiting_chars = 0
+        try:
+            if self.catch_up(connection, pages=2):
+                self._waiting = DUE_MESSAGES
+        except Exception as error:
+            if not connection.in_transaction:  # SQLite rolled back everything
+                raise
+            connection.execute("ROLLBACK TO search")
+            self.forget()
+            self._waiting = 0
+            logger.error("messages cannot be indexed: %s", type(error).__name__)
+        connection.execute("RELEASE search")
+
+    def catch_up(self, connection: sqlite3.Connection, pages: int | None = None) -> bool:
+        """Index what is not indexed, in the transaction under way; whether something is left.
+
+        Args:
+            connection: of the writer.
+            pages: stop after so many thousand messages.
+        """
+        through, removals = connection.execute(
+            "SELECT through, removals FROM search_state"
+        ).fetchone()
+        if removals != self._removals:  # words may have gone with their last message
+            self._removals = removals
+            self._forget_words()
+        for _ in count() if pages is None else range(pages):
+            rows = connection.execute(_UNINDEXED, (through, _PAGE)).fetchall()
+            if rows:
+                self._add(connection, rows)
+                through = rows[-1][0]
+                connection.execute("UPDATE search_state SET through = ?", (through,))
+            if len(rows) < _PAGE:
+                return False
+        return True
+
+    def _add(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
+        """Two statements however many messages: between statements the thread may have to wait."""
+        terms: dict[int, str] = {}
+        new: list[tuple[int, int, str]] = []
+        for id_, session_id, audience, sender, content in rows:
+            if not content:
+                continue
+            found = set(words(content))
+            near = self._scope(connection, session_id, audience)
+            wide = self._scope(connection, EVERYWHERE, audience)
+            terms[id_] = _terms([*found, *senders(sender)], near, wide)
+            new += [(wide, id_, word) for word in self._unknown(wide, found)]
+        connection.execute(_ADD_TERMS, (msgspec.json.encode(terms).decode(),))
+        if new:
+            connection.execute(_ADD_WORDS, (msgspec.json.encode(new).decode(),))
+
+    def _scope(self, connection: sqlite3.Connection, session_id: str, audience: str) -> int:
+        scope = self._scopes.get((session_id, audience))
+        if scope is None:
+            scope = _stored_scope(connection, session_id, audience)
+            if len(self._scopes) >= REMEMBERED_SCOPES:
+                self._scopes.clear()
+            self._scopes[session_id, audience] = scope
+        return scope
+
+    def _unknown(self, scope: int, found: set[str]) -> list[str]:
+        """Those that are not known to be in the vocabulary; from now on they are."""
+        if self._remembered > REMEMBERED_WORDS:
+            self._forget_words()
+        known = self._words.setdefault(scope, set())
+        unknown = found - known
+        known |= unknown
+        self._remembered += len(unknown) + 1
+        return [word for word in unknown if is_known(word)]
+
+    def _forget_words(self) -> None:
+        self._words.clear()
+        self._remembered = 0
+
+
+def _stored_scope(connection: sqlite3.Connection, session_id: str, audience: str) -> int:
+    named = (session_id, audience)
+    connection.execute("INSERT OR IGNORE INTO search_scopes VALUES (NULL, ?, ?)", named)
+    (scope,) = connection.execute(
+        "SELECT id FROM search_scopes WHERE session_id = ? AND audience = ?", named
+    ).fetchone()
+    return int(scope)
+
+
+def index_everything(connection: sqlite3.Connection) -> None:
+    """Index all that is not, in the transaction under way; a minute or two for a million."""
+    (last,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
+    if last > _SOON_DONE:
+        logger.warning("indexing up to %d messages for search, once; the node waits for it", last)
+    SearchIndex().catch_up(connection)

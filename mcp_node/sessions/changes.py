@@ -1,0 +1,98 @@
+"""Closing and changing a session, and who may: decided in the writer's transaction."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from mcp_node.log.transaction import Transaction
+from mcp_node.sessions.rows import SESSION, session_from_row
+from proto.errors import Forbidden, SessionClosed, SessionNotFound
+from proto.messages import Session, utc_now
+
+CLOSE: Final = "UPDATE sessions SET closed_at = ? WHERE session_id = ?"
+UPDATE: Final = (
+    "UPDATE sessions SET purpose = ?, metadata = ?, messages_per_minute = ?, agent_messages = ?"
+    " WHERE session_id = ?"
+)
+
+Allowed = Callable[[Session], bool]
+"""Whether who asks may close or change that session."""
+
+
+class CloseSession:
+    """Make a session read-only; nothing is added once this is committed.
+
+    Args:
+        session_id: the session.
+        allowed: whether who asks may.
+    """
+
+    size = 512
+
+    def __init__(self, session_id: str, allowed: Allowed) -> None:
+        self._session_id = session_id
+        self._allowed = allowed
+
+    def apply(self, transaction: Transaction) -> Session:
+        """The session, closed now or long ago.
+
+        Raises:
+            SessionNotFound: there is none.
+            Forbidden: who asks may not.
+        """
+        session = _found(transaction, self._session_id, self._allowed)
+        if session.closed_at is not None:
+            return session
+        closed = msgspec.structs.replace(session, closed_at=utc_now())
+        transaction.write(CLOSE, (closed.closed_at, closed.session_id))
+        transaction.reload(closed.session_id)
+        return closed
+
+
+class UpdateSession:
+    """Change what a session says of itself, and its limits.
+
+    Args:
+        session_id: the session.
+        allowed: whether who asks may.
+        changes: fields of `Session` and their new values.
+    """
+
+    def __init__(self, session_id: str, allowed: Allowed, changes: dict[str, object]) -> None:
+        self._session_id = session_id
+        self._allowed = allowed
+        self._changes = changes
+        self.size = 512 + sum(len(v) for v in changes.values() if isinstance(v, (str, bytes)))
+
+    def apply(self, transaction: Transaction) -> Session:
+        """The session as it is now.
+
+        Raises:
+            SessionNotFound: there is none.
+            Forbidden: who asks may not.
+            SessionClosed: it is read-only.
+        """
+        session = _found(transaction, self._session_id, self._allowed)
+        if session.closed_at is not None:
+            raise SessionClosed
+        changed = msgspec.structs.replace(session, **self._changes)
+        texts = (changed.purpose, bytes(changed.metadata).decode())
+        limits = (changed.messages_per_minute, changed.agent_messages)
+        transaction.write(UPDATE, (*texts, *limits, changed.session_id))
+        if limits != (session.messages_per_minute, session.agent_messages):
+            transaction.reload(changed.session_id)  # else a rate would begin anew
+        return changed
+
+
+def _found(transaction: Transaction, session_id: str, allowed: Allowed) -> Session:
+    row = transaction.read(SESSION, (session_id,)).fetchone()
+    if row is None:
+        raise SessionNotFound
+    session = session_from_row(row)
+    if not allowed(session):
+        raise Forbidden(
+            "Only who made a session, admins and people may close or change it.",
+            "Ask one of them; get_session says who made it.",
+        )
+    return session

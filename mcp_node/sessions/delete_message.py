@@ -1,0 +1,94 @@
+"""Deleting a message: its texts go, its place in the log stays, and an entry says so.
+
+The entry has an id of its own and the audience of what it deletes: whoever saw the message learns
+of its end, and nobody else learns of anything.
+"""
+
+from typing import Final
+
+import msgspec
+
+from mcp_node.log.transaction import Transaction
+from mcp_node.sessions.digests import keep_digest
+from mcp_node.sessions.rows import COLUMNS, message_from_row
+from proto.errors import Forbidden, MessageNotFound, SessionNotFound
+from proto.messages import ANONYMOUS, MAX_ID, Audience, Message, utc_now
+from proto.visibility import may_see
+
+FIND: Final = f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL"
+EMPTY: Final = "UPDATE messages SET content = '', metadata = '{}', deleted_at = ? WHERE id = ?"
+UNMENTION: Final = "DELETE FROM mentions WHERE message_id = ?"
+
+_NO_METADATA: Final = msgspec.Raw(b"{}")
+
+
+class DeleteMessage:
+    """Delete a message, for its own principal or an admin who may see it.
+
+    Args:
+        session_id: where it is.
+        message_id: which.
+        who: asks for it.
+    """
+
+    size = 512
+
+    def __init__(self, session_id: str, message_id: int, who: Audience) -> None:
+        self._session_id = session_id
+        self._message_id = message_id
+        self._who = who
+
+    def apply(self, transaction: Transaction) -> None:
+        """Delete it; nothing happens if it was deleted before.
+
+        Raises:
+            SessionNotFound: there is no such session.
+            MessageNotFound: no message of that id is in it, or ``who`` may not see it.
+            Forbidden: ``who`` sees it, but it is somebody else's.
+        """
+        prev = transaction.last_of(self._session_id)
+        if prev is None:
+            raise SessionNotFound
+        message = self._find(transaction)
+        own = self._who.agent_id == message.principal and message.principal != ANONYMOUS
+        if not (own or self._who.is_admin):
+            raise Forbidden(
+                "Only its sender, or an admin, may delete a message.",
+                "Ask its sender to delete it.",
+            )
+        if not message.deleted:
+            self._delete(transaction, message, prev)
+
+    def _find(self, transaction: Transaction) -> Message:
+        row = None
+        if 0 < self._message_id <= MAX_ID:
+            row = transaction.read(FIND, (self._message_id, self._session_id)).fetchone()
+        if row is None:
+            raise MessageNotFound
+        message = message_from_row(row)
+        if not may_see(self._who, message.visibility, message.principal, message.sender_type):
+            raise MessageNotFound
+        return message
+
+    def _delete(self, transaction: Transaction, message: Message, prev: int) -> None:
+        now = utc_now()
+        keep_digest(transaction, message)
+        transaction.write(EMPTY, (now, message.id))
+        transaction.write(UNMENTION, (message.id,))
+        transaction.uncount(message)
+        transaction.add(
+            Message(
+                transaction.last() + 1,
+                prev,
+                message.session_id,
+                message.principal,
+                self._who.agent_id,
+                message.sender_type,
+                "",
+                message.visibility,
+                now,
+                _NO_METADATA,
+                None,
+                deletes=message.id,
+            )
+        )

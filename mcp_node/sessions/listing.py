@@ -1,0 +1,87 @@
+"""The list of sessions, the latest activity a reader may know of first: not all are looked at."""
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from mcp_node.log.interface import SessionListing
+from mcp_node.sessions.rows import SESSION_COLUMNS, session_from_row
+from mcp_node.sessions.tallies import named, seen
+from proto.messages import Audience
+from proto.visibility import KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
+
+_LOW, _HIGH = KEY_RANGE_ALL_TYPES
+
+NEWEST: Final = "SELECT session_id FROM sessions ORDER BY created_at DESC, session_id LIMIT ?"
+LATEST: Final = (
+    "SELECT session_id FROM tallies INDEXED BY tallies_by_time WHERE audience = ?"
+    " ORDER BY last_at DESC, session_id LIMIT ?"
+)
+_STEP: Final = "SELECT min(audience) FROM tallies INDEXED BY tallies_by_time WHERE audience"
+ALL_TYPES: Final = (
+    f"WITH RECURSIVE types (key) AS (SELECT ({_STEP} >= '{_LOW}' AND audience < '{_HIGH}')"
+    f" UNION ALL SELECT ({_STEP} > key AND audience < '{_HIGH}') FROM types WHERE key IS NOT NULL)"
+    " SELECT key FROM types WHERE key IS NOT NULL"
+)
+"""The ``t:`` keys that occur anywhere, one seek each."""
+
+
+def sessions(
+    connection: sqlite3.Connection,
+    audience: Audience,
+    *,
+    within: frozenset[str] | None,
+    limit: int,
+    active_since: str | None,
+) -> list[SessionListing]:
+    """Sessions by the latest activity that ``audience`` may know of.
+
+    Activity is a session's making or the latest message under a key the reader holds. A session
+    among the ``limit`` latest of all is among the ``limit`` latest by making or under one key:
+    only those are looked at.
+    """
+    keys = held_keys(audience)
+    all_types = holds_all_types(audience)
+    if within is None:
+        within = _candidates(connection, keys, all_types, limit)
+    parameters = {
+        "within": msgspec.json.encode(sorted(within)).decode(),
+        "since": active_since,
+        "limit": limit,
+        **named(keys),
+    }
+    found = connection.execute(listing(len(keys), all_types=all_types), parameters)
+    return [SessionListing(session_from_row(row), *row[8:]) for row in found]
+
+
+def _candidates(
+    connection: sqlite3.Connection, keys: Sequence[str], all_types: bool, limit: int
+) -> frozenset[str]:
+    found = set(connection.execute(NEWEST, (limit,)))
+    types = [key for (key,) in connection.execute(ALL_TYPES)] if all_types else []
+    for key in (*keys, *types):
+        found.update(connection.execute(LATEST, (key, limit)))
+    return frozenset(session_id for (session_id,) in found)
+
+
+@lru_cache(maxsize=16)
+def listing(keys: int, *, all_types: bool) -> str:
+    """Those sessions of a JSON array, latest activity first, with activity and count.
+
+    Parameters: within (the array), since (or NULL), limit, key0, key1 and so on.
+    """
+    tallies = seen(keys, all_types, "s.session_id")
+    latest = (
+        "SELECT s.*,"
+        f" max(created_at, ifnull((SELECT max(last_at) FROM ({tallies})), '')) AS activity"
+        " FROM json_each(:within) AS one CROSS JOIN sessions AS s ON s.session_id = one.value"
+        " WHERE :since IS NULL OR activity >= :since ORDER BY activity DESC, s.session_id"
+        " LIMIT :limit"
+    )
+    return (
+        f"SELECT {SESSION_COLUMNS}, activity, (SELECT ifnull(sum(messages), 0) FROM ({tallies}))"
+        f" FROM ({latest}) AS s ORDER BY activity DESC, session_id"
+    )

@@ -1,0 +1,186 @@
+"""The writes of the log."""
+
+import time
+from functools import partial
+from typing import Final
+
+from mcp_node.inbox.mentions import mentioned
+from mcp_node.links.rows import add_revocation, end_links_of
+from mcp_node.log.interface import NewMessage, NewSession
+from mcp_node.log.transaction import Transaction
+from mcp_node.sessions.digests import said_the_same
+from mcp_node.sessions.guard import SAID_SINCE_HUMAN
+from mcp_node.sessions.rows import (
+    INSERT_KEY,
+    INSERT_MENTION,
+    INSERT_SESSION,
+    MADE_BY,
+    REPEATED,
+    SESSION,
+    message_from_row,
+    session_from_row,
+    session_row,
+)
+from proto.errors import (
+    InvalidInput,
+    KeyReused,
+    ParentNotFound,
+    RateLimited,
+    SessionClosed,
+    SessionNotFound,
+)
+from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
+from proto.revocations import Revocation
+from proto.visibility import audience_key, may_see, reply_fits
+
+_ROW_BYTES: Final = 512
+"""What a pending write holds besides its texts."""
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+class AppendMessage:
+    """Give a message its place at the end of the log."""
+
+    def __init__(self, message: NewMessage) -> None:
+        self._new = message
+        self.size = _ROW_BYTES + _utf8_length(message.content) + len(bytes(message.metadata))
+
+    def apply(self, transaction: Transaction) -> Message:
+        """The message with its id.
+
+        Raises:
+            SessionNotFound: its session does not exist.
+            SessionClosed: its session is read-only.
+            ParentNotFound: its parent is not in that session, or its author may not see it.
+            InvalidInput: more would see it than may see its parent.
+            KeyReused: its idempotency key belongs to a message that says something else.
+            LoopGuard: its author, or all agents, have said too much.
+        """
+        new = self._new
+        session = transaction.session(new.session_id)
+        if session is None:
+            raise SessionNotFound
+        if new.idempotency_key is not None:
+            earlier = self._earlier(transaction, new.idempotency_key)
+            if earlier is not None:
+                return earlier
+        if session.closed:
+            raise SessionClosed
+        if new.parent_message_id is not None:
+            self._check_parent(transaction, new.parent_message_id)
+        session.guard.admit(new.author, partial(self._said, transaction), time.monotonic())
+        message = Message(
+            transaction.last() + 1,
+            session.last_id,
+            new.session_id,
+            new.author.agent_id,
+            new.sender,
+            new.author.agent_type,
+            new.content,
+            new.visibility,
+            utc_now(),
+            new.metadata,
+            new.parent_message_id,
+        )
+        transaction.add(message)
+        if new.idempotency_key is not None:
+            key = (new.session_id, new.author.agent_id, new.idempotency_key, message.id)
+            transaction.write(INSERT_KEY, key)
+        for name in mentioned(new.content):
+            transaction.write(INSERT_MENTION, (new.session_id, name, message.id))
+        return message
+
+    def _earlier(self, transaction: Transaction, key: str) -> Message | None:
+        """The message already added under that key."""
+        new = self._new
+        row = transaction.read(REPEATED, (new.session_id, new.author.agent_id, key)).fetchone()
+        if row is None:
+            return None
+        message = message_from_row(row)
+        if message.deleted:
+            if not said_the_same(transaction, message, new):
+                raise KeyReused
+            return message
+        said = (message.content, message.visibility, message.parent_message_id, message.sender)
+        if said != (new.content, new.visibility, new.parent_message_id, new.sender) or bytes(
+            message.metadata
+        ) != bytes(new.metadata):
+            raise KeyReused
+        return message
+
+    def _said(self, transaction: Transaction, key: str, limit: int) -> int:
+        """What agents have added under an audience key since a person's last word."""
+        said = {"session": self._new.session_id, "key": key, "limit": limit}
+        return int(transaction.read(SAID_SINCE_HUMAN, said).fetchone()[0])
+
+    def _check_parent(self, transaction: Transaction, parent_id: int) -> None:
+        if not 0 < parent_id <= MAX_ID:
+            raise ParentNotFound
+        row = transaction.read(
+            "SELECT visibility, principal, sender_type FROM messages"
+            " WHERE id = ? AND session_id = ? AND deletes IS NULL",
+            (parent_id, self._new.session_id),
+        ).fetchone()
+        author = self._new.author
+        if row is None or not may_see(author, Visibility(row[0]), row[1], row[2]):
+            raise ParentNotFound
+        own = audience_key(self._new.visibility, author.agent_id, author.agent_type)
+        if not reply_fits(own, audience_key(Visibility(row[0]), row[1], row[2])):
+            raise InvalidInput(
+                "More would see this reply than may see the message it answers.",
+                "Answer with visibility private or with the message's own, or leave out"
+                " parent_message_id.",
+            )
+
+
+class Revoke:
+    """Take back a token, or every token an agent was issued until now, and the links it minted."""
+
+    size = _ROW_BYTES
+
+    def __init__(self, token_id: str | None, agent_id: str | None, issued_until: int) -> None:
+        self._row = (token_id, agent_id, issued_until)
+
+    def apply(self, transaction: Transaction) -> list[Revocation]:
+        """The numbered revocation, and those of its links' tokens."""
+        revocation = add_revocation(transaction, *self._row)
+        return [revocation, *end_links_of(transaction, revocation, revocation.issued_until)]
+
+
+class CreateSession:
+    """Make a session, or find the one of that id.
+
+    Args:
+        session: what to make.
+        most: sessions its maker may have made, this one included; None for no limit.
+    """
+
+    def __init__(self, session: NewSession, most: int | None) -> None:
+        self._new = session
+        self._most = most
+        self.size = _ROW_BYTES + _utf8_length(session.purpose) + len(bytes(session.metadata))
+
+    def apply(self, transaction: Transaction) -> tuple[Session, bool]:
+        """The session, and whether it is new.
+
+        Raises:
+            RateLimited: its maker has made as many as it may.
+        """
+        new = self._new
+        row = transaction.read(SESSION, (new.session_id,)).fetchone()
+        if row is not None:
+            return session_from_row(row), False
+        if self._most is not None:
+            (made_before,) = transaction.read(MADE_BY, (new.created_by, self._most)).fetchone()
+            if made_before >= self._most:
+                raise RateLimited(
+                    "You have made as many sessions as one principal may.",
+                    "Use one that exists (list_sessions shows them), or ask the operator to raise"
+                    " PARTYLINE_MAX_SESSIONS_PER_PRINCIPAL.",
+                )
+        made = Session(new.session_id, new.purpose, new.metadata, new.created_by, utc_now())
+        transaction.write(INSERT_SESSION, session_row(made))
+        return made, True

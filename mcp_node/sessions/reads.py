@@ -1,0 +1,196 @@
+"""Each read of the store as a function of a connection, to be run in one read transaction."""
+
+import heapq
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from mcp_node.log.interface import Page
+from mcp_node.sessions import rows as queries
+from mcp_node.sessions.tallies import message_count
+from proto.errors import SessionNotFound
+from proto.messages import MAX_ID, Audience, Message, Session, Visibility
+from proto.revocations import Revocation
+
+PAGE_CHARS: Final = 8 * 1024 * 1024
+"""A page ends early once its texts have this many characters: 1,000 of the largest messages
+would be a hundred megabytes at once."""
+
+HEADS_ROWS: Final = 2_000
+"""How many messages one `heads` looks at."""
+
+
+class Narrowing(NamedTuple):
+    """A condition, as `queries.visible` takes it, and what it names."""
+
+    sql: str = ""
+    reader: str = ""
+    pending: str = "[]"
+    read: int = 0
+
+
+class Stretch(NamedTuple):
+    """Which part of a session to read: ids above ``after`` and below ``before``.
+
+    ``deletions``: whether the entries that delete are wanted too.
+    """
+
+    session_id: str
+    after: int | None
+    before: int | None
+    limit: int
+    descending: bool = False
+    sender: str | None = None
+    visibility: Visibility | None = None
+    deletions: bool = False
+    narrowing: Narrowing = Narrowing()
+
+
+def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -> Page:
+    """A page of what ``audience`` may see, ascending by id whatever its direction."""
+    messages, more = _cut(_visible_rows(connection, audience, stretch), stretch.limit)
+    if stretch.descending:
+        messages.reverse()
+    return Page(messages, more)
+
+
+def revocations(connection: sqlite3.Connection) -> list[Revocation]:
+    """Every revocation, by number."""
+    return [Revocation(*row) for row in connection.execute(queries.REVOCATIONS)]
+
+
+def view(
+    connection: sqlite3.Connection, session_id: str, audience: Audience, limit: int
+) -> tuple[Session, int, Page]:
+    """A session, how many of its messages ``audience`` may see, and the newest of them.
+
+    Raises:
+        SessionNotFound: there is none.
+    """
+    found = session(connection, session_id)
+    count = message_count(connection, audience, session_id)
+    newest = Stretch(session_id, None, None, limit, descending=True)
+    return found, count, page(connection, audience, newest)
+
+
+class LogStretch(NamedTuple):
+    """A `LogPage` without its epoch."""
+
+    head: int
+    through: int
+    messages: list[Message]
+
+
+def log_stretch(
+    connection: sqlite3.Connection, audience: Audience | None, stretch: Stretch
+) -> LogStretch:
+    """A stretch of a session's log and how far it goes; unfiltered without an audience."""
+    head = session_head(connection, stretch.session_id)
+    if audience is None:
+        rows: Iterable[Any] = connection.execute(queries.EVERYTHING, _parameters(stretch))
+    else:
+        rows = _visible_rows(connection, audience, stretch._replace(deletions=True))
+    messages, more = _cut(rows, stretch.limit)
+    full = more or len(messages) >= stretch.limit
+    through = messages[-1].id if full and messages else max(head, stretch.after or 0)
+    return LogStretch(head, through, messages)
+
+
+def head(connection: sqlite3.Connection) -> int:
+    """The log's last id."""
+    return int(connection.execute(queries.HEAD).fetchone()[0])
+
+
+def session_head(connection: sqlite3.Connection, session_id: str) -> int:
+    """A session's last id."""
+    return int(connection.execute(queries.SESSION_HEAD, (session_id,)).fetchone()[0])
+
+
+def heads_of(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:
+    """A session's last id, and the log's."""
+    return session_head(connection, session_id), head(connection)
+
+
+def pruned(connection: sqlite3.Connection) -> int:
+    """A number that grows whenever old messages are pruned."""
+    row = connection.execute(queries.PRUNED).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def moved(connection: sqlite3.Connection, after: int) -> tuple[int, dict[str, int], int]:
+    """The log's head, the sessions with messages after an id, and how far the look went."""
+    last = head(connection)
+    rows = connection.execute(queries.MOVED, (clamp(after), HEADS_ROWS)).fetchall()
+    changed = {session_id: message_id for message_id, session_id in rows}
+    return last, changed, rows[-1][0] if len(rows) == HEADS_ROWS else last
+
+
+def session(connection: sqlite3.Connection, session_id: str) -> Session:
+    """The session of that id.
+
+    Raises:
+        SessionNotFound: there is none.
+    """
+    row = connection.execute(queries.SESSION, (session_id,)).fetchone()
+    if row is None:
+        raise SessionNotFound
+    return queries.session_from_row(row)
+
+
+def _visible_rows(
+    connection: sqlite3.Connection, audience: Audience, stretch: Stretch
+) -> Iterator[Any]:
+    """Rows in order of id, read as they are asked for."""
+    keys, all_types = queries.visible_keys(audience, stretch.visibility)
+    if all_types:
+        found = connection.execute(queries.ALL_TYPES, {"session": stretch.session_id})
+        keys.extend(key for (key,) in found)
+    parameters = _parameters(stretch)
+    cursors = []
+    for start in range(0, len(keys), queries.BRANCHES):
+        part = keys[start : start + queries.BRANCHES]
+        sql = queries.visible(
+            len(part),
+            descending=stretch.descending,
+            by_sender=stretch.sender is not None,
+            deletions=stretch.deletions,
+            narrowed=stretch.narrowing.sql,
+        )
+        cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
+    return heapq.merge(*cursors, key=itemgetter(0), reverse=stretch.descending)
+
+
+def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
+    """The messages of a page, and whether there are more."""
+    messages: list[Message] = []
+    chars = 0
+    for row in rows:
+        if len(messages) >= limit or chars >= PAGE_CHARS:
+            return messages, True
+        message = queries.message_from_row(row)
+        chars += len(message.content) + len(row[9])
+        messages.append(message)
+    return messages, False
+
+
+def _parameters(stretch: Stretch) -> dict[str, object]:
+    return {
+        "session": stretch.session_id,
+        "after": clamp(stretch.after or 0),
+        "before": MAX_ID + 1 if stretch.before is None else clamp(stretch.before),
+        "sender": stretch.sender,
+        "reader": stretch.narrowing.reader,
+        "pending": stretch.narrowing.pending,
+        "read": stretch.narrowing.read,
+        "limit": stretch.limit + 1,
+    }
+
+
+def _named(keys: Sequence[str]) -> dict[str, str]:
+    return {f"key{number}": key for number, key in enumerate(keys)}
+
+
+def clamp(message_id: int) -> int:
+    """An id that SQLite's integers hold, on the same side of every id there is."""
+    return min(max(message_id, 0), MAX_ID + 1)

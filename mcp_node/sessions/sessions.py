@@ -1,0 +1,208 @@
+"""Sessions and messages: making, finding, adding, reading."""
+
+from functools import partial
+from typing import Any, Final
+
+from mcp_node.inbox.read_positions import Readers
+from mcp_node.log.interface import NewMessage, NewSession, Page, Store
+from mcp_node.sessions import checks, reads
+from mcp_node.sessions.authorization import Rights, entered, need, no_guest
+from mcp_node.sessions.guard import Limits
+from proto.errors import Forbidden
+from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
+from proto.names import check_name, new_session_id
+from proto.settings import Settings
+
+RECENT_MESSAGES: Final = 20
+"""How many messages get_session shows."""
+
+
+class Rooms:
+    """Sessions and messages, for whoever asks.
+
+    Every method takes the asking principal first and raises `Forbidden` without the scope it
+    needs (``read`` or ``write``), `InvalidInput` for arguments out of bounds, and
+    `SessionNotFound` for sessions that do not exist or that its token does not cover. Writes may
+    also raise `RateLimited`, `Overloaded` and `Unavailable`; cancelling one leaves open whether it
+    was stored.
+    """
+
+    def __init__(self, store: Store, settings: Settings, rights: Rights, readers: Readers) -> None:
+        self._store = store
+        self._readers = readers
+        self._settings = settings
+        self._rights = rights
+
+    async def create_session(
+        self, principal: Principal, purpose: Any, session_id: Any = None, metadata: Any = None
+    ) -> dict[str, Any]:
+        """Make a session, or get the one of that id and hear what was ``not_used`` then."""
+        self._rights.may_write(principal)
+        checked = checks.check_purpose(purpose, self._settings)
+        encoded = checks.check_metadata(metadata, self._settings)
+        name = new_session_id() if session_id is None else check_name(session_id, "session_id")
+        if not principal.may_enter(name):
+            raise Forbidden("Your token does not cover that session.")
+        new = NewSession(name, checked, encoded, principal.agent_id)
+        session, created = await self._store.create_session(new)
+        self._readers.seen(principal, name)
+        shown = {**session.shown(), "created": created}
+        if unused := _unused(new, session, has_metadata=bool(metadata)):
+            shown["not_used"] = unused
+        return shown
+
+    async def list_sessions(
+        self, principal: Principal, limit: Any = 20, active_since: Any = None
+    ) -> list[dict[str, Any]]:
+        """The sessions a principal may enter, latest activity first."""
+        need(principal, "read")
+        listings = await self._store.list_sessions(
+            principal.audience,
+            within=principal.sessions,
+            limit=checks.check_limit(limit),
+            active_since=checks.check_moment(active_since, "active_since"),
+        )
+        return [
+            {
+                **one.session.shown(),
+                "last_activity": one.last_activity,
+                "message_count": one.message_count,
+            }
+            for one in listings
+        ]
+
+    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
+        """A session and its most recent visible messages."""
+        about, page = await self.view(principal, session_id)
+        return {**about, **shown_page(page)}
+
+    async def view(self, principal: Principal, session_id: Any) -> tuple[dict[str, Any], Page]:
+        """A session as it is shown, and its most recent visible messages."""
+        name = entered(principal, session_id, "read")
+        view = partial(
+            reads.view, session_id=name, audience=principal.audience, limit=RECENT_MESSAGES
+        )
+        session, message_count, page = await self._store.read(view)
+        self._readers.seen(principal, name)
+        about = {
+            **session.shown(),
+            "limits": Limits.of_server(self._settings).of(session)._asdict(),
+            "message_count": message_count,
+        }
+        return about, page
+
+    async def add_message(
+        self,
+        principal: Principal,
+        session_id: Any,
+        content: Any,
+        visibility: Any = Visibility.PUBLIC,
+        metadata: Any = None,
+        parent_message_id: Any = None,
+        idempotency_key: Any = None,
+        speaking_as: Any = None,
+    ) -> Message:
+        """Add a message; it is durable when this returns.
+
+        The same call again with the same ``idempotency_key`` gives the message of the first one,
+        also when the session was closed since.
+        ``speaking_as`` labels the sender; rights, limits and receipts stay the principal's.
+
+        Raises:
+            SessionClosed: the session is read-only.
+            LoopGuard: the author, or all agents, have said too much there.
+        """
+        self._rights.may_write(principal)
+        name = entered(principal, session_id, "write")
+        level = checks.check_visibility(visibility)
+        if level is Visibility.ADMIN_ONLY and not principal.is_admin:
+            raise Forbidden("admin_only messages need the scope admin.")
+        if level is not Visibility.PUBLIC and principal.agent_id == ANONYMOUS:
+            raise Forbidden(
+                "Without a name only public messages can be written.",
+                "Use visibility public, or connect with a token.",
+            )
+        if level is not Visibility.PUBLIC:
+            no_guest(principal, f"{level} messages")
+        new = NewMessage(
+            session_id=name,
+            author=principal.audience,
+            sender=checks.check_label(principal.agent_id, speaking_as),
+            content=checks.check_content(content, self._settings),
+            visibility=level,
+            metadata=checks.check_metadata(metadata, self._settings),
+            parent_message_id=checks.check_id(parent_message_id, "parent_message_id", least=1),
+            idempotency_key=checks.check_key(idempotency_key),
+        )
+        message = await self._store.append(new)
+        if level is Visibility.PUBLIC:  # whoever is heard by all was here; others leave no trace
+            self._readers.seen(principal, name)
+        return message
+
+    async def get_messages(
+        self,
+        principal: Principal,
+        session_id: Any,
+        after: Any = None,
+        before: Any = None,
+        limit: Any = 50,
+        sender: Any = None,
+        visibility: Any = None,
+    ) -> dict[str, Any]:
+        """A page of visible messages, ascending by id."""
+        return shown_page(
+            await self.page(principal, session_id, after, before, limit, sender, visibility)
+        )
+
+    async def page(
+        self,
+        principal: Principal,
+        session_id: Any,
+        after: Any = None,
+        before: Any = None,
+        limit: Any = 50,
+        sender: Any = None,
+        visibility: Any = None,
+        *,
+        deletions: bool = False,
+    ) -> Page:
+        """A page of visible messages as values, with the entries that delete if wanted."""
+        name = entered(principal, session_id, "read")
+        first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
+        most = checks.check_limit(limit)
+        level = None if visibility is None else checks.check_visibility(visibility)
+        who = checks.check_sender(sender)
+        await self._store.get_session(name)
+        self._readers.seen(principal, name)
+        return await self._store.page(
+            name,
+            principal.audience,
+            after=first,
+            before=last,
+            limit=most,
+            sender=who,
+            visibility=level,
+            deletions=deletions,
+        )
+
+
+def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
+    """What of ``new`` a session that was there already did not take, as a sentence; or nothing."""
+    unused = [] if new.purpose == session.purpose else ["purpose"]
+    if has_metadata and bytes(new.metadata) != bytes(session.metadata):
+        unused.append("metadata")
+    if not unused:
+        return ""
+    were = "were" if len(unused) > 1 else "was"
+    return (
+        f"The session exists already, so your {' and '.join(unused)} {were} not used. "
+        "Whoever made it may change what it has with update_session."
+    )
+
+
+def shown_page(page: Page) -> dict[str, Any]:
+    """A page as tools and REST give it."""
+    return {
+        "messages": [message.shown() for message in page.messages],
+        "has_more": page.has_more,
+    }

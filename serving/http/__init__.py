@@ -1,0 +1,1 @@
+"""HTTP on both nodes: uvicorn with limits, Host and Origin checks, identity, bodies, errors."""

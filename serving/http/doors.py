@@ -1,0 +1,87 @@
+"""The first check on every door, HTTP and WebSocket alike: Host, Origin and the browser's own word.
+
+Without it a web page in the user's browser could reach a node on loopback by its address, or by
+a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from proto.errors import Forbidden, PartylineError
+from proto.origins import DEFAULT_PORTS, parse_authority, parse_origin
+from proto.settings import LOOPBACK_NAMES, Settings
+from serving.http.asgi import App, Receive, Scope, Send, respond
+from serving.http.identity import Headers, header_values
+from serving.http.problems import problem, send_problem
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
+
+
+class Doors:
+    """ASGI middleware that refuses foreign Hosts and Origins with 403, before anything else.
+
+    Args:
+        app: what is behind the doors.
+        hosts: host names answered to, without port, lower case.
+        origins: foreign origins let in, each ``scheme://host[:port]``.
+        refuse: how a path answers a refusal over HTTP; REST's form by default.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        hosts: Iterable[str],
+        origins: Iterable[str] = (),
+        refuse: Refuse | None = None,
+    ) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._origins = frozenset(filter(None, map(parse_origin, origins)))
+        self._refuse = refuse or (lambda _scope, send, error: send_problem(send, error))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may enter."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        reason = self.refusal(scope["scheme"], scope.get("method", "GET"), scope["headers"])
+        if reason is None:
+            await self._app(scope, receive, send)
+            return
+        error = Forbidden(reason, "Only this server's own pages and names may be used here.")
+        if scope["type"] == "websocket":
+            status, headers, body = problem(error)
+            await respond(send, status, headers, body, websocket=True)
+        else:
+            await self._refuse(scope, send, error)
+
+    def refusal(self, scheme: str, method: str, headers: Headers) -> str | None:
+        """Why a request may not enter; None if it may."""
+        headers = list(headers)
+        hosts = header_values(headers, b"host")
+        authority = parse_authority(hosts[0]) if len(hosts) == 1 else None
+        if authority is None or authority[0] not in self._hosts:
+            return "The Host header names another server."
+        origins = header_values(headers, b"origin")
+        if origins:
+            origin = parse_origin(origins[0]) if len(origins) == 1 else None
+            web = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+            own = (web, authority[0], authority[1] or DEFAULT_PORTS[web])
+            if origin is None or (origin != own and origin not in self._origins):
+                return "The Origin header names another site."
+            return None
+        sites = header_values(headers, b"sec-fetch-site")
+        if method not in _SAFE_METHODS and sites and set(sites) - {"same-origin", "none"}:
+            return "A browser made this request for another site."
+        return None
+
+
+def own_hosts(settings: Settings, bind_host: str) -> set[str]:
+    """The names a node answers to: loopback, what it binds to, and what the operator allows."""
+    names = {name.lower() for name in settings.allowed_hosts}
+    if bind_host not in ("0.0.0.0", "::"):
+        names.add(bind_host.lower())
+    return names | LOOPBACK_NAMES

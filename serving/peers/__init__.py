@@ -1,0 +1,1 @@
+"""Between our own processes: Unix sockets on one machine, signed requests between machines."""

@@ -1,0 +1,76 @@
+"""Clients of the other node: over its Unix socket, or signed, over tcp to another machine."""
+
+from pathlib import Path
+
+import httpx
+
+from proto import keyfile
+from proto.settings import Settings
+from proto.signing import Audience, Signer
+from serving.peers.local import LOCAL_URL, BlockingTransport, LocalTransport
+from serving.peers.signed import SigningTransport, tcp_transport
+
+
+def mcp_socket(data_dir: Path) -> Path:
+    """Where mcp_node listens for the processes of its machine."""
+    return keyfile.socket_path(data_dir, "mcp.sock")
+
+
+def ws_socket(data_dir: Path, worker: int = 0) -> Path:
+    """Where a worker of ws_node listens for the processes of its machine."""
+    return keyfile.socket_path(data_dir, keyfile.numbered("ws.sock", worker))
+
+
+def mcp_client(
+    settings: Settings, *, timeout: httpx.Timeout, limits: httpx.Limits
+) -> httpx.AsyncClient:
+    """What ws_node asks mcp_node with.
+
+    Raises:
+        ConfigurationError: a key or certificate file cannot be used.
+    """
+    socket = mcp_socket(settings.data_dir)
+    return _client(settings, settings.mcp_url, "mcp_node", socket, timeout, limits)
+
+
+def ws_clients(
+    settings: Settings, *, timeout: httpx.Timeout, limits: httpx.Limits
+) -> list[httpx.AsyncClient]:
+    """What mcp_node posts to ws_node with: a client for each worker; as `mcp_client`."""
+    workers = 1 if settings.ws_url else settings.ws_workers
+    return [
+        _client(
+            settings,
+            settings.ws_url,
+            "ws_node",
+            ws_socket(settings.data_dir, worker),
+            timeout,
+            limits,
+        )
+        for worker in range(workers)
+    ]
+
+
+def command_client(settings: Settings, *, seconds: float) -> httpx.Client:
+    """What the command line asks the mcp_node of its data directory with."""
+    transport = BlockingTransport(mcp_socket(settings.data_dir))
+    return httpx.Client(base_url=LOCAL_URL, transport=transport, timeout=seconds, trust_env=False)
+
+
+def _client(
+    settings: Settings,
+    url: str,
+    audience: Audience,
+    socket: Path,
+    timeout: httpx.Timeout,
+    limits: httpx.Limits,
+) -> httpx.AsyncClient:
+    transport: httpx.AsyncBaseTransport
+    if url:
+        signer = Signer(keyfile.bridge_key(settings.data_dir), audience)
+        transport = SigningTransport(tcp_transport(url, settings.ca_file, limits), signer)
+    else:
+        transport = LocalTransport(socket, limits)
+    return httpx.AsyncClient(
+        base_url=url or LOCAL_URL, transport=transport, timeout=timeout, trust_env=False
+    )

@@ -1,0 +1,1 @@
+"""A node's process: server, supervisor, lock file, logs."""

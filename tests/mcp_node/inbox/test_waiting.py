@@ -1,0 +1,93 @@
+"""Waiters as values: what wakes them, what they hold, and what comes late."""
+
+import pytest
+from msgspec import structs
+
+from mcp_node.inbox.waiting import HELD, Waiting
+from proto.messages import Message, Principal, Visibility, encode_metadata, utc_now
+
+BOB = Principal("bob", "claude", frozenset({"read"}), token_id="b")
+HELLO = Message(
+    5,
+    0,
+    "room",
+    "alice",
+    "alice",
+    "claude",
+    "hello",
+    Visibility.PUBLIC,
+    utc_now(),
+    encode_metadata(None),
+    None,
+)
+
+
+async def test_what_was_read_already_wakes_nobody_when_it_is_announced() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.committed([HELLO])  # the page that is being read has it
+        waiter.only_after(5)
+        assert not waiter.heard
+        assert not await waiter.woken(0)
+        waiting.committed([HELLO, structs.replace(HELLO, id=6)])
+        assert await waiter.woken(0)
+        assert [message.id for message in waiter.heard] == [6]
+
+
+async def test_what_came_while_the_page_was_read_is_kept() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.committed([HELLO])
+        waiter.only_after(4)
+        assert await waiter.woken(0)
+        assert waiter.heard == [HELLO]
+
+
+async def test_a_waiter_holds_so_many_and_says_that_there_were_more() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.committed([structs.replace(HELLO, id=id_) for id_ in range(1, HELD + 1)])
+        assert (len(waiter.heard), waiter.more) == (HELD, False)
+        waiting.committed([structs.replace(HELLO, id=HELD + 1)])
+        assert (len(waiter.heard), waiter.more) == (HELD, True)
+
+
+async def test_the_end_wakes_and_is_known_to_who_comes_later() -> None:
+    waiting = Waiting(10)
+    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+        waiting.end()
+        assert await waiter.woken(0)
+        assert waiting.ended
+
+
+async def test_a_closing_wakes_those_of_its_session() -> None:
+    waiting = Waiting(10)
+    with (
+        waiting.wait("room", BOB, own=False, mentions_only=False) as waiter,
+        waiting.wait("other", BOB, own=False, mentions_only=False) as elsewhere,
+    ):
+        assert len(waiting) == 2
+        waiting.close("room")
+        assert await waiter.woken(0)
+        assert not await elsewhere.woken(0)
+        assert (waiter.closed, elsewhere.closed) == (True, False)
+    assert len(waiting) == 0
+
+
+@pytest.mark.parametrize("mentions_only", [False, True])
+async def test_a_deletion_is_looked_up_and_everything_after_an_id_has_it(
+    mentions_only: bool,
+) -> None:
+    entry = structs.replace(HELLO, id=6, deletes=5, sender="root", content="")
+    waiting = Waiting(10)
+    with (
+        waiting.wait("room", BOB, own=False, mentions_only=mentions_only) as waiter,
+        waiting.wait("room", BOB, own=True, mentions_only=False) as all_of_it,
+    ):
+        waiting.committed([entry])
+        assert await waiter.woken(0)
+        assert (waiter.look_again, waiter.heard) == (True, [])
+        assert (all_of_it.look_again, all_of_it.heard) == (False, [entry])
+        waiting.committed([structs.replace(entry, id=7, sender="bob")])  # deleted by himself
+        assert not await waiter.woken(0)
+        assert len(all_of_it.heard) == 2

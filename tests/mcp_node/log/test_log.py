@@ -1,0 +1,85 @@
+"""The log as ws_node follows it: heads, session heads and stretches."""
+
+import asyncio
+
+from mcp_node.log.sqlite import SqliteStore
+from mcp_node.sessions import reads
+from proto.messages import Visibility
+from tests.mcp_node.making import CLAUDE, CODEX, NOBODY, new_message, new_session
+
+
+async def fill(store: SqliteStore) -> None:
+    """Ids 1, 2, 5, 6 in ``room`` (2 and 6 private to claude-main), 3 and 4 in ``other``."""
+    await store.create_session(new_session("other"))
+    for room in ("room", "other", "room"):
+        await store.append(new_message(room))
+        await store.append(new_message(room, visibility=Visibility.PRIVATE))
+
+
+async def test_heads_name_the_sessions_that_moved(store: SqliteStore):
+    empty = await store.heads(0)
+    assert (empty.epoch, empty.head, empty.changed, empty.through) == (store.epoch, 0, {}, 0)
+    await fill(store)
+    assert (await store.heads(0)).changed == {"room": 6, "other": 4}
+    assert (await store.heads(3)).changed == {"room": 6, "other": 4}
+    last = await store.heads(4)
+    assert (last.head, last.changed, last.through) == (6, {"room": 6}, 6)
+    for after in (6, 7, 2**70):
+        last = await store.heads(after)
+        assert (last.head, last.changed, last.through) == (6, {}, 6)
+
+
+async def test_heads_look_so_far_and_no_further(store: SqliteStore):
+    await store.create_session(new_session("other"))
+    await asyncio.gather(*(store.append(new_message()) for _ in range(reads.HEADS_ROWS)))
+    await store.append(new_message("other"))
+    first = await store.heads(0)
+    assert first.changed == {"room": reads.HEADS_ROWS}
+    assert (first.head, first.through) == (reads.HEADS_ROWS + 1, reads.HEADS_ROWS)
+    second = await store.heads(first.through)
+    assert second.changed == {"other": reads.HEADS_ROWS + 1}
+    assert second.through == second.head == reads.HEADS_ROWS + 1
+
+
+async def test_a_session_head_counts_what_nobody_sees(store: SqliteStore):
+    assert await store.session_head("room") == 0
+    await fill(store)
+    assert await store.session_head("room") == 6
+    assert await store.session_head("other") == 4
+    assert await store.session_head("nowhere") == 0
+
+
+async def stretch(store: SqliteStore, after: int, limit: int, audience=None):
+    page = await store.log_page("room", after=after, limit=limit, audience=audience)
+    assert page.epoch == store.epoch
+    return [m.id for m in page.messages], page.through, page.head
+
+
+async def test_a_stretch_of_the_log_says_how_far_it_goes(store: SqliteStore):
+    assert await stretch(store, 0, 10) == ([], 0, 0)
+    assert await stretch(store, 5, 10) == ([], 5, 0)
+    await fill(store)
+    assert await stretch(store, 0, 10) == ([1, 2, 5, 6], 6, 6)
+    assert await stretch(store, 0, 3) == ([1, 2, 5], 5, 6)
+    assert await stretch(store, 2, 2) == ([5, 6], 6, 6)
+    assert await stretch(store, 6, 2) == ([], 6, 6)
+    assert await stretch(store, 9, 2) == ([], 9, 6)
+
+
+async def test_a_filtered_stretch_goes_as_far_as_it_read(store: SqliteStore):
+    await fill(store)
+    assert await stretch(store, 0, 10, CLAUDE) == ([1, 2, 5, 6], 6, 6)
+    assert await stretch(store, 0, 10, CODEX) == ([1, 5], 6, 6)
+    assert await stretch(store, 0, 2, NOBODY) == ([1, 5], 5, 6)
+    assert await stretch(store, 5, 2, NOBODY) == ([], 6, 6)
+
+
+async def test_following_by_through_misses_and_repeats_nothing(store: SqliteStore):
+    await fill(store)
+    for audience, expected in ((None, [1, 2, 5, 6]), (NOBODY, [1, 5])):
+        seen: list[int] = []
+        through = 0
+        while through < await store.session_head("room"):
+            ids, through, _ = await stretch(store, through, 1, audience)
+            seen += ids
+        assert seen == expected

@@ -1,0 +1,37 @@
+"""The mark follows the log within a second, and survives a disk that refuses it."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from mcp_node.log.mark import Mark, MarkKeeper, read_mark
+from tests.mcp_node.making import new_message, new_session, opened
+
+
+async def test_the_mark_follows_within_a_second_of_the_commit(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        await store.create_session(new_session())
+        await store.append(new_message())
+        last = await store.append(new_message())
+        committed = time.monotonic()
+        while read_mark(tmp_path / "log.mark") != Mark(store.epoch, last.id):
+            assert time.monotonic() - committed < 1
+            await asyncio.sleep(0.01)
+
+
+async def test_a_mark_that_cannot_be_written_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "gone" / "log.mark"
+    keeper = MarkKeeper(path, None, Mark("e", 1))
+    with caplog.at_level(logging.WARNING):
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+    path.parent.mkdir()
+    keeper.advance(2)
+    await keeper.close()
+    await keeper.close()
+    assert read_mark(path) == Mark("e", 2)

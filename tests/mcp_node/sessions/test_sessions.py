@@ -1,0 +1,179 @@
+"""Rooms: who may do what, on the real store; what may not be seen does not exist."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_node.services import make_abilities
+from mcp_node.sessions.sessions import Rooms
+from proto.errors import (
+    Forbidden,
+    InvalidInput,
+    ParentNotFound,
+    PartylineError,
+    SessionNotFound,
+    TooLarge,
+)
+from proto.messages import Principal
+from proto.settings import load_settings
+from serving.http.identity import NOBODY
+from tests.mcp_node.making import opened
+
+ALICE = Principal("alice", "claude", frozenset({"read", "write"}))
+BOB = Principal("bob", "claude", frozenset({"read", "write"}))
+EVE = Principal("eve", "codex", frozenset({"read", "write"}))
+ROOT = Principal("root", "ops", frozenset({"read", "write", "admin"}))
+READER = Principal("reader", "claude", frozenset({"read"}))
+WRITER = Principal("writer", "claude", frozenset({"write"}))
+ELSEWHERE = Principal("alice", "claude", frozenset({"read", "write"}), frozenset({"other"}))
+NOWHERE = Principal("alice", "claude", frozenset({"read", "write"}), frozenset())
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+    async with opened(tmp_path) as store:
+        made = make_abilities(store, load_settings(data_dir=tmp_path)).rooms
+        await made.create_session(ALICE, "to talk", "room")
+        yield made
+
+
+async def said(rooms: Rooms, who: Principal) -> list[str]:
+    page = await rooms.get_messages(who, "room")
+    return [message["content"] for message in page["messages"]]
+
+
+async def test_a_message_is_its_authors(rooms: Rooms) -> None:
+    message = await rooms.add_message(ALICE, "room", "hello", metadata={"a": 1})
+    page = await rooms.get_messages(BOB, "room")
+    assert page == {
+        "messages": [
+            {
+                "id": message.id,
+                "sender": "alice",
+                "sender_type": "claude",
+                "content": "hello",
+                "visibility": "public",
+                "timestamp": message.timestamp,
+                "metadata": {"a": 1},
+                "parent_message_id": None,
+            }
+        ],
+        "has_more": False,
+    }
+
+
+async def test_each_sees_what_is_theirs(rooms: Rooms) -> None:
+    for level in ("public", "private", "agent_only"):
+        await rooms.add_message(ALICE, "room", level, level)
+    await rooms.add_message(ROOT, "room", "admin_only", "admin_only")
+    assert await said(rooms, ALICE) == ["public", "private", "agent_only"]
+    assert await said(rooms, BOB) == ["public", "agent_only"]
+    assert await said(rooms, EVE) == await said(rooms, NOBODY) == ["public"]
+    assert await said(rooms, ROOT) == ["public", "agent_only", "admin_only"]
+    view = await rooms.get_session(EVE, "room")
+    assert [message["content"] for message in view["messages"]] == ["public"]
+
+
+async def test_a_session_is_made_once(rooms: Rooms) -> None:
+    again = await rooms.create_session(BOB, "another purpose", "room")
+    assert (again["created"], again["purpose"], again["created_by"]) == (False, "to talk", "alice")
+    made = await rooms.create_session(BOB, "a new one")
+    assert made["created"] and made["session_id"].startswith("session_")
+
+
+async def test_other_sessions_do_not_exist(rooms: Rooms) -> None:
+    for who in (ELSEWHERE, NOWHERE):
+        for name in ("room", "unknown"):
+            for call in (
+                rooms.get_session(who, name),
+                rooms.get_messages(who, name),
+                rooms.add_message(who, name, "a"),
+            ):
+                with pytest.raises(SessionNotFound):
+                    await call
+            with pytest.raises(Forbidden):
+                await rooms.create_session(who, "a", name)
+        assert await rooms.list_sessions(who) == []
+    with pytest.raises(Forbidden):
+        await rooms.create_session(ELSEWHERE, "an id of the server's choice")
+    assert (await rooms.create_session(ELSEWHERE, "a", "other"))["created"]
+    assert [one["session_id"] for one in await rooms.list_sessions(ELSEWHERE)] == ["other"]
+
+
+async def test_scopes(rooms: Rooms) -> None:
+    for call in (
+        rooms.add_message(READER, "room", "a"),
+        rooms.create_session(READER, "a"),
+        rooms.get_messages(WRITER, "room"),
+        rooms.get_session(WRITER, "room"),
+        rooms.list_sessions(WRITER),
+        rooms.add_message(ALICE, "room", "a", "admin_only"),
+        rooms.add_message(NOBODY, "room", "a", "private"),
+        rooms.add_message(NOBODY, "room", "a", "agent_only"),
+    ):
+        with pytest.raises(Forbidden):
+            await call
+    await rooms.add_message(WRITER, "room", "written")
+    assert await said(rooms, READER) == ["written"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"content": ""}, InvalidInput),
+        ({"content": "x" * 100_001}, TooLarge),
+        ({"visibility": "secret"}, InvalidInput),
+        ({"metadata": []}, InvalidInput),
+        ({"metadata": {"a": "x" * 16_384}}, TooLarge),
+        ({"parent_message_id": 0}, InvalidInput),
+        ({"parent_message_id": 2**53 + 1}, InvalidInput),
+        ({"parent_message_id": 999}, ParentNotFound),
+        ({"session_id": "a b"}, InvalidInput),
+        ({"session_id": None}, InvalidInput),
+        ({"session_id": "unknown"}, SessionNotFound),
+    ],
+)
+async def test_what_is_refused_leaves_nothing(
+    rooms: Rooms, changes: dict[str, Any], error: type[PartylineError]
+) -> None:
+    with pytest.raises(error):
+        await rooms.add_message(ALICE, **{"session_id": "room", "content": "a"} | changes)
+    message = await rooms.add_message(ALICE, "room", "the first")
+    assert (message.id, message.prev) == (1, 0)
+
+
+async def test_a_parent_must_be_seen_by_its_child_author(rooms: Rooms) -> None:
+    hidden = await rooms.add_message(ALICE, "room", "mine", "private")
+    await rooms.create_session(ALICE, "b", "other")
+    far = await rooms.add_message(ALICE, "other", "far away")
+    with pytest.raises(ParentNotFound):
+        await rooms.add_message(BOB, "room", "a", parent_message_id=hidden.id)
+    with pytest.raises(ParentNotFound):
+        await rooms.add_message(ALICE, "room", "a", parent_message_id=far.id)
+    reply = await rooms.add_message(ALICE, "room", "a", "private", parent_message_id=hidden.id)
+    assert reply.parent_message_id == hidden.id
+
+
+@pytest.mark.parametrize("level", ["public", "agent_only"])
+async def test_a_reply_is_seen_by_no_more_than_its_parent(rooms: Rooms, level: str) -> None:
+    """Else its parent's id would show others that there is something they may not see."""
+    hidden = await rooms.add_message(ALICE, "room", "mine", "private")
+    with pytest.raises(InvalidInput) as refused:
+        await rooms.add_message(ALICE, "room", "a", level, parent_message_id=hidden.id)
+    assert "parent_message_id" in refused.value.hint
+    assert (await rooms.get_messages(BOB, "room"))["messages"] == []
+
+
+async def test_what_is_hidden_moves_no_activity_and_no_has_more(rooms: Rooms) -> None:
+    await rooms.add_message(ALICE, "room", "seen")
+    before = await rooms.list_sessions(EVE)
+    for _ in range(3):
+        await rooms.add_message(ALICE, "room", "hidden", "private")
+    assert await rooms.list_sessions(EVE) == before
+    assert (await rooms.get_messages(EVE, "room", limit=1))["has_more"] is False
+    assert (await rooms.get_messages(EVE, "room", after=1, limit=1)) == {
+        "messages": [],
+        "has_more": False,
+    }

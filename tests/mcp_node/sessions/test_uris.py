@@ -1,0 +1,37 @@
+"""URIs of sessions: what is written is read back, and nothing else is one."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_node.sessions.uris import session_of, session_uris
+from proto.errors import InvalidInput
+from proto.names import NAME_PATTERN
+
+
+@given(st.from_regex(re.compile(NAME_PATTERN), fullmatch=True))
+def test_what_is_written_is_read_back(session_id: str) -> None:
+    assert [session_of(uri) for uri in session_uris(session_id)] == [session_id, session_id]
+
+
+@given(st.one_of(st.text(), st.text().map("session://{}".format)))
+def test_nothing_else_is_one_and_what_it_was_is_not_repeated(text: str) -> None:
+    try:
+        found = session_of(text)
+    except InvalidInput as error:
+        assert str(error) == str(refused(""))
+    else:
+        assert text in session_uris(found)
+
+
+def refused(text: str) -> InvalidInput:
+    with pytest.raises(InvalidInput) as found:
+        session_of(text)
+    return found.value
+
+
+@pytest.mark.parametrize("tail", ["", "\n", "/", "a b", "a/messages\n", "a" * 65, "é", "%61", "-a"])
+def test_close_misses(tail: str) -> None:
+    refused(f"session://{tail}")

@@ -1,0 +1,49 @@
+"""Sockets that are refused: told why, soon gone, and in nobody's place."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+import ws_node.endpoints.websocket
+from tests.pair import until
+from tests.ws_node.making import Live
+
+BAD = "Authorization: Basic x\r\n"
+
+
+async def refused(live: Live, count: int, stack: contextlib.ExitStack) -> None:
+    """Viewers with a bad token that leave their close frame unanswered."""
+    for _ in range(count):
+        stack.enter_context(contextlib.closing(await live.raw_viewer(header=BAD)))
+
+
+async def test_they_take_no_viewers_place_and_end_in_time(tmp_path: Path) -> None:
+    live = Live(tmp_path, max_viewers=2)
+    async with live.running():
+        with contextlib.ExitStack() as stack:
+            await refused(live, 5, stack)
+            assert (live.places.taken, live.sockets.refusals.taken) == (0, 5)
+            async with live.viewer() as one, live.viewer() as two:
+                await one.send("ping")
+                await two.send("ping")
+                assert await one.recv() == await two.recv() == "pong"
+            within = ws_node.endpoints.websocket.REFUSED_SECONDS + 3
+            await until(lambda: live.sockets.refusals.taken == 0, within=within)
+
+
+async def test_only_so_many_are_told_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_node.endpoints.websocket, "MAX_REFUSED", 3)
+    live = Live(tmp_path)
+    async with live.running():
+        with contextlib.ExitStack() as stack:
+            await refused(live, 3, stack)
+            with pytest.raises(InvalidStatus) as full:
+                async with live.viewer(additional_headers={"Authorization": "Basic x"}):
+                    pass
+            assert full.value.response.status_code == 503
+            async with live.viewer() as one:
+                await one.send("ping")
+                assert await asyncio.wait_for(one.recv(), 5) == "pong"

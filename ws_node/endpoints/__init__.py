@@ -1,0 +1,1 @@
+"""Viewers' endpoints: WebSocket and server-sent events, from admission to the last frame."""

@@ -1,0 +1,186 @@
+"""``GET /events/{session_id}``: a session as server-sent events, for those without WebSocket.
+
+Each durable message is an event whose ``id`` is its position; a client that reconnects sends it
+back as ``Last-Event-ID`` and goes on from there (``?since=ID[&epoch=E]`` does the same; the first
+event, ``subscribed``, tells the epoch). Everything else is as on ``/ws/{session_id}``. When the
+server ends a stream it says why in a last event, ``disconnect``: ``{"code": …, "reason": …}``.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from proto.errors import Overloaded, PartylineError
+from serving.http.asgi import Receive, Scope, Send
+from serving.http.identity import Identity, header_values
+from serving.http.problems import send_problem
+from serving.http.protocol import TRANSPORT
+from ws_node.endpoints.admission import admit, check_session, number, presence_of, wish_of
+from ws_node.endpoints.commands import Subscribe, check_position
+from ws_node.endpoints.places import Places
+from ws_node.endpoints.protocol import CLOSE_SECONDS
+from ws_node.log.catch_up import CatchUp
+from ws_node.rooms.disconnect import Disconnect
+from ws_node.rooms.framing import Framing
+from ws_node.rooms.hub import Hub
+from ws_node.rooms.viewer import Viewer
+
+HEARTBEAT_SECONDS: Final = 20.0
+"""A comment is sent after so long a silence, so that a dead client is noticed."""
+
+HIGH_WATER_BYTES: Final = 65_536
+"""Unsent bytes at which a stream that catches up is to wait."""
+
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class EventStream:
+    """The connection of one client: what is written here leaves through `run`.
+
+    Attributes:
+        over: set once it takes no more.
+    """
+
+    framing = Framing.EVENT_STREAM
+
+    def __init__(self) -> None:
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.on_leave: Callable[[], None] = lambda: None
+        self._pieces: list[bytes] = []
+        self._unsent = 0
+        self.over = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._ended = False
+
+    @property
+    def outlet(self) -> "EventStream":
+        """Itself."""
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; the fan-out bounds how many wait."""
+        if not self._ended:
+            self._pieces.append(data)
+            self._unsent += len(data)
+            if self._unsent > HIGH_WATER_BYTES:
+                self.writable.clear()
+            self._wake.set()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that were not handed to the server yet."""
+        return self._unsent
+
+    def disconnect(self, why: Disconnect) -> None:
+        """Say why in a last event, and end."""
+        if self._ended:
+            return
+        reason = msgspec.json.encode({"code": why.code, "reason": why.reason})
+        if why is Disconnect.SLOW:
+            self._pieces.clear()
+        self.write(b"event: disconnect\ndata: " + reason + b"\n\n")
+        self.end()
+
+    def end(self) -> None:
+        """Take no more."""
+        self._ended = True
+        self.over.set()
+        self.on_leave()
+        self.on_leave = lambda: None
+        self.writable.set()
+        self._wake.set()
+
+    async def run(self, send: Send) -> None:
+        """Send what is written until it has ended and everything has left."""
+        while True:
+            if not self._pieces and not self._ended:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await self._wake.wait()
+                except TimeoutError:
+                    self.write(b": still here\n\n")
+            pieces, self._pieces = self._pieces, []
+            if pieces:
+                body = b"".join(pieces)
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                self._unsent = sum(map(len, self._pieces))
+                self.writable.set()
+            elif self._ended:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+
+
+class EventStreams:
+    """The endpoint. ``scope["path_params"]`` holds ``session_id``."""
+
+    def __init__(self, *, identity: Identity, hub: Hub, catch_up: CatchUp, places: Places) -> None:
+        self._identity = identity
+        self._hub = hub
+        self._catch_up = catch_up
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one stream until the client leaves or the server ends it."""
+        try:
+            principal = admit(scope, self._identity)
+            session_id = check_session(principal, scope["path_params"]["session_id"])
+            wish = _wish(session_id, scope)
+            presence = presence_of(scope["query_string"])
+            if not self._places.take(principal.agent_id):
+                raise Overloaded("This node is full.", "Try again in a moment.")
+        except PartylineError as error:
+            await send_problem(send, error)
+            return
+        stream = EventStream()
+        viewer = Viewer(stream, principal)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            self._hub.connect(viewer)
+            subscription = self._hub.subscribe(viewer, session_id)
+            subscription.presence = presence
+            subscription.replay = asyncio.create_task(self._catch_up.subscribe(subscription, wish))
+            await _until_gone(stream, scope["extensions"][TRANSPORT], receive, send)
+        finally:
+            stream.end()
+            self._hub.disconnect(viewer)
+            self._places.free(principal.agent_id)
+
+
+def _wish(session_id: str, scope: Scope) -> Subscribe:
+    """Where a stream starts: Last-Event-ID, else the address, else from now."""
+    last = header_values(scope["headers"], b"last-event-id")
+    if last and last[-1]:
+        wished = wish_of(session_id, scope["query_string"])
+        epoch = None if wished is None else wished.epoch
+        return Subscribe(session_id, *check_position(number(last[-1]), epoch))
+    return wish_of(session_id, scope["query_string"]) or Subscribe(session_id)
+
+
+async def _until_gone(
+    stream: EventStream, transport: asyncio.Transport, receive: Receive, send: Send
+) -> None:
+    """Run a stream to its end; a client that does not take that end is cut."""
+
+    async def leave() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        stream.end()
+
+    async def cut() -> None:
+        await stream.over.wait()
+        await asyncio.sleep(CLOSE_SECONDS)
+        transport.abort()
+
+    watching = [asyncio.create_task(leave()), asyncio.create_task(cut())]
+    try:
+        await stream.run(send)
+    finally:
+        for task in watching:
+            task.cancel()

@@ -1,0 +1,192 @@
+"""Asks mcp_node's log: where sessions stand, and what was said. The only way history is read.
+
+At most 8 requests are under way at once, half of them for the node's own questions, so that any
+number of viewers that catch up does not hold up a room; the comparison of heads, the question for
+agents and that for revocations, one of each at most, never wait for a place. Viewers with the same
+question share the answer.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import httpx
+import msgspec
+
+from proto.frames import AgentHere
+from proto.messages import Audience, Message
+from proto.revocations import Revocation
+from proto.settings import Settings
+from serving.peers.clients import mcp_client
+from serving.peers.local import UnsafePeer
+
+AT_ONCE: Final = 8
+ANSWER_SECONDS: Final = 5.0
+PAGE_MESSAGES: Final = 500
+MOST_SESSIONS: Final = 500
+Answer = TypeVar("Answer")
+
+_TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=1.0)
+
+
+class HistoryAway(Exception):
+    """mcp_node gave no answer that can be used.
+
+    Args:
+        why: for the log; nothing of what was received.
+        refused: it is not even running.
+    """
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
+
+
+class Heads(msgspec.Struct, frozen=True):
+    """Which sessions moved after an id; see ``mcp_node.doors.rest.log``."""
+
+    epoch: str
+    head: int
+    changed: dict[str, int]
+    through: int
+    pruned: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What decides who may be here; see ``mcp_node.doors.rest.revocations``."""
+
+    epoch: str
+    opened_at: float
+    auth: str
+    revocations: int
+
+
+class _AtWork(msgspec.Struct, frozen=True):
+    agents: dict[str, tuple[AgentHere, ...]]
+
+
+class _Revoked(msgspec.Struct, frozen=True):
+    revocations: list[Revocation]
+
+
+class SessionHead(msgspec.Struct, frozen=True):
+    """Where a session and the log stand; ``starts``: mcp_node's latest, and the log's head then."""
+
+    epoch: str
+    id: int
+    log_head: int
+    starts: list[tuple[float, int]]
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """A stretch of a session's log."""
+
+    epoch: str
+    head: int
+    through: int
+    messages: list[Message]
+
+
+class History:
+    """A client of mcp_node's log.
+
+    Every question raises `HistoryAway`, and nothing else, when it gets no good answer within 5
+    seconds. Cancelling one asker does not disturb others who share the question.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.requests = 0
+        self._for_viewers = asyncio.Semaphore(AT_ONCE // 2)
+        self._for_rooms = asyncio.Semaphore(AT_ONCE // 2)
+        self._shared: dict[bytes, asyncio.Task[LogPage]] = {}
+        self._client = mcp_client(
+            settings,
+            timeout=_TIMEOUT,
+            limits=httpx.Limits(max_connections=AT_ONCE + 3, keepalive_expiry=30),
+        )
+
+    async def heads(self, after: int) -> Heads:
+        """Which sessions moved after an id."""
+        return await self._ask(Heads, "GET", f"/api/heads?after={after}")
+
+    async def standing(self) -> Standing:
+        """What decides who may be here, as it is now."""
+        return await self._ask(Standing, "GET", "/api/standing")
+
+    async def revocations(self) -> list[Revocation]:
+        """Every token taken back."""
+        return (await self._ask(_Revoked, "GET", "/api/revocations")).revocations
+
+    async def agents(self, session_ids: Sequence[str]) -> dict[str, tuple[AgentHere, ...]]:
+        """Who is at work in each of some sessions, `MOST_SESSIONS` at most, where anybody is."""
+        question = msgspec.json.encode({"session_ids": session_ids})
+        return (await self._ask(_AtWork, "POST", "/api/agents", question)).agents
+
+    async def session_head(self, session_id: str) -> SessionHead:
+        """Where a session stands now: never an answer to somebody's earlier question."""
+        async with self._for_rooms:
+            return await self._ask(SessionHead, "GET", f"/api/heads/{session_id}")
+
+    async def log(self, session_id: str, after: int) -> LogPage:
+        """The next stretch of a session after an id, unfiltered, read after the question."""
+        async with self._for_rooms:
+            return await self._ask(LogPage, "POST", "/api/log", _question(session_id, after, None))
+
+    async def visible_log(self, session_id: str, after: int, audience: Audience | None) -> LogPage:
+        """The next stretch after an id, for viewers; perhaps read a moment ago.
+
+        It is filtered for an audience, if one is given.
+        """
+        question = _question(session_id, after, audience)
+        task = self._shared.get(question)
+        if task is None:
+            task = asyncio.create_task(self._visible_log(question))
+            self._shared[question] = task
+            task.add_done_callback(lambda done: self._answered(question, done))
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Drop what is under way and close the connections."""
+        tasks = list(self._shared.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _visible_log(self, question: bytes) -> LogPage:
+        async with self._for_viewers:
+            return await self._ask(LogPage, "POST", "/api/log", question)
+
+    def _answered(self, question: bytes, task: asyncio.Task[LogPage]) -> None:
+        self._shared.pop(question, None)
+        if not task.cancelled():
+            task.exception()  # seen: every asker may have gone
+
+    async def _ask(
+        self, kind: type[Answer], method: str, path: str, body: bytes | None = None
+    ) -> Answer:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        self.requests += 1
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self._client.request(method, path, content=body, headers=headers)
+        except httpx.ConnectError:
+            raise HistoryAway("it is not running", refused=True) from None
+        except UnsafePeer as error:
+            raise HistoryAway(str(error)) from None
+        except (httpx.HTTPError, TimeoutError):
+            raise HistoryAway("it does not answer") from None
+        except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
+            raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
+        if answer.status_code != 200:
+            raise HistoryAway(f"it answers with status {answer.status_code}")
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise HistoryAway("its answers are not of this version") from None
+
+
+def _question(session_id: str, after: int, audience: Audience | None) -> bytes:
+    return msgspec.json.encode(
+        {"session_id": session_id, "after": after, "limit": PAGE_MESSAGES, "audience": audience}
+    )

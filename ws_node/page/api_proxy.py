@@ -1,0 +1,217 @@
+"""The page's requests: an allow-list of ``/api/*`` is passed on to mcp_node, in the caller's name.
+
+A page may talk to its own origin only, which is this node's. What is passed on carries the
+caller's own token and nothing else of its headers; this node adds no rights of its own, and the
+routes between the nodes are not in the list.
+
+The node's doors have checked Host and Origin by then. A token is verified here as well, before a
+body is read: whoever has none costs mcp_node nothing. Only so much is under way at once, for all
+and for each principal; redeeming a code, which needs no token, has places of its own, so that bad
+codes (answered late) take none from those who are in.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+
+from proto.errors import InvalidInput, Overloaded, PartylineError, Unavailable
+from proto.messages import ANONYMOUS
+from proto.names import NAME_PATTERN
+from proto.settings import Settings
+from serving.http.asgi import Receive, Scope, Send
+from serving.http.bodies import check_media_type, read_body
+from serving.http.identity import Identity, header_values
+from serving.http.problems import send_problem
+from serving.peers.clients import mcp_client
+from ws_node.endpoints.places import Turns
+
+REDEEM: Final = "/api/redeem"
+MAX_REDEEM_BYTES: Final = 1_024
+
+AT_ONCE: Final = 256
+AT_ONCE_EACH: Final = 8
+"""Requests under way, of all and of one principal; more wait their turn."""
+
+REDEEMING: Final = 256
+"""Codes being redeemed; more are refused."""
+
+ANSWER_SECONDS: Final = 10.0
+"""How long mcp_node may take to begin its answer."""
+
+PASSING_SECONDS: Final = 30.0
+"""How long the rest of the answer may take, on whichever side."""
+
+MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
+"""More than any page of the log: what is larger is cut."""
+
+_SESSION: Final = rf"/api/sessions/{NAME_PATTERN}"
+_ROUTES: Final[dict[str, re.Pattern[str]]] = {
+    method: re.compile("|".join(f"(?:{path})" for path in paths))
+    for method, paths in {
+        "GET": [
+            "/api/sessions",
+            _SESSION,
+            f"{_SESSION}/messages",
+            f"{_SESSION}/agents",
+            "/api/search",
+        ],
+        "POST": [
+            "/api/sessions",
+            f"{_SESSION}/messages",
+            f"{_SESSION}/close",
+            f"{_SESSION}/read",
+            REDEEM,
+        ],
+        "PATCH": [_SESSION],
+        "DELETE": [rf"{_SESSION}/messages/[0-9]{{1,16}}"],
+    }.items()
+}
+_WITH_BODY: Final = frozenset({"POST", "PATCH"})
+_QUERY: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4096}")
+_PASSED_BACK: Final = frozenset(
+    {"content-type", "content-length", "cache-control", "retry-after", "www-authenticate"}
+)
+
+logger = logging.getLogger(__name__)
+
+
+def allowed(scope: Scope) -> bool:
+    """Whether an HTTP request is one that is passed on: method and path, exactly as they came.
+
+    The path is taken as it stood in the request: an encoded slash or dot is no slash or dot.
+    """
+    routes = _ROUTES.get(scope["method"])
+    path = scope.get("raw_path") or b""
+    return routes is not None and routes.fullmatch(path.decode("latin-1")) is not None
+
+
+class Forward:
+    """Passes requests on that are `allowed`.
+
+    Args:
+        settings: where mcp_node is, and the largest body.
+        identity: verifies tokens.
+    """
+
+    def __init__(self, settings: Settings, identity: Identity) -> None:
+        self._identity = identity
+        self._max_bytes = settings.max_body_bytes
+        self._seconds = ANSWER_SECONDS + settings.failed_token_seconds
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns(AT_ONCE_EACH)
+        self._redeeming = 0
+        self._client = mcp_client(
+            settings,
+            timeout=httpx.Timeout(self._seconds, connect=1.0),
+            limits=httpx.Limits(max_connections=AT_ONCE + REDEEMING, keepalive_expiry=30),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with mcp_node's answer, or with a problem if there is none."""
+        try:
+            request = await self._request(scope, receive)
+            async with self._place(scope), self._answer(request) as answer:
+                await _pass_back(answer, send)
+        except PartylineError as error:
+            await send_problem(send, error)
+
+    async def _request(self, scope: Scope, receive: Receive) -> httpx.Request:
+        """What to ask mcp_node.
+
+        Raises:
+            PartylineError: nothing that it would answer.
+        """
+        redeems = scope["raw_path"] == REDEEM.encode()
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if not redeems:
+            self._identity.from_headers(scope["headers"])
+            for value in header_values(scope["headers"], b"authorization"):
+                headers["Authorization"] = value
+        query = scope["query_string"].decode("latin-1")
+        if not _QUERY.fullmatch(query):
+            raise InvalidInput("The address has parameters that cannot be read.")
+        body = b""
+        if scope["method"] in _WITH_BODY:
+            check_media_type(scope)
+            headers["Content-Type"] = "application/json"
+            most = MAX_REDEEM_BYTES if redeems else self._max_bytes
+            body = await read_body(scope, receive, max_bytes=most)
+        path = scope["raw_path"] + (b"?" + query.encode() if query else b"")
+        url = self._client.base_url.copy_with(raw_path=path)
+        return self._client.build_request(scope["method"], url, headers=headers, content=body)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, scope: Scope) -> AsyncIterator[None]:
+        """One of the places of those who redeem, or a turn of the principal's."""
+        if scope["raw_path"] == REDEEM.encode():
+            if self._redeeming >= REDEEMING:
+                raise Overloaded("Too many links are being opened.", "Try again in a moment.")
+            self._redeeming += 1
+            try:
+                yield
+            finally:
+                self._redeeming -= 1
+            return
+        principal = self._identity.from_headers(scope["headers"])
+        nobody = principal.agent_id == ANONYMOUS  # may be many
+        turn = contextlib.nullcontext() if nobody else self._turns.of(principal.agent_id)
+        async with turn, self._places:
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _answer(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+        """mcp_node's answer, its head read.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await self._client.send(request, stream=True)
+        except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
+            logger.debug("forwarding failed: %s", type(error).__name__)
+            hint = "Try again in a moment."
+            if request.method != "GET" and not isinstance(error, httpx.ConnectError):
+                hint = "It may have been done: look before you try again."
+            raise Unavailable("mcp_node does not answer.", hint) from None
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
+
+async def _pass_back(answer: httpx.Response, send: Send) -> None:
+    """Send an answer on, as it comes.
+
+    One that breaks off, takes too long or is too large is left incomplete: the server then cuts
+    the connection, and the client knows that it has not all of it.
+    """
+    headers = [
+        (name.lower(), value)
+        for name, value in answer.headers.raw
+        if name.lower().decode("latin-1") in _PASSED_BACK
+    ]
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    size = 0
+    try:
+        async with asyncio.timeout(PASSING_SECONDS):
+            async for chunk in answer.aiter_raw():
+                size += len(chunk)
+                if size > MAX_ANSWER_BYTES:
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except Exception as error:  # as above
+        logger.debug("an answer broke off: %s", type(error).__name__)
+        return
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,1 @@
+"""Presence: viewers that ask for it are told who watches and which agents are at work."""

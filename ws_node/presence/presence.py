@@ -1,0 +1,214 @@
+"""Presence: viewers that ask for it are told who is there.
+
+How many connections watch a session is known here (`Watched`). Which agents are at work is asked
+of mcp_node: one question for all rooms whose viewers want to know, every two seconds, none while
+nobody does. While mcp_node is away the viewers are told less: ``agents`` is null.
+
+It writes beside the fan-out, whole frames between its turns, so that a message never waits for it,
+and skips who has much unsent: presence is at most once, and closes nobody.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import Final
+
+from proto.frames import AgentHere, presence_frame
+from proto.messages import Visibility
+from proto.wire import Event
+from ws_node.log.client import MOST_SESSIONS, History, HistoryAway
+from ws_node.presence.attendance import There
+from ws_node.presence.watched import Watched
+from ws_node.rooms.framing import Framing
+from ws_node.rooms.hub import Hub
+from ws_node.rooms.room import NEVER, Room, Subscription
+
+ASK_SECONDS: Final = 2.0
+"""How often mcp_node is asked; with more than `MOST_SESSIONS` rooms, for some of them in turn."""
+
+LEAST_SECONDS: Final = 0.25
+"""Between two questions, when a room that nothing is known of prompts one."""
+
+BACKOFF_SECONDS: Final = (0.5, 4.0)
+"""First and longest pause between questions to a mcp_node that is away."""
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long what mcp_node told holds while it is away."""
+
+FIRST_SECONDS: Final = 0.5
+"""How long the first viewer of a room waits for the agents before it is told without them."""
+
+PASS_SECONDS: Final = 0.1
+"""Least time between two looks at what changed."""
+
+SLICE: Final = 250
+"""Viewers told before the event loop gets a turn."""
+
+MOST_UNSENT_BYTES: Final = 65_536
+"""Who has more unsent is not told this time."""
+
+logger = logging.getLogger(__name__)
+
+
+class Presence:
+    """Tells who is there.
+
+    Attributes:
+        told: frames written.
+        skipped: frames not written, to viewers with much unsent.
+    """
+
+    def __init__(self, hub: Hub, history: History, watched: Watched) -> None:
+        self.told = 0
+        self.skipped = 0
+        self._hub = hub
+        self._history = history
+        self._watched = watched
+        self._changed: dict[str, None] = {}
+        self._later: dict[str, float] = {}
+        self._something = asyncio.Event()
+        self._asked_at: dict[str, float] = {}
+        self._agents: dict[str, tuple[AgentHere, ...]] = {}
+        self._wanted_since: dict[str, float] = {}
+        self._prompted = asyncio.Event()
+        self._away_since: float | None = None
+        hub.attended = self._attended
+        watched.changed = self._touch
+
+    async def run(self) -> None:
+        """Tell and ask for ever, until cancelled. Whatever fails is logged and tried again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_for_ever())
+            group.create_task(self._ask_for_ever())
+
+    def _attended(self, room: Room) -> None:
+        """Somebody came or left, or wants to be told."""
+        self._watched.came_or_left()
+        if not room.attendance.asked:
+            return
+        name = room.session_id
+        if name not in self._asked_at:
+            self._asked_at[name] = float("-inf")
+            self._wanted_since[name] = asyncio.get_running_loop().time()
+            self._prompted.set()
+        self._touch(name)
+
+    def _touch(self, session_id: str) -> None:
+        """Something changed in a session; perhaps nobody here wants to know."""
+        if session_id in self._asked_at:
+            self._changed[session_id] = None
+            self._something.set()
+
+    # Telling
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(self._later.values(), default=None)):
+                    await self._something.wait()
+            self._something.clear()
+            try:
+                await self._tell_what_changed()
+            except Exception:
+                logger.exception("presence could not be told")
+            await asyncio.sleep(PASS_SECONDS)
+
+    async def _tell_what_changed(self) -> None:
+        now = asyncio.get_running_loop().time()
+        changed, self._changed = self._changed, {}
+        for name, at in list(self._later.items()):
+            if at <= now:
+                del self._later[name]
+                changed[name] = None
+        for name in changed:
+            room = self._hub.rooms.get(name)
+            if room is None or not room.attendance.asked:
+                continue
+            agents = self._agents.get(name)
+            first_at = self._wanted_since.get(name, now) + FIRST_SECONDS
+            if agents is None and self._away_since is None and now < first_at:
+                self._later[name] = first_at
+                continue
+            attendance = room.attendance
+            attendance.learn(There(self._watched[name], agents))
+            if due := attendance.due(now):
+                await self._tell(room, due)
+            if (next_at := attendance.next_at()) is not None:
+                self._later[name] = next_at
+
+    async def _tell(self, room: Room, askers: list[Subscription]) -> None:
+        """Write to each, unless it left, started anew or is slow."""
+        there = room.attendance.there
+        assert there is not None
+        body = presence_frame(room.session_id, there.viewers, there.agents)
+        nobody = ("", "", 0)
+        event = Event(room.session_id, "", None, 0, Visibility.PUBLIC, *nobody, body)
+        outgoing = room.passing(event)
+        framed: dict[Framing, bytes] = {}
+        for number, asker in enumerate(askers, 1):
+            if asker.live_since != NEVER:
+                if asker.outlet.get_write_buffer_size() > MOST_UNSENT_BYTES:
+                    self.skipped += 1
+                else:
+                    data = framed.get(asker.framing)
+                    if data is None:
+                        data = framed[asker.framing] = outgoing.framed(asker.framing)
+                    asker.outlet.write(data)
+                    self.told += 1
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    # Asking
+
+    async def _ask_for_ever(self) -> None:
+        pause = BACKOFF_SECONDS[0]
+        while True:
+            self._prompted.clear()
+            names = self._turn()
+            if not names:
+                await self._prompted.wait()
+                continue
+            try:
+                found = await self._history.agents(names)
+            except HistoryAway:
+                self._unknown()
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, BACKOFF_SECONDS[1])
+                continue
+            pause, self._away_since = BACKOFF_SECONDS[0], None
+            for name in names:
+                agents = found.get(name, ())
+                if self._agents.get(name) != agents:
+                    self._agents[name] = agents
+                    self._touch(name)
+            await asyncio.sleep(LEAST_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((ASK_SECONDS - LEAST_SECONDS) * random.uniform(0.8, 1)):
+                    await self._prompted.wait()
+
+    def _turn(self) -> list[str]:
+        """The sessions to ask about now: those that have waited longest."""
+        rooms = self._hub.rooms
+        for name in list(self._asked_at):
+            room = rooms.get(name)
+            if room is None or not room.attendance.asked:
+                del self._asked_at[name]
+                self._wanted_since.pop(name, None)
+                self._agents.pop(name, None)
+                self._later.pop(name, None)
+        names = sorted(self._asked_at, key=self._asked_at.__getitem__)[:MOST_SESSIONS]
+        now = asyncio.get_running_loop().time()
+        for name in names:
+            self._asked_at[name] = now
+        return names
+
+    def _unknown(self) -> None:
+        """mcp_node is away: after a while nothing is known of agents any more."""
+        now = asyncio.get_running_loop().time()
+        if self._away_since is None:
+            self._away_since = now
+        if now - self._away_since >= PATIENCE_SECONDS:
+            self._agents.clear()
+            for name in self._asked_at:
+                self._touch(name)

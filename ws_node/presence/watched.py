@@ -1,0 +1,66 @@
+"""How many connections watch each session, over all workers of this node."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Final
+
+from ws_node.rooms.room import Room
+
+ENTRY_BYTES: Final = 80
+"""Most bytes that a session and its count take among siblings."""
+
+REPEAT: Final = 5
+"""Counts that did not change are told anew every so many times: a sibling may have missed them."""
+
+
+class Watched:
+    """The counts of this worker's rooms, and of its siblings'.
+
+    Attributes:
+        changed: called with a session whose count changed elsewhere.
+
+    Args:
+        rooms: this worker's.
+        max_bytes: of a message to the siblings; sessions that do not fit are left out.
+    """
+
+    def __init__(self, rooms: Mapping[str, Room], max_bytes: int) -> None:
+        self.changed: Callable[[str], None] = lambda session_id: None
+        self._rooms = rooms
+        self._most = max_bytes // ENTRY_BYTES
+        self._elsewhere: dict[int, dict[str, int]] = {}
+        self._sum: Counter[str] = Counter()
+        self._news = True
+        self._quiet = 0
+
+    def __getitem__(self, session_id: str) -> int:
+        """How many watch a session."""
+        room = self._rooms.get(session_id)
+        return self._sum[session_id] + (0 if room is None else room.guests)
+
+    def came_or_left(self) -> None:
+        """A count of this worker changed."""
+        self._news = True
+
+    def news(self) -> dict[str, int] | None:
+        """This worker's counts, if they are to be told again; asked about once a second."""
+        self._quiet += 1
+        if not self._news and self._quiet < REPEAT:
+            return None
+        self._news, self._quiet = False, 0
+        own = ((name, room.guests) for name, room in self._rooms.items() if room.occupied)
+        return dict(islice(own, self._most))
+
+    def heard(self, worker: int, counts: dict[str, int]) -> None:
+        """A sibling told its counts; none: it is away."""
+        former = self._elsewhere.get(worker, {})
+        if counts == former:
+            return
+        self._elsewhere[worker] = counts
+        for name in former.keys() | counts.keys():
+            if moved := counts.get(name, 0) - former.get(name, 0):
+                self._sum[name] += moved
+                if not self._sum[name]:
+                    del self._sum[name]
+                self.changed(name)

@@ -1,0 +1,66 @@
+"""A viewer: one connected client."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from proto.messages import Principal
+from ws_node.rooms.disconnect import Disconnect
+from ws_node.rooms.framing import Framing, framed
+
+
+class Outlet(Protocol):
+    """Where a viewer's bytes are written, without waiting."""
+
+    def write(self, data: bytes) -> None:
+        """Hand over bytes."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that have not left yet."""
+
+
+class Connection(Protocol):
+    """What carries a viewer's bytes: a WebSocket, or an event stream.
+
+    Attributes:
+        framing: how it carries JSON texts.
+        writable: set while little is unsent, and for ever once it is gone.
+        on_leave: called once, before it ends for whatever reason.
+    """
+
+    framing: Framing
+    writable: asyncio.Event
+    on_leave: Callable[[], None]
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where to write."""
+
+    def disconnect(self, why: Disconnect) -> None:
+        """End it, telling the client why; idempotent."""
+
+
+class Viewer:
+    """A connected client.
+
+    Attributes:
+        connection: what carries its bytes.
+        principal: who it is.
+        gone: whether it has left for good.
+    """
+
+    __slots__ = ("connection", "gone", "principal")
+
+    def __init__(self, connection: Connection, principal: Principal) -> None:
+        self.connection = connection
+        self.principal = principal
+        self.gone = False
+
+    def send(self, payload: bytes) -> None:
+        """Send one JSON text of its own, outside the fan-out."""
+        if not self.gone:
+            self.connection.outlet.write(framed(self.connection.framing, payload))
+
+    async def drained(self) -> None:
+        """Wait until what was sent has mostly left; returns at once when it has gone."""
+        await self.connection.writable.wait()

@@ -1,0 +1,195 @@
+"""The other workers of this ws_node: what one of them is told, all of them know.
+
+A worker binds a PULL socket of its own (``worker-N.sock``, mode 0600) and has a PUSH socket to
+each sibling's. Two kinds of messages cross:
+
+* an event that came in by HTTP, in the bridge's three frames (`proto.wire`): whoever received the
+  POST passes it on;
+* ``["figures", msgpack [worker, [[name, help, value], …]]]``, every second: so that any worker
+  can answer for the whole node at /metrics;
+* ``["watched", msgpack [worker, {session: connections}]]``, when that changed, once a second at
+  most, and every few seconds anyway (`Watched`).
+
+Nothing here waits. What a sibling does not take is dropped and counted: a durable event is read
+from the log, an ephemeral one is at most once anyway.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import zmq
+
+from proto import keyfile, wire
+from proto.errors import WireError
+from proto.settings import Settings
+from proto.wire import Event
+from serving.http.operators import Figure
+from ws_node.intake.pull_socket import bind, drain
+from ws_node.presence.watched import Watched
+from ws_node.rooms.event_queue import EventQueue
+
+FIGURES_SECONDS: Final = 1.0
+SILENT_SECONDS: Final = 5.0
+"""A sibling not heard of for so long is away."""
+
+_BATCH: Final = 1_000
+_HWM: Final = 1_000
+_FIGURES: Final = b"figures"
+_WATCHED: Final = b"watched"
+_RECONNECT_MS: Final = 50
+_RECONNECT_MAX_MS: Final = 500
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(tuple[int, list[Figure]]).decode
+_decode_watched: Final = msgspec.msgpack.Decoder(tuple[int, dict[str, int]]).decode
+
+
+class Siblings:
+    """A worker's link to the others; with one worker it does nothing.
+
+    Attributes:
+        dropped: events a sibling did not take.
+        overflowed: events of siblings that did not fit the queue.
+        malformed: messages that were not ours.
+
+    Args:
+        settings: of the node.
+        worker: this one's number.
+        data_dir: where the sockets are.
+        queue: what siblings pass on goes here.
+        figures: this worker's.
+        watched: who watches what here and elsewhere.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        worker: int,
+        data_dir: Path,
+        queue: EventQueue,
+        figures: Callable[[], Iterable[Figure]],
+        watched: Watched,
+    ) -> None:
+        self.dropped = 0
+        self.overflowed = 0
+        self.malformed = 0
+        self.worker = worker
+        self._others = [n for n in range(settings.ws_workers) if n != worker]
+        self._data_dir = data_dir
+        self._max_bytes = settings.max_bridge_bytes
+        self._queue = queue
+        self._figures = figures
+        self._watched = watched
+        self._heard: dict[int, tuple[float, list[Figure]]] = {}
+        self._pushes: dict[int, zmq.Socket[Any]] = {}
+
+    async def run(self) -> None:
+        """Listen, and tell the siblings our figures, until cancelled.
+
+        Raises:
+            ConfigurationError: the endpoint cannot be bound.
+        """
+        if not self._others:
+            await asyncio.get_running_loop().create_future()
+        context: zmq.Context[Any] = zmq.Context()
+        loop = asyncio.get_running_loop()
+        self._pull = context.socket(zmq.PULL)
+        try:
+            self._pull.set(zmq.RCVHWM, _HWM)
+            self._pull.set(zmq.MAXMSGSIZE, self._max_bytes)
+            bind(self._pull, keyfile.worker_endpoint(self._data_dir, self.worker))
+            self._pushes = {number: self._push(context, number) for number in self._others}
+            loop.add_reader(self._pull.fileno(), self._collect)
+            self._collect()
+            while True:
+                self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
+                self._tell_who_watches()
+                await asyncio.sleep(FIGURES_SECONDS)
+        finally:
+            loop.remove_reader(self._pull.fileno())
+            context.destroy(linger=0)
+            self._pushes = {}
+
+    def pass_on(self, event: Event) -> None:
+        """Give every sibling an event."""
+        if self._pushes:
+            self.dropped += self._send(wire.encode(event))
+
+    def away(self) -> int:
+        """How many siblings have not been heard of lately."""
+        since = time.monotonic() - SILENT_SECONDS
+        return sum(self._heard.get(other, (0.0, []))[0] < since for other in self._others)
+
+    def everyones_figures(self) -> dict[int, list[Figure]]:
+        """The figures of this worker now, and of the others as they were a second ago at most."""
+        since = time.monotonic() - SILENT_SECONDS
+        known = {n: figures for n, (at, figures) in self._heard.items() if at >= since}
+        return {**known, self.worker: self._own_figures()}
+
+    def _tell_who_watches(self) -> None:
+        counts = self._watched.news()
+        if counts is not None:
+            self._send([_WATCHED, _encode((self.worker, counts))])
+        since = time.monotonic() - SILENT_SECONDS
+        for other in self._others:
+            if self._heard.get(other, (0.0, []))[0] < since:
+                self._watched.heard(other, {})
+
+    def _own_figures(self) -> list[Figure]:
+        return [(name, text, float(value)) for name, text, value in self._figures()]
+
+    def _push(self, context: zmq.Context[Any], number: int) -> zmq.Socket[Any]:
+        push: zmq.Socket[Any] = context.socket(zmq.PUSH)
+        push.set(zmq.IMMEDIATE, 1)
+        push.set(zmq.SNDHWM, _HWM)
+        push.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        push.set(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        push.connect(keyfile.worker_endpoint(self._data_dir, number))
+        return push
+
+    def _send(self, frames: list[bytes]) -> int:
+        """Send a message to every sibling; how many did not take it, and so are away."""
+        missed = 0
+        for number, push in self._pushes.items():
+            try:
+                push.send_multipart(frames, zmq.NOBLOCK)
+            except zmq.Again:
+                self._heard.pop(number, None)
+                missed += 1
+        return missed
+
+    def _collect(self) -> None:
+        drain(self._pull, self._take, again=self._collect, most=_BATCH)
+
+    def _take(self) -> None:
+        """Take one message. Nothing it may hold raises: what is there behind it would wait."""
+        frames = self._pull.recv_multipart(zmq.NOBLOCK)
+        try:
+            if frames[0] == _WATCHED and len(frames) == 2:
+                self._take_watched(*_decode_watched(frames[1]))
+                return
+            if frames[0] != _FIGURES or len(frames) != 2:
+                if not self._queue.put(wire.decode(frames, max_body=self._max_bytes)):
+                    self.overflowed += 1
+                return
+            number, figures = _decode(frames[1])
+        except (WireError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.malformed += 1
+            return
+        if number in self._others:
+            if number not in self._heard:
+                self._watched.came_or_left()  # it does not know our counts yet
+            self._heard[number] = time.monotonic(), figures
+        else:
+            self.malformed += 1
+
+    def _take_watched(self, number: int, counts: dict[str, int]) -> None:
+        if number in self._others:
+            self._watched.heard(number, counts)
+        else:
+            self.malformed += 1
