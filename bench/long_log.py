@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mcp_node.log.schema import prepare
 from mcp_node.sessions.rows import INSERT_MESSAGE, INSERT_SESSION
+from mcp_node.storage import SCHEMA
 from proto.messages import utc_now
 
 LARGE = "bench-large"
@@ -40,7 +41,7 @@ def write_log(path: Path, count: int, text: Text = _plain) -> None:
 
     Indexes are taken away meanwhile and made again in one go, but not that of search.
     """
-    prepare(path, None)
+    prepare(path, SCHEMA, None)
     sessions = max(2, count // PER_SESSION)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in _QUICKLY:

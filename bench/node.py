@@ -29,7 +29,7 @@ from mcp_node.doors.mcp.tools.messages import Level
 from mcp_node.doors.mcp.tools.results import MessageAdded
 from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
 from mcp_node.log import writer
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.log.transaction import Committed, Transaction
 from mcp_node.services import Abilities
 from mcp_node.sessions.rows import INSERT_SESSION, session_row
@@ -43,7 +43,7 @@ FILL_BATCH = 500
 
 _committed: dict[int, int] = {}
 _announced: dict[int, int] = {}
-_stores: list[SqliteStore] = []
+_stores: list[Database] = []
 
 _app: Any = app
 _writer: Any = writer
@@ -97,8 +97,8 @@ def _note_announced(messages: Sequence[Message]) -> None:
     _announced.update((message.id, now) for message in messages)
 
 
-async def _open_watched_store(data_dir: Path, settings: Settings) -> SqliteStore:
-    store: SqliteStore = await _open_store(data_dir, settings)
+async def _open_watched_store(data_dir: Path, settings: Settings) -> Database:
+    store: Database = await _open_store(data_dir, settings)
     store.on_commit(_note_announced)  # before the publisher's
     _stores.append(store)
     return store

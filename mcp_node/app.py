@@ -31,9 +31,10 @@ from mcp_node.doors.rest.revocations import make_revocation_api
 from mcp_node.doors.rest.rooms import make_api
 from mcp_node.doors.rest.search import make_search_api
 from mcp_node.doors.rest.service import for_service, service_app
-from mcp_node.log.interface import Store
-from mcp_node.log.sqlite import open_store
+from mcp_node.links.revocations import revocations
+from mcp_node.log.interface import Database
 from mcp_node.services import Abilities, make_abilities
+from mcp_node.storage import open_store
 from proto import keyfile
 from proto.errors import PartylineError
 from proto.settings import Settings, node_url
@@ -90,10 +91,10 @@ async def run(settings: Settings, *, extend: Extension | None = None) -> None:
             AddressFile(data_dir, "mcp", address),
         ):
             async with (
-                _store(data_dir, settings) as store,
-                _publisher(data_dir, settings, store) as publisher,
+                _database(data_dir, settings) as database,
+                _publisher(data_dir, settings, database) as publisher,
             ):
-                node = await build(settings, data_dir, store, publisher, address, extend)
+                node = await build(settings, data_dir, database, publisher, address, extend)
                 await serve(node.app, bound, local=local, drain=node.drain, ws="none")
 
 
@@ -107,19 +108,19 @@ class Node(NamedTuple):
 async def build(
     settings: Settings,
     data_dir: Path,
-    store: Store,
+    database: Database,
     publisher: Publisher,
     address: str,
     extend: Extension | None = None,
 ) -> Node:
-    """The node around an open store and a started publisher, listening at ``address``."""
+    """The node around an open database and a started publisher, listening at ``address``."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
-    for revocation in await store.revocations():
+    for revocation in await database.read(revocations):
         identity.revocations.add(revocation)
     identity.revocations.complete = True
     bridge_key = keyfile.bridge_key(data_dir)  # made here, for an operator to copy
-    abilities = make_abilities(store, settings, identity.is_valid)
+    abilities = make_abilities(database, settings, identity.is_valid)
     mcp = make_server(abilities, identity)
     if extend is not None:
         extend(mcp)
@@ -153,7 +154,7 @@ async def build(
             True,
             {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
         ),
-        figures=lambda: {0: _figures(store, publisher, abilities, sessions)},
+        figures=lambda: {0: _figures(database, publisher, abilities, sessions)},
         address=address,
     )
     api.include_router(make_api(abilities, identity))
@@ -171,10 +172,10 @@ async def build(
     )
     service = service_app(
         (
-            make_log_api(store, settings),
+            make_log_api(database, settings),
             make_presence_api(abilities.presence, settings),
-            make_prune_api(store, settings, abilities.readers.recount),
-            make_revocation_api(store, abilities.links, settings, identity),
+            make_prune_api(database, settings, abilities.readers.recount),
+            make_revocation_api(database, abilities.links, settings, identity),
             make_link_api(abilities.links, settings),
         )
     )
@@ -262,27 +263,29 @@ def _admit(scope: Scope, identity: Identity) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _store(data_dir: Path, settings: Settings) -> AsyncIterator[Store]:
-    store = await open_store(data_dir, settings)
+async def _database(data_dir: Path, settings: Settings) -> AsyncIterator[Database]:
+    database = await open_store(data_dir, settings)
     try:
-        yield store
+        yield database
     finally:
-        await store.close()
+        await database.close()
 
 
 @contextlib.asynccontextmanager
-async def _publisher(data_dir: Path, settings: Settings, store: Store) -> AsyncIterator[Publisher]:
+async def _publisher(
+    data_dir: Path, settings: Settings, database: Database
+) -> AsyncIterator[Publisher]:
     publisher: Publisher
     if settings.bridge == "http":
-        publisher = PostPublisher(settings, epoch=store.epoch)
+        publisher = PostPublisher(settings, epoch=database.epoch)
     else:
         endpoints = [
             keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
             for worker in range(settings.ws_workers)
         ]
-        publisher = PushPublisher(settings, endpoints=endpoints, epoch=store.epoch)
+        publisher = PushPublisher(settings, endpoints=endpoints, epoch=database.epoch)
     await publisher.start()
-    store.on_commit(publisher.publish)
+    database.on_commit(publisher.publish)
     try:
         yield publisher
     finally:
@@ -311,9 +314,9 @@ def _expect_cut_streams() -> None:
 
 
 def _figures(
-    store: Store, publisher: Publisher, abilities: Abilities, sessions: LegacySessions
+    database: Database, publisher: Publisher, abilities: Abilities, sessions: LegacySessions
 ) -> Iterator[tuple[str, str, float]]:
-    yield "pending_writes", "Writes waiting for their commit.", store.pending
+    yield "pending_writes", "Writes waiting for their commit.", database.pending
     yield "mcp_sessions", "Open MCP sessions of clients before 2026-07-28.", len(sessions)
     subscribed = len(abilities.subscriptions)
     yield "resource_subscriptions", "Resources subscribed to over MCP.", subscribed

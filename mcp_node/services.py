@@ -1,4 +1,4 @@
-"""Everything the node can do for a principal, put together once around its store."""
+"""Everything the node can do for a principal, put together once around its database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mcp_node.inbox.roster import Attending
 from mcp_node.inbox.subscriptions import Subscriptions
 from mcp_node.inbox.waiting import Waiting
 from mcp_node.links.links import Links
-from mcp_node.log.interface import Store
+from mcp_node.log.interface import Database
 from mcp_node.memory.memory import Memory
 from mcp_node.search.search import Search
 from mcp_node.sessions.authorization import Rights
@@ -44,39 +44,39 @@ class Abilities:
 
 
 def make_abilities(
-    store: Store, settings: Settings, is_valid: Callable[[Principal], bool] = lambda _: True
+    database: Database, settings: Settings, is_valid: Callable[[Principal], bool] = lambda _: True
 ) -> Abilities:
-    """The abilities of a node, sharing one store and one count of rates.
+    """The abilities of a node, sharing one database and one count of rates.
 
     Args:
-        store: the log.
+        database: holds the log.
         settings: of the node.
         is_valid: whether somebody's token still is; asked of whoever waits, before it hears.
     """
     rights = Rights(settings)
-    readers = Readers(store)
+    readers = Readers(database)
     waiting = Waiting(settings.max_waits_per_principal)
-    store.on_commit(waiting.committed)
-    subscriptions = Subscriptions(store, settings)
+    database.on_commit(waiting.committed)
+    subscriptions = Subscriptions(database, settings)
 
     def changed(session: Session) -> None:
         subscriptions.session_changed(session.session_id)
         if session.closed_at is not None:
             waiting.close(session.session_id)
 
-    rooms = Rooms(store, settings, rights, readers)
-    hearing = Hearing(store, rooms, readers, waiting, is_valid)
+    rooms = Rooms(database, settings, rights, readers.seen)
+    hearing = Hearing(database, rooms, readers, waiting, is_valid)
     return Abilities(
         rooms=rooms,
         hearing=hearing,
-        attending=Attending(store, readers, waiting),
-        presence=Presence(store, readers, waiting),
-        memory=Memory(store, settings, rights),
+        attending=Attending(database, readers, waiting),
+        presence=Presence(database, readers, waiting),
+        memory=Memory(database, settings, rights),
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,
-        moderation=Moderation(store, settings, rights, changed),
-        deletion=Deletion(store, rights),
-        links=Links(store, settings),
-        search=Search(store, settings),
+        moderation=Moderation(database, settings, rights, changed),
+        deletion=Deletion(database, rights),
+        links=Links(database, settings),
+        search=Search(database, settings),
     )

@@ -32,9 +32,8 @@ def test_every_close_code_is_documented_as_it_is() -> None:
 
 def test_every_tool_is_in_the_readme_with_its_parameters() -> None:
     readme = (ROOT / "README.md").read_text()
-    sources = "\n".join(
-        path.read_text() for path in (ROOT / "mcp_node" / "doors" / "mcp" / "tools").glob("*.py")
-    )
+    folder = ROOT / "mcp_node" / "doors" / "mcp" / "tools"
+    sources = "\n".join(path.read_text() for path in folder.glob("*.py"))
     tools = re.findall(r"@mcp\.tool\(.*?\)\n    async def (\w+)", sources, re.DOTALL)
     assert len(tools) >= 5
     for tool in tools:

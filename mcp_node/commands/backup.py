@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mcp_node.log.backup import back_up, restore
+from mcp_node.storage import SCHEMA
 from proto.keyfile import open_data_dir
 from proto.settings import Settings
 from serving.process.lockfile import LockFile
@@ -14,7 +15,7 @@ def make_backup(settings: Settings, target: Path) -> str:
     Raises:
         ConfigurationError: it cannot be done; the text says why.
     """
-    copy = back_up(open_data_dir(settings.data_dir), target.absolute())
+    copy = back_up(open_data_dir(settings.data_dir), target.absolute(), SCHEMA)
     return f"{target}: {copy.head} messages, {copy.size} bytes."
 
 
@@ -26,7 +27,7 @@ def restore_backup(settings: Settings, source: Path) -> str:
     """
     data_dir = open_data_dir(settings.data_dir)
     with LockFile(data_dir / "mcp.lock", "mcp_node"):
-        copy = restore(data_dir, source.absolute())
+        copy = restore(data_dir, source.absolute(), SCHEMA)
     return (
         f"The log in {data_dir} now has {copy.head} messages. Viewers will reload (a new epoch). "
         "The one before is kept as partyline.db.before-restore."

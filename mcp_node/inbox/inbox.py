@@ -8,9 +8,10 @@ from typing import Any, Final
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.unread import Place, mentioning, news, told_through
 from mcp_node.inbox.waiting import HELD, Waiter, Waiting
-from mcp_node.log.interface import Page, Store
-from mcp_node.sessions import checks
+from mcp_node.log.interface import Database
+from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, named
+from mcp_node.sessions.reads import Page, Stretch
 from mcp_node.sessions.sessions import Rooms, shown_page
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
@@ -36,13 +37,13 @@ class Hearing:
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
         rooms: Rooms,
         readers: Readers,
         waiting: Waiting,
         is_valid: Callable[[Principal], bool],
     ) -> None:
-        self._store = store
+        self._database = database
         self._rooms = rooms
         self._readers = readers
         self._waiting = waiting
@@ -134,7 +135,7 @@ class Hearing:
         position = checks.check_id(through, "through", least=1)
         if position is None:
             raise InvalidInput("through is needed.")
-        head = await self._store.session_head(name)
+        head = await self._database.read(partial(reads.session_head, session_id=name))
         await self._readers.read_through(principal, name, min(position, head))
         return await self._readers.unread(principal, name)
 
@@ -168,7 +169,8 @@ class Hearing:
         with self._waiting.wait(
             name, principal, own=since is not None, mentions_only=mentions_only
         ) as waiter:
-            session = await self._store.get_session(name)  # from now on a closing wakes it
+            look = partial(reads.session, session_id=name)
+            session = await self._database.read(look)  # from now on a closing wakes it
             self._readers.seen(principal, name)
             page = await self._there(waiter, name, since)
             waiter.closed = waiter.closed or session.closed_at is not None
@@ -224,7 +226,8 @@ class Hearing:
             elif since is not None:
                 page, start = await self._after(principal, name, since)
             elif principal.agent_id == ANONYMOUS:  # nobody's position: from now on
-                page, start = Page([], False), await self._store.session_head(name)
+                head = partial(reads.session_head, session_id=name)
+                page, start = Page([], False), await self._database.read(head)
             else:
                 page, start = await self._unread(principal, name, HELD)
         waiter.only_after(start)
@@ -232,8 +235,9 @@ class Hearing:
 
     async def _after(self, principal: Principal, name: str, since: int) -> tuple[Page, int]:
         """Everything after an id, and that id."""
-        page = await self._store.page(
-            name, principal.audience, after=since, before=None, limit=HELD, deletions=True
+        stretch = Stretch(name, since, None, HELD, deletions=True)
+        page = await self._database.read(
+            partial(reads.page, audience=principal.audience, stretch=stretch)
         )
         await self._given(principal, name, page, since)
         return page, since
@@ -245,7 +249,7 @@ class Hearing:
         """
         reach = await self._readers.reach(principal, name)
         place = reach.place or Place()
-        page, through, needless = await self._store.read(
+        page, through, needless = await self._database.read(
             partial(news, audience=principal.audience, reach=reach, limit=limit)
         )
         after = place.position or 0
@@ -261,7 +265,7 @@ class Hearing:
         """Mentions that were not read yet, or all after an id, and the id they come after."""
         named(principal, "mention")
         reach = await self._readers.reach(principal, name)
-        page = await self._store.read(
+        page = await self._database.read(
             partial(mentioning, audience=principal.audience, reach=reach, after=since, limit=HELD)
         )
         await self._readers.was_given_out_of_turn(principal, name, page.messages)
@@ -281,7 +285,7 @@ class Hearing:
         position = (reach.place or Place()).position
         through: int | None = 0
         if position is None or start <= position:
-            through = await self._store.read(
+            through = await self._database.read(
                 partial(told_through, audience=principal.audience, reach=reach, shown=shown)
             )
         if through is None:
@@ -290,7 +294,7 @@ class Hearing:
             await self._readers.was_given(principal, name, page.messages, start, through)
 
     async def _enter(self, principal: Principal, name: str) -> None:
-        await self._store.get_session(name)
+        await self._database.read(partial(reads.session, session_id=name))
         self._readers.seen(principal, name)
 
     def _check_alive(self, principal: Principal) -> None:

@@ -8,8 +8,8 @@ from mcp_node.inbox.mentions import calls, mentioned
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.rows import Attendant, Receipts, receipts, roster, roster_of
 from mcp_node.inbox.waiting import Waiting
-from mcp_node.log.interface import Store
-from mcp_node.sessions import checks
+from mcp_node.log.interface import Database
+from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered
 from proto.errors import InvalidInput, MessageNotFound
 from proto.messages import ANONYMOUS, Audience, Message, Principal
@@ -22,8 +22,8 @@ MOST_AGENTS: Final = 500
 class Attending:
     """Who is in a session and has what; methods raise as those of `Rooms` do."""
 
-    def __init__(self, store: Store, readers: Readers, waiting: Waiting) -> None:
-        self._store = store
+    def __init__(self, database: Database, readers: Readers, waiting: Waiting) -> None:
+        self._database = database
         self._readers = readers
         self._waiting = waiting
 
@@ -31,7 +31,7 @@ class Attending:
         """Who was in a session, the latest seen first, and whether it waits there now."""
         name = await self._entered(principal, session_id)
         await self._readers.save()
-        everybody = await self._store.read(partial(roster, session_id=name))
+        everybody = await self._database.read(partial(roster, session_id=name))
         shown = [
             {
                 "name": each.audience.agent_id,
@@ -61,7 +61,7 @@ class Attending:
         if wanted is None:
             raise InvalidInput("message_id is needed.")
         await self._readers.save()
-        found = await self._store.read(partial(receipts, session_id=name, message_id=wanted))
+        found = await self._database.read(partial(receipts, session_id=name, message_id=wanted))
         if found is None or not _sees(principal.audience, found.message):
             raise MessageNotFound
         return _shown(found, principal.audience)
@@ -82,12 +82,12 @@ class Attending:
         if names:
             owners = [name.partition("/")[0] for name in names]
             look = partial(roster_of, session_id=message.session_id, names=owners)
-            names = _uncalled(names, await self._store.read(look), message)
+            names = _uncalled(names, await self._database.read(look), message)
         return names
 
     async def _entered(self, principal: Principal, session_id: Any) -> str:
         name = entered(principal, session_id, "read")
-        await self._store.get_session(name)
+        await self._database.read(partial(reads.session, session_id=name))
         self._readers.seen(principal, name)
         return name
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from mcp_node.inbox.unread import Place
+from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.transaction import Transaction
-from mcp_node.sessions import rows as queries
 from proto.messages import Audience, Message, Visibility
 
 _ROW_BYTES: Final = 256
@@ -151,15 +151,14 @@ def seen_since(
 def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -> Receipts | None:
     """Who was given a message; None if there is no such message in that session."""
     row = connection.execute(
-        f"SELECT {queries.COLUMNS} FROM messages"
-        " WHERE id = ? AND session_id = ? AND deletes IS NULL",
+        f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL",
         (message_id, session_id),
     ).fetchone()
     if row is None:
         return None
     place = (session_id, message_id)
     return Receipts(
-        queries.message_from_row(row),
+        message_from_row(row),
         [name for (name,) in connection.execute(_MENTIONS, (message_id,))],
         roster(connection, session_id),
         dict(connection.execute(_PASSED, place).fetchall()),

@@ -7,9 +7,11 @@ URI, so a subscriber that is slow holds no memory and delays nobody.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from mcp_node.log.interface import Store
+from mcp_node.log.interface import Database
+from mcp_node.sessions import reads
 from mcp_node.sessions.authorization import entered
 from mcp_node.sessions.uris import session_of, session_uris
 from proto.errors import Overloaded, RateLimited, Unavailable
@@ -80,8 +82,8 @@ class Subscriptions:
         settings: has the limits.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store = store
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
         self._most = settings.max_resource_subscriptions
         self._most_each = settings.max_resource_subscriptions_per_principal
         self._watching: dict[str, dict[Subscription, None]] = {}
@@ -89,7 +91,7 @@ class Subscriptions:
         self._held: Counter[str] = Counter()
         self._total = 0
         self._closed = False
-        store.on_commit(self.publish)
+        database.on_commit(self.publish)
 
     def __len__(self) -> int:
         """How many URIs are subscribed to (an empty subscription counts as one)."""
@@ -115,7 +117,7 @@ class Subscriptions:
         for uri in dict.fromkeys(uris):
             wanted.setdefault(entered(principal, session_of(uri), "read"), []).append(uri)
         for session_id in wanted:
-            await self._store.get_session(session_id)
+            await self._database.read(partial(reads.session, session_id=session_id))
         subscription = Subscription(principal, wanted)
         self._check_room(principal, subscription.size)  # again: others came during the reads
         self._count(principal, subscription.size)

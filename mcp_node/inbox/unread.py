@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_node.log.interface import Page
+from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
-from mcp_node.sessions.reads import Narrowing, Stretch
+from mcp_node.sessions.reads import Narrowing, Page, Stretch
 from proto.messages import Audience, Message
 
 COUNTED: Final = 1_000
@@ -39,7 +39,7 @@ _OF_GIVEN: Final = (
     f" OR {_OUT_OF_TURN.format(id='messages.deletes')})"
 )
 _PASSED_OVER: Final = (
-    f"SELECT {queries.COLUMNS} FROM messages INDEXED BY messages_by_deletion"
+    f"SELECT {COLUMNS} FROM messages INDEXED BY messages_by_deletion"
     " WHERE session_id = ? AND principal <> ? AND deletes > ? AND deletes <= ? AND id > ?"
 )
 _COUNT: Final = (
@@ -56,7 +56,7 @@ _RECORDED: Final = (
     " AND position IN (SELECT value FROM json_each(?))"
 )
 _MENTIONING: Final = (
-    f"SELECT {queries.COLUMNS} FROM messages WHERE id > :after AND ("
+    f"SELECT {COLUMNS} FROM messages WHERE id > :after AND ("
     "id IN (SELECT message_id FROM mentions WHERE session_id = :session AND message_id > :after"
     " AND (name = :name OR (name > :name || '/' AND name < :name || '0')))"
     " OR id IN (SELECT m.id FROM messages AS m INDEXED BY messages_by_deletion"
@@ -159,7 +159,7 @@ def news(connection: sqlite3.Connection, audience: Audience, reach: Reach, limit
     if first_time or not page.has_more:
         through = max(through, place.furthest)
     passed = (reach.session_id, audience.agent_id, place.position or 0, through, through)
-    needless = [queries.message_from_row(row) for row in connection.execute(_PASSED_OVER, passed)]
+    needless = [message_from_row(row) for row in connection.execute(_PASSED_OVER, passed)]
     return News(page, through, needless)
 
 
@@ -191,7 +191,7 @@ def mentioning(
             "limit": limit + 1,
         },
     ).fetchall()
-    return Page([queries.message_from_row(row) for row in rows[:limit]], len(rows) > limit)
+    return Page([message_from_row(row) for row in rows[:limit]], len(rows) > limit)
 
 
 def not_recorded(

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from mcp_node.links.rows import (
@@ -22,7 +23,8 @@ from mcp_node.links.rows import (
     newest_links,
     working_link,
 )
-from mcp_node.log.interface import Store
+from mcp_node.log.interface import Database
+from mcp_node.sessions import reads
 from mcp_node.sessions.authorization import entered, need, no_guest
 from mcp_node.sessions.durations import duration_seconds
 from proto.errors import Forbidden, InvalidInput, Unauthenticated, Unavailable
@@ -75,10 +77,10 @@ class Links:
     """
 
     def __init__(
-        self, store: Store, settings: Settings, *, clock: Callable[[], float] = time.time
+        self, database: Database, settings: Settings, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._clock = clock
-        self._store = store
+        self._database = database
         self._settings = settings
         self._most = settings.max_links_per_principal
 
@@ -113,7 +115,7 @@ class Links:
         seconds = duration_seconds(expires_in, "expires_in")
         if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
             raise InvalidInput("expires_in must be from a minute to 30 days, such as 24h.")
-        await self._store.get_session(name)
+        await self._database.read(partial(reads.session, session_id=name))
         now = self._clock()
         expires_at = int(now) + seconds
         if principal.expires_at is not None:
@@ -158,8 +160,8 @@ class Links:
             raise Unauthenticated("That is no code of a link.", "Ask for a new link.")
         code_hash, now, token_id = hashed(code), self._clock(), new_token_id()
         # A wrong code costs a read, not a place among the writes.
-        await self._store.read(lambda connection: working_link(connection, code_hash, now))
-        link = await self._store.write(RedeemLink(code_hash, now, token_id))
+        await self._database.read(lambda connection: working_link(connection, code_hash, now))
+        link = await self._database.write(RedeemLink(code_hash, now, token_id))
         issued_at = int(now)
         until = issued_at + LOGIN_TOKEN_SECONDS if link.kind == LOGIN else int(link.expires_at)
         return Redeemed(link, token_id, issued_at, until)
@@ -170,16 +172,16 @@ class Links:
         Raises:
             LinkNotFound: there is none of that id.
         """
-        return await self._store.write(EndLink(link_id, self._clock()))
+        return await self._database.write(EndLink(link_id, self._clock()))
 
     async def newest(self) -> list[Link]:
         """The newest links, those that ended lately included."""
-        return await self._store.read(newest_links)
+        return await self._database.read(newest_links)
 
     async def _mint(self, new: NewLink, most: int | None) -> Minted:
         page = self._page()
         code = secrets.token_urlsafe(32)
-        link = await self._store.write(MintLink(new, hashed(code), most))
+        link = await self._database.write(MintLink(new, hashed(code), most))
         return Minted(link, f"{page}#code={code}")
 
     def _page(self) -> str:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mcp_node.log.migrations import MIGRATIONS
+from mcp_node.log.migrations import Schema
 from mcp_node.log.schema import DATABASE, prepare, rename
 from proto.errors import ConfigurationError
 
@@ -26,12 +26,13 @@ class Copy(NamedTuple):
     size: int
 
 
-def back_up(data_dir: Path, target: Path) -> Copy:
+def back_up(data_dir: Path, target: Path, schema: Schema) -> Copy:
     """Write a backup of the log; the node may be running and writing meanwhile.
 
     Args:
         data_dir: of the deployment.
         target: a file that does not exist yet; it appears complete, with mode 0600.
+        schema: of the log.
 
     Raises:
         ConfigurationError: there is no log, the target exists, or one of them cannot be used.
@@ -53,7 +54,7 @@ def back_up(data_dir: Path, target: Path) -> Copy:
             raise ConfigurationError(f"the log cannot be copied: {_kind(error)}") from None
         os.chmod(temporary, 0o600)
         _sync(temporary)
-        copy = _examined(temporary)
+        copy = _examined(temporary, schema)
         try:
             os.link(temporary, target)
         except OSError as error:
@@ -62,7 +63,7 @@ def back_up(data_dir: Path, target: Path) -> Copy:
     return copy
 
 
-def restore(data_dir: Path, source: Path) -> Copy:
+def restore(data_dir: Path, source: Path, schema: Schema) -> Copy:
     """Put a backup in the log's place, with a new epoch. The caller holds the node's lock.
 
     The log that was there is kept beside it as ``partyline.db.before-restore``.
@@ -77,12 +78,12 @@ def restore(data_dir: Path, source: Path) -> Copy:
         except OSError as error:
             raise ConfigurationError(f"{source} cannot be read: {error.strerror}") from None
         os.chmod(temporary, 0o600)
-        _examined(temporary)
-        prepare(temporary, None)  # an older version is brought up to date
+        _examined(temporary, schema)
+        prepare(temporary, schema, None)  # an older version is brought up to date
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
             rename(connection, secrets.token_hex(16))
             connection.execute("PRAGMA journal_mode = DELETE")
-        copy = _examined(temporary)
+        copy = _examined(temporary, schema)
         _sync(temporary)
         _set_aside(current)
         os.replace(temporary, current)
@@ -102,12 +103,12 @@ def _set_aside(current: Path) -> None:
     os.replace(current, f"{current}.before-restore")
 
 
-def _examined(path: Path) -> Copy:
+def _examined(path: Path, schema: Schema) -> Copy:
     """What a file holds, if it is a sound Partyline log of a version we know."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if not 0 < version <= len(MIGRATIONS):
+            if not 0 < version <= len(schema.versions):
                 raise ConfigurationError(
                     "the file is not a Partyline backup of this version or an older one"
                 )

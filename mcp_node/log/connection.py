@@ -13,9 +13,10 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
-from mcp_node.search.index import add_search_functions
-
 T = TypeVar("T")
+
+Equip = Callable[[sqlite3.Connection], None]
+"""Gives a writable connection what a feature's triggers need."""
 
 BUSY_MS: Final = 5_000
 """How long a statement waits for somebody else's lock, such as a backup tool's."""
@@ -84,13 +85,17 @@ async def run_job(connection: aiosqlite.Connection, work: Callable[[sqlite3.Conn
     return cast(T, result)
 
 
-async def connect_writer(path: Path) -> aiosqlite.Connection:
+async def connect_writer(path: Path, equip: Equip) -> aiosqlite.Connection:
     """The one writable connection to an existing database; it also checkpoints the WAL.
+
+    Args:
+        path: the database.
+        equip: gives the connection the SQL functions that triggers call.
 
     Raises:
         sqlite3.Error: the database cannot be opened.
     """
-    return await _connect(path, "rw", _WRITER, add_search_functions)
+    return await _connect(path, "rw", _WRITER, equip)
 
 
 async def connect_reader(path: Path) -> aiosqlite.Connection:
@@ -110,7 +115,7 @@ async def _connect(
     path: Path,
     mode: str,
     pragmas: tuple[str, ...],
-    equip: Callable[[sqlite3.Connection], None] | None = None,
+    equip: Equip | None = None,
 ) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(
         _uri(path, mode),

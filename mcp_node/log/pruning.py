@@ -34,39 +34,14 @@ LOOK: Final = f"""
     FROM messages AS m WHERE m.id > :after ORDER BY m.id LIMIT :rows
 """
 LASTS: Final = f"SELECT m.id FROM messages AS m WHERE m.id IN {_OF_STEP} AND {_IS_LAST}"
-TOUCHED: Final = f"""
-    SELECT session_id, audience, count(*) FROM messages
-    WHERE id IN {_OF_STEP} AND deletes IS NULL AND deleted_at IS NULL
-    GROUP BY session_id, audience
-"""
 SESSIONS: Final = f"SELECT DISTINCT session_id FROM messages WHERE id IN {_OF_STEP}"
-FORGET: Final = (
-    f"DELETE FROM mentions WHERE message_id IN {_OF_STEP}",
-    f"DELETE FROM idempotency WHERE message_id IN {_OF_STEP}",
+REMOVE: Final = (
     f"UPDATE messages SET parent_message_id = NULL WHERE parent_message_id IN {_OF_STEP}",
     f"DELETE FROM messages WHERE id IN {_OF_STEP}",
 )
-EMPTY: Final = (
-    f"DELETE FROM mentions WHERE message_id IN {_OF_STEP}",
-    f"DELETE FROM idempotency WHERE message_id IN {_OF_STEP}",
-    f"""
+EMPTY: Final = f"""
     UPDATE messages SET content = '', metadata = '{{}}', deleted_at = :now
     WHERE id IN {_OF_STEP} AND deletes IS NULL AND deleted_at IS NULL
-    """,
-)
-# The row stays, also at none: when something last happened is still true.
-UNCOUNT: Final = """
-    UPDATE tallies SET messages = messages - :count
-    WHERE session_id = :session AND audience = :audience
-"""
-# When somebody came to a position below the first message that is left says nothing of any.
-UNADVANCE: Final = """
-    DELETE FROM advances WHERE (session_id, principal, out_of_turn, position) IN (
-        SELECT a.session_id, a.principal, a.out_of_turn, a.position
-        FROM readers AS r JOIN advances AS a USING (session_id, principal)
-        WHERE r.session_id = :session AND a.out_of_turn IN (0, 1)
-        AND a.position < (SELECT min(id) FROM messages WHERE session_id = :session)
-    )
 """
 COUNT_UP: Final = """
     INSERT INTO meta VALUES ('pruned', '1')
@@ -123,22 +98,18 @@ class PruneMessages:
         self._ids = list(ids)
 
     def apply(self, transaction: Transaction) -> None:
-        """Prune them. What refers to them (replies, keys, mentions, counts) is put right."""
+        """Prune them. What refers to them is put right, here or by the companions."""
         every = _step(self._ids)
         last = {row[0] for row in transaction.read(LASTS, every)}
-        touched = transaction.read(TOUCHED, every).fetchall()
         sessions = transaction.read(SESSIONS, every).fetchall()
-        for statement in FORGET:
+        transaction.pruning(every["ids"])
+        for statement in REMOVE:
             transaction.write(statement, _step(id_ for id_ in self._ids if id_ not in last))
-        for statement in EMPTY:
-            transaction.write(statement, {**_step(last), "now": utc_now()})
-        for session_id, audience, count in touched:
-            row = {"session": session_id, "audience": audience, "count": count}
-            transaction.write(UNCOUNT, row)
+        transaction.write(EMPTY, {**_step(last), "now": utc_now()})
         for (session_id,) in sessions:
-            transaction.write(UNADVANCE, {"session": session_id})
+            transaction.pruned(session_id)
         transaction.write(COUNT_UP)
 
 
-def _step(ids: Iterable[int]) -> dict[str, object]:
+def _step(ids: Iterable[int]) -> dict[str, str]:
     return {"ids": msgspec.json.encode(list(ids)).decode()}

@@ -15,8 +15,7 @@ from typing import Final, NamedTuple
 
 from mcp_node.log.interface import Start
 from mcp_node.log.mark import Mark
-from mcp_node.log.migrations import MIGRATIONS
-from mcp_node.search.index import add_search_functions
+from mcp_node.log.migrations import Schema
 from proto.errors import ConfigurationError
 
 DATABASE: Final = "partyline.db"
@@ -38,7 +37,7 @@ class Log(NamedTuple):
     starts: list[Start]
 
 
-def prepare(path: Path, mark: Mark | None) -> Log:
+def prepare(path: Path, schema: Schema, mark: Mark | None) -> Log:
     """Make or migrate the database, and tell which log it holds.
 
     A head below the mark of the same epoch means that an older file was put in place: ids that
@@ -46,6 +45,7 @@ def prepare(path: Path, mark: Mark | None) -> Log:
 
     Args:
         path: the database file; made with mode 0600 if it is missing.
+        schema: its tables.
         mark: the last one written beside it.
 
     Raises:
@@ -57,8 +57,8 @@ def prepare(path: Path, mark: Mark | None) -> Log:
         with closing(
             sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
         ) as connection:
-            add_search_functions(connection)
-            _migrate(connection, path)
+            schema.equip(connection)
+            _migrate(connection, path, schema)
             return _identify(connection, mark)
     except sqlite3.Error as error:
         raise ConfigurationError(_complaint(path, error)) from None
@@ -83,12 +83,13 @@ def _make_private(path: Path) -> None:
         ) from None
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
+    if version > len(schema.versions):
         raise ConfigurationError(
             f"database {path} has schema version {version}, this Partyline knows up to "
-            f"{len(MIGRATIONS)}; install the newer Partyline, or set PARTYLINE_DATA_DIR to another"
+            f"{len(schema.versions)}; install the newer Partyline, or set PARTYLINE_DATA_DIR to"
+            " another"
         )
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise ConfigurationError(
@@ -103,13 +104,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
-    for steps in MIGRATIONS[version:]:
+    for steps in schema.versions[version:]:
         for step in steps:
             if isinstance(step, str):
                 connection.execute(step)
             else:
                 step(connection)
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute(f"PRAGMA user_version = {len(schema.versions)}")
     connection.execute("COMMIT")
 
 

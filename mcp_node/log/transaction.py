@@ -3,6 +3,9 @@
 The first attempt runs all operations straight through, their rows inserted together at the end.
 Should the database refuse anything, it is rolled back and every operation runs again under its
 own savepoint: then only the culprit fails. Both happen in the writer's thread.
+
+The log knows no feature. A feature that keeps rows or counts in step with the log registers a
+`Companion`, which the transaction calls whenever messages are added, erased or pruned.
 """
 
 import sqlite3
@@ -10,15 +13,46 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from mcp_node.log.tail import LogTail, SessionTail
-from mcp_node.sessions.rows import INSERT_MESSAGE, message_row
-from mcp_node.sessions.tallies import Tallies
+from mcp_node.log.messages import INSERT_MESSAGE, message_row
+from mcp_node.log.tail import LogTail
 from proto.errors import PartylineError
 from proto.messages import Message
 
 T_co = TypeVar("T_co", covariant=True)
+C = TypeVar("C", bound="Companion")
 
 Parameters = Sequence[object] | Mapping[str, object]
+
+
+class Companion:
+    """What a feature keeps in step with the log. Every method does nothing by default.
+
+    The methods run in the writer's thread, within its transaction. One instance serves a store
+    from its opening to its closing; after `forget` it must believe nothing that it has cached.
+    """
+
+    def added(self, message: Message) -> None:
+        """A message was added; its row is inserted before `finish`."""
+
+    def erasing(self, transaction: "Transaction", message: Message) -> None:
+        """A message's texts are about to be erased; ``message`` still has them."""
+
+    def pruning(self, transaction: "Transaction", ids: str) -> None:
+        """Messages are about to be pruned: take back what refers to them.
+
+        Args:
+            transaction: the one that prunes.
+            ids: a JSON array of their ids. Of a session's last message only the texts go.
+        """
+
+    def pruned(self, transaction: "Transaction", session_id: str) -> None:
+        """Messages of a session were pruned."""
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """All messages added so far are inserted: write what follows from them."""
+
+    def forget(self) -> None:
+        """Something was rolled back: forget what is pending, and all that was cached."""
 
 
 class Transaction:
@@ -26,38 +60,37 @@ class Transaction:
 
     Messages go in with `add`, so that the writer can announce them; everything else with
     `write`. ``messages`` are those of this transaction, in commit order; ``changes`` counts its
-    writes. The table ``tallies`` is brought up to date at its end, by itself.
+    writes.
     """
 
-    def __init__(self, connection: sqlite3.Connection, tail: LogTail) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, tail: LogTail, companions: Sequence[Companion]
+    ) -> None:
         self._connection = connection
         self._tail = tail
-        self.secret = tail.secret
+        self._companions = companions
         self._unsent = 0
-        self._tallies = Tallies()
         self.messages: list[Message] = []
         self.changes = 0
 
     def last(self) -> int:
-        """The log's last id."""
+        """The log's last id, 0 if it is empty."""
         return self._tail.last(self._connection)
 
-    def last_of(self, session_id: str) -> int | None:
-        """A session's last id, 0 if it is empty, None if it does not exist."""
-        session = self.session(session_id)
-        return None if session is None else session.last_id
-
-    def session(self, session_id: str) -> SessionTail | None:
-        """What is known of a session; None if it does not exist."""
+    def last_of(self, session_id: str) -> int:
+        """A session's last id, 0 if it has no messages or does not exist."""
         known = self._tail.known(session_id)
         if known is None:
             self.flush()
             known = self._tail.load(self._connection, session_id)
         return known
 
-    def reload(self, session_id: str) -> None:
-        """A session's row was changed: what is known of it is to be read anew."""
-        self._tail.drop(session_id)
+    def companion(self, kind: type[C]) -> C:
+        """The registered companion of that class."""
+        for companion in self._companions:
+            if isinstance(companion, kind):
+                return companion
+        raise LookupError(f"no {kind.__name__} is registered")
 
     def add(self, message: Message) -> None:
         """Append a message; its id and prev follow from `last` and `last_of`."""
@@ -65,12 +98,23 @@ class Transaction:
         self.changes += 1
         self._unsent += 1
         self._tail.advance(message)
-        if message.deletes is None:
-            self._tallies.change(message, 1)
+        for companion in self._companions:
+            companion.added(message)
 
-    def uncount(self, message: Message) -> None:
-        """A message is deleted by this transaction: tallies no longer count it."""
-        self._tallies.change(message, -1)
+    def erasing(self, message: Message) -> None:
+        """Tell the companions that a message's texts are about to be erased."""
+        for companion in self._companions:
+            companion.erasing(self, message)
+
+    def pruning(self, ids: str) -> None:
+        """Tell the companions that messages are about to be pruned; see `Companion.pruning`."""
+        for companion in self._companions:
+            companion.pruning(self, ids)
+
+    def pruned(self, session_id: str) -> None:
+        """Tell the companions that messages of a session were pruned."""
+        for companion in self._companions:
+            companion.pruned(self, session_id)
 
     def read(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run a statement that changes nothing; it sees all messages added before."""
@@ -89,19 +133,25 @@ class Transaction:
             added = self.messages[-self._unsent :]
             self._unsent = 0
             self._connection.executemany(INSERT_MESSAGE, map(message_row, added))
-            self._tail.index.note(added)
 
     def finish(self) -> None:
-        """Write what is left: the last messages, and the tallies."""
+        """Write what is left: the last messages, and what follows from them."""
         self.flush()
-        self._tallies.write(self._connection)
+        for companion in self._companions:
+            companion.finish(self._connection)
 
     def undo_to(self, count: int) -> None:
         """Forget all messages but the first ``count``: a savepoint was rolled back."""
         del self.messages[count:]
         self._unsent = 0
-        self._tallies.clear()
-        self._tail.forget()
+        forget(self._tail, self._companions)
+
+
+def forget(tail: LogTail, companions: Sequence[Companion]) -> None:
+    """Something was rolled back: nothing that was cached is believed any more."""
+    tail.forget()
+    for companion in companions:
+        companion.forget()
 
 
 class Operation(Protocol[T_co]):
@@ -134,7 +184,10 @@ class Committed(NamedTuple):
 
 
 def commit(
-    connection: sqlite3.Connection, tail: LogTail, operations: Sequence[Operation[Any]]
+    connection: sqlite3.Connection,
+    tail: LogTail,
+    companions: Sequence[Companion],
+    operations: Sequence[Operation[Any]],
 ) -> Committed:
     """Run all operations in one transaction and commit it.
 
@@ -144,24 +197,21 @@ def commit(
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            committed = _run_together(connection, tail, operations)
+            committed = _run_together(Transaction(connection, tail, companions), operations)
         except Exception:
-            _roll_back(connection, tail)
+            _roll_back(connection, tail, companions)
             connection.execute("BEGIN IMMEDIATE")
-            committed = _run_apart(connection, tail, operations)
-        tail.index.keep_up(connection)
+            apart = Transaction(connection, tail, companions)
+            committed = _run_apart(connection, apart, operations)
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
-            _roll_back(connection, tail)
+            _roll_back(connection, tail, companions)
         raise
     return committed
 
 
-def _run_together(
-    connection: sqlite3.Connection, tail: LogTail, operations: Sequence[Operation[Any]]
-) -> Committed:
-    transaction = Transaction(connection, tail)
+def _run_together(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Committed:
     outcomes = []
     for operation in operations:
         before = transaction.changes
@@ -176,9 +226,8 @@ def _run_together(
 
 
 def _run_apart(
-    connection: sqlite3.Connection, tail: LogTail, operations: Sequence[Operation[Any]]
+    connection: sqlite3.Connection, transaction: Transaction, operations: Sequence[Operation[Any]]
 ) -> Committed:
-    transaction = Transaction(connection, tail)
     outcomes = []
     for operation in operations:
         count = len(transaction.messages)
@@ -197,7 +246,9 @@ def _run_apart(
     return Committed(outcomes, transaction.messages)
 
 
-def _roll_back(connection: sqlite3.Connection, tail: LogTail) -> None:
-    tail.forget()
+def _roll_back(
+    connection: sqlite3.Connection, tail: LogTail, companions: Sequence[Companion]
+) -> None:
+    forget(tail, companions)
     if connection.in_transaction:
         connection.execute("ROLLBACK")

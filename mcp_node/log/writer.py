@@ -15,10 +15,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
-from mcp_node.log.connection import BUSY_MS, connect_writer, run_job
+from mcp_node.log.connection import BUSY_MS, Equip, connect_writer, run_job
 from mcp_node.log.tail import LogTail
-from mcp_node.log.transaction import Operation, Outcome, commit
-from mcp_node.sessions.guard import Limits
+from mcp_node.log.transaction import Companion, Operation, Outcome, commit
 from proto.errors import Overloaded, PartylineError, Unavailable
 from proto.messages import Message, utc_now
 
@@ -43,8 +42,8 @@ class Writer:
         path: the database, prepared.
         max_pending: writes that may wait.
         max_pending_bytes: and their bytes.
-        limits: of what is said in sessions that have none of their own.
-        secret: what digests of erased messages are keyed with.
+        equip: gives a connection the SQL functions that triggers call.
+        companions: what the features keep in step with the log.
         announce: called in the event loop after a commit, before its writers are answered.
     """
 
@@ -54,8 +53,8 @@ class Writer:
         *,
         max_pending: int,
         max_pending_bytes: int,
-        limits: Limits,
-        secret: bytes,
+        equip: Equip,
+        companions: Sequence[Companion],
         announce: Callable[[Sequence[Message]], None],
     ) -> None:
         self._path = path
@@ -65,7 +64,9 @@ class Writer:
         self._queue: deque[_Pending] = deque()
         self._pending = 0
         self._pending_bytes = 0
-        self._tail = LogTail(limits, secret)
+        self._tail = LogTail()
+        self._equip = equip
+        self._companions = companions
         self._connection: aiosqlite.Connection | None = None
         self._wake = asyncio.Event()
         self._closing = False
@@ -82,7 +83,7 @@ class Writer:
         Raises:
             sqlite3.Error: the database cannot be opened.
         """
-        self._connection = await connect_writer(self._path)
+        self._connection = await connect_writer(self._path, self._equip)
         self._task = asyncio.create_task(self._run(), name="store writer")
 
     def submit(self, operation: Operation[T]) -> Awaitable[T]:
@@ -107,7 +108,7 @@ class Writer:
         return answer
 
     async def checkpoint(self) -> bool:
-        """Empty the write-ahead log between two commits; see `Store.checkpoint`."""
+        """Empty the write-ahead log between two commits; see `Database.checkpoint`."""
         if self._connection is None:
             raise Unavailable("The message log is closed.")
         try:
@@ -161,9 +162,10 @@ class Writer:
         operations = [pending.operation for pending in batch]
         try:
             if self._connection is None:
-                self._connection = await connect_writer(self._path)
+                self._connection = await connect_writer(self._path, self._equip)
             committed = await run_job(
-                self._connection, lambda connection: commit(connection, self._tail, operations)
+                self._connection,
+                lambda connection: commit(connection, self._tail, self._companions, operations),
             )
         except Exception as error:
             logger.error("commit of %d writes failed: %s", len(batch), describe(error))
@@ -189,7 +191,7 @@ class Writer:
         """
         await self._disconnect()
         try:
-            connection = await connect_writer(self._path)
+            connection = await connect_writer(self._path, self._equip)
         except Exception as error:
             logger.error("database cannot be reopened: %s", describe(error))
             return

@@ -12,6 +12,7 @@ import msgspec
 
 from mcp_node.log.transaction import Transaction
 from mcp_node.sessions import reads
+from mcp_node.sessions.states import SessionStates
 from proto.errors import MemoryExists, MemoryNotFound, RateLimited, SessionNotFound
 
 Clock = Callable[[], float]
@@ -278,8 +279,10 @@ def any_expired(connection: sqlite3.Connection, now: float) -> bool:
 
 
 def _check_session(transaction: Transaction, place: Place) -> None:
-    if place.session_id and transaction.last_of(place.session_id) is None:
-        raise SessionNotFound
+    if place.session_id:
+        states = transaction.companion(SessionStates)
+        if states.of(transaction, place.session_id) is None:
+            raise SessionNotFound
 
 
 def _full(what: str, setting: str) -> RateLimited:

@@ -26,6 +26,8 @@ from typing import Any, Final
 
 import msgspec
 
+from mcp_node.log.migrations import Migrations
+from mcp_node.log.transaction import Companion
 from mcp_node.search.words import is_known, words
 from proto.messages import Message
 
@@ -138,7 +140,7 @@ def _terms(found: Iterable[str], near: int, wide: int) -> str:
     return f"{near}_{text.replace(' ', f' {near}_')} {wide}_{text.replace(' ', f' {wide}_')}"
 
 
-class SearchIndex:
+class SearchIndex(Companion):
     """The writer's side of the index: counts what is not in it yet, and puts it in.
 
     What it remembers holds as long as nothing is rolled back: then `forget`.
@@ -158,12 +160,12 @@ class SearchIndex:
         self._forget_words()
         self._waiting = DUE_MESSAGES
 
-    def note(self, messages: Sequence[Message]) -> None:
-        """Messages were added to the log."""
-        self._waiting += len(messages)
-        self._waiting_chars += sum(len(message.content) for message in messages)
+    def added(self, message: Message) -> None:
+        """A message was added to the log."""
+        self._waiting += 1
+        self._waiting_chars += len(message.content)
 
-    def keep_up(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: sqlite3.Connection) -> None:
         """At the end of a transaction: index what waits, if it is enough.
 
         An index that fails must not keep the log from being written: it stays where it is, and
@@ -263,3 +265,6 @@ def index_everything(connection: sqlite3.Connection) -> None:
     if last > _SOON_DONE:
         logger.warning("indexing up to %d messages for search, once; the node waits for it", last)
     SearchIndex().catch_up(connection)
+
+
+MIGRATIONS: Final[Migrations] = {7: (*SEARCH_SCHEMA, index_everything)}

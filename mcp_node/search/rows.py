@@ -20,7 +20,7 @@ from mcp_node.search.matching import Match, Sought, match
 from mcp_node.search.query import Term
 from mcp_node.search.vocabulary import Vocabulary, Words
 from mcp_node.search.words import is_known, words
-from mcp_node.sessions import rows as queries
+from mcp_node.sessions.rows import visible_keys
 from proto.errors import Unavailable
 from proto.messages import MAX_ID, Audience
 from proto.visibility import KEY_RANGE_ALL_TYPES
@@ -252,7 +252,7 @@ class Visible:
 
     def _as_parameters(self) -> dict[str, Any]:
         wish = self._wish
-        keys, all_types = queries.visible_keys(wish.audience, None)
+        keys, all_types = visible_keys(wish.audience, None)
         within = None if wish.within is None else sorted(wish.within)
         return {
             "keys": _json(keys),

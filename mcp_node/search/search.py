@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
-from mcp_node.log.interface import Store
-from mcp_node.search.finding import Hit
+from mcp_node.log.interface import Database
+from mcp_node.search.finding import Hit, find
 from mcp_node.search.query import parse
 from mcp_node.search.rows import Wish
-from mcp_node.sessions import checks
+from mcp_node.search.vocabulary import Vocabulary
+from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, need
 from proto.errors import RateLimited
 from proto.hidden import hidden_characters
@@ -22,8 +24,9 @@ MAX_HITS: Final = 100
 class Search:
     """Full text search, for whoever asks."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store = store
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._vocabulary = Vocabulary()
         self._most_at_once = settings.max_searches_per_principal
         self._running: Counter[str] = Counter()
 
@@ -70,8 +73,9 @@ class Search:
         )
         with self._counted(principal):
             if name is not None:
-                await self._store.get_session(name)
-            found = await self._store.search(wish)
+                await self._database.read(partial(reads.session, session_id=name))
+            search = partial(find, vocabulary=self._vocabulary, wish=wish)
+            found = await self._database.read_apart(search)
         result = {
             "results": [_shown(hit) for hit in found.hits],
             "has_more": found.has_more,

@@ -7,6 +7,7 @@ import msgspec
 
 from mcp_node.log.transaction import Transaction
 from mcp_node.sessions.rows import SESSION, session_from_row
+from mcp_node.sessions.states import SessionStates
 from proto.errors import Forbidden, SessionClosed, SessionNotFound
 from proto.messages import Session, utc_now
 
@@ -46,7 +47,7 @@ class CloseSession:
             return session
         closed = msgspec.structs.replace(session, closed_at=utc_now())
         transaction.write(CLOSE, (closed.closed_at, closed.session_id))
-        transaction.reload(closed.session_id)
+        transaction.companion(SessionStates).drop(closed.session_id)
         return closed
 
 
@@ -81,7 +82,8 @@ class UpdateSession:
         limits = (changed.messages_per_minute, changed.agent_messages)
         transaction.write(UPDATE, (*texts, *limits, changed.session_id))
         if limits != (session.messages_per_minute, session.agent_messages):
-            transaction.reload(changed.session_id)  # else a rate would begin anew
+            # Only then: the session's guard, and with it every rate, begins anew.
+            transaction.companion(SessionStates).drop(changed.session_id)
         return changed
 
 

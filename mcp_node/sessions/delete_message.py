@@ -8,16 +8,15 @@ from typing import Final
 
 import msgspec
 
+from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.transaction import Transaction
-from mcp_node.sessions.digests import keep_digest
-from mcp_node.sessions.rows import COLUMNS, message_from_row
+from mcp_node.sessions.states import SessionStates
 from proto.errors import Forbidden, MessageNotFound, SessionNotFound
 from proto.messages import ANONYMOUS, MAX_ID, Audience, Message, utc_now
 from proto.visibility import may_see
 
 FIND: Final = f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL"
 EMPTY: Final = "UPDATE messages SET content = '', metadata = '{}', deleted_at = ? WHERE id = ?"
-UNMENTION: Final = "DELETE FROM mentions WHERE message_id = ?"
 
 _NO_METADATA: Final = msgspec.Raw(b"{}")
 
@@ -46,8 +45,7 @@ class DeleteMessage:
             MessageNotFound: no message of that id is in it, or ``who`` may not see it.
             Forbidden: ``who`` sees it, but it is somebody else's.
         """
-        prev = transaction.last_of(self._session_id)
-        if prev is None:
+        if transaction.companion(SessionStates).of(transaction, self._session_id) is None:
             raise SessionNotFound
         message = self._find(transaction)
         own = self._who.agent_id == message.principal and message.principal != ANONYMOUS
@@ -57,7 +55,7 @@ class DeleteMessage:
                 "Ask its sender to delete it.",
             )
         if not message.deleted:
-            self._delete(transaction, message, prev)
+            self._delete(transaction, message)
 
     def _find(self, transaction: Transaction) -> Message:
         row = None
@@ -70,16 +68,14 @@ class DeleteMessage:
             raise MessageNotFound
         return message
 
-    def _delete(self, transaction: Transaction, message: Message, prev: int) -> None:
+    def _delete(self, transaction: Transaction, message: Message) -> None:
         now = utc_now()
-        keep_digest(transaction, message)
+        transaction.erasing(message)
         transaction.write(EMPTY, (now, message.id))
-        transaction.write(UNMENTION, (message.id,))
-        transaction.uncount(message)
         transaction.add(
             Message(
                 transaction.last() + 1,
-                prev,
+                transaction.last_of(message.session_id),
                 message.session_id,
                 message.principal,
                 self._who.agent_id,

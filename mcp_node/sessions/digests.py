@@ -14,27 +14,40 @@ from typing import Final
 
 import msgspec
 
-from mcp_node.log.interface import NewMessage
-from mcp_node.log.transaction import Transaction
+from mcp_node.log.transaction import Companion, Transaction
+from mcp_node.sessions.new import NewMessage
 from proto.messages import Message
 
 KEEP: Final = "UPDATE idempotency SET digest = ? WHERE message_id = ?"
 HAS_KEY: Final = "SELECT 1 FROM idempotency WHERE message_id = ?"
 FIND: Final = "SELECT digest FROM idempotency WHERE message_id = ?"
+PRUNE: Final = "DELETE FROM idempotency WHERE message_id IN (SELECT value FROM json_each(:ids))"
 
 
-def keep_digest(transaction: Transaction, message: Message) -> None:
-    """Keep the digest of a message that is about to be erased, if it has an idempotency key."""
-    if transaction.read(HAS_KEY, (message.id,)).fetchone() is not None:
-        transaction.write(KEEP, (_digest(transaction, message), message.id))
+class Digests(Companion):
+    """Keeps the digests of erased messages that have an idempotency key.
 
+    Args:
+        secret: what the digests are keyed with.
+    """
 
-def said_the_same(transaction: Transaction, erased: Message, new: NewMessage) -> bool:
-    """Whether ``new`` says what an erased message said; False if that is not known."""
-    (kept,) = transaction.read(FIND, (erased.id,)).fetchone()
-    return kept is not None and hmac.compare_digest(kept, _digest(transaction, new))
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
 
+    def erasing(self, transaction: Transaction, message: Message) -> None:
+        """Keep the digest of a message that is about to be erased."""
+        if transaction.read(HAS_KEY, (message.id,)).fetchone() is not None:
+            transaction.write(KEEP, (self._digest(message), message.id))
 
-def _digest(transaction: Transaction, said: Message | NewMessage) -> bytes:
-    parts = (said.content, said.visibility, said.parent_message_id, said.sender, said.metadata)
-    return hmac.digest(transaction.secret, msgspec.json.encode(parts), "sha256")
+    def pruning(self, transaction: Transaction, ids: str) -> None:
+        """A pruned message's key is forgotten."""
+        transaction.write(PRUNE, {"ids": ids})
+
+    def said_the_same(self, transaction: Transaction, erased: Message, new: NewMessage) -> bool:
+        """Whether ``new`` says what an erased message said; False if that is not known."""
+        (kept,) = transaction.read(FIND, (erased.id,)).fetchone()
+        return kept is not None and hmac.compare_digest(kept, self._digest(new))
+
+    def _digest(self, said: Message | NewMessage) -> bytes:
+        parts = (said.content, said.visibility, said.parent_message_id, said.sender, said.metadata)
+        return hmac.digest(self._secret, msgspec.json.encode(parts), "sha256")

@@ -7,13 +7,25 @@ from typing import Final
 
 import msgspec
 
-from mcp_node.log.interface import SessionListing
 from mcp_node.sessions.rows import SESSION_COLUMNS, session_from_row
 from mcp_node.sessions.tallies import named, seen
-from proto.messages import Audience
+from proto.messages import Audience, Session
 from proto.visibility import KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
 
 _LOW, _HIGH = KEY_RANGE_ALL_TYPES
+
+
+class SessionListing(msgspec.Struct, frozen=True):
+    """A session as the asking audience may know it.
+
+    ``last_activity``: when something visible last happened in it (UTC). ``message_count``: its
+    visible messages, without deleted ones.
+    """
+
+    session: Session
+    last_activity: str
+    message_count: int
+
 
 NEWEST: Final = "SELECT session_id FROM sessions ORDER BY created_at DESC, session_id LIMIT ?"
 LATEST: Final = (

@@ -1,26 +1,24 @@
-"""The writes of the log."""
+"""Adding a message, and making a session: decided in the writer's transaction."""
 
 import time
 from functools import partial
 from typing import Final
 
-from mcp_node.inbox.mentions import mentioned
-from mcp_node.links.rows import add_revocation, end_links_of
-from mcp_node.log.interface import NewMessage, NewSession
+from mcp_node.log.messages import message_from_row
 from mcp_node.log.transaction import Transaction
-from mcp_node.sessions.digests import said_the_same
+from mcp_node.sessions.digests import Digests
 from mcp_node.sessions.guard import SAID_SINCE_HUMAN
+from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.rows import (
     INSERT_KEY,
-    INSERT_MENTION,
     INSERT_SESSION,
     MADE_BY,
     REPEATED,
     SESSION,
-    message_from_row,
     session_from_row,
     session_row,
 )
+from mcp_node.sessions.states import SessionStates
 from proto.errors import (
     InvalidInput,
     KeyReused,
@@ -30,7 +28,6 @@ from proto.errors import (
     SessionNotFound,
 )
 from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
-from proto.revocations import Revocation
 from proto.visibility import audience_key, may_see, reply_fits
 
 _ROW_BYTES: Final = 512
@@ -60,7 +57,7 @@ class AppendMessage:
             LoopGuard: its author, or all agents, have said too much.
         """
         new = self._new
-        session = transaction.session(new.session_id)
+        session = transaction.companion(SessionStates).of(transaction, new.session_id)
         if session is None:
             raise SessionNotFound
         if new.idempotency_key is not None:
@@ -74,7 +71,7 @@ class AppendMessage:
         session.guard.admit(new.author, partial(self._said, transaction), time.monotonic())
         message = Message(
             transaction.last() + 1,
-            session.last_id,
+            transaction.last_of(new.session_id),
             new.session_id,
             new.author.agent_id,
             new.sender,
@@ -89,8 +86,6 @@ class AppendMessage:
         if new.idempotency_key is not None:
             key = (new.session_id, new.author.agent_id, new.idempotency_key, message.id)
             transaction.write(INSERT_KEY, key)
-        for name in mentioned(new.content):
-            transaction.write(INSERT_MENTION, (new.session_id, name, message.id))
         return message
 
     def _earlier(self, transaction: Transaction, key: str) -> Message | None:
@@ -101,7 +96,7 @@ class AppendMessage:
             return None
         message = message_from_row(row)
         if message.deleted:
-            if not said_the_same(transaction, message, new):
+            if not transaction.companion(Digests).said_the_same(transaction, message, new):
                 raise KeyReused
             return message
         said = (message.content, message.visibility, message.parent_message_id, message.sender)
@@ -134,20 +129,6 @@ class AppendMessage:
                 "Answer with visibility private or with the message's own, or leave out"
                 " parent_message_id.",
             )
-
-
-class Revoke:
-    """Take back a token, or every token an agent was issued until now, and the links it minted."""
-
-    size = _ROW_BYTES
-
-    def __init__(self, token_id: str | None, agent_id: str | None, issued_until: int) -> None:
-        self._row = (token_id, agent_id, issued_until)
-
-    def apply(self, transaction: Transaction) -> list[Revocation]:
-        """The numbered revocation, and those of its links' tokens."""
-        revocation = add_revocation(transaction, *self._row)
-        return [revocation, *end_links_of(transaction, revocation, revocation.issued_until)]
 
 
 class CreateSession:

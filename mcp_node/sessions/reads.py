@@ -1,4 +1,4 @@
-"""Each read of the store as a function of a connection, to be run in one read transaction."""
+"""Reads of sessions and messages: functions of a connection, to be run in one snapshot."""
 
 import heapq
 import sqlite3
@@ -6,12 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from mcp_node.log.interface import Page
-from mcp_node.sessions import rows as queries
+import msgspec
+
+from mcp_node.log.messages import HEAD, SESSION_HEAD, message_from_row
+from mcp_node.sessions.rows import (
+    ALL_TYPES,
+    BRANCHES,
+    EVERYTHING,
+    MOVED,
+    PRUNED,
+    SESSION,
+    session_from_row,
+    visible,
+    visible_keys,
+)
 from mcp_node.sessions.tallies import message_count
 from proto.errors import SessionNotFound
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
-from proto.revocations import Revocation
 
 PAGE_CHARS: Final = 8 * 1024 * 1024
 """A page ends early once its texts have this many characters: 1,000 of the largest messages
@@ -19,6 +30,39 @@ would be a hundred megabytes at once."""
 
 HEADS_ROWS: Final = 2_000
 """How many messages one `heads` looks at."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Messages ascending by id; ``has_more``: the direction of paging has visible ones left."""
+
+    messages: list[Message]
+    has_more: bool
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """A stretch of one session's log, from one read transaction.
+
+    ``through`` is how far the session has been read: the last message's id if the page is full,
+    else the session's last id (or ``after`` if that is larger), also when an audience filtered
+    everything out. ``head`` is the session's last id (0 if it has no messages).
+    """
+
+    head: int
+    through: int
+    messages: list[Message]
+
+
+class Heads(msgspec.Struct, frozen=True):
+    """Which sessions have messages after an id: ``changed`` maps them to their last id.
+
+    The look is bounded: ``through`` says how far it went (``head`` when it saw everything).
+    ``pruned`` is a number that grows whenever old messages are pruned.
+    """
+
+    head: int
+    changed: dict[str, int]
+    through: int
+    pruned: int = 0
 
 
 class Narrowing(NamedTuple):
@@ -55,11 +99,6 @@ def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -
     return Page(messages, more)
 
 
-def revocations(connection: sqlite3.Connection) -> list[Revocation]:
-    """Every revocation, by number."""
-    return [Revocation(*row) for row in connection.execute(queries.REVOCATIONS)]
-
-
 def view(
     connection: sqlite3.Connection, session_id: str, audience: Audience, limit: int
 ) -> tuple[Session, int, Page]:
@@ -74,37 +113,29 @@ def view(
     return found, count, page(connection, audience, newest)
 
 
-class LogStretch(NamedTuple):
-    """A `LogPage` without its epoch."""
-
-    head: int
-    through: int
-    messages: list[Message]
-
-
 def log_stretch(
     connection: sqlite3.Connection, audience: Audience | None, stretch: Stretch
-) -> LogStretch:
+) -> LogPage:
     """A stretch of a session's log and how far it goes; unfiltered without an audience."""
     head = session_head(connection, stretch.session_id)
     if audience is None:
-        rows: Iterable[Any] = connection.execute(queries.EVERYTHING, _parameters(stretch))
+        rows: Iterable[Any] = connection.execute(EVERYTHING, _parameters(stretch))
     else:
         rows = _visible_rows(connection, audience, stretch._replace(deletions=True))
     messages, more = _cut(rows, stretch.limit)
     full = more or len(messages) >= stretch.limit
     through = messages[-1].id if full and messages else max(head, stretch.after or 0)
-    return LogStretch(head, through, messages)
+    return LogPage(head, through, messages)
 
 
 def head(connection: sqlite3.Connection) -> int:
     """The log's last id."""
-    return int(connection.execute(queries.HEAD).fetchone()[0])
+    return int(connection.execute(HEAD).fetchone()[0])
 
 
 def session_head(connection: sqlite3.Connection, session_id: str) -> int:
     """A session's last id."""
-    return int(connection.execute(queries.SESSION_HEAD, (session_id,)).fetchone()[0])
+    return int(connection.execute(SESSION_HEAD, (session_id,)).fetchone()[0])
 
 
 def heads_of(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:
@@ -112,18 +143,14 @@ def heads_of(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]
     return session_head(connection, session_id), head(connection)
 
 
-def pruned(connection: sqlite3.Connection) -> int:
-    """A number that grows whenever old messages are pruned."""
-    row = connection.execute(queries.PRUNED).fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def moved(connection: sqlite3.Connection, after: int) -> tuple[int, dict[str, int], int]:
-    """The log's head, the sessions with messages after an id, and how far the look went."""
+def heads(connection: sqlite3.Connection, after: int) -> Heads:
+    """Which sessions have messages after an id; see `Heads`."""
     last = head(connection)
-    rows = connection.execute(queries.MOVED, (clamp(after), HEADS_ROWS)).fetchall()
+    rows = connection.execute(MOVED, (clamp(after), HEADS_ROWS)).fetchall()
     changed = {session_id: message_id for message_id, session_id in rows}
-    return last, changed, rows[-1][0] if len(rows) == HEADS_ROWS else last
+    through = rows[-1][0] if len(rows) == HEADS_ROWS else last
+    pruned = connection.execute(PRUNED).fetchone()
+    return Heads(last, changed, through, 0 if pruned is None else int(pruned[0]))
 
 
 def session(connection: sqlite3.Connection, session_id: str) -> Session:
@@ -132,25 +159,25 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
     Raises:
         SessionNotFound: there is none.
     """
-    row = connection.execute(queries.SESSION, (session_id,)).fetchone()
+    row = connection.execute(SESSION, (session_id,)).fetchone()
     if row is None:
         raise SessionNotFound
-    return queries.session_from_row(row)
+    return session_from_row(row)
 
 
 def _visible_rows(
     connection: sqlite3.Connection, audience: Audience, stretch: Stretch
 ) -> Iterator[Any]:
     """Rows in order of id, read as they are asked for."""
-    keys, all_types = queries.visible_keys(audience, stretch.visibility)
+    keys, all_types = visible_keys(audience, stretch.visibility)
     if all_types:
-        found = connection.execute(queries.ALL_TYPES, {"session": stretch.session_id})
+        found = connection.execute(ALL_TYPES, {"session": stretch.session_id})
         keys.extend(key for (key,) in found)
     parameters = _parameters(stretch)
     cursors = []
-    for start in range(0, len(keys), queries.BRANCHES):
-        part = keys[start : start + queries.BRANCHES]
-        sql = queries.visible(
+    for start in range(0, len(keys), BRANCHES):
+        part = keys[start : start + BRANCHES]
+        sql = visible(
             len(part),
             descending=stretch.descending,
             by_sender=stretch.sender is not None,
@@ -168,7 +195,7 @@ def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
     for row in rows:
         if len(messages) >= limit or chars >= PAGE_CHARS:
             return messages, True
-        message = queries.message_from_row(row)
+        message = message_from_row(row)
         chars += len(message.content) + len(row[9])
         messages.append(message)
     return messages, False

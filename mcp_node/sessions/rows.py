@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from proto.messages import Audience, Message, Session, Visibility
+from mcp_node.log.messages import COLUMNS
+from proto.messages import Audience, Session, Visibility
 from proto.visibility import KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
 
 BRANCHES: Final = 16
@@ -26,16 +27,8 @@ _KEY_LETTER: Final = {
     Visibility.AGENT_ONLY: "t",
     Visibility.ADMIN_ONLY: "a",
 }
-_VISIBILITY: Final = {str(visibility): visibility for visibility in Visibility}
 _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
-COLUMNS: Final = (
-    "id, prev, session_id, principal, sender, sender_type, content, visibility, timestamp,"
-    " metadata, parent_message_id, deletes, deleted_at"
-)
-INSERT_MESSAGE: Final = f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL)"
-HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages"
-SESSION_HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages WHERE session_id = ?"
 SESSION_COLUMNS: Final = (
     "session_id, purpose, metadata, created_by, created_at, closed_at, messages_per_minute,"
     " agent_messages"
@@ -56,13 +49,8 @@ REPEATED: Final = (
 INSERT_KEY: Final = (
     "INSERT INTO idempotency (session_id, principal, key, message_id) VALUES (?, ?, ?, ?)"
 )
-INSERT_MENTION: Final = "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
-REVOCATIONS: Final = (
-    "SELECT number, token_id, agent_id, issued_until FROM revocations ORDER BY number"
-)
 PRUNED: Final = "SELECT value FROM meta WHERE name = 'pruned'"
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
-
 
 _STEP: Final = "SELECT min(audience) FROM messages WHERE session_id = :session AND audience"
 ALL_TYPES: Final = (
@@ -116,43 +104,6 @@ EVERYTHING: Final = (
     " WHERE session_id = :session AND id > :after ORDER BY id LIMIT :limit"
 )
 """A stretch of a session, unfiltered."""
-
-
-def message_row(message: Message) -> tuple[object, ...]:
-    """A message as the parameters of `INSERT_MESSAGE`."""
-    return (
-        message.id,
-        message.prev,
-        message.session_id,
-        message.principal,
-        message.sender,
-        message.sender_type,
-        message.content,
-        str(message.visibility),
-        message.timestamp,
-        bytes(message.metadata).decode(),
-        message.parent_message_id,
-        message.deletes,
-    )
-
-
-def message_from_row(row: Sequence[Any]) -> Message:
-    """A row of `COLUMNS` as a message."""
-    return Message(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        row[6],
-        _VISIBILITY[row[7]],
-        row[8],
-        msgspec.Raw(row[9].encode()),
-        row[10],
-        row[11],
-        row[12] is not None,
-    )
 
 
 def session_row(session: Session) -> tuple[object, ...]:

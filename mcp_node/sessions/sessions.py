@@ -1,17 +1,23 @@
 """Sessions and messages: making, finding, adding, reading."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from mcp_node.inbox.read_positions import Readers
-from mcp_node.log.interface import NewMessage, NewSession, Page, Store
-from mcp_node.sessions import checks, reads
+from mcp_node.log.interface import Database
+from mcp_node.sessions import checks, listing, reads
 from mcp_node.sessions.authorization import Rights, entered, need, no_guest
 from mcp_node.sessions.guard import Limits
+from mcp_node.sessions.new import NewMessage, NewSession
+from mcp_node.sessions.operations import AppendMessage, CreateSession
+from mcp_node.sessions.reads import Page, Stretch
 from proto.errors import Forbidden
 from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
 from proto.names import check_name, new_session_id
 from proto.settings import Settings
+
+Seen = Callable[[Principal, str], None]
+"""Called when a principal was seen in a session."""
 
 RECENT_MESSAGES: Final = 20
 """How many messages get_session shows."""
@@ -27,9 +33,12 @@ class Rooms:
     was stored.
     """
 
-    def __init__(self, store: Store, settings: Settings, rights: Rights, readers: Readers) -> None:
-        self._store = store
-        self._readers = readers
+    def __init__(self, database: Database, settings: Settings, rights: Rights, seen: Seen) -> None:
+        self._database = database
+        self._seen = seen
+        # Where AUTH=off everybody may be the same nobody.
+        verified = settings.auth != "off"
+        self._most = settings.max_sessions_per_principal if verified else None
         self._settings = settings
         self._rights = rights
 
@@ -44,8 +53,8 @@ class Rooms:
         if not principal.may_enter(name):
             raise Forbidden("Your token does not cover that session.")
         new = NewSession(name, checked, encoded, principal.agent_id)
-        session, created = await self._store.create_session(new)
-        self._readers.seen(principal, name)
+        session, created = await self._database.write(CreateSession(new, self._most))
+        self._seen(principal, name)
         shown = {**session.shown(), "created": created}
         if unused := _unused(new, session, has_metadata=bool(metadata)):
             shown["not_used"] = unused
@@ -56,12 +65,14 @@ class Rooms:
     ) -> list[dict[str, Any]]:
         """The sessions a principal may enter, latest activity first."""
         need(principal, "read")
-        listings = await self._store.list_sessions(
-            principal.audience,
+        list_visible = partial(
+            listing.sessions,
+            audience=principal.audience,
             within=principal.sessions,
             limit=checks.check_limit(limit),
             active_since=checks.check_moment(active_since, "active_since"),
         )
+        listings = await self._database.read(list_visible)
         return [
             {
                 **one.session.shown(),
@@ -82,8 +93,8 @@ class Rooms:
         view = partial(
             reads.view, session_id=name, audience=principal.audience, limit=RECENT_MESSAGES
         )
-        session, message_count, page = await self._store.read(view)
-        self._readers.seen(principal, name)
+        session, message_count, page = await self._database.read(view)
+        self._seen(principal, name)
         about = {
             **session.shown(),
             "limits": Limits.of_server(self._settings).of(session)._asdict(),
@@ -134,9 +145,9 @@ class Rooms:
             parent_message_id=checks.check_id(parent_message_id, "parent_message_id", least=1),
             idempotency_key=checks.check_key(idempotency_key),
         )
-        message = await self._store.append(new)
+        message = await self._database.write(AppendMessage(new))
         if level is Visibility.PUBLIC:  # whoever is heard by all was here; others leave no trace
-            self._readers.seen(principal, name)
+            self._seen(principal, name)
         return message
 
     async def get_messages(
@@ -172,17 +183,11 @@ class Rooms:
         most = checks.check_limit(limit)
         level = None if visibility is None else checks.check_visibility(visibility)
         who = checks.check_sender(sender)
-        await self._store.get_session(name)
-        self._readers.seen(principal, name)
-        return await self._store.page(
-            name,
-            principal.audience,
-            after=first,
-            before=last,
-            limit=most,
-            sender=who,
-            visibility=level,
-            deletions=deletions,
+        await self._database.read(partial(reads.session, session_id=name))
+        self._seen(principal, name)
+        stretch = Stretch(name, first, last, most, first is None, who, level, deletions)
+        return await self._database.read(
+            partial(reads.page, audience=principal.audience, stretch=stretch)
         )
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from mcp_node.log.transaction import Companion, Transaction
 from proto.messages import Audience, Message
 from proto.visibility import KEY_RANGE_ALL_TYPES, audience_key, held_keys, holds_all_types
 
@@ -22,14 +23,41 @@ ADD: Final = (
 )
 
 
-class Tallies:
-    """What a transaction has to add to the tallies: one row for each session and audience key."""
+_OF_IDS: Final = "(SELECT value FROM json_each(:ids))"
+PRUNED: Final = f"""
+    SELECT session_id, audience, count(*) FROM messages
+    WHERE id IN {_OF_IDS} AND deletes IS NULL AND deleted_at IS NULL
+    GROUP BY session_id, audience
+"""
+# The row stays, also at none: when something last happened is still true.
+UNCOUNT: Final = """
+    UPDATE tallies SET messages = messages - :count
+    WHERE session_id = :session AND audience = :audience
+"""
+
+
+class Tallies(Companion):
+    """Keeps the tallies: collects what a transaction changes, and writes it when it finishes."""
 
     def __init__(self) -> None:
         self._changes: dict[tuple[str, str], tuple[int, int, str]] = {}
 
-    def change(self, message: Message, by: int) -> None:
-        """Count a message (``by`` 1), or no longer (-1)."""
+    def added(self, message: Message) -> None:
+        """Count a message; an entry that deletes one is no message."""
+        if message.deletes is None:
+            self._change(message, 1)
+
+    def erasing(self, transaction: Transaction, message: Message) -> None:
+        """Count a deleted message no longer."""
+        self._change(message, -1)
+
+    def pruning(self, transaction: Transaction, ids: str) -> None:
+        """Count pruned messages no longer."""
+        for session_id, audience, count in transaction.read(PRUNED, {"ids": ids}).fetchall():
+            row = {"session": session_id, "audience": audience, "count": count}
+            transaction.write(UNCOUNT, row)
+
+    def _change(self, message: Message, by: int) -> None:
         key = audience_key(message.visibility, message.principal, message.sender_type)
         count, last_id, last_at = self._changes.get((message.session_id, key), (0, 0, ""))
         self._changes[message.session_id, key] = (
@@ -38,15 +66,15 @@ class Tallies:
             max(last_at, message.timestamp),
         )
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Add it all to the table."""
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """Add what changed to the table."""
         if self._changes:
             rows = [(*key, *change) for key, change in self._changes.items()]
             self._changes.clear()
             connection.executemany(ADD, rows)
 
-    def clear(self) -> None:
-        """Forget it: what was to be counted was rolled back."""
+    def forget(self) -> None:
+        """What was to be counted was rolled back."""
         self._changes.clear()
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from mcp_node.commands.cli import main
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
 
 
@@ -24,10 +25,10 @@ Command = Callable[..., Done]
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[Database]:
     """An open store with the session ``room``."""
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         yield store
 
 

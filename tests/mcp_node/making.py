@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
-from mcp_node.log.interface import NewMessage, NewSession
-from mcp_node.log.sqlite import SqliteStore, open_store
+from mcp_node.log.interface import Database
+from mcp_node.sessions.new import NewMessage, NewSession
+from mcp_node.storage import open_store
 from proto.messages import ANONYMOUS, Audience, Visibility, encode_metadata
 from proto.settings import Settings
+from tests.mcp_node import storing
 
 CLAUDE = Audience("claude-main", "claude")
 CODEX = Audience("codex-1", "codex")
@@ -46,7 +48,7 @@ def new_session(session_id: str = "room", purpose: str = "to talk") -> NewSessio
 
 
 @asynccontextmanager
-async def opened(data_dir: Path, **settings: Any) -> AsyncIterator[SqliteStore]:
+async def opened(data_dir: Path, **settings: Any) -> AsyncIterator[Database]:
     """The store of a directory, closed whatever happens."""
     store = await open_store(data_dir, Settings(data_dir=data_dir, **settings))
     try:
@@ -55,7 +57,7 @@ async def opened(data_dir: Path, **settings: Any) -> AsyncIterator[SqliteStore]:
         await store.close()
 
 
-async def everything(store: SqliteStore, session_id: str = "room") -> list[int]:
+async def everything(store: Database, session_id: str = "room") -> list[int]:
     """The ids of a session, unfiltered."""
-    page = await store.log_page(session_id, after=0, limit=100_000, audience=None)
+    page = await storing.log_page(store, session_id, after=0, limit=100_000, audience=None)
     return [message.id for message in page.messages]

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mcp_node.doors.rest.service import answered, asked, service_router
-from mcp_node.log.interface import Store
+from mcp_node.log.interface import Database
 from mcp_node.log.pruning import PruneMessages, look
 from mcp_node.sessions import checks
 from proto.errors import InvalidInput
@@ -28,7 +28,7 @@ class PruneRequest(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool
 
 
-def make_prune_api(store: Store, settings: Settings, pruned: Callable[[], None]) -> APIRouter:
+def make_prune_api(database: Database, settings: Settings, pruned: Callable[[], None]) -> APIRouter:
     """POST /api/prune, outside the OpenAPI document.
 
     It answers ``{messages, through, done}``: how many it pruned (or would), and how far it got;
@@ -48,14 +48,14 @@ def make_prune_api(store: Store, settings: Settings, pruned: Callable[[], None])
         messages, through, done = 0, wish.after, False
         end = time.monotonic() + WORK_SECONDS
         while not done and time.monotonic() < end:
-            found = await store.read(partial(look, before=before, after=through))
+            found = await database.read(partial(look, before=before, after=through))
             if found.ids and not wish.dry_run:
-                await store.write(PruneMessages(found.ids))
+                await database.write(PruneMessages(found.ids))
                 pruned()
             messages += found.messages
             through, done = found.through, found.done
         if done and not wish.dry_run:
-            await store.checkpoint()
+            await database.checkpoint()
         return answered({"messages": messages, "through": through, "done": done})
 
     return router

@@ -12,8 +12,9 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mcp_node.doors.rest.service import answered, asked, service_router
+from mcp_node.links import revocations as taken_back
 from mcp_node.links.links import Links
-from mcp_node.log.interface import Store
+from mcp_node.log.interface import Database
 from proto.errors import InvalidInput
 from proto.names import check_name, check_principal
 from proto.settings import Settings
@@ -29,7 +30,7 @@ class RevocationRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def make_revocation_api(
-    store: Store, links: Links, settings: Settings, identity: Identity
+    database: Database, links: Links, settings: Settings, identity: Identity
 ) -> APIRouter:
     """GET /api/standing, GET and POST /api/revocations, outside the OpenAPI document.
 
@@ -41,8 +42,8 @@ def make_revocation_api(
     async def standing() -> Response:
         return answered(
             {
-                "epoch": store.epoch,
-                "opened_at": store.starts[-1].at,
+                "epoch": database.epoch,
+                "opened_at": database.starts[-1].at,
                 "auth": settings.auth,
                 "revocations": identity.revocations.number,
             }
@@ -50,7 +51,7 @@ def make_revocation_api(
 
     @router.get("/revocations")
     async def revocations() -> Response:
-        return answered({"revocations": await store.revocations()})
+        return answered({"revocations": await database.read(taken_back.revocations)})
 
     @router.post("/revocations")
     async def revoke(request: Request) -> Response:
@@ -61,11 +62,12 @@ def make_revocation_api(
             revocations = await links.revoke(check_name(wish.link_id, "link_id"))
         else:
             token_id, agent_id = wish.token_id, wish.agent_id
-            revocations = await store.revoke(
-                token_id=None if token_id is None else check_name(token_id, "token_id"),
-                agent_id=None if agent_id is None else check_principal(agent_id, "agent_id"),
-                issued_until=int(time.time()),
+            revoke_all = taken_back.Revoke(
+                None if token_id is None else check_name(token_id, "token_id"),
+                None if agent_id is None else check_principal(agent_id, "agent_id"),
+                int(time.time()),
             )
+            revocations = await database.write(revoke_all)
         for revocation in revocations:
             identity.revocations.add(revocation)
         return answered({"revocations": revocations}, status=201)

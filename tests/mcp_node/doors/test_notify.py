@@ -16,6 +16,7 @@ from proto.settings import load_settings
 from proto.tokens import PrincipalVerifier
 from serving.http.identity import Identity
 from tests.integration.ears import subscribe
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
 from tests.pair import until
 
@@ -35,7 +36,7 @@ async def test_what_is_used_of_a_connection(tmp_path: Path) -> None:
     )
     seen: list[Connection] = []
     async with opened(tmp_path / "data") as store:
-        await store.create_session(new_session("room"))
+        await storing.create_session(store, new_session("room"))
         abilities = make_abilities(store, load_settings(data_dir=tmp_path / "data"))
         mcp = make_server(abilities, identity)
         entry = mcp._mcp_server.get_request_handler("resources/subscribe")

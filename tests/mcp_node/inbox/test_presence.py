@@ -53,7 +53,7 @@ async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Abili
 async def test_whoever_has_not_been_there_lately_is_left_out_unless_it_waits(
     able: Abilities,
 ) -> None:
-    presence = Presence(able.rooms._store, able.readers, able.waiting, timedelta(0))
+    presence = Presence(able.rooms._database, able.readers, able.waiting, timedelta(0))
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
     assert [one.name for one in (await presence.at_work(["room"]))["room"]] == ["eve"]

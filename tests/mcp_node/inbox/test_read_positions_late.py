@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_node.log.interface import CommitListener
+from mcp_node.log.interface import CommitListener, Database
 from mcp_node.log.pruning import PruneMessages, look
-from mcp_node.log.sqlite import SqliteStore
 from mcp_node.services import Abilities, make_abilities
 from proto.messages import Message, Principal, Visibility
 from proto.settings import load_settings
 from proto.visibility import may_see
+from tests.mcp_node import storing
 from tests.mcp_node.making import opened
 from tests.pair import until
 
@@ -37,8 +37,8 @@ class Late:
     Both happen on their own whenever the writer's thread is faster than the loop, or slower.
     """
 
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
+    def __init__(self, store: Database) -> None:
+        self.store = store
         self._listeners: list[CommitListener] = []
         self._held: list[list[Message]] = []
         self._open = asyncio.Event()
@@ -48,13 +48,13 @@ class Late:
         store.on_commit(self._committed)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self.store, name)
 
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
 
     async def read(self, work: Callable[[Any], T]) -> T:
-        answer = await self._store.read(work)
+        answer = await self.store.read(work)
         self.reads += 1
         await self._open.wait()
         return answer
@@ -248,7 +248,7 @@ class Play:
             for id_ in own[-number:][:1]:
                 await self.through(self.able.deletion.delete_message(who, "room", id_))
                 self.gone.add(id_)
-                self.deletions[await self.slow.session_head("room")] = (id_, who)
+                self.deletions[await storing.session_head(self.slow.store, "room")] = (id_, who)
         elif what == "together":
             self.tasks += [
                 asyncio.create_task(self.give("page", BOB, 1)),

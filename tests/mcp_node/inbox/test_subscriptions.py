@@ -3,12 +3,13 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mcp_node.inbox.subscriptions import Subscriptions
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -20,6 +21,7 @@ from proto.errors import (
 )
 from proto.messages import ANONYMOUS, Audience, Principal, Visibility
 from proto.settings import Settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import CLAUDE, new_message, new_session, opened
 
 READS = frozenset({"read"})
@@ -30,67 +32,69 @@ ROOM, MESSAGES = "session://room", "session://room/messages"
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[Database]:
     async with opened(tmp_path) as store:
         for session_id in ("room", "other"):
-            await store.create_session(new_session(session_id))
+            await storing.create_session(store, new_session(session_id))
         yield store
 
 
-def made(store: SqliteStore, **limits: int) -> Subscriptions:
+def made(store: Database, **limits: int) -> Subscriptions:
     return Subscriptions(store, Settings(**limits))
 
 
 @pytest.fixture
-def subscriptions(store: SqliteStore) -> Subscriptions:
+def subscriptions(store: Database) -> Subscriptions:
     return made(store)
 
 
 async def test_any_number_of_commits_is_one_change(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     subscription = await subscriptions.subscribe(ALICE, [ROOM, MESSAGES, "session://other"])
     for n in range(50):
-        await store.append(new_message("room", f"{n}"))
-    await store.append(new_message("other"))
-    await store.append(new_message("room"))
+        await storing.append(store, new_message("room", f"{n}"))
+    await storing.append(store, new_message("other"))
+    await storing.append(store, new_message("room"))
     assert await subscription.changed() == [ROOM, MESSAGES, "session://other"]
-    await store.append(new_message("other"))
+    await storing.append(store, new_message("other"))
     assert await subscription.changed() == ["session://other"]
 
 
 async def test_a_subscriber_that_never_reads_holds_nothing_more(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     subscription = await subscriptions.subscribe(ALICE, [ROOM])
-    await store.append(new_message("room"))
+    await storing.append(store, new_message("room"))
     before = sys.getsizeof(subscription._changed)
     for _ in range(200):
-        await store.append(new_message("room"))
+        await storing.append(store, new_message("room"))
     assert sys.getsizeof(subscription._changed) == before
 
 
 async def test_nothing_is_marked_of_what_may_not_be_seen(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     for level in (Visibility.PRIVATE, Visibility.AGENT_ONLY, Visibility.ADMIN_ONLY):
         watching = await subscriptions.subscribe(BOB, [ROOM])
         nobody = await subscriptions.subscribe(NOBODY, [ROOM])
-        await store.append(new_message("room", author=CLAUDE, visibility=level))
+        await storing.append(store, new_message("room", author=CLAUDE, visibility=level))
         assert not watching.marked("room") and not nobody.marked("room")
 
 
 async def test_one_visible_message_of_a_commit_is_enough(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     watching = await subscriptions.subscribe(BOB, [ROOM])
     hidden = [new_message("room", visibility=Visibility.PRIVATE) for _ in range(20)]
-    await asyncio.gather(*map(store.append, [*hidden, new_message("room"), *hidden]))
+    await asyncio.gather(
+        *map(partial(storing.append, store), [*hidden, new_message("room"), *hidden])
+    )
     assert await watching.changed() == [ROOM]
 
 
 async def test_waiting_is_woken_by_the_commit_and_may_be_cancelled(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     subscription = await subscriptions.subscribe(ALICE, [ROOM])
     given_up = asyncio.create_task(subscription.changed())
@@ -99,12 +103,12 @@ async def test_waiting_is_woken_by_the_commit_and_may_be_cancelled(
     waiting = asyncio.create_task(subscription.changed())
     await asyncio.sleep(0)
     assert not waiting.done()
-    await store.append(new_message("room"))
+    await storing.append(store, new_message("room"))
     assert await waiting == [ROOM]
 
 
 async def test_what_is_removed_is_forgotten_entirely(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     kept = await subscriptions.subscribe(BOB, [ROOM])
     removed = await subscriptions.subscribe(ALICE, [ROOM, MESSAGES])
@@ -112,7 +116,7 @@ async def test_what_is_removed_is_forgotten_entirely(
     for _ in range(2):
         subscriptions.remove(removed)
     assert len(subscriptions) == 1
-    await store.append(new_message("room"))
+    await storing.append(store, new_message("room"))
     assert await removed.changed() == []
     assert await kept.changed() == [ROOM]
     subscriptions.remove(kept)
@@ -142,7 +146,7 @@ async def test_who_is_refused(
     assert len(subscriptions) == 0
 
 
-async def test_limits_hold_for_those_who_come_at_once(store: SqliteStore) -> None:
+async def test_limits_hold_for_those_who_come_at_once(store: Database) -> None:
     subscriptions = made(
         store, max_resource_subscriptions_per_principal=3, max_resource_subscriptions=5
     )
@@ -159,7 +163,7 @@ async def test_limits_hold_for_those_who_come_at_once(store: SqliteStore) -> Non
 
 
 async def test_more_than_the_limit_in_one_request_is_refused_before_the_log_is_asked(
-    store: SqliteStore,
+    store: Database,
 ) -> None:
     subscriptions = made(store, max_resource_subscriptions_per_principal=3)
     with pytest.raises(RateLimited):
@@ -167,26 +171,27 @@ async def test_more_than_the_limit_in_one_request_is_refused_before_the_log_is_a
 
 
 async def test_a_sweep_ends_those_whose_token_has_died(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     dead = await subscriptions.subscribe(ALICE, [ROOM])
     alive = await subscriptions.subscribe(BOB, [ROOM])
     waiting = asyncio.create_task(dead.changed())
     subscriptions.sweep(lambda principal: principal is BOB)
     assert await waiting == []
-    await store.append(new_message("room"))
+    await storing.append(store, new_message("room"))
     assert await alive.changed() == [ROOM]
     assert len(subscriptions) == 1
 
 
 async def test_at_the_end_what_is_marked_is_told_and_nobody_new_is_taken(
-    store: SqliteStore, subscriptions: Subscriptions
+    store: Database, subscriptions: Subscriptions
 ) -> None:
     behind = await subscriptions.subscribe(ALICE, [ROOM])
     waiting = asyncio.create_task((await subscriptions.subscribe(BOB, [ROOM])).changed())
     await asyncio.sleep(0)
-    await store.append(
-        new_message("room", author=Audience("alice", "claude"), visibility=Visibility.PRIVATE)
+    await storing.append(
+        store,
+        new_message("room", author=Audience("alice", "claude"), visibility=Visibility.PRIVATE),
     )
     subscriptions.close()
     assert await waiting == []

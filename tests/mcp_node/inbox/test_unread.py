@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from mcp_node.inbox.unread import Place, Reach, news, not_recorded, standing
-from mcp_node.log.migrations import MIGRATIONS
 from mcp_node.search.index import add_search_functions
+from mcp_node.storage import SCHEMA
 from proto.messages import Audience
 from tests.mcp_node.making import opened
 
@@ -21,7 +21,7 @@ def older(path: Path) -> None:
     """A session of four messages: bob has read the first, and was given the third as a mention."""
     with closing(sqlite3.connect(path)) as connection, connection:
         add_search_functions(connection)
-        for step in (step for steps in MIGRATIONS[:BEFORE] for step in steps):
+        for step in (step for steps in SCHEMA.versions[:BEFORE] for step in steps):
             connection.execute(step) if isinstance(step, str) else step(connection)
         connection.execute(f"PRAGMA user_version = {BEFORE}")
         connection.execute(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcp_node.links.links import LOGIN_SECONDS, LOGIN_TOKEN_SECONDS, Links, Minted
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.services import make_abilities
 from proto.errors import Forbidden, LinkNotFound, RateLimited, Unauthenticated
 from proto.messages import Principal
@@ -17,6 +17,7 @@ from proto.names import is_name
 from proto.revocations import Revocations
 from proto.settings import load_settings
 from serving.http.identity import NOBODY
+from tests.mcp_node import storing
 from tests.mcp_node.making import opened
 
 START = 1_800_000_000.5
@@ -52,7 +53,7 @@ def code_of(minted: Minted) -> str:
 @asynccontextmanager
 async def linking(
     tmp_path: Path, clock: Clock, **settings: Any
-) -> AsyncIterator[tuple[Links, SqliteStore]]:
+) -> AsyncIterator[tuple[Links, Database]]:
     async with opened(tmp_path) as store:
         chosen = load_settings(data_dir=tmp_path, **settings)
         await make_abilities(store, chosen).rooms.create_session(agent(), "to talk", "room")
@@ -169,10 +170,10 @@ async def test_a_revoked_agent_leaves_no_links(tmp_path: Path, clock: Clock) -> 
         minted = [await links.mint_live(agent(), "room") for _ in range(2)]
         others = await links.mint_live(agent("bob"), "room")
         until = int(clock.now)
-        revoked = await store.revoke(token_id=None, agent_id="alice", issued_until=until)
+        revoked = await storing.revoke(store, token_id=None, agent_id="alice", issued_until=until)
         known = Revocations(revoked)
         assert [known.cover(guest_of(one)) for one in [*minted, others]] == [True, True, False]
-        assert await store.revocations() == revoked
+        assert await storing.revocations(store) == revoked
         with pytest.raises(Unauthenticated):
             await links.redeem(code_of(minted[0]))
         await links.redeem(code_of(others))
@@ -186,7 +187,7 @@ async def test_a_revoked_token_leaves_no_links(tmp_path: Path, clock: Clock) -> 
     async with linking(tmp_path, clock) as (links, store):
         with_it = await links.mint_live(agent(token_id="t1"), "room")
         with_another = await links.mint_live(agent(token_id="t2"), "room")
-        await store.revoke(token_id="t1", agent_id=None, issued_until=int(clock.now))
+        await storing.revoke(store, token_id="t1", agent_id=None, issued_until=int(clock.now))
         with pytest.raises(Unauthenticated):
             await links.redeem(code_of(with_it))
         await links.redeem(code_of(with_another))
@@ -199,7 +200,7 @@ async def test_with_the_operators_tokens_its_unused_login_links_end(
 ) -> None:
     async with linking(tmp_path, clock) as (links, store):
         minted = await links.mint_login()
-        await store.revoke(token_id=None, agent_id="human", issued_until=int(clock.now))
+        await storing.revoke(store, token_id=None, agent_id="human", issued_until=int(clock.now))
         with pytest.raises(Unauthenticated):
             await links.redeem(code_of(minted))
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 
 import pytest
 
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from proto.errors import ParentNotFound, SessionNotFound
 from proto.messages import MAX_ID, Visibility
+from tests.mcp_node import storing
 from tests.mcp_node.making import (
     ADMIN,
     CLAUDE,
@@ -20,38 +21,39 @@ from tests.mcp_node.making import (
 )
 
 
-async def test_a_message_comes_back_as_it_was_written(store: SqliteStore):
-    parent = await store.append(new_message())
-    written = await store.append(
+async def test_a_message_comes_back_as_it_was_written(store: Database):
+    parent = await storing.append(store, new_message())
+    written = await storing.append(
+        store,
         new_message(
             content="grüß dich \N{PARTY POPPER}\n'quoted' \x00 \u2028",
             sender="claude-main/reviewer",
             visibility=Visibility.AGENT_ONLY,
             metadata={"a": [1, {"b": None}], "ü": "\N{PARTY POPPER}"},
             parent=parent.id,
-        )
+        ),
     )
     assert written.principal == CLAUDE.agent_id
     assert written.sender == "claude-main/reviewer"
     assert written.sender_type == CLAUDE.agent_type
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", written.timestamp)
 
-    page = await store.page("room", CLAUDE, after=None, before=None, limit=10)
-    log = await store.log_page("room", after=0, limit=10, audience=None)
+    page = await storing.page(store, "room", CLAUDE, after=None, before=None, limit=10)
+    log = await storing.log_page(store, "room", after=0, limit=10, audience=None)
     assert page.messages == log.messages == [parent, written]
     assert page.messages[1].visibility is Visibility.AGENT_ONLY
     assert bytes(page.messages[1].metadata) == bytes(written.metadata)
 
 
-async def test_fifty_writers_leave_no_hole_and_an_unbroken_chain(store: SqliteStore):
+async def test_fifty_writers_leave_no_hole_and_an_unbroken_chain(store: Database):
     rooms = [f"room-{number}" for number in range(7)]
-    await asyncio.gather(*(store.create_session(new_session(room)) for room in rooms))
+    await asyncio.gather(*(storing.create_session(store, new_session(room)) for room in rooms))
     announced = []
     store.on_commit(announced.extend)
 
     async def write(number: int):
         return [
-            await store.append(new_message(rooms[(number + turn) % 7], f"{number}/{turn}"))
+            await storing.append(store, new_message(rooms[(number + turn) % 7], f"{number}/{turn}"))
             for turn in range(20)
         ]
 
@@ -64,41 +66,42 @@ async def test_fifty_writers_leave_no_hole_and_an_unbroken_chain(store: SqliteSt
         assert message.prev == last[message.session_id]
         last[message.session_id] = message.id
     for room in rooms:
-        stored = await store.log_page(room, after=0, limit=1000, audience=None)
+        stored = await storing.log_page(store, room, after=0, limit=1000, audience=None)
         assert stored.messages == [m for m in announced if m.session_id == room]
 
 
-async def test_a_message_for_no_session_is_refused_and_takes_no_id(store: SqliteStore):
+async def test_a_message_for_no_session_is_refused_and_takes_no_id(store: Database):
     results = await asyncio.gather(
-        store.append(new_message()),
-        store.append(new_message("nowhere")),
-        store.append(new_message()),
+        storing.append(store, new_message()),
+        storing.append(store, new_message("nowhere")),
+        storing.append(store, new_message()),
         return_exceptions=True,
     )
     assert [getattr(result, "id", None) for result in results] == [1, None, 2]
     assert isinstance(results[1], SessionNotFound)
 
 
-async def test_a_session_made_in_the_same_batch_can_be_written_to(store: SqliteStore):
+async def test_a_session_made_in_the_same_batch_can_be_written_to(store: Database):
     (_, created), message = await asyncio.gather(
-        store.create_session(new_session("fresh")), store.append(new_message("fresh"))
+        storing.create_session(store, new_session("fresh")),
+        storing.append(store, new_message("fresh")),
     )
     assert created
     assert (message.id, message.prev) == (1, 0)
 
 
 @pytest.mark.parametrize("parent", [0, -1, 99, MAX_ID, 2**63, 2**70])
-async def test_an_unknown_parent_is_refused(store: SqliteStore, parent: int):
+async def test_an_unknown_parent_is_refused(store: Database, parent: int):
     with pytest.raises(ParentNotFound):
-        await store.append(new_message(parent=parent))
+        await storing.append(store, new_message(parent=parent))
     assert await everything(store) == []
 
 
-async def test_a_parent_of_another_session_is_refused(store: SqliteStore):
-    await store.create_session(new_session("other"))
-    parent = await store.append(new_message("other"))
+async def test_a_parent_of_another_session_is_refused(store: Database):
+    await storing.create_session(store, new_session("other"))
+    parent = await storing.append(store, new_message("other"))
     with pytest.raises(ParentNotFound):
-        await store.append(new_message(parent=parent.id))
+        await storing.append(store, new_message(parent=parent.id))
 
 
 @pytest.mark.parametrize(
@@ -115,32 +118,32 @@ async def test_a_parent_of_another_session_is_refused(store: SqliteStore):
         (Visibility.ADMIN_ONLY, ADMIN, True),
     ],
 )
-async def test_a_parent_must_be_visible_to_the_author(
-    store: SqliteStore, visibility, author, allowed
-):
-    parent = await store.append(new_message(visibility=visibility))
+async def test_a_parent_must_be_visible_to_the_author(store: Database, visibility, author, allowed):
+    parent = await storing.append(store, new_message(visibility=visibility))
     as_narrow = Visibility.PUBLIC if visibility is Visibility.PUBLIC else Visibility.PRIVATE
     reply = new_message(author=author, parent=parent.id, visibility=as_narrow)
     if allowed:
-        assert (await store.append(reply)).parent_message_id == parent.id
+        assert (await storing.append(store, reply)).parent_message_id == parent.id
     else:
         with pytest.raises(ParentNotFound):
-            await store.append(reply)
+            await storing.append(store, reply)
 
 
-async def test_a_parent_in_the_same_batch_is_found(store: SqliteStore):
+async def test_a_parent_in_the_same_batch_is_found(store: Database):
     first, reply = await asyncio.gather(
-        store.append(new_message()), store.append(new_message(parent=1))
+        storing.append(store, new_message()), storing.append(store, new_message(parent=1))
     )
     assert (first.id, reply.parent_message_id) == (1, 1)
 
 
-async def test_an_acknowledged_write_is_seen_by_the_next_read(store: SqliteStore):
+async def test_an_acknowledged_write_is_seen_by_the_next_read(store: Database):
     async def write_and_read(number: int) -> None:
         for _ in range(10):
-            message = await store.append(new_message(content=str(number)))
-            assert await store.session_head("room") >= message.id
-            page = await store.page("room", NOBODY, after=message.id - 1, before=None, limit=1)
+            message = await storing.append(store, new_message(content=str(number)))
+            assert await storing.session_head(store, "room") >= message.id
+            page = await storing.page(
+                store, "room", NOBODY, after=message.id - 1, before=None, limit=1
+            )
             assert page.messages == [message]
 
     await asyncio.gather(*map(write_and_read, range(20)))

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 
 import aiosqlite
@@ -9,12 +10,13 @@ import pytest
 
 from mcp_node.log.connection import JobConnection, connect_reader, connect_writer, run_job
 from mcp_node.log.schema import prepare
+from mcp_node.storage import SCHEMA
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "partyline.db"
-    prepare(path, None)
+    prepare(path, SCHEMA, None)
     return path
 
 
@@ -58,7 +60,7 @@ async def test_an_error_in_a_job_reaches_its_caller_and_leaves_the_connection_us
 
 
 async def test_the_writer_is_durable_and_the_reader_cannot_write(database: Path):
-    writer = await connect_writer(database)
+    writer = await connect_writer(database, SCHEMA.equip)
     reader = await connect_reader(database)
     try:
         for pragma, value in {
@@ -79,7 +81,11 @@ async def test_the_writer_is_durable_and_the_reader_cannot_write(database: Path)
         await writer.close()
 
 
-@pytest.mark.parametrize("connect", [connect_writer, connect_reader])
+@pytest.mark.parametrize(
+    "connect",
+    [partial(connect_writer, equip=SCHEMA.equip), connect_reader],
+    ids=["writer", "reader"],
+)
 async def test_a_failed_connection_leaves_no_thread_behind(tmp_path: Path, connect):
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"not a database at all" * 100)

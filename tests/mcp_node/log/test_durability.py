@@ -4,25 +4,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
+from tests.mcp_node import storing
 from tests.mcp_node.making import opened
 
 ROOMS = [f"room-{number}" for number in range(4)]
 
 PROGRAM = """
 import asyncio, pathlib, sys
-from mcp_node.log.sqlite import open_store
+from mcp_node.storage import open_store
 from proto.settings import Settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_message, new_session
 
 async def main(path):
     store = await open_store(path, Settings(data_dir=path))
     for number in range(4):
-        await store.create_session(new_session(f"room-{number}"))
+        await storing.create_session(store, new_session(f"room-{number}"))
 
     async def write(number):
         while True:
-            message = await store.append(new_message(f"room-{number % 4}", f"by {number}"))
+            message = await storing.append(store, new_message(f"room-{number % 4}", f"by {number}"))
             sys.stdout.write(f"{message.id} {message.session_id} {message.prev}\\n")
             sys.stdout.flush()
 
@@ -39,22 +41,25 @@ def write_until_killed(data_dir: Path, count: int) -> dict[int, tuple[str, int]]
         [sys.executable, "-c", PROGRAM, str(data_dir)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            # The kill may cut the last line short: without its end it says nothing.
-            if line.endswith("\n"):
-                number, room, prev = line.split()
-                acknowledged[int(number)] = (room, int(prev))
-            if len(acknowledged) >= count:
-                process.kill()
+        try:
+            for line in process.stdout:
+                # The kill may cut the last line short: without its end it says nothing.
+                if line.endswith("\n"):
+                    number, room, prev = line.split()
+                    acknowledged[int(number)] = (room, int(prev))
+                if len(acknowledged) >= count:
+                    process.kill()
+        finally:
+            process.kill()  # whatever happened: leaving waits for its end
     return acknowledged
 
 
-async def stored_in(store: SqliteStore, room: str) -> dict[int, tuple[str, int]]:
+async def stored_in(store: Database, room: str) -> dict[int, tuple[str, int]]:
     """A whole session, whose chain is unbroken."""
     stored: dict[int, tuple[str, int]] = {}
     through, head, last = 0, 1, 0
     while through < head:
-        page = await store.log_page(room, after=through, limit=1000, audience=None)
+        page = await storing.log_page(store, room, after=through, limit=1000, audience=None)
         through, head = page.through, page.head
         for message in page.messages:
             assert message.prev == last

@@ -27,18 +27,19 @@ int fdatasync(int fd) { return sync_or_fail("fdatasync", fd); }
 
 PROGRAM = """
 import asyncio, os, pathlib
-from mcp_node.log.sqlite import open_store
+from mcp_node.storage import open_store
 from proto.errors import Unavailable
 from proto.settings import Settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_message, new_session
 
 async def main(path, switch):
     store = await open_store(path, Settings(data_dir=path))
-    await store.create_session(new_session())
-    await store.append(new_message(content="kept"))
+    await storing.create_session(store, new_session())
+    await storing.append(store, new_message(content="kept"))
     switch.touch()
     try:
-        await store.append(new_message(content="refused" * 10_000))
+        await storing.append(store, new_message(content="refused" * 10_000))
     except Unavailable:
         os._exit(42)  # at once, as by a power cut: nothing is closed or checkpointed
 

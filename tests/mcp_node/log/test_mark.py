@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from mcp_node.log.mark import Mark, MarkKeeper, read_mark
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_message, new_session, opened
 
 
 async def test_the_mark_follows_within_a_second_of_the_commit(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        await store.append(new_message())
-        last = await store.append(new_message())
+        await storing.create_session(store, new_session())
+        await storing.append(store, new_message())
+        last = await storing.append(store, new_message())
         committed = time.monotonic()
         while read_mark(tmp_path / "log.mark") != Mark(store.epoch, last.id):
             assert time.monotonic() - committed < 1

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from mcp_node.log.mark import Mark, read_mark, write_mark
-from mcp_node.log.migrations import MIGRATIONS
-from mcp_node.log.sqlite import open_store
+from mcp_node.storage import SCHEMA, open_store
 from proto.errors import ConfigurationError
 from proto.settings import Settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session, opened
 
 
@@ -60,13 +60,13 @@ async def test_a_database_open_to_others_is_closed_to_them(tmp_path: Path):
 async def test_reopening_finds_the_same_log(tmp_path: Path):
     async with opened(tmp_path) as store:
         epoch = store.epoch
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         for _ in range(3):
-            await store.append(new_message())
+            await storing.append(store, new_message())
     async with opened(tmp_path) as store:
         assert store.epoch == epoch
         assert store.starts[-1].head == 3
-        assert (await store.append(new_message())).id == 4
+        assert (await storing.append(store, new_message())).id == 4
         assert store.starts[-1].head == 3
         assert await everything(store) == [1, 2, 3, 4]
 
@@ -74,7 +74,7 @@ async def test_reopening_finds_the_same_log(tmp_path: Path):
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
     async with opened(tmp_path):
         pass
-    newer = len(MIGRATIONS) + 1
+    newer = len(SCHEMA.versions) + 1
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
         connection.execute(f"PRAGMA user_version = {newer}")
     text = await refused(tmp_path)
@@ -140,7 +140,7 @@ def test_the_interpreter_exits_after_a_refusal(tmp_path: Path):
     (tmp_path / "partyline.db").write_bytes(os.urandom(8192))
     program = (
         "import asyncio, pathlib, sys\n"
-        "from mcp_node.log.sqlite import open_store\n"
+        "from mcp_node.storage import open_store\n"
         "from proto.settings import Settings\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "asyncio.run(open_store(path, Settings(data_dir=path)))\n"
@@ -156,18 +156,18 @@ async def test_a_restored_older_database_is_another_log(tmp_path: Path):
     database, backup = tmp_path / "partyline.db", tmp_path / "backup.db"
     async with opened(tmp_path) as store:
         first = store.epoch
-        await store.create_session(new_session())
-        await store.append(new_message())
+        await storing.create_session(store, new_session())
+        await storing.append(store, new_message())
     shutil.copy(database, backup)
     async with opened(tmp_path) as store:
-        await store.append(new_message())
+        await storing.append(store, new_message())
         assert store.epoch == first
     shutil.copy(backup, database)
     async with opened(tmp_path) as store:
         second = store.epoch
         assert second != first
         assert store.starts[-1].head == 1
-        assert (await store.heads(0)).epoch == second
+        assert store.epoch == second
     async with opened(tmp_path) as store:
         assert store.epoch == second
 
@@ -175,8 +175,8 @@ async def test_a_restored_older_database_is_another_log(tmp_path: Path):
 async def test_a_deleted_database_is_another_log(tmp_path: Path):
     async with opened(tmp_path) as store:
         first = store.epoch
-        await store.create_session(new_session())
-        await store.append(new_message())
+        await storing.create_session(store, new_session())
+        await storing.append(store, new_message())
     (tmp_path / "partyline.db").unlink()
     async with opened(tmp_path) as store:
         assert store.epoch != first
@@ -211,9 +211,9 @@ async def test_no_mark_or_another_logs_mark_is_ignored(tmp_path: Path, mark: Mar
 async def test_a_mark_behind_the_head_is_no_other_log(tmp_path: Path):
     async with opened(tmp_path) as store:
         epoch = store.epoch
-        await store.create_session(new_session())
-        await store.append(new_message())
-        await store.append(new_message())
+        await storing.create_session(store, new_session())
+        await storing.append(store, new_message())
+        await storing.append(store, new_message())
     write_mark(tmp_path / "log.mark", Mark(epoch, 1))
     async with opened(tmp_path) as store:
         assert store.epoch == epoch
@@ -221,8 +221,8 @@ async def test_a_mark_behind_the_head_is_no_other_log(tmp_path: Path):
 
 async def test_closing_writes_the_mark(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        await store.append(new_message())
+        await storing.create_session(store, new_session())
+        await storing.append(store, new_message())
     assert msgspec.json.decode((tmp_path / "log.mark").read_bytes()) == {
         "epoch": store.epoch,
         "id": 1,

@@ -10,17 +10,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from mcp_node.inbox import mention_rows
 from mcp_node.log import pruning
+from mcp_node.log.interface import Database
 from mcp_node.log.pruning import PruneMessages, look
 from mcp_node.log.schema import prepare
-from mcp_node.log.sqlite import SqliteStore
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import commit
 from mcp_node.search.index import add_search_functions
+from mcp_node.sessions import digests, tallies
 from mcp_node.sessions.delete_message import DeleteMessage
-from mcp_node.sessions.guard import Limits
+from mcp_node.storage import SCHEMA, companions
 from proto.messages import Visibility, utc
 from proto.settings import load_settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import CLAUDE, CODEX, everything, new_message, new_session, opened
 from tests.mcp_node.sessions.test_delete_message import change, everything_in, rows, shown
 
@@ -29,13 +32,13 @@ MOMENT = utc(1_500_000_000)
 SECRET = "what was said long ago"
 
 
-async def age(store: SqliteStore, *ids: int) -> None:
+async def age(store: Database, *ids: int) -> None:
     """Make messages old; all of them if none is named."""
     which = f"WHERE id IN ({','.join(map(str, ids))})" if ids else ""
     await change(store, f"UPDATE messages SET timestamp = '{OLD}' {which}")
 
 
-async def prune(store: SqliteStore, before: str = MOMENT, *, dry_run: bool = False) -> int:
+async def prune(store: Database, before: str = MOMENT, *, dry_run: bool = False) -> int:
     """As the route does it: how many messages."""
     messages, through, done = 0, 0, False
     while not done:
@@ -47,9 +50,9 @@ async def prune(store: SqliteStore, before: str = MOMENT, *, dry_run: bool = Fal
     return messages
 
 
-async def test_what_is_older_goes_and_the_rest_stays(store: SqliteStore) -> None:
+async def test_what_is_older_goes_and_the_rest_stays(store: Database) -> None:
     for number in range(6):
-        await store.append(new_message(content=str(number)))
+        await storing.append(store, new_message(content=str(number)))
     await age(store, 1, 2, 4)
     assert await prune(store, dry_run=True) == 3
     assert await everything(store) == [1, 2, 3, 4, 5, 6]
@@ -58,10 +61,10 @@ async def test_what_is_older_goes_and_the_rest_stays(store: SqliteStore) -> None
     assert await prune(store) == 0
 
 
-async def test_the_last_of_every_session_stays_without_its_texts(store: SqliteStore) -> None:
-    await store.create_session(new_session("other"))
+async def test_the_last_of_every_session_stays_without_its_texts(store: Database) -> None:
+    await storing.create_session(store, new_session("other"))
     for room in ("room", "room", "other", "room", "other"):
-        await store.append(new_message(room, content=SECRET, metadata={"k": SECRET}))
+        await storing.append(store, new_message(room, content=SECRET, metadata={"k": SECRET}))
     await age(store)
     assert await prune(store) == 5
     (left,) = await shown(store)
@@ -70,61 +73,61 @@ async def test_the_last_of_every_session_stays_without_its_texts(store: SqliteSt
     assert await prune(store, dry_run=True) == await prune(store) == 0
 
 
-async def test_what_is_left_says_nothing_of_what_came_after_it_unseen(store: SqliteStore) -> None:
-    await store.create_session(new_session("other"))
+async def test_what_is_left_says_nothing_of_what_came_after_it_unseen(store: Database) -> None:
+    await storing.create_session(store, new_session("other"))
     for room in ("room", "other"):
         for _ in range(2):
-            await store.append(new_message(room))
-    await store.append(new_message("room", visibility=Visibility.PRIVATE))
+            await storing.append(store, new_message(room))
+    await storing.append(store, new_message("room", visibility=Visibility.PRIVATE))
     await age(store)
     await prune(store)
     left = []
     for room in ("room", "other"):
-        page = await store.page(room, CODEX, after=None, before=None, limit=9)
+        page = await storing.page(store, room, CODEX, after=None, before=None, limit=9)
         left.append([(each.content, each.deleted) for each in page.messages])
     assert left[0] == left[1] == [("", True)]
 
 
 async def test_ids_go_on_after_everything_was_pruned_and_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        await store.create_session(new_session("other"))
+        await storing.create_session(store, new_session())
+        await storing.create_session(store, new_session("other"))
         for room in ("room", "other", "room", "other"):
-            await store.append(new_message(room, content=SECRET))
+            await storing.append(store, new_message(room, content=SECRET))
         await age(store)
         epoch = store.epoch
         assert await prune(store) == 4
-        added = await store.append(new_message(content="new"))
+        added = await storing.append(store, new_message(content="new"))
         assert (added.id, added.prev) == (5, 3)
     async with opened(tmp_path) as store:
         assert store.epoch == epoch
-        again = await store.append(new_message("other"))
+        again = await storing.append(store, new_message("other"))
         assert (again.id, again.prev) == (6, 4)
         assert await everything(store) == [3, 5]
-        assert (await store.heads(0)).changed == {"room": 5, "other": 6}
+        assert (await storing.heads(store, 0)).changed == {"room": 5, "other": 6}
 
 
 async def test_an_entry_that_deletes_goes_with_the_rest_and_stays_as_the_last(
-    store: SqliteStore,
+    store: Database,
 ) -> None:
     for _ in range(3):
-        await store.append(new_message())
+        await storing.append(store, new_message())
     await store.write(DeleteMessage("room", 1, CLAUDE))  # 4
     await store.write(DeleteMessage("room", 2, CLAUDE))  # 5
     await age(store)
     assert await prune(store) == 3  # what said something, and what is left of it
-    (entry,) = (await store.log_page("room", after=0, limit=9, audience=None)).messages
+    (entry,) = (await storing.log_page(store, "room", after=0, limit=9, audience=None)).messages
     assert (entry.id, entry.deletes, entry.deleted) == (5, 2, False)
     assert await shown(store) == []
 
 
 async def test_replies_lose_their_parent_and_keys_mentions_and_advances_go(
-    store: SqliteStore,
+    store: Database,
 ) -> None:
     keyed = msgspec.structs.replace(new_message(content="x"), idempotency_key="k")
-    first = await store.append(keyed)
+    first = await storing.append(store, keyed)
     for parent in (None, 1, 3):
-        await store.append(new_message(parent=parent))
+        await storing.append(store, new_message(parent=parent))
     await change(
         store,
         "INSERT OR REPLACE INTO mentions VALUES ('room','bob',1), ('room','bob',3)",
@@ -142,23 +145,23 @@ async def test_replies_lose_their_parent_and_keys_mentions_and_advances_go(
         (3,),
         (4,),
     ]
-    assert (await store.append(keyed)).id > first.id  # its key is forgotten
+    assert (await storing.append(store, keyed)).id > first.id  # its key is forgotten
     assert await rows(store, "PRAGMA foreign_key_check") == []
 
 
-async def test_the_key_of_the_last_is_forgotten_like_all_others(store: SqliteStore) -> None:
+async def test_the_key_of_the_last_is_forgotten_like_all_others(store: Database) -> None:
     keyed = msgspec.structs.replace(new_message(content="x"), idempotency_key="k")
-    first = await store.append(keyed)
+    first = await storing.append(store, keyed)
     await age(store)
     assert await prune(store) == 1
-    again = await store.append(msgspec.structs.replace(keyed, content="y"))
+    again = await storing.append(store, msgspec.structs.replace(keyed, content="y"))
     assert (again.id, again.content) == (first.id + 1, "y")
 
 
-async def test_counts_are_put_right(store: SqliteStore) -> None:
+async def test_counts_are_put_right(store: Database) -> None:
     levels = [Visibility.PUBLIC, Visibility.PRIVATE, Visibility.PUBLIC, Visibility.ADMIN_ONLY]
     for level in levels:
-        await store.append(new_message(visibility=level))
+        await storing.append(store, new_message(visibility=level))
     await store.write(DeleteMessage("room", 1, CLAUDE))  # 5
     await age(store, 1, 2, 3)
     await prune(store)
@@ -167,10 +170,10 @@ async def test_counts_are_put_right(store: SqliteStore) -> None:
 
 
 async def test_what_is_deleted_and_pruned_in_one_transaction_is_uncounted_once(
-    store: SqliteStore,
+    store: Database,
 ) -> None:
-    await store.append(new_message())
-    await store.append(new_message())
+    await storing.append(store, new_message())
+    await storing.append(store, new_message())
     await age(store)
     await asyncio.gather(
         store.write(DeleteMessage("room", 1, CLAUDE)), store.write(PruneMessages([1]))
@@ -179,12 +182,12 @@ async def test_what_is_deleted_and_pruned_in_one_transaction_is_uncounted_once(
 
 
 async def test_steps_and_looks_are_bounded_and_miss_nothing(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "STEP_MESSAGES", 3)
     monkeypatch.setattr(pruning, "LOOK_ROWS", 5)
     for _ in range(23):
-        await store.append(new_message())
+        await storing.append(store, new_message())
     await age(store, *(id_ for id_ in range(1, 24) if id_ % 4))
     found = await store.read(partial(look, before=MOMENT, after=0))
     assert found == ([1, 2, 3], 3, 4, False)
@@ -194,42 +197,42 @@ async def test_steps_and_looks_are_bounded_and_miss_nothing(
 
 
 async def test_a_message_of_a_wrong_clock_does_not_keep_what_comes_after_it(
-    store: SqliteStore,
+    store: Database,
 ) -> None:
     for _ in range(4):
-        await store.append(new_message())
+        await storing.append(store, new_message())
     await age(store, 1, 3)
     assert await prune(store) == 2
     assert await everything(store) == [2, 4]
 
 
 async def test_a_message_added_between_the_look_and_the_step_takes_over_as_the_last(
-    store: SqliteStore,
+    store: Database,
 ) -> None:
-    await store.append(new_message())
+    await storing.append(store, new_message())
     await age(store)
     found = await store.read(partial(look, before=MOMENT, after=0))
-    await store.append(new_message(content="late"))
+    await storing.append(store, new_message(content="late"))
     await store.write(PruneMessages(found.ids))
     assert [message["content"] for message in await shown(store)] == ["late"]
 
 
-async def test_readers_of_the_log_are_told_by_a_number(store: SqliteStore) -> None:
-    await store.append(new_message())
-    await store.append(new_message())
-    assert (await store.heads(0)).pruned == 0
+async def test_readers_of_the_log_are_told_by_a_number(store: Database) -> None:
+    await storing.append(store, new_message())
+    await storing.append(store, new_message())
+    assert (await storing.heads(store, 0)).pruned == 0
     await prune(store)
-    assert (await store.heads(0)).pruned == 0
+    assert (await storing.heads(store, 0)).pruned == 0
     await age(store)
     await prune(store)
-    assert (await store.heads(0)).pruned == 1
+    assert (await storing.heads(store, 0)).pruned == 1
 
 
 async def test_pruned_text_is_in_no_file(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         for _ in range(30):
-            await store.append(new_message(content=SECRET * 400, metadata={"k": SECRET}))
+            await storing.append(store, new_message(content=SECRET * 400, metadata={"k": SECRET}))
         await age(store)
         await prune(store)
         assert await store.checkpoint()
@@ -238,25 +241,25 @@ async def test_pruned_text_is_in_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 async def test_a_position_among_what_was_pruned_leads_to_what_is_left(
-    store: SqliteStore, after: int
+    store: Database, after: int
 ) -> None:
     for _ in range(5):
-        await store.append(new_message())
+        await storing.append(store, new_message())
     await age(store, 1, 2, 3)
     await prune(store)
-    page = await store.log_page("room", after=after, limit=10, audience=CLAUDE)
+    page = await storing.log_page(store, "room", after=after, limit=10, audience=CLAUDE)
     assert ([message.id for message in page.messages], page.through) == ([4, 5], 5)
     assert [message.prev for message in page.messages] == [3, 4]
 
 
 def test_nothing_that_pruning_does_scans_a_table(tmp_path: Path) -> None:
-    prepare(tmp_path / "partyline.db", None)
+    prepare(tmp_path / "partyline.db", SCHEMA, None)
     fields: dict[str, Any] = dict.fromkeys(
         ("ids", "before", "after", "rows", "session", "audience", "count", "now"), "[]"
     )
-    statements = [pruning.LOOK, pruning.LASTS, pruning.TOUCHED, pruning.SESSIONS]
-    statements += [*pruning.FORGET, *pruning.EMPTY]
-    statements += [pruning.UNCOUNT, pruning.UNADVANCE]
+    statements = [pruning.LOOK, pruning.LASTS, pruning.SESSIONS, tallies.PRUNED]
+    statements += [*pruning.REMOVE, pruning.EMPTY]
+    statements += [tallies.UNCOUNT, mention_rows.UNADVANCE, mention_rows.PRUNE, digests.PRUNE]
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as database:
         add_search_functions(database)
         for sql in statements:
@@ -267,10 +270,10 @@ def test_nothing_that_pruning_does_scans_a_table(tmp_path: Path) -> None:
 async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
     """Instructions of SQLite's machine, in thousands, to prune 100 of so many messages."""
     async with opened(data_dir) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         for number in range(messages):
             keyed = new_message(parent=number or None)
-            await store.append(msgspec.structs.replace(keyed, idempotency_key=str(number)))
+            await storing.append(store, msgspec.structs.replace(keyed, idempotency_key=str(number)))
         await age(store, *range(1, 101))
     counted = 0
 
@@ -285,7 +288,8 @@ async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
         operations = [PruneMessages(list(range(1, 101)))]
         (outcome,) = commit(
             database,
-            LogTail(Limits.of_server(load_settings(data_dir=data_dir)), b"secret"),
+            LogTail(),
+            companions(data_dir, load_settings(data_dir=data_dir)),
             operations,
         ).outcomes
         assert outcome.error is None

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from mcp_node.log import tail, writer
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.log.transaction import Transaction
 from proto.errors import Overloaded, ParentNotFound, SessionNotFound, Unavailable
+from tests.mcp_node import storing
 from tests.mcp_node.making import NOBODY, everything, new_message, new_session, opened
 
 
@@ -39,7 +40,7 @@ def full_disk(data_dir: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_one_bad_row_fails_alone(store: SqliteStore, tmp_path: Path, caplog):
+async def test_one_bad_row_fails_alone(store: Database, tmp_path: Path, caplog):
     refuse(tmp_path, "secret words")
     contents = [f"good {n}" for n in range(9)]
     contents.insert(4, "secret words")
@@ -47,10 +48,10 @@ async def test_one_bad_row_fails_alone(store: SqliteStore, tmp_path: Path, caplo
     store.on_commit(announced.extend)
     with caplog.at_level(logging.DEBUG):
         results = await asyncio.gather(
-            *(store.append(new_message(content=content)) for content in contents),
-            store.append(new_message("nowhere")),
-            store.append(new_message(parent=4)),
-            store.append(new_message(parent=999)),
+            *(storing.append(store, new_message(content=content)) for content in contents),
+            storing.append(store, new_message("nowhere")),
+            storing.append(store, new_message(parent=4)),
+            storing.append(store, new_message(parent=999)),
             return_exceptions=True,
         )
     assert isinstance(results[4], Unavailable)
@@ -62,14 +63,14 @@ async def test_one_bad_row_fails_alone(store: SqliteStore, tmp_path: Path, caplo
     assert announced == good
     assert await everything(store) == list(range(1, 11))
     assert "secret" not in caplog.text
-    assert (await store.append(new_message())).prev == 10
+    assert (await storing.append(store, new_message())).prev == 10
     assert store.pending == 0
 
 
-async def test_text_that_is_not_unicode_fails_alone_and_is_not_logged(store: SqliteStore, caplog):
+async def test_text_that_is_not_unicode_fails_alone_and_is_not_logged(store: Database, caplog):
     good, bad = await asyncio.gather(
-        store.append(new_message()),
-        store.append(new_message(content="secret \ud800")),
+        storing.append(store, new_message()),
+        storing.append(store, new_message(content="secret \ud800")),
         return_exceptions=True,
     )
     assert isinstance(bad, Unavailable)
@@ -91,12 +92,12 @@ class WriteThenRefuse:
 
 
 async def test_an_operation_that_refuses_after_writing_leaves_nothing(
-    store: SqliteStore, tmp_path: Path
+    store: Database, tmp_path: Path
 ):
     first, refused, last = await asyncio.gather(
-        store.append(new_message()),
+        storing.append(store, new_message()),
         store.write(WriteThenRefuse()),
-        store.append(new_message()),
+        storing.append(store, new_message()),
         return_exceptions=True,
     )
     assert isinstance(refused, SessionNotFound)
@@ -106,15 +107,15 @@ async def test_an_operation_that_refuses_after_writing_leaves_nothing(
 
 
 async def test_a_commit_that_fails_fails_whole_and_the_next_one_works(
-    store: SqliteStore, tmp_path: Path, caplog
+    store: Database, tmp_path: Path, caplog
 ):
     announced = []
     store.on_commit(announced.extend)
-    kept = await store.append(new_message(content="x" * 300_000))
+    kept = await storing.append(store, new_message(content="x" * 300_000))
     with full_disk(tmp_path):
         results = await asyncio.gather(
-            *(store.append(new_message(content="secret" * 1000)) for _ in range(5)),
-            store.create_session(new_session("lost")),
+            *(storing.append(store, new_message(content="secret" * 1000)) for _ in range(5)),
+            storing.create_session(store, new_session("lost")),
             return_exceptions=True,
         )
     assert [type(result) for result in results] == [Unavailable] * 6
@@ -123,27 +124,27 @@ async def test_a_commit_that_fails_fails_whole_and_the_next_one_works(
     assert "commit of 6 writes failed" in caplog.text
     assert "secret" not in caplog.text
 
-    again = await store.append(new_message())
+    again = await storing.append(store, new_message())
     assert (again.id, again.prev) == (2, 1)
     assert await everything(store) == [1, 2]
     with pytest.raises(SessionNotFound):
-        await store.append(new_message("lost"))
+        await storing.append(store, new_message("lost"))
 
 
 async def test_what_failed_to_commit_does_not_come_back_after_a_restart(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        await store.append(new_message(content="x" * 300_000))
+        await storing.create_session(store, new_session())
+        await storing.append(store, new_message(content="x" * 300_000))
         with full_disk(tmp_path), pytest.raises(Unavailable):
-            await store.append(new_message(content="y" * 10_000))
+            await storing.append(store, new_message(content="y" * 10_000))
     async with opened(tmp_path) as store:
         assert await everything(store) == [1]
 
 
-async def test_a_write_waits_for_another_programs_lock(store: SqliteStore, tmp_path: Path):
+async def test_a_write_waits_for_another_programs_lock(store: Database, tmp_path: Path):
     with closing(sqlite3.connect(tmp_path / "partyline.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        write = asyncio.create_task(store.append(new_message()))
+        write = asyncio.create_task(storing.append(store, new_message()))
         await asyncio.wait({write}, timeout=0.05)
         assert not write.done()
         assert store.pending == 1
@@ -153,53 +154,53 @@ async def test_a_write_waits_for_another_programs_lock(store: SqliteStore, tmp_p
 
 async def test_too_many_waiting_writes_are_refused_and_the_others_stored(tmp_path: Path):
     async with opened(tmp_path, max_pending_writes=10) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         results = await asyncio.gather(
-            *(store.append(new_message()) for _ in range(25)), return_exceptions=True
+            *(storing.append(store, new_message()) for _ in range(25)), return_exceptions=True
         )
         assert [type(result) for result in results[10:]] == [Overloaded] * 15
         assert [result.id for result in results[:10]] == list(range(1, 11))
-        assert (await store.append(new_message())).id == 11
+        assert (await storing.append(store, new_message())).id == 11
 
 
 async def test_too_many_waiting_bytes_are_refused(tmp_path: Path):
     async with opened(tmp_path, max_pending_write_bytes=1_048_576) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         # Three bytes each in UTF-8: bytes count, not characters.
         results = await asyncio.gather(
-            *(store.append(new_message(content="€" * 100_000)) for _ in range(5)),
+            *(storing.append(store, new_message(content="€" * 100_000)) for _ in range(5)),
             return_exceptions=True,
         )
         assert [type(result) for result in results[3:]] == [Overloaded] * 2
         assert [result.id for result in results[:3]] == [1, 2, 3]
         assert store.pending == 0
-        assert (await store.append(new_message(content="€" * 100_000))).id == 4
+        assert (await storing.append(store, new_message(content="€" * 100_000))).id == 4
 
 
 async def test_a_batch_is_bounded_by_count_and_by_bytes(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         batches: list[int] = []
         store.on_commit(lambda messages: batches.append(len(messages)))
         count = writer.BATCH_OPERATIONS
-        await asyncio.gather(*(store.append(new_message()) for _ in range(count + 3)))
+        await asyncio.gather(*(storing.append(store, new_message()) for _ in range(count + 3)))
         assert batches == [count, 3]
         batches.clear()
         third = "x" * (writer.BATCH_BYTES // 3)
         whole = "x" * (writer.BATCH_BYTES + 1)
         contents = [third, third, third, whole, "small"]
-        await asyncio.gather(*(store.append(new_message(content=c)) for c in contents))
+        await asyncio.gather(*(storing.append(store, new_message(content=c)) for c in contents))
         assert batches == [2, 1, 1, 1]
 
 
-async def test_listeners_hear_of_a_commit_before_its_writers(store: SqliteStore):
+async def test_listeners_hear_of_a_commit_before_its_writers(store: Database):
     heard: list[int] = []
     order: list[str] = []
     store.on_commit(lambda messages: heard.extend(m.id for m in messages))
     store.on_commit(lambda messages: order.extend(f"heard {m.id}" for m in messages))
 
     async def write() -> None:
-        message = await store.append(new_message())
+        message = await storing.append(store, new_message())
         assert message.id in heard
         order.append(f"answered {message.id}")
 
@@ -209,7 +210,7 @@ async def test_listeners_hear_of_a_commit_before_its_writers(store: SqliteStore)
         assert order.index(f"heard {number}") < order.index(f"answered {number}")
 
 
-async def test_a_listener_that_raises_is_logged_and_harms_nobody(store: SqliteStore, caplog):
+async def test_a_listener_that_raises_is_logged_and_harms_nobody(store: Database, caplog):
     heard = []
 
     def broken(messages) -> None:
@@ -217,34 +218,36 @@ async def test_a_listener_that_raises_is_logged_and_harms_nobody(store: SqliteSt
 
     store.on_commit(broken)
     store.on_commit(heard.extend)
-    message = await store.append(new_message(content="secret"))
+    message = await storing.append(store, new_message(content="secret"))
     assert heard == [message]
     assert "commit listener failed: RuntimeError" in caplog.text
     assert "secret" not in caplog.text
 
 
-async def test_a_write_cancelled_while_it_waits_is_never_stored(store: SqliteStore):
-    tasks = [asyncio.create_task(store.append(new_message(content=str(n)))) for n in range(5)]
+async def test_a_write_cancelled_while_it_waits_is_never_stored(store: Database):
+    tasks = [
+        asyncio.create_task(storing.append(store, new_message(content=str(n)))) for n in range(5)
+    ]
     await asyncio.sleep(0)  # all are queued, none is taken
     assert store.pending == 5
     tasks[2].cancel()
     await asyncio.wait(tasks)
-    page = await store.page("room", NOBODY, after=0, before=None, limit=10)
+    page = await storing.page(store, "room", NOBODY, after=0, before=None, limit=10)
     assert [(m.id, m.content) for m in page.messages] == [(1, "0"), (2, "1"), (3, "3"), (4, "4")]
     assert store.pending == 0
 
 
 async def test_closing_commits_what_is_pending_and_refuses_what_comes(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        writes = [asyncio.create_task(store.append(new_message())) for _ in range(700)]
+        await storing.create_session(store, new_session())
+        writes = [asyncio.create_task(storing.append(store, new_message())) for _ in range(700)]
         await asyncio.sleep(0)
         await asyncio.gather(store.close(), store.close())
         assert [write.result().id for write in writes] == list(range(1, 701))
         with pytest.raises(Unavailable):
-            await store.append(new_message())
+            await storing.append(store, new_message())
         with pytest.raises(Unavailable):
-            await store.session_head("room")
+            await storing.session_head(store, "room")
     async with opened(tmp_path) as store:
         assert store.starts[-1].head == 700
 
@@ -254,20 +257,20 @@ async def test_sessions_beyond_the_cache_keep_their_chain(tmp_path: Path, monkey
     async with opened(tmp_path) as store:
         rooms = [f"room-{n}" for n in range(8)]
         for room in rooms:
-            await store.create_session(new_session(room))
+            await storing.create_session(store, new_session(room))
         for turn in range(3):
             for number, room in enumerate(rooms):
-                message = await store.append(new_message(room))
+                message = await storing.append(store, new_message(room))
                 assert message.prev == (message.id - 8 if turn else 0), number
 
 
 async def test_a_read_of_a_damaged_log_is_unavailable_and_tells_nothing(
-    store: SqliteStore, tmp_path: Path, caplog
+    store: Database, tmp_path: Path, caplog
 ):
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
         connection.execute("DROP INDEX messages_by_audience")
     with pytest.raises(Unavailable) as refusal:
-        await store.page("room", NOBODY, after=0, before=None, limit=1)
+        await storing.page(store, "room", NOBODY, after=0, before=None, limit=1)
     assert "messages_by_audience" not in str(refusal.value)
     assert "a read failed: OperationalError" in caplog.text
-    assert await store.session_head("room") == 0
+    assert await storing.session_head(store, "room") == 0

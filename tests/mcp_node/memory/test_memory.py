@@ -26,6 +26,7 @@ from proto.errors import (
 from proto.messages import Principal
 from proto.settings import Settings, load_settings
 from serving.http.identity import NOBODY
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
 from tests.pair import until
 
@@ -57,8 +58,8 @@ class Made(NamedTuple):
 @pytest.fixture
 async def made(tmp_path: Path) -> AsyncIterator[Made]:
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        await store.create_session(new_session("other"))
+        await storing.create_session(store, new_session())
+        await storing.create_session(store, new_session("other"))
         settings = load_settings(data_dir=tmp_path)
         clock = Clock()
         yield Made(Memory(store, settings, Rights(settings), clock=clock), clock)

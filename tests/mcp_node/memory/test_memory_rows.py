@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mcp_node.log.migrations import MIGRATIONS
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.memory import rows as memory
 from mcp_node.memory.rows import DeleteMemory, Place, Quota, SetMemory, SweepMemory
+from mcp_node.storage import SCHEMA
 from proto.errors import MemoryExists, MemoryNotFound, RateLimited, SessionNotFound
+from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session, opened
 
 AMPLE = Quota(10_000, 64 * 1024 * 1024)
@@ -47,7 +48,7 @@ def setting(
     return SetMemory(place, raw, seconds, overwrite=overwrite, quota=quota, clock=clock)
 
 
-async def value(store: SqliteStore, place: Place, now: float) -> str | None:
+async def value(store: Database, place: Place, now: float) -> str | None:
     try:
         memo = await store.read(lambda connection: memory.get(connection, place, now))
     except MemoryNotFound:
@@ -55,7 +56,7 @@ async def value(store: SqliteStore, place: Place, now: float) -> str | None:
     return bytes(memo.value).decode()
 
 
-def rows(store: SqliteStore) -> int:
+def rows(store: Database) -> int:
     with sqlite3.connect(store._path) as connection:
         (count,) = connection.execute("SELECT count(*) FROM memory").fetchone()
     connection.close()
@@ -63,7 +64,7 @@ def rows(store: SqliteStore) -> int:
 
 
 async def test_keys_are_counted_per_principal_and_only_while_they_live(
-    store: SqliteStore, clock: Clock
+    store: Database, clock: Clock
 ) -> None:
     two = Quota(2, 1_000)
     await store.write(setting(clock, at("a"), quota=two))
@@ -80,9 +81,7 @@ async def test_keys_are_counted_per_principal_and_only_while_they_live(
     await store.write(setting(clock, at("b", session="room"), quota=two))
 
 
-async def test_bytes_are_those_of_all_values_after_the_write(
-    store: SqliteStore, clock: Clock
-) -> None:
+async def test_bytes_are_those_of_all_values_after_the_write(store: Database, clock: Clock) -> None:
     ten = Quota(100, 10)
     await store.write(setting(clock, at("a"), "1234", quota=ten))
     await store.write(setting(clock, at("b"), "123456", quota=ten))
@@ -93,30 +92,28 @@ async def test_bytes_are_those_of_all_values_after_the_write(
     await store.write(setting(clock, at("a"), "12345", quota=ten))
 
 
-async def test_at_once_no_more_than_the_quota_get_in(store: SqliteStore, clock: Clock) -> None:
+async def test_at_once_no_more_than_the_quota_get_in(store: Database, clock: Clock) -> None:
     calls = [store.write(setting(clock, at(f"k{n}"), quota=Quota(5, 100))) for n in range(20)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(result, RateLimited) for result in results] == [False] * 5 + [True] * 15
     assert rows(store) == 5
 
 
-async def test_sets_at_once_are_one_after_the_other(store: SqliteStore, clock: Clock) -> None:
+async def test_sets_at_once_are_one_after_the_other(store: Database, clock: Clock) -> None:
     calls = [store.write(setting(clock, at(), str(n))) for n in range(20)]
     assert [written.created for written in await asyncio.gather(*calls)] == [True] + [False] * 19
     assert await value(store, at(), clock.now) == "19"
     assert rows(store) == 1
 
 
-async def test_what_is_refused_takes_no_other_write_with_it(
-    store: SqliteStore, clock: Clock
-) -> None:
+async def test_what_is_refused_takes_no_other_write_with_it(store: Database, clock: Clock) -> None:
     await store.write(setting(clock, at()))
     results = await asyncio.gather(
-        store.append(new_message(content="before")),
+        storing.append(store, new_message(content="before")),
         store.write(setting(clock, at(), "2", overwrite=False)),
         store.write(setting(clock, at(session="nowhere"), "2")),
         store.write(DeleteMemory(at(session="nowhere"), clock)),
-        store.append(new_message(content="after")),
+        storing.append(store, new_message(content="after")),
         return_exceptions=True,
     )
     assert [type(result) for result in results[1:4]] == [
@@ -128,7 +125,7 @@ async def test_what_is_refused_takes_no_other_write_with_it(
     assert await value(store, at(), clock.now) == "1"
 
 
-async def test_an_operation_asks_the_time_when_it_runs(store: SqliteStore, clock: Clock) -> None:
+async def test_an_operation_asks_the_time_when_it_runs(store: Database, clock: Clock) -> None:
     await store.write(setting(clock, at(), seconds=10))
     late = setting(clock, at(), "2", seconds=10, overwrite=False)
     clock.now += 10
@@ -136,9 +133,7 @@ async def test_an_operation_asks_the_time_when_it_runs(store: SqliteStore, clock
     assert (written.created, written.expires_at) == (True, clock.now + 10)
 
 
-async def test_the_sweep_takes_what_expired_in_bounded_turns(
-    store: SqliteStore, clock: Clock
-) -> None:
+async def test_the_sweep_takes_what_expired_in_bounded_turns(store: Database, clock: Clock) -> None:
     for n in range(memory.SWEEP_ENTRIES + 10):
         await store.write(setting(clock, at(f"short{n}"), seconds=10))
     await store.write(setting(clock, at("long"), seconds=11))
@@ -152,7 +147,7 @@ async def test_the_sweep_takes_what_expired_in_bounded_turns(
     assert await value(store, at("long"), clock.now) == "1"
 
 
-async def test_a_turn_of_the_sweep_is_bounded_in_bytes(store: SqliteStore, clock: Clock) -> None:
+async def test_a_turn_of_the_sweep_is_bounded_in_bytes(store: Database, clock: Clock) -> None:
     half = '"' + "x" * (memory.SWEEP_BYTES // 2) + '"'
     for n in range(3):
         await store.write(setting(clock, at(f"half{n}"), half, seconds=n + 1))
@@ -162,7 +157,7 @@ async def test_a_turn_of_the_sweep_is_bounded_in_bytes(store: SqliteStore, clock
     assert rows(store) == 0
 
 
-async def test_what_is_set_anew_while_it_is_swept_stays(store: SqliteStore, clock: Clock) -> None:
+async def test_what_is_set_anew_while_it_is_swept_stays(store: Database, clock: Clock) -> None:
     for n in range(40):
         await store.write(setting(clock, at(f"k{n}"), '"old"', seconds=1))
     clock.now += 1
@@ -179,7 +174,7 @@ async def test_what_is_set_anew_while_it_is_swept_stays(store: SqliteStore, cloc
 
 async def test_it_outlives_a_restart(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         await store.write(setting(clock, at(), '{"é":[1]}'))
         await store.write(setting(clock, at(session="room"), seconds=10))
     async with opened(tmp_path) as store:
@@ -195,7 +190,7 @@ def test_counting_and_sweeping_look_at_an_index_alone(
     sql: str, parameters: tuple[object, ...]
 ) -> None:
     connection = sqlite3.connect(":memory:")
-    for statement in MIGRATIONS[4]:
+    for statement in SCHEMA.versions[4]:
         connection.execute(statement)
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
     connection.close()

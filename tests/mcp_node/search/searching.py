@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.log.transaction import Transaction
 from mcp_node.search.finding import Found
 from mcp_node.search.index import index_everything
 from mcp_node.search.query import parse
 from mcp_node.search.rows import Wish
 from proto.messages import Audience
+from tests.mcp_node import storing
 from tests.mcp_node.making import CLAUDE
 
 
@@ -35,12 +36,12 @@ class IndexNow:
         index_everything(transaction._connection)
 
 
-async def search(
-    store: SqliteStore, query: str, audience: Audience = CLAUDE, **wishes: Any
-) -> Found:
+async def search(store: Database, query: str, audience: Audience = CLAUDE, **wishes: Any) -> Found:
     defaults = {"within": None, "sender": None, "since": None, "until": None, "limit": 20}
-    return await store.search(Wish(audience=audience, terms=parse(query), **defaults | wishes))
+    return await storing.search(
+        store, Wish(audience=audience, terms=parse(query), **defaults | wishes)
+    )
 
 
-async def found(store: SqliteStore, query: str, **wishes: Any) -> list[int]:
+async def found(store: Database, query: str, **wishes: Any) -> list[int]:
     return [hit.message_id for hit in (await search(store, query, **wishes)).hits]

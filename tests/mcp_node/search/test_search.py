@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.search.finding import find
 from mcp_node.search.query import parse
 from mcp_node.search.rows import SECONDS, Wish
 from mcp_node.search.vocabulary import Vocabulary
 from proto.messages import Message, Visibility
+from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session
 from tests.mcp_node.search.searching import IndexNow, Statement, found, search
 
@@ -19,9 +20,9 @@ DELETE = "UPDATE messages SET content = '', metadata = '{}', deleted_at = 'x' WH
 
 
 @pytest.fixture(params=["not yet indexed", "indexed one by one", "indexed at the end"])
-def say(store: SqliteStore, request: pytest.FixtureRequest) -> Say:
+def say(store: Database, request: pytest.FixtureRequest) -> Say:
     async def add(content: str, **fields: Any) -> Message:
-        message = await store.append(new_message(content=content, **fields))
+        message = await storing.append(store, new_message(content=content, **fields))
         if request.param == "indexed one by one":
             await store.write(IndexNow())
         return message
@@ -30,7 +31,7 @@ def say(store: SqliteStore, request: pytest.FixtureRequest) -> Say:
 
 
 @pytest.fixture
-async def settle(store: SqliteStore, request: pytest.FixtureRequest) -> Callable[[], Any]:
+async def settle(store: Database, request: pytest.FixtureRequest) -> Callable[[], Any]:
     async def now() -> None:
         if "at the end" in request.node.name:
             await store.write(IndexNow())
@@ -38,7 +39,7 @@ async def settle(store: SqliteStore, request: pytest.FixtureRequest) -> Callable
     return now
 
 
-async def test_newest_first_with_every_word(store: SqliteStore, say: Say, settle: Any) -> None:
+async def test_newest_first_with_every_word(store: Database, say: Say, settle: Any) -> None:
     await say("the router drops packets")
     await say("packets arrive")
     await say("Router, and packets again")
@@ -49,9 +50,7 @@ async def test_newest_first_with_every_word(store: SqliteStore, say: Say, settle
     assert (result.has_more, result.corrected) == (False, {})
 
 
-async def test_a_limit_tells_whether_there_is_more(
-    store: SqliteStore, say: Say, settle: Any
-) -> None:
+async def test_a_limit_tells_whether_there_is_more(store: Database, say: Say, settle: Any) -> None:
     for _ in range(3):
         await say("again and again")
     await settle()
@@ -61,9 +60,7 @@ async def test_a_limit_tells_whether_there_is_more(
         assert result.has_more is more
 
 
-async def test_phrases_beginnings_and_other_scripts(
-    store: SqliteStore, say: Say, settle: Any
-) -> None:
+async def test_phrases_beginnings_and_other_scripts(store: Database, say: Say, settle: Any) -> None:
     await say("call add_message first")
     await say("message add, routing tables")
     await say("我们今天吃饭 Café")
@@ -79,7 +76,7 @@ async def test_phrases_beginnings_and_other_scripts(
 
 
 async def test_typing_errors_are_forgiven_the_closest_first(
-    store: SqliteStore, say: Say, settle: Any
+    store: Database, say: Say, settle: Any
 ) -> None:
     for text in ("the router", "the routes", "the rooster", "a walrus", "ruote is right"):
         await say(text)
@@ -96,9 +93,7 @@ async def test_typing_errors_are_forgiven_the_closest_first(
     assert (await search(store, "ruoter", limit=1)).has_more
 
 
-async def test_a_word_that_occurs_is_not_corrected(
-    store: SqliteStore, say: Say, settle: Any
-) -> None:
+async def test_a_word_that_occurs_is_not_corrected(store: Database, say: Say, settle: Any) -> None:
     await say("cat", sender="bob")
     await say("car")
     await settle()
@@ -106,7 +101,7 @@ async def test_a_word_that_occurs_is_not_corrected(
     assert await search(store, "cat", sender="claude-main") == ([], False, {})
 
 
-async def test_a_sender_with_its_sub_agents(store: SqliteStore, say: Say, settle: Any) -> None:
+async def test_a_sender_with_its_sub_agents(store: Database, say: Say, settle: Any) -> None:
     for sender in ("claude-main", "claude-main/reviewer", "claude-main-2", "bob"):
         await say("hello", sender=sender)
     await settle()
@@ -117,7 +112,7 @@ async def test_a_sender_with_its_sub_agents(store: SqliteStore, say: Say, settle
         assert await found(store, "hello", sender=nobody) == [], nobody
 
 
-async def test_since_and_until_count_themselves(store: SqliteStore, say: Say, settle: Any) -> None:
+async def test_since_and_until_count_themselves(store: Database, say: Say, settle: Any) -> None:
     times = [(await say("hello")).timestamp for _ in range(3)]
     await settle()
     assert await found(store, "hello", since=times[1]) == [3, 2]
@@ -127,8 +122,8 @@ async def test_since_and_until_count_themselves(store: SqliteStore, say: Say, se
     assert await found(store, "hello", until="0001-01-01T00:00:00.000000Z") == []
 
 
-async def test_only_in_some_sessions(store: SqliteStore, say: Say, settle: Any) -> None:
-    await store.create_session(new_session("other"))
+async def test_only_in_some_sessions(store: Database, say: Say, settle: Any) -> None:
+    await storing.create_session(store, new_session("other"))
     await say("hello")
     await say("hello", session_id="other")
     await settle()
@@ -139,7 +134,7 @@ async def test_only_in_some_sessions(store: SqliteStore, say: Say, settle: Any) 
     assert await found(store, "hello", within=frozenset()) == []
 
 
-async def test_what_may_be_seen_is_found(store: SqliteStore, say: Say, settle: Any) -> None:
+async def test_what_may_be_seen_is_found(store: Database, say: Say, settle: Any) -> None:
     for visibility in Visibility:
         await say(f"hello {visibility}", visibility=visibility)
     await settle()
@@ -159,7 +154,7 @@ async def test_what_may_be_seen_is_found(store: SqliteStore, say: Say, settle: A
 
 @pytest.mark.parametrize("statement", [DELETE, "DELETE FROM messages WHERE id = ?"])
 async def test_what_is_gone_is_not_found(
-    store: SqliteStore, say: Say, settle: Any, statement: str
+    store: Database, say: Say, settle: Any, statement: str
 ) -> None:
     await say("secret plan", sender="bob")
     await say("another plan")
@@ -178,9 +173,9 @@ async def test_what_is_gone_is_not_found(
     assert await search(store, "secre") == ([], False, {})
 
 
-async def test_nothing_of_what_is_gone_stays_in_the_index(store: SqliteStore) -> None:
-    await store.append(new_message(content="secret plan"))
-    await store.append(new_message(content="plan"))
+async def test_nothing_of_what_is_gone_stays_in_the_index(store: Database) -> None:
+    await storing.append(store, new_message(content="secret plan"))
+    await storing.append(store, new_message(content="plan"))
     await store.write(IndexNow())
     await store.write(Statement(DELETE, 1))
     words = await store.read(lambda c: c.execute("SELECT * FROM search_words").fetchall())
@@ -191,9 +186,9 @@ async def test_nothing_of_what_is_gone_stays_in_the_index(store: SqliteStore) ->
     assert b"secret" not in b"".join(block for (block,) in blocks)
 
 
-async def test_a_search_that_takes_too_long_ends_with_what_it_has(store: SqliteStore) -> None:
+async def test_a_search_that_takes_too_long_ends_with_what_it_has(store: Database) -> None:
     for _ in range(3):
-        await store.append(new_message(content="hello"))
+        await storing.append(store, new_message(content="hello"))
     wish = Wish(CLAUDE, None, parse("hello"), None, None, None, 20)
     ticks = iter([0.0, 0.0, 2 * SECONDS, 2 * SECONDS, 2 * SECONDS])
     result = await store.read(
@@ -204,12 +199,12 @@ async def test_a_search_that_takes_too_long_ends_with_what_it_has(store: SqliteS
 
 
 async def test_words_apart_are_looked_through_only_so_long(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp_node.search.rows.MISSES", 3)
-    await store.append(new_message(content="one two"))
+    await storing.append(store, new_message(content="one two"))
     for _ in range(4):
-        await store.append(new_message(content="two one"))
+        await storing.append(store, new_message(content="two one"))
     assert await found(store, '"one two"') == [1]  # not indexed yet
     await store.write(IndexNow())
     result = await search(store, '"one two"')
@@ -217,11 +212,11 @@ async def test_words_apart_are_looked_through_only_so_long(
 
 
 async def test_long_logs_are_looked_through_in_windows(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp_node.search.rows.WINDOW", 3)
     for number in range(10):
-        await store.append(new_message(content=f"hello {number % 4}"))
+        await storing.append(store, new_message(content=f"hello {number % 4}"))
     await store.write(IndexNow())
     assert await found(store, "hello") == list(range(10, 0, -1))
     assert await found(store, "hello 1") == [10, 6, 2]
@@ -229,14 +224,14 @@ async def test_long_logs_are_looked_through_in_windows(
 
 
 async def test_a_token_of_many_sessions_takes_several_statements(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp_node.search.rows.TERMS", 4)
     rooms = [f"room-{number}" for number in range(9)]
     for room in rooms:
-        await store.create_session(new_session(room))
+        await storing.create_session(store, new_session(room))
     for number in range(30):
-        await store.append(new_message(rooms[number * 7 % 9], f"hello {number % 2}"))
+        await storing.append(store, new_message(rooms[number * 7 % 9], f"hello {number % 2}"))
     await store.write(IndexNow())
     within = frozenset(rooms[2:])
     expected = [n + 1 for n in range(29, -1, -1) if rooms[n * 7 % 9] in within]

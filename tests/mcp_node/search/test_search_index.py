@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from mcp_node.log.connection import run_job
-from mcp_node.log.migrations import MIGRATIONS
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.search import index as search_index
 from mcp_node.sessions.rows import INSERT_SESSION
+from mcp_node.storage import SCHEMA
 from proto.errors import KeyReused, PartylineError, Unavailable
+from tests.mcp_node import storing
 from tests.mcp_node.making import CLAUDE, new_message, opened
 from tests.mcp_node.search.searching import Statement, found, search
 
@@ -29,7 +30,7 @@ def old_log(path: Path, count: int) -> None:
     """A log as the version before search left it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        for statements in MIGRATIONS[:6]:
+        for statements in SCHEMA.versions[:6]:
             for statement in statements:
                 assert isinstance(statement, str)
                 connection.execute(statement)
@@ -59,20 +60,20 @@ async def test_an_old_log_is_indexed_when_it_is_opened(tmp_path: Path, count: in
 
 
 async def test_messages_are_indexed_when_enough_wait(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_index, "DUE_MESSAGES", 4)
     for number in range(1, 11):
-        await store.append(new_message(content=f"hello {number}"))
+        await storing.append(store, new_message(content=f"hello {number}"))
         indexed = await store.read(through)
         assert number - indexed < 4
         assert await found(store, "hello") == list(range(number, 0, -1))
     assert await store.read(through) > 0
 
 
-async def test_long_messages_are_not_left_waiting(store: SqliteStore) -> None:
-    await store.append(new_message(content="first"))  # the writer looks how much waits
-    await store.append(new_message(content="a " * (search_index.DUE_CHARS // 2)))
+async def test_long_messages_are_not_left_waiting(store: Database) -> None:
+    await storing.append(store, new_message(content="first"))  # the writer looks how much waits
+    await storing.append(store, new_message(content="a " * (search_index.DUE_CHARS // 2)))
     assert await store.read(through) == 2
 
 
@@ -82,11 +83,11 @@ async def test_what_waited_when_the_node_died_is_found_and_indexed(tmp_path: Pat
             Statement(INSERT_SESSION, "room", "p", "{}", "bob", NOW),
         )
         for _ in range(3):
-            await store.append(new_message())
+            await storing.append(store, new_message())
         assert await store.read(through) < 3
     async with opened(tmp_path) as store:
         assert await found(store, "hello") == [3, 2, 1]
-        await store.append(new_message())
+        await storing.append(store, new_message())
         assert await store.read(through) == 4
         assert await found(store, "hello") == [4, 3, 2, 1]
 
@@ -102,11 +103,11 @@ class Refused:
 
 
 async def test_what_is_rolled_back_is_not_found_and_harms_nothing(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_index, "DUE_MESSAGES", 2)
     for number in range(6):
-        awaited = [store.append(new_message(content=f"hello {number}")) for _ in range(2)]
+        awaited = [storing.append(store, new_message(content=f"hello {number}")) for _ in range(2)]
         with pytest.raises(PartylineError):
             await store.write(Refused())
         for one in awaited:
@@ -116,35 +117,35 @@ async def test_what_is_rolled_back_is_not_found_and_harms_nothing(
 
 
 async def test_an_index_that_fails_stops_searches_and_nothing_else(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(search_index, "DUE_MESSAGES", 2)
     monkeypatch.setattr("mcp_node.search.rows._NOT_INDEXED", 9)
-    await store.append(new_message())
+    await storing.append(store, new_message())
     await store.write(Statement("ALTER TABLE search_words RENAME TO lost"))
-    added = [await store.append(new_message(content=f"hello word{n}")) for n in range(8)]
+    added = [await storing.append(store, new_message(content=f"hello word{n}")) for n in range(8)]
     assert [message.id for message in added] == list(range(2, 10))
     assert "messages cannot be indexed: OperationalError" in caplog.text
     assert "hello" not in caplog.text
     assert await found(store, "hello") == list(range(9, 0, -1))
-    await store.append(new_message())
+    await storing.append(store, new_message())
     with pytest.raises(Unavailable):
         await search(store, "hello")
     await store.write(Statement("ALTER TABLE lost RENAME TO search_words"))
     for _ in range(2):
-        await store.append(new_message())
+        await storing.append(store, new_message())
     assert await found(store, "hello") == list(range(12, 0, -1))
-    page = await store.page("room", CLAUDE, after=None, before=None, limit=100)
+    page = await storing.page(store, "room", CLAUDE, after=None, before=None, limit=100)
     assert len(page.messages) == 12
 
 
-async def test_a_search_delays_no_other_read_and_no_write(store: SqliteStore) -> None:
-    assert store._searcher is not None
+async def test_a_search_delays_no_other_read_and_no_write(store: Database) -> None:
+    assert store._apart is not None
     go_on = threading.Event()
-    holding = asyncio.create_task(run_job(store._searcher, lambda _: go_on.wait(10)))
+    holding = asyncio.create_task(run_job(store._apart, lambda _: go_on.wait(10)))
     searching = asyncio.create_task(found(store, "hello"))
-    message = await store.append(new_message())
-    page = await store.page("room", CLAUDE, after=None, before=None, limit=1)
+    message = await storing.append(store, new_message())
+    page = await storing.page(store, "room", CLAUDE, after=None, before=None, limit=1)
     assert page.messages == [message]
     assert not searching.done()
     go_on.set()

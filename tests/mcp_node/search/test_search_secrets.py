@@ -6,10 +6,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.search.finding import Found
 from proto.messages import Audience, Visibility
 from proto.visibility import may_see
+from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
 from tests.mcp_node.search.searching import IndexNow, search
 
@@ -39,12 +40,12 @@ def shown(found: Found) -> object:
     return hits, found.has_more, found.corrected
 
 
-async def fill(store: SqliteStore, messages: list[tuple[str, Audience, Visibility, str]]) -> None:
+async def fill(store: Database, messages: list[tuple[str, Audience, Visibility, str]]) -> None:
     for room in ROOMS:
-        await store.create_session(new_session(room))
+        await storing.create_session(store, new_session(room))
     half = len(messages) // 2
     for place, (room, author, visibility, text) in enumerate(messages):
-        await store.append(new_message(room, text, author=author, visibility=visibility))
+        await storing.append(store, new_message(room, text, author=author, visibility=visibility))
         if place == half:
             await store.write(IndexNow())
 

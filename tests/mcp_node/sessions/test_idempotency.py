@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mcp_node.log.interface import NewMessage
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
+from mcp_node.sessions.new import NewMessage
 from proto.errors import KeyReused
 from proto.messages import Audience, Message, Visibility
+from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
 
 ALICE = Audience("alice", "claude")
@@ -30,24 +31,24 @@ def keyed(
     )
 
 
-async def test_a_retry_gets_the_first_answer_and_is_announced_once(store: SqliteStore) -> None:
+async def test_a_retry_gets_the_first_answer_and_is_announced_once(store: Database) -> None:
     announced: list[Message] = []
     store.on_commit(announced.extend)
-    first = await store.append(keyed())
-    again = await store.append(keyed())
+    first = await storing.append(store, keyed())
+    again = await storing.append(store, keyed())
     assert again == first
     assert announced == [first]
-    assert await store.session_head("room") == first.id
+    assert await storing.session_head(store, "room") == first.id
 
 
-async def test_retries_at_once_add_one_message(store: SqliteStore) -> None:
-    answers = await asyncio.gather(*(store.append(keyed()) for _ in range(50)))
+async def test_retries_at_once_add_one_message(store: Database) -> None:
+    answers = await asyncio.gather(*(storing.append(store, keyed()) for _ in range(50)))
     assert len({answer.id for answer in answers}) == 1
-    assert await store.session_head("room") == answers[0].id
+    assert await storing.session_head(store, "room") == answers[0].id
 
 
-async def test_another_message_under_the_key_is_refused(store: SqliteStore) -> None:
-    first = await store.append(keyed())
+async def test_another_message_under_the_key_is_refused(store: Database) -> None:
+    first = await storing.append(store, keyed())
     changes = (
         keyed(content="twice"),
         msgspec.structs.replace(keyed(), visibility=Visibility.PRIVATE),
@@ -56,14 +57,14 @@ async def test_another_message_under_the_key_is_refused(store: SqliteStore) -> N
     )
     for other in changes:
         with pytest.raises(KeyReused):
-            await store.append(other)
-    assert await store.session_head("room") == first.id
+            await storing.append(store, other)
+    assert await storing.session_head(store, "room") == first.id
 
 
-async def test_a_key_is_its_principals_and_its_sessions_own(store: SqliteStore) -> None:
-    await store.create_session(new_session("elsewhere"))
+async def test_a_key_is_its_principals_and_its_sessions_own(store: Database) -> None:
+    await storing.create_session(store, new_session("elsewhere"))
     ids = [
-        (await store.append(message)).id
+        (await storing.append(store, message)).id
         for message in (keyed(), keyed(author=BOB), keyed(session="elsewhere"), keyed(key="other"))
     ]
     assert ids == [1, 2, 3, 4]
@@ -71,7 +72,7 @@ async def test_a_key_is_its_principals_and_its_sessions_own(store: SqliteStore) 
 
 async def test_a_key_survives_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
-        first = await store.append(keyed())
+        await storing.create_session(store, new_session())
+        first = await storing.append(store, keyed())
     async with opened(tmp_path) as store:
-        assert (await store.append(keyed())).id == first.id
+        assert (await storing.append(store, keyed())).id == first.id

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_node.log.interface import Page
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.sessions import reads
+from mcp_node.sessions.reads import Page
 from proto.messages import MAX_ID, Audience, Message, Visibility
 from proto.visibility import may_see
+from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
 
 BOUND = st.none() | st.integers(-2, 70) | st.sampled_from([MAX_ID, 2**63, 2**80, -(2**80)])
@@ -33,18 +34,19 @@ def model(log: list[Message], reader: Audience, after, before, limit, sender, vi
 
 
 @pytest.fixture
-async def log(store: SqliteStore) -> list[Message]:
+async def log(store: Database) -> list[Message]:
     """Sixty messages of all kinds in two sessions; those of ``room``."""
-    await store.create_session(new_session("other"))
+    await storing.create_session(store, new_session("other"))
     written = [
-        await store.append(
+        await storing.append(
+            store,
             new_message(
                 "other" if number % 5 == 4 else "room",
                 f"message {number}",
                 author=(CLAUDE, CODEX, ADMIN)[number % 3],
                 sender="both" if number % 7 == 0 else None,
                 visibility=list(Visibility)[number * 7 % 11 % 4],
-            )
+            ),
         )
         for number in range(60)
     ]
@@ -63,9 +65,10 @@ async def log(store: SqliteStore) -> list[Message]:
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_a_page_is_what_the_model_says(
-    store: SqliteStore, log, reader, after, before, limit, sender, visibility
+    store: Database, log, reader, after, before, limit, sender, visibility
 ):
-    page = await store.page(
+    page = await storing.page(
+        store,
         "room",
         reader,
         after=after,
@@ -78,50 +81,53 @@ async def test_a_page_is_what_the_model_says(
 
 
 @pytest.mark.parametrize("reader", [CLAUDE, ADMIN, NOBODY])
-async def test_paging_either_way_visits_everything_once(store: SqliteStore, log, reader):
+async def test_paging_either_way_visits_everything_once(store: Database, log, reader):
     whole = model(log, reader, None, None, 1000, None, None).messages
     forward, after, more = [], 0, True
     while more:
-        page = await store.page("room", reader, after=after, before=None, limit=7)
+        page = await storing.page(store, "room", reader, after=after, before=None, limit=7)
         forward += page.messages
         after, more = page.messages[-1].id, page.has_more
     backward, before, more = [], None, True
     while more:
-        page = await store.page("room", reader, after=None, before=before, limit=7)
+        page = await storing.page(store, "room", reader, after=None, before=before, limit=7)
         backward = page.messages + backward
         before, more = page.messages[0].id, page.has_more
     assert forward == backward == whole
 
 
-async def test_an_unknown_session_has_no_messages(store: SqliteStore, log):
+async def test_an_unknown_session_has_no_messages(store: Database, log):
     for reader in (CLAUDE, ADMIN):
-        page = await store.page("nowhere", reader, after=None, before=None, limit=5)
+        page = await storing.page(store, "nowhere", reader, after=None, before=None, limit=5)
         assert page == Page([], False)
 
 
-async def test_an_admin_reads_more_agent_types_than_one_statement_holds(store: SqliteStore):
+async def test_an_admin_reads_more_agent_types_than_one_statement_holds(store: Database):
     authors = [Audience(f"agent-{n}", f"type-{n * 37 % 100:03}") for n in range(100)]
     written = await asyncio.gather(
-        *(store.append(new_message(author=a, visibility=Visibility.AGENT_ONLY)) for a in authors)
+        *(
+            storing.append(store, new_message(author=a, visibility=Visibility.AGENT_ONLY))
+            for a in authors
+        )
     )
-    newest = await store.page("room", ADMIN, after=None, before=None, limit=60)
+    newest = await storing.page(store, "room", ADMIN, after=None, before=None, limit=60)
     assert newest == Page(written[-60:], True)
-    first = await store.page("room", ADMIN, after=0, before=None, limit=60)
+    first = await storing.page(store, "room", ADMIN, after=0, before=None, limit=60)
     assert first == Page(written[:60], True)
-    log = await store.log_page("room", after=0, limit=1000, audience=ADMIN)
+    log = await storing.log_page(store, "room", after=0, limit=1000, audience=ADMIN)
     assert log.messages == written
 
 
 async def test_a_page_of_very_long_messages_ends_early_and_says_so(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         long = "x" * (reads.PAGE_CHARS // 3)
-        written = [await store.append(new_message(content=long)) for _ in range(5)]
-        page = await store.page("room", NOBODY, after=0, before=None, limit=5)
+        written = [await storing.append(store, new_message(content=long)) for _ in range(5)]
+        page = await storing.page(store, "room", NOBODY, after=0, before=None, limit=5)
         assert page == Page(written[:3], True)
-        page = await store.page("room", NOBODY, after=None, before=None, limit=5)
+        page = await storing.page(store, "room", NOBODY, after=None, before=None, limit=5)
         assert page == Page(written[2:], True)
-        log = await store.log_page("room", after=0, limit=5, audience=None)
+        log = await storing.log_page(store, "room", after=0, limit=5, audience=None)
         assert (log.messages, log.through, log.head) == (written[:3], 3, 5)
-        log = await store.log_page("room", after=3, limit=5, audience=None)
+        log = await storing.log_page(store, "room", after=3, limit=5, audience=None)
         assert (log.messages, log.through) == (written[3:], 5)

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from mcp_node.log import messages
 from mcp_node.log.schema import prepare
 from mcp_node.sessions import listing
 from mcp_node.sessions import rows as queries
 from mcp_node.sessions.guard import SAID_SINCE_HUMAN
+from mcp_node.storage import SCHEMA
 
 BY_AUDIENCE = "messages_by_audience"
 PARAMETERS = {
@@ -28,7 +30,7 @@ PARAMETERS = {
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    prepare(tmp_path / "partyline.db", None)
+    prepare(tmp_path / "partyline.db", SCHEMA, None)
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
         yield connection
 
@@ -102,8 +104,8 @@ def test_what_was_said_since_a_person_spoke_is_found_by_seeks(database):
     ("sql", "parameters"),
     [
         (queries.MOVED, (0, 10)),
-        (queries.SESSION_HEAD, ("room",)),
-        (queries.HEAD, ()),
+        (messages.SESSION_HEAD, ("room",)),
+        (messages.HEAD, ()),
     ],
 )
 def test_heads_seek(database, sql, parameters):
@@ -117,7 +119,7 @@ def test_the_types_are_distinct_sorted_and_of_that_session_alone(database):
     rows = [("room", kind) for kind in "bacab;~"] + [("other", "z")]
     for number, (room, kind) in enumerate(rows, 1):
         database.execute(
-            queries.INSERT_MESSAGE,
+            messages.INSERT_MESSAGE,
             (number, 0, room, "me", "me", kind, "", "agent_only", "x" * 27, "{}", None, None),
         )
     found = [key for (key,) in database.execute(queries.ALL_TYPES, {"session": "room"})]

@@ -9,13 +9,14 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_node.log.migrations import MIGRATIONS
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
 from mcp_node.log.transaction import Transaction
 from mcp_node.sessions.reads import view
 from mcp_node.sessions.tallies import Tallies, message_count
+from mcp_node.storage import SCHEMA
 from proto.messages import Audience, Message, Session, Visibility
 from proto.visibility import may_see
+from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
 
 READERS = [CLAUDE, CODEX, ADMIN, NOBODY, Audience("claude-2", "claude"), Audience("x", "t;")]
@@ -26,7 +27,7 @@ RECOUNT = (
 KEPT = "SELECT session_id, audience, messages, last_id, last_at FROM tallies ORDER BY 1, 2"
 
 
-async def kept(store: SqliteStore) -> list[tuple[object, ...]]:
+async def kept(store: Database) -> list[tuple[object, ...]]:
     """The tallies, which must be what a count gives."""
 
     def both(connection: sqlite3.Connection) -> tuple[list[object], list[tuple[object, ...]]]:
@@ -61,19 +62,21 @@ class Uncount:
         self._message = message
 
     def apply(self, transaction: Transaction) -> None:
-        transaction.uncount(self._message)
+        transaction.companion(Tallies).erasing(transaction, self._message)
         transaction.write("UPDATE messages SET content = '' WHERE id = ?", (self._message.id,))
 
 
-async def test_a_batch_and_its_broken_operation_leave_exact_tallies(store: SqliteStore):
+async def test_a_batch_and_its_broken_operation_leave_exact_tallies(store: Database):
     levels = list(Visibility)
     results = await asyncio.gather(
         *(
-            store.append(new_message(author=(CLAUDE, ADMIN)[n % 2], visibility=levels[n % 4]))
+            storing.append(
+                store, new_message(author=(CLAUDE, ADMIN)[n % 2], visibility=levels[n % 4])
+            )
             for n in range(40)
         ),
         store.write(Broken()),
-        *(store.append(new_message("nowhere")) for _ in range(3)),
+        *(storing.append(store, new_message("nowhere")) for _ in range(3)),
         return_exceptions=True,
     )
     assert [isinstance(result, Message) for result in results] == [True] * 40 + [False] * 4
@@ -87,7 +90,7 @@ async def test_a_batch_and_its_broken_operation_leave_exact_tallies(store: Sqlit
 
 async def test_a_transaction_writes_one_row_for_each_session_and_key(tmp_path: Path):
     with closing(sqlite3.connect(":memory:")) as connection:
-        for step in (s for some in MIGRATIONS for s in some):
+        for step in (s for some in SCHEMA.versions for s in some):
             connection.execute(step) if isinstance(step, str) else step(connection)
         connection.execute(
             "INSERT INTO sessions (session_id, purpose, metadata, created_by, created_at)"
@@ -100,33 +103,33 @@ async def test_a_transaction_writes_one_row_for_each_session_and_key(tmp_path: P
         for id_ in range(1, 101):
             when = f"2026-01-01T00:00:00.{id_:06}Z"
             place = (id_, id_ - 1, "room", "a", "a", "claude", "x", Visibility.PUBLIC)
-            tallies.change(Message(*place, when, metadata, None), 1)
-        tallies.write(connection)
-        tallies.write(connection)
+            tallies.added(Message(*place, when, metadata, None))
+        tallies.finish(connection)
+        tallies.finish(connection)
         assert len([s for s in statements if s.startswith("INSERT INTO tallies")]) == 1
         (row,) = connection.execute(KEPT).fetchall()
         assert row == ("room", "p", 100, 100, "2026-01-01T00:00:00.000100Z")
 
 
-async def test_what_is_deleted_no_longer_counts_but_happened(store: SqliteStore):
-    first, last = [await store.append(new_message()) for _ in range(2)]
+async def test_what_is_deleted_no_longer_counts_but_happened(store: Database):
+    first, last = [await storing.append(store, new_message()) for _ in range(2)]
     await store.write(Uncount(last))
-    (one,) = await store.list_sessions(NOBODY, within=None, limit=9, active_since=None)
+    (one,) = await storing.list_sessions(store, NOBODY, within=None, limit=9, active_since=None)
     assert (one.message_count, one.last_activity) == (1, last.timestamp)
     await store.write(Uncount(first))
-    (one,) = await store.list_sessions(NOBODY, within=None, limit=9, active_since=None)
+    (one,) = await storing.list_sessions(store, NOBODY, within=None, limit=9, active_since=None)
     assert (one.message_count, one.last_activity) == (0, last.timestamp)
-    await store.append(new_message())
-    (one,) = await store.list_sessions(NOBODY, within=None, limit=9, active_since=None)
+    await storing.append(store, new_message())
+    (one,) = await storing.list_sessions(store, NOBODY, within=None, limit=9, active_since=None)
     assert one.message_count == 1
 
 
-async def test_a_view_and_the_list_count_what_their_reader_sees(store: SqliteStore):
+async def test_a_view_and_the_list_count_what_their_reader_sees(store: Database):
     for level in Visibility:
         author = ADMIN if level is Visibility.ADMIN_ONLY else CLAUDE
-        await store.append(new_message(author=author, visibility=level))
+        await storing.append(store, new_message(author=author, visibility=level))
     for reader, expected in zip(READERS, (3, 1, 3, 1, 2, 1), strict=True):
-        (one,) = await store.list_sessions(reader, within=None, limit=9, active_since=None)
+        (one,) = await storing.list_sessions(store, reader, within=None, limit=9, active_since=None)
 
         def seen(connection: sqlite3.Connection, who: Audience = reader) -> tuple[int, int]:
             _, count, page = view(connection, "room", who, 20)
@@ -138,13 +141,13 @@ async def test_a_view_and_the_list_count_what_their_reader_sees(store: SqliteSto
 
 async def test_tallies_go_on_after_reopening_and_are_made_for_an_older_log(tmp_path: Path):
     async with opened(tmp_path) as store:
-        await store.create_session(new_session())
+        await storing.create_session(store, new_session())
         for level in (Visibility.PUBLIC, Visibility.PRIVATE, Visibility.PUBLIC):
-            await store.append(new_message(visibility=level))
+            await storing.append(store, new_message(visibility=level))
     async with opened(tmp_path) as store:
-        await store.append(new_message())
+        await storing.append(store, new_message())
         rows = await kept(store)
-    fourth = MIGRATIONS[3]
+    fourth = SCHEMA.versions[3]
     filling = next(statement for statement in fourth if "INSERT INTO tallies" in statement)
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
         connection.execute("DELETE FROM tallies")
@@ -166,9 +169,11 @@ async def test_the_list_is_what_looking_at_every_message_would_give(
 ):
     within = None if known is None else frozenset(f"r{n}" for n in known)
     async with opened(tmp_path_factory.mktemp("list")) as store:
-        made = [(await store.create_session(new_session(f"r{n}")))[0] for n in range(6)]
+        made = [(await storing.create_session(store, new_session(f"r{n}")))[0] for n in range(6)]
         written = [
-            await store.append(new_message(f"r{room}", author=author, visibility=visibility))
+            await storing.append(
+                store, new_message(f"r{room}", author=author, visibility=visibility)
+            )
             for room, author, visibility in messages
         ]
         await kept(store)
@@ -176,8 +181,8 @@ async def test_the_list_is_what_looking_at_every_message_would_give(
             seen = [m for m in written if may_see(reader, m.visibility, m.principal, m.sender_type)]
             rows = counted(made, seen, within)
             for active_since in (None, rows[len(rows) // 2][0] if rows else None):
-                found = await store.list_sessions(
-                    reader, within=within, limit=limit, active_since=active_since
+                found = await storing.list_sessions(
+                    store, reader, within=within, limit=limit, active_since=active_since
                 )
                 shown = [(o.last_activity, o.session.session_id, o.message_count) for o in found]
                 wanted = [row for row in rows if active_since is None or row[0] >= active_since]

@@ -9,10 +9,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mcp_node.log.migrations import MIGRATIONS
-from mcp_node.log.sqlite import SqliteStore
+from mcp_node.log.interface import Database
+from mcp_node.storage import SCHEMA
 from proto.messages import ANONYMOUS, Audience, Visibility
 from proto.visibility import audience_key, may_see
+from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
 
 # Names that could be taken for keys, for each other's, or for the ends of a range.
@@ -39,39 +40,39 @@ numbers = itertools.count()
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_every_read_shows_exactly_what_may_be_seen(store: SqliteStore, messages, readers):
+async def test_every_read_shows_exactly_what_may_be_seen(store: Database, messages, readers):
     room = f"room-{next(numbers)}"
-    await store.create_session(new_session(room))
+    await storing.create_session(store, new_session(room))
     written = await asyncio.gather(
         *(
-            store.append(new_message(room, author=author, visibility=visibility))
+            storing.append(store, new_message(room, author=author, visibility=visibility))
             for author, visibility in messages
         )
     )
     for reader in readers:
         visible = [m for m in written if may_see(reader, m.visibility, m.principal, m.sender_type)]
-        newest = await store.page(room, reader, after=None, before=None, limit=1000)
-        first = await store.page(room, reader, after=0, before=None, limit=1000)
-        log = await store.log_page(room, after=0, limit=1000, audience=reader)
+        newest = await storing.page(store, room, reader, after=None, before=None, limit=1000)
+        first = await storing.page(store, room, reader, after=0, before=None, limit=1000)
+        log = await storing.log_page(store, room, after=0, limit=1000, audience=reader)
         assert newest.messages == first.messages == log.messages == visible
         for visibility in Visibility:
-            some = await store.page(
-                room, reader, after=None, before=None, limit=1000, visibility=visibility
+            some = await storing.page(
+                store, room, reader, after=None, before=None, limit=1000, visibility=visibility
             )
             assert some.messages == [m for m in visible if m.visibility is visibility]
-        (listing,) = await store.list_sessions(
-            reader, within=frozenset({room}), limit=1, active_since=None
+        (listing,) = await storing.list_sessions(
+            store, reader, within=frozenset({room}), limit=1, active_since=None
         )
-        made = (await store.get_session(room)).created_at
+        made = (await storing.get_session(store, room)).created_at
         assert listing.last_activity == (visible[-1].timestamp if visible else made)
         assert listing.message_count == len(visible)
 
 
-async def test_the_stored_key_is_the_key_of_the_rule(store: SqliteStore, tmp_path: Path):
+async def test_the_stored_key_is_the_key_of_the_rule(store: Database, tmp_path: Path):
     for name in NAMES:
         for visibility in Visibility:
             author = Audience(name, name[::-1])
-            await store.append(new_message(author=author, visibility=visibility))
+            await storing.append(store, new_message(author=author, visibility=visibility))
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
         rows = connection.execute(
             "SELECT audience, visibility, principal, sender_type FROM messages"
@@ -85,13 +86,16 @@ async def test_replies_of_an_older_log_show_no_parent_that_others_may_not_see(tm
     admin_only = Visibility.ADMIN_ONLY
     kinds = [(CLAUDE, v) for v in Visibility if v is not admin_only] + [(ADMIN, admin_only)]
     async with opened(tmp_path) as log:
-        await log.create_session(new_session())
+        await storing.create_session(log, new_session())
         parents = [
-            await log.append(new_message(author=author, visibility=level))
+            await storing.append(log, new_message(author=author, visibility=level))
             for author, level in kinds
         ]
         pairs = [
-            (parent.id, (await log.append(new_message(author=author, visibility=level))).id)
+            (
+                parent.id,
+                (await storing.append(log, new_message(author=author, visibility=level))).id,
+            )
             for parent in parents
             for author, level in kinds
             if may_see(author, parent.visibility, parent.principal, parent.sender_type)
@@ -101,11 +105,13 @@ async def test_replies_of_an_older_log_show_no_parent_that_others_may_not_see(tm
             connection.execute(
                 "UPDATE messages SET parent_message_id = ? WHERE id = ?", (parent_id, reply_id)
             )
-        (statement,) = (s for steps in MIGRATIONS for s in steps if "UPDATE messages AS" in str(s))
+        (statement,) = (
+            s for steps in SCHEMA.versions for s in steps if "UPDATE messages AS" in str(s)
+        )
         connection.execute(str(statement))
         connection.commit()
     async with opened(tmp_path) as log:
-        page = await log.log_page("room", after=0, limit=1000, audience=None)
+        page = await storing.log_page(log, "room", after=0, limit=1000, audience=None)
     messages = {message.id: message for message in page.messages}
     kept = 0
     for parent_id, reply_id in pairs:

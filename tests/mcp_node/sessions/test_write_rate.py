@@ -8,6 +8,7 @@ from mcp_node.services import make_abilities
 from proto.errors import RateLimited
 from proto.messages import Principal
 from proto.settings import load_settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import opened
 
 FLOODER = Principal("flooder", "claude", frozenset({"read", "write"}), token_id="t1")
@@ -25,5 +26,5 @@ async def test_a_flooder_is_refused_and_nothing_of_it_is_stored(tmp_path: Path) 
                 await rooms.add_message(FLOODER, "room", "again")
                 stored += 1
         assert 3 <= stored < 10
-        assert await store.session_head("room") == stored
+        assert await storing.session_head(store, "room") == stored
         await rooms.add_message(OTHER, "room", "not affected")

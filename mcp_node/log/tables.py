@@ -1,0 +1,48 @@
+"""The tables of the log: messages in commit order, and what identifies the log."""
+
+from typing import Final
+
+from mcp_node.log.migrations import Migrations
+from proto.visibility import SQL_AUDIENCE_KEY
+
+MIGRATIONS: Final[Migrations] = {
+    1: (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+        "INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))))",
+        # What heads() looks at stands before content: a long row's overflow pages stay unread.
+        f"""
+        CREATE TABLE messages (
+            id          INTEGER PRIMARY KEY CHECK (id > 0),
+            prev        INTEGER NOT NULL CHECK (prev >= 0 AND prev < id),
+            session_id  TEXT NOT NULL REFERENCES sessions (session_id),
+            principal   TEXT NOT NULL,
+            sender      TEXT NOT NULL,
+            sender_type TEXT NOT NULL,
+            visibility  TEXT NOT NULL
+                CHECK (visibility IN ('public', 'private', 'agent_only', 'admin_only')),
+            timestamp   TEXT NOT NULL CHECK (length(timestamp) = 27),
+            parent_message_id INTEGER REFERENCES messages (id) CHECK (parent_message_id < id),
+            metadata    TEXT NOT NULL CHECK (json_valid(metadata)),
+            content     TEXT NOT NULL,
+            audience    TEXT NOT NULL GENERATED ALWAYS AS ({SQL_AUDIENCE_KEY}) VIRTUAL
+        ) STRICT
+        """,
+        "CREATE INDEX messages_by_session ON messages (session_id, id)",
+        "CREATE INDEX messages_by_audience ON messages (session_id, audience, id)",
+    ),
+    2: ("CREATE TABLE starts (at REAL NOT NULL, head INTEGER NOT NULL) STRICT",),
+    3: ("CREATE INDEX messages_by_sender ON messages (session_id, audience, sender, id)",),
+    4: (
+        "ALTER TABLE messages ADD COLUMN deletes INTEGER",
+        "ALTER TABLE messages ADD COLUMN deleted_at TEXT",
+        # By these a message that is pruned finds what refers to it.
+        """
+        CREATE INDEX messages_by_parent ON messages (parent_message_id)
+            WHERE parent_message_id IS NOT NULL
+        """,
+        # A human's word, by which the guard against loops counts.
+        """
+        CREATE INDEX messages_by_humans ON messages (session_id, id) WHERE sender_type = 'human'
+        """,
+    ),
+}

@@ -1,0 +1,73 @@
+"""The tables of sessions, idempotency keys and tallies."""
+
+from typing import Final
+
+from mcp_node.log.migrations import Migrations
+from proto.visibility import SQL_REPLY_FITS
+
+MIGRATIONS: Final[Migrations] = {
+    1: (
+        """
+        CREATE TABLE sessions (
+            session_id TEXT PRIMARY KEY CHECK (length(session_id) BETWEEN 1 AND 64),
+            purpose    TEXT NOT NULL,
+            metadata   TEXT NOT NULL CHECK (json_valid(metadata)),
+            created_by TEXT NOT NULL,
+            created_at TEXT NOT NULL CHECK (length(created_at) = 27)
+        ) STRICT
+        """,
+    ),
+    2: (
+        """
+        CREATE TABLE idempotency (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            principal  TEXT NOT NULL,
+            key        TEXT NOT NULL,
+            message_id INTEGER NOT NULL REFERENCES messages (id),
+            PRIMARY KEY (session_id, principal, key)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX sessions_by_maker ON sessions (created_by)",
+    ),
+    4: (
+        "CREATE INDEX idempotency_by_message ON idempotency (message_id)",
+        "ALTER TABLE sessions ADD COLUMN closed_at TEXT",
+        # Limits of one session; NULL: the server's own (proto/settings.py), 0: none.
+        "ALTER TABLE sessions ADD COLUMN messages_per_minute INTEGER",
+        "ALTER TABLE sessions ADD COLUMN agent_messages INTEGER",
+        # How many messages of each audience key a session has, the last of them, and the latest
+        # time. Deleted ones and the entries that delete are not counted; a time stays.
+        """
+        CREATE TABLE tallies (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            audience   TEXT NOT NULL,
+            messages   INTEGER NOT NULL,
+            last_id    INTEGER NOT NULL,
+            last_at    TEXT NOT NULL,
+            PRIMARY KEY (session_id, audience)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        INSERT INTO tallies
+        SELECT session_id, audience, count, last_id,
+            (SELECT timestamp FROM messages WHERE id = last_id)
+        FROM (SELECT session_id, audience, count(*) AS count, max(id) AS last_id
+            FROM messages GROUP BY session_id, audience)
+        """,
+        "CREATE INDEX tallies_by_time ON tallies (audience, last_at DESC, session_id)",
+        "CREATE INDEX sessions_by_time ON sessions (created_at DESC, session_id)",
+    ),
+    # What an erased message said, as a keyed digest (mcp_node/sessions/digests.py); NULL while it
+    # has its text, and for what was erased before there were digests.
+    8: ("ALTER TABLE idempotency ADD COLUMN digest BLOB",),
+    # Replies that more may see than their parent showed its id to them; such are refused now.
+    9: (
+        f"""
+        UPDATE messages AS reply SET parent_message_id = NULL
+        WHERE parent_message_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM messages AS parent
+            WHERE parent.id = reply.parent_message_id AND {SQL_REPLY_FITS}
+        )
+        """,
+    ),
+}
