@@ -154,6 +154,11 @@ class Principal(msgspec.Struct, frozen=True):
         return "admin" in self.scopes
 
     @property
+    def verified_id(self) -> str | None:
+        """Its ``agent_id`` if a token proves it; None where AUTH=off and anybody may claim it."""
+        return self.agent_id if self.token_id else None
+
+    @property
     def is_guest(self) -> bool:
         """Whether it came by a live link."""
         return self.agent_type == GUEST

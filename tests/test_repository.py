@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,27 @@ from packaging.utils import canonicalize_name
 from tests.settings_page import page
 
 ROOT = Path(__file__).resolve().parent.parent
+ORDER = {
+    "mcp_node": [
+        ["mcp_node.log"],
+        ["mcp_node.sessions", "mcp_node.bridge"],
+        ["mcp_node.inbox", "mcp_node.links", "mcp_node.memory", "mcp_node.search"],
+        ["mcp_node.services", "mcp_node.storage"],
+        ["mcp_node.doors.mcp", "mcp_node.doors.rest", "mcp_node.commands"],
+        ["mcp_node.app"],
+        ["mcp_node.__main__"],
+    ],
+    "ws_node": [
+        ["ws_node.rooms"],
+        ["ws_node.log", "ws_node.intake"],
+        ["ws_node.endpoints", "ws_node.page", "ws_node.presence"],
+        ["ws_node.workers"],
+        ["ws_node.app"],
+        ["ws_node.__main__"],
+    ],
+}
+"""Which folders of a node may import which: those of the levels before, never their neighbours."""
+
 PACKAGES = ("proto", "serving", "mcp_node", "ws_node")
 MAY_IMPORT = {
     "proto": {"proto"},
@@ -84,6 +106,29 @@ def test_modules_import_only_the_packages_below_their_own(module):
     assert tops & {*PACKAGES, "tests", "bench"} <= MAY_IMPORT[package]
     if package == "proto":
         assert not tops & NEVER_IN_PROTO
+
+
+def folder_of(module: str) -> str:
+    """The folder a module belongs to, the doors of mcp_node each for itself; or the module."""
+    parts = module.split(".")
+    depth = 3 if parts[:2] == ["mcp_node", "doors"] else 2
+    return ".".join(parts[:depth])
+
+
+def test_every_folder_has_its_place_in_the_order() -> None:
+    nodes = {folder_of(m) for m in MODULES if m.partition(".")[0] in ("mcp_node", "ws_node")}
+    placed = [folder for order in ORDER.values() for level in order for folder in level]
+    assert sorted(placed) == sorted(nodes - {"mcp_node", "ws_node", "mcp_node.doors"})
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if m.partition(".")[0] in ORDER))
+def test_folders_import_only_those_below(module: str) -> None:
+    own = folder_of(module)
+    order = ORDER[module.partition(".")[0]]
+    below = {f for level in takewhile(lambda level: own not in level, order) for f in level}
+    needed = {folder_of(name) for name in imports_of(module) if name in MODULES}
+    here = {f for f in needed if f.count(".") and f.partition(".")[0] == module.partition(".")[0]}
+    assert here - {own, "mcp_node.doors"} <= below
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -28,7 +28,7 @@ from serving.peers.signed import SignedRequests
 from serving.process.address import AddressFile, former_port
 from serving.process.lockfile import LockFile
 from serving.process.server import listen, port_of, serve, warn_of_open_doors
-from ws_node.endpoints.places import Places
+from serving.quota import Quota
 from ws_node.endpoints.protocol import LendingProtocol
 from ws_node.endpoints.sse import EventStreams
 from ws_node.endpoints.websocket import Sockets
@@ -127,7 +127,7 @@ class Node:
             figures=self._figures,
             watched=watched,
         )
-        self._places = Places(settings.max_viewers, settings.max_viewers_per_principal)
+        self._places = Quota(settings.max_viewers_per_principal, settings.max_viewers)
         catch_up = CatchUp(self._hub, self._history, settings.max_replays_per_principal)
         failures = Failures(settings.failed_token_seconds)
         self._sockets = Sockets(
@@ -268,8 +268,8 @@ class Node:
 
     def _figures(self) -> Iterator[tuple[str, str, float]]:
         hub, collector = self._hub, self._collector
-        yield "viewers", "Open connections of viewers.", self._places.taken
-        full = self._places.full + self._sockets.refusals.full
+        yield "viewers", "Open connections of viewers.", self._places.total
+        full = self._places.refused + self._sockets.refusals.refused
         yield "viewers_refused_total", "Connections refused because of limits.", full
         yield "rooms", "Sessions somebody watches.", len(hub.rooms)
         yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered

@@ -5,7 +5,6 @@ URI, so a subscriber that is slow holds no memory and delays nobody.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -18,6 +17,7 @@ from proto.errors import Overloaded, RateLimited, Unavailable
 from proto.messages import Message, Principal, Visibility
 from proto.settings import Settings
 from proto.visibility import may_see
+from serving.quota import Quota
 
 SWEEP_SECONDS: Final = 1.0
 
@@ -84,18 +84,17 @@ class Subscriptions:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._most = settings.max_resource_subscriptions
-        self._most_each = settings.max_resource_subscriptions_per_principal
+        self._quota = Quota(
+            settings.max_resource_subscriptions_per_principal, settings.max_resource_subscriptions
+        )
         self._watching: dict[str, dict[Subscription, None]] = {}
         self._all: dict[Subscription, None] = {}
-        self._held: Counter[str] = Counter()
-        self._total = 0
         self._closed = False
         database.on_commit(self.publish)
 
     def __len__(self) -> int:
         """How many URIs are subscribed to (an empty subscription counts as one)."""
-        return self._total
+        return self._quota.total
 
     async def subscribe(self, principal: Principal, uris: Sequence[str]) -> Subscription:
         """Have commits marked in a new subscription; `remove` it when nobody reads it.
@@ -120,7 +119,7 @@ class Subscriptions:
             await self._database.read(partial(reads.session, session_id=session_id))
         subscription = Subscription(principal, wanted)
         self._check_room(principal, subscription.size)  # again: others came during the reads
-        self._count(principal, subscription.size)
+        self._quota.add(principal.verified_id, subscription.size)
         self._all[subscription] = None
         for session_id in wanted:
             self._watching.setdefault(session_id, {})[subscription] = None
@@ -132,7 +131,7 @@ class Subscriptions:
             return
         del self._all[subscription]
         subscription.end()
-        self._count(subscription.principal, -subscription.size)
+        self._quota.add(subscription.principal.verified_id, -subscription.size)
         for session_id in subscription.uris:
             watching = self._watching[session_id]
             del watching[subscription]
@@ -182,19 +181,12 @@ class Subscriptions:
     def _check_room(self, principal: Principal, size: int) -> None:
         if self._closed:
             raise Unavailable("The node is stopping.")
-        verified = bool(principal.token_id)  # where AUTH=off everybody may be the same nobody
-        if verified and self._held[principal.agent_id] + size > self._most_each:
+        if self._quota.exceeds_own(principal.verified_id, size):
             raise RateLimited(
-                f"One principal may subscribe to {self._most_each} resources at once.",
+                f"One principal may subscribe to {self._quota.most_each} resources at once.",
                 "Unsubscribe from some, or close a stream.",
             )
-        if len(self) + size > self._most:
+        if self._quota.exceeds_all(size):
             raise Overloaded(
                 "This node has as many subscriptions as it takes.", "Try again in a while."
             )
-
-    def _count(self, principal: Principal, change: int) -> None:
-        self._total += change
-        self._held[principal.agent_id] += change
-        if not self._held[principal.agent_id]:
-            del self._held[principal.agent_id]

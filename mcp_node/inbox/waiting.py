@@ -4,7 +4,6 @@ No database is asked: a waiter gets the committed messages themselves.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -14,6 +13,7 @@ from mcp_node.inbox.mentions import calls, mentioned
 from proto.errors import RateLimited
 from proto.messages import ANONYMOUS, Message, Principal
 from proto.visibility import may_see
+from serving.quota import Quota
 
 HELD: Final = 50
 """Messages a waiter holds until it runs; the rest it reads from the log."""
@@ -115,13 +115,12 @@ class Waiting:
 
     def __init__(self, most_each: int) -> None:
         self.ended = False
-        self._most_each = most_each
         self._waiters: dict[str, dict[Waiter, None]] = {}
-        self._each: Counter[str] = Counter()
+        self._quota = Quota(most_each)
 
     def __len__(self) -> int:
         """How many wait."""
-        return sum(self._each.values())
+        return self._quota.total
 
     @contextmanager
     def wait(
@@ -138,16 +137,14 @@ class Waiting:
         Raises:
             RateLimited: it waits in too many places already.
         """
-        name = principal.agent_id
-        verified = bool(principal.token_id)  # where AUTH=off everybody may be the same nobody
-        if verified and self._each[name] >= self._most_each:
+        name = principal.verified_id
+        if not self._quota.acquire(name):
             raise RateLimited(
                 "You wait in as many places as one principal may.",
                 "Let a wait end first, or use get_messages.",
             )
         waiter = Waiter(principal, own=own, mentions_only=mentions_only)
         self._waiters.setdefault(session_id, {})[waiter] = None
-        self._each[name] += 1
         try:
             yield waiter
         finally:
@@ -155,9 +152,7 @@ class Waiting:
             del here[waiter]
             if not here:
                 del self._waiters[session_id]
-            self._each[name] -= 1
-            if not self._each[name]:
-                del self._each[name]
+            self._quota.release(name)
 
     def waits(self, session_id: str, principal: str) -> bool:
         """Whether somebody waits in a session."""

@@ -1,6 +1,5 @@
 """Searching messages, in the sessions a token may enter."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from proto.errors import RateLimited
 from proto.hidden import hidden_characters
 from proto.messages import Principal
 from proto.settings import Settings
+from serving.quota import Quota
 
 MAX_HITS: Final = 100
 
@@ -27,8 +27,7 @@ class Search:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._vocabulary = Vocabulary()
-        self._most_at_once = settings.max_searches_per_principal
-        self._running: Counter[str] = Counter()
+        self._running = Quota(settings.max_searches_per_principal)
 
     async def search_messages(
         self,
@@ -89,22 +88,16 @@ class Search:
         Raises:
             RateLimited: it has as many already.
         """
-        if not principal.token_id:  # where AUTH=off everybody may be the same nobody
-            yield
-            return
-        who = principal.agent_id
-        if self._running[who] >= self._most_at_once:
+        who = principal.verified_id
+        if not self._running.acquire(who):
             raise RateLimited(
                 "Too many of your searches are under way.",
                 "Wait for their answers, then search again.",
             )
-        self._running[who] += 1
         try:
             yield
         finally:
-            self._running[who] -= 1
-            if not self._running[who]:
-                del self._running[who]
+            self._running.release(who)
 
 
 def _shown(hit: Hit) -> dict[str, Any]:

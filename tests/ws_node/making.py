@@ -16,8 +16,8 @@ from proto.settings import Settings
 from proto.wire import Event
 from serving.http.failures import Failures
 from serving.http.identity import Identity
+from serving.quota import Quota
 from tests.pair import until
-from ws_node.endpoints.places import Places
 from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
 from ws_node.endpoints.websocket import Sockets
 from ws_node.log.catch_up import CatchUp
@@ -81,7 +81,7 @@ class Live:
         self.hub = Hub(self.settings, self.queue, Revocations())
         self.history = History(self.settings)
         identity = Identity(None, auth_off=True)  # type: ignore[arg-type]  # no tokens here
-        self.places = Places(self.settings.max_viewers, self.settings.max_viewers_per_principal)
+        self.places = Quota(self.settings.max_viewers_per_principal, self.settings.max_viewers)
         self.sockets = Sockets(
             self.settings,
             identity=identity,

@@ -10,7 +10,8 @@ from proto.errors import Forbidden, InvalidInput
 from proto.messages import Principal
 from proto.names import check_name
 from serving.http.identity import Identity
-from ws_node.endpoints.commands import Subscribe, check_position
+from ws_node.endpoints.commands import check_position
+from ws_node.log.catch_up import Subscribe
 
 TOKEN_PREFIX: Final = "bearer."
 

@@ -22,6 +22,7 @@ from proto import strictjson
 from proto.errors import InvalidInput
 from proto.messages import MAX_ID
 from proto.names import check_name
+from ws_node.log.catch_up import Subscribe
 
 MAX_DEPTH = 8
 
@@ -30,18 +31,6 @@ class Ping(msgspec.Struct, frozen=True):
     """A sign of life; ``plain`` if it came as bare text."""
 
     plain: bool
-
-
-class Subscribe(msgspec.Struct, frozen=True):
-    """Start a session (anew): after ``since`` of the log ``epoch``, or from now.
-
-    ``presence``: whether to be told who is there; None: as before, and at first not.
-    """
-
-    session_id: str
-    since: int | None = None
-    epoch: str | None = None
-    presence: bool | None = None
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):

@@ -17,11 +17,11 @@ from serving.http.asgi import Receive, Scope, Send
 from serving.http.identity import Identity, header_values
 from serving.http.problems import send_problem
 from serving.http.protocol import TRANSPORT
+from serving.quota import Quota
 from ws_node.endpoints.admission import admit, check_session, number, presence_of, wish_of
-from ws_node.endpoints.commands import Subscribe, check_position
-from ws_node.endpoints.places import Places
+from ws_node.endpoints.commands import check_position
 from ws_node.endpoints.protocol import CLOSE_SECONDS
-from ws_node.log.catch_up import CatchUp
+from ws_node.log.catch_up import CatchUp, Subscribe
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.hub import Hub
@@ -120,7 +120,7 @@ class EventStream:
 class EventStreams:
     """The endpoint. ``scope["path_params"]`` holds ``session_id``."""
 
-    def __init__(self, *, identity: Identity, hub: Hub, catch_up: CatchUp, places: Places) -> None:
+    def __init__(self, *, identity: Identity, hub: Hub, catch_up: CatchUp, places: Quota) -> None:
         self._identity = identity
         self._hub = hub
         self._catch_up = catch_up
@@ -133,7 +133,7 @@ class EventStreams:
             session_id = check_session(principal, scope["path_params"]["session_id"])
             wish = _wish(session_id, scope)
             presence = presence_of(scope["query_string"])
-            if not self._places.take(principal.agent_id):
+            if not self._places.acquire(principal.agent_id):
                 raise Overloaded("This node is full.", "Try again in a moment.")
         except PartylineError as error:
             await send_problem(send, error)
@@ -150,7 +150,7 @@ class EventStreams:
         finally:
             stream.end()
             self._hub.disconnect(viewer)
-            self._places.free(principal.agent_id)
+            self._places.release(principal.agent_id)
 
 
 def _wish(session_id: str, scope: Scope) -> Subscribe:

@@ -24,11 +24,11 @@ from proto.settings import Settings
 from serving.http.asgi import Receive, Scope, Send, respond
 from serving.http.failures import Failures
 from serving.http.identity import Identity
+from serving.quota import Quota
 from ws_node.endpoints.admission import admit, check_session, presence_of, wish_of
-from ws_node.endpoints.commands import Ping, Subscribe, Unsubscribe, parse_command
-from ws_node.endpoints.places import Places
+from ws_node.endpoints.commands import Ping, Unsubscribe, parse_command
 from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
-from ws_node.log.catch_up import CatchUp
+from ws_node.log.catch_up import CatchUp, Subscribe
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.viewer import Viewer
@@ -76,10 +76,10 @@ class Sockets:
         failures: Failures,
         hub: Hub,
         catch_up: CatchUp,
-        places: Places,
+        places: Quota,
     ) -> None:
         self.refused: dict[int, int] = {}
-        self.refusals = Places(MAX_REFUSED, MAX_REFUSED)
+        self.refusals = Quota(MAX_REFUSED, MAX_REFUSED)
         self._max_bytes = settings.max_command_bytes
         self._max_subscriptions = settings.max_subscriptions
         self._identity = identity
@@ -101,7 +101,7 @@ class Sockets:
         places, key = self.refusals, None
         if isinstance(admission, Admission):
             places, key = self._places, admission.principal.agent_id
-        if not places.take(key):
+        if not places.acquire(key):
             await respond(send, 503, [(b"retry-after", b"2")], b"full", websocket=True)
             return
         try:
@@ -116,7 +116,7 @@ class Sockets:
             while not connection.disconnected:
                 await receive()
         finally:
-            places.free(key)
+            places.release(key)
 
     def _admit(self, scope: Scope) -> Admission | Disconnect:
         """Who may enter, or why not: accepted and then closed, so that a browser sees it."""

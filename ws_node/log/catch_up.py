@@ -11,9 +11,10 @@ import logging
 import random
 from typing import Final
 
+import msgspec
+
 from proto.frames import subscribed_frame
-from ws_node.endpoints.commands import Subscribe
-from ws_node.endpoints.places import Turns
+from serving.quota import ConcurrencyLimit
 from ws_node.log.client import History, HistoryAway
 from ws_node.log.shared_reads import Reading, Stretch
 from ws_node.rooms.disconnect import Disconnect
@@ -36,6 +37,18 @@ TAKING_SECONDS: Final = 30.0
 logger = logging.getLogger(__name__)
 
 
+class Subscribe(msgspec.Struct, frozen=True):
+    """Start a session (anew): after ``since`` of the log ``epoch``, or from now.
+
+    ``presence``: whether to be told who is there; None: as before, and at first not.
+    """
+
+    session_id: str
+    since: int | None = None
+    epoch: str | None = None
+    presence: bool | None = None
+
+
 class CatchUp:
     """Subscriptions of viewers, from their position to live.
 
@@ -47,7 +60,7 @@ class CatchUp:
 
     def __init__(self, hub: Hub, history: History, most_each: int) -> None:
         self._hub = hub
-        self._turns = Turns(most_each)
+        self._replays = ConcurrencyLimit(most_each)
         self._history = history
         self._reading = Reading(history)
 
@@ -56,7 +69,7 @@ class CatchUp:
 
         Closes the viewer with 4003 if history stays away, with 4002 if the log is replaced
         meanwhile, with 4000 if it does not read what it is sent, with 4001 if it fails. Waiting
-        for a turn (`Turns`) has no limit: it is a queue, and who has a turn cannot keep it.
+        for other replays of its principal has no limit in time: none of those can last for ever.
         Cancelling it leaves the viewer out of the live set.
         """
         viewer, room = subscription.viewer, subscription.room
@@ -128,7 +141,7 @@ class CatchUp:
                 cursor = more
                 await viewer.drained()
                 continue
-            async with self._turns.of(viewer.principal.agent_id):
+            async with self._replays.of(viewer.principal.agent_id):
                 if room.ring is not ring or ring.covers(cursor):
                     continue  # somebody read that meanwhile, or the log was replaced
                 stretch = await self._read(subscription, cursor)

@@ -28,7 +28,7 @@ from serving.http.bodies import check_media_type, read_body
 from serving.http.identity import Identity, header_values
 from serving.http.problems import send_problem
 from serving.peers.clients import mcp_client
-from ws_node.endpoints.places import Turns
+from serving.quota import ConcurrencyLimit
 
 REDEEM: Final = "/api/redeem"
 MAX_REDEEM_BYTES: Final = 1_024
@@ -103,7 +103,7 @@ class Forward:
         self._max_bytes = settings.max_body_bytes
         self._seconds = ANSWER_SECONDS + settings.failed_token_seconds
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._turns = Turns(AT_ONCE_EACH)
+        self._own = ConcurrencyLimit(AT_ONCE_EACH)
         self._redeeming = 0
         self._client = mcp_client(
             settings,
@@ -163,7 +163,7 @@ class Forward:
             return
         principal = self._identity.from_headers(scope["headers"])
         nobody = principal.agent_id == ANONYMOUS  # may be many
-        turn = contextlib.nullcontext() if nobody else self._turns.of(principal.agent_id)
+        turn = contextlib.nullcontext() if nobody else self._own.of(principal.agent_id)
         async with turn, self._places:
             yield
 

@@ -18,8 +18,8 @@ from proto.frames import AgentHere, presence_frame
 from proto.messages import Visibility
 from proto.wire import Event
 from ws_node.log.client import MOST_SESSIONS, History, HistoryAway
-from ws_node.presence.attendance import There
 from ws_node.presence.watched import Watched
+from ws_node.rooms.attendance import There
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.room import NEVER, Room, Subscription

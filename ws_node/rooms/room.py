@@ -13,7 +13,7 @@ import msgspec
 from proto.messages import Audience
 from proto.settings import Settings
 from proto.wire import Event
-from ws_node.presence.attendance import Attendance
+from ws_node.rooms.attendance import Attendance
 from ws_node.rooms.follower import RoomFollower
 from ws_node.rooms.framing import Framing, text_frame
 from ws_node.rooms.outgoing import Outgoing

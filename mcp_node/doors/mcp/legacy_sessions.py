@@ -11,7 +11,6 @@ The newer era has no sessions, and is not concerned.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +24,7 @@ from proto.settings import Settings
 from serving.http.asgi import App, Message, Receive, Scope, Send
 from serving.http.bodies import read_body, replay
 from serving.http.identity import Headers, Identity, header_values
+from serving.quota import Quota
 
 MAX_INITIALIZE_BYTES: Final = 16_384
 """Headers and body of an ``initialize``, which are kept with the session."""
@@ -70,16 +70,14 @@ class LegacySessions:
         self._identity = identity
         self._clock = clock
         self._max_bytes = settings.max_body_bytes
-        self._most = settings.max_mcp_sessions
-        self._most_each = settings.max_mcp_sessions_per_principal
         self._idle_seconds = settings.mcp_session_idle_seconds + _LATE_SECONDS
         self._sessions: dict[str, _Session] = {}
-        self._each: Counter[str] = Counter()
-        """Sessions of each principal, and those being opened."""
+        self._quota = Quota(settings.max_mcp_sessions_per_principal, settings.max_mcp_sessions)
+        """Sessions, and those being opened."""
 
     def __len__(self) -> int:
         """How many sessions there are, and are being opened."""
-        return self._each.total()
+        return self._quota.total
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse an ``initialize`` that is too large or one too many; pass on everything else."""
@@ -118,15 +116,15 @@ class LegacySessions:
             self._forget_idle()
         if reason := self._full(owner):
             raise reason
-        self._each[owner] += 1
+        self._quota.add(self._limited(owner))
 
     def _full(self, owner: str) -> PartylineError | None:
-        if not self._identity.auth_off and self._each[owner] >= self._most_each:
+        if self._quota.exceeds_own(self._limited(owner)):
             return RateLimited(
                 "You have as many MCP sessions open as one principal may have.",
                 "End one with DELETE, or wait until one was idle for long enough.",
             )
-        if len(self) >= self._most:
+        if self._quota.exceeds_all():
             return Overloaded("As many MCP sessions are open as this node may have.")
         return None
 
@@ -189,9 +187,10 @@ class LegacySessions:
             self._free(session.owner)
 
     def _free(self, owner: str) -> None:
-        self._each[owner] -= 1
-        if not self._each[owner]:
-            del self._each[owner]
+        self._quota.release(self._limited(owner))
+
+    def _limited(self, owner: str) -> str | None:
+        return None if self._identity.auth_off else owner  # then anybody may claim the name
 
 
 def _check_size(headers: Headers, body: bytes) -> None:

@@ -121,7 +121,7 @@ async def test_what_is_removed_is_forgotten_entirely(
     assert await kept.changed() == [ROOM]
     subscriptions.remove(kept)
     assert len(subscriptions) == 0
-    assert not subscriptions._watching and not subscriptions._held and not subscriptions._all
+    assert not subscriptions._watching and not len(subscriptions) and not subscriptions._all
 
 
 @pytest.mark.parametrize(

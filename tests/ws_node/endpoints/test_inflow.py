@@ -76,7 +76,7 @@ async def test_a_flood_of_frames_is_parsed_slowly(
         flood.cancel()
         await asyncio.gather(flood, return_exceptions=True)
         peer.close()
-        await until(lambda: live.places.taken == live.sockets.refusals.taken == 0)
+        await until(lambda: live.places.total == live.sockets.refusals.total == 0)
 
 
 async def test_a_large_command_and_many_small_ones_are_heeded_in_order(tmp_path: Path) -> None:
@@ -96,5 +96,5 @@ async def test_a_goodbye_behind_many_frames_is_heard(tmp_path: Path) -> None:
         peer = await live.raw_viewer(buffer=65_536)
         goodbye = b"\x88\x82\0\0\0\0" + struct.pack("!H", 1000)
         await asyncio.get_running_loop().sock_sendall(peer, PONG * 300 + goodbye)
-        await until(lambda: live.places.taken == 0)
+        await until(lambda: live.places.total == 0)
         peer.close()

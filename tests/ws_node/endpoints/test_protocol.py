@@ -106,7 +106,7 @@ async def test_codes_and_reasons_arrive(tmp_path: Path, why: Disconnect) -> None
                 await viewer.recv()
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (why.code, why.reason)
-        await until(lambda: live.places.taken == 0)
+        await until(lambda: live.places.total == 0)
 
 
 async def test_no_data_after_a_close_frame(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ async def test_a_viewer_that_never_reads_is_cut_and_the_others_get_everything(
             assert slow.conn.close_sent is not None
             assert slow.conn.close_sent.code == Disconnect.SLOW.code
             await until(lambda: slow.disconnected, within=3)
-            assert live.places.taken == 1
+            assert live.places.total == 1
             live.queue.put(make_event(count + 1))
             assert await asyncio.wait_for(reader.recv(), 5) == "{}"
         sleeper.close()
@@ -188,7 +188,7 @@ async def test_who_ends_without_reading_the_rest_is_cut_too(
             data = b"\x88\x82\0\0\0\0\x03\xe8" if ending == "goodbye" else b"\xff\xff\xff"
             await asyncio.get_running_loop().sock_sendall(peer, data)
         await until(lambda: connection.disconnected, within=3)
-        await until(lambda: live.places.taken == 0)
+        await until(lambda: live.places.total == 0)
         peer.close()
 
 
@@ -239,7 +239,7 @@ async def test_a_viewer_that_vanishes_leaves_nothing_behind(tmp_path: Path) -> N
         peer = await live.raw_viewer()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
-        await until(lambda: live.places.taken == 0)
+        await until(lambda: live.places.total == 0)
         assert not live.hub.connected
         assert not live.hub.rooms["room"].classes()
 
@@ -252,7 +252,7 @@ async def test_a_close_before_the_handshake_is_over_sends_no_frame(tmp_path: Pat
         live.connections[0].disconnect(Disconnect.RESTART)
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(joining, 5)
-        await until(lambda: live.places.taken == 0)
+        await until(lambda: live.places.total == 0)
         assert not live.hub.connected
 
 
@@ -271,4 +271,4 @@ async def test_a_close_frame_is_answered_with_its_own_code(
         assert answer.endswith(b"\x88" + bytes([len(sent)]) + sent)
         assert answer.count(b"\x88") == 1
         peer.close()
-        await until(lambda: live.places.taken == 0)
+        await until(lambda: live.places.total == 0)

@@ -25,13 +25,13 @@ async def test_they_take_no_viewers_place_and_end_in_time(tmp_path: Path) -> Non
     async with live.running():
         with contextlib.ExitStack() as stack:
             await refused(live, 5, stack)
-            assert (live.places.taken, live.sockets.refusals.taken) == (0, 5)
+            assert (live.places.total, live.sockets.refusals.total) == (0, 5)
             async with live.viewer() as one, live.viewer() as two:
                 await one.send("ping")
                 await two.send("ping")
                 assert await one.recv() == await two.recv() == "pong"
             within = ws_node.endpoints.websocket.REFUSED_SECONDS + 3
-            await until(lambda: live.sockets.refusals.taken == 0, within=within)
+            await until(lambda: live.sockets.refusals.total == 0, within=within)
 
 
 async def test_only_so_many_are_told_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,9 @@ import websockets
 
 from tests.pair import frame, until
 from tests.ws_node.making import Live, make_event
-from ws_node.presence.attendance import EVERY_SECONDS
 from ws_node.presence.presence import MOST_UNSENT_BYTES, Presence
 from ws_node.presence.watched import Watched
+from ws_node.rooms.attendance import EVERY_SECONDS
 
 ASKING = "?presence=1"
 

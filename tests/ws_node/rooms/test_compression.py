@@ -191,7 +191,7 @@ async def test_a_bad_frame_ends_its_own_connection_alone(tmp_path: Path, what: s
         finally:
             tracemalloc.stop()
         assert peak < 2 * 1_048_576
-        await until(lambda: live.places.taken == 1)
+        await until(lambda: live.places.total == 1)
         live.queue.put(make_event(1, body(1)))
         assert await numbers(good, 1) == [1]
         await good.send("ping")

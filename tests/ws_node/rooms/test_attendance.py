@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proto.frames import AgentHere
 from proto.messages import utc
-from ws_node.presence.attendance import (
+from ws_node.rooms.attendance import (
     CROWD,
     CROWD_SECONDS,
     EVERY_SECONDS,
