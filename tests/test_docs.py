@@ -129,3 +129,26 @@ def test_the_check_of_commands_sees_a_wrong_one(tmp_path: Path) -> None:
         (page_ := tmp_path / "page.md").write_text(wrong)
         with pytest.raises(AssertionError):
             test_commands_work_as_typed_in_the_directory_of_the_project(page_)
+
+
+def test_every_place_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:proto|serving|mcp_node|ws_node)/[\w./]*)`", text))
+    assert len(named) > 40
+    assert [place for place in sorted(named) if not (ROOT / place).exists()] == []
+    folders = {
+        f"{path.relative_to(ROOT)}/"
+        for top in ("serving", "mcp_node", "ws_node")
+        for path in (ROOT / top).iterdir()
+        if (path / "__init__.py").exists() and path.name != "doors"
+    }
+    assert folders <= named, "a folder without a sentence"
+
+
+def test_every_word_of_the_architecture_is_a_word_of_the_code() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    words = re.findall(r"^\| \*\*(\w+)", text, re.MULTILINE)
+    assert len(words) > 12
+    packages = ("proto", "serving", "mcp_node", "ws_node")
+    code = "".join(f.read_text("utf-8") for top in packages for f in (ROOT / top).rglob("*.py"))
+    assert [word for word in words if word not in code] == []
