@@ -59,8 +59,8 @@ format: $(STAMP) ## let ruff put the code in form
 docs: $(STAMP) ## write what is made from sources: docs/settings.md, the page's hidden_table.js
 	$(BIN)/python -m tests.settings_page > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
-	$(BIN)/python -m tests.hidden_table > ws_node/static/app/hidden_table.new
-	mv ws_node/static/app/hidden_table.new ws_node/static/app/hidden_table.js
+	$(BIN)/python -m tests.hidden_table > ws_node/static/app/ui/hidden_table.new
+	mv ws_node/static/app/ui/hidden_table.new ws_node/static/app/ui/hidden_table.js
 
 lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(MAKE) --no-print-directory build/lock-venv/bin/uv

@@ -25,7 +25,7 @@
     WireError               a bridge message is not ours; it is counted and dropped
 
 Every edge maps the first tree in exactly one place: tools (``mcp_node/doors/mcp/errors.py``), HTTP
-(``serving/http/problems.py``) and the WebSocket (``ws_node/endpoints/commands.py``). The texts
+(``serving/http/problems.py``) and the WebSocket (``ws_node/endpoints/websocket.py``). The texts
 never contain what the caller sent, and never the inside of the program.
 """
 

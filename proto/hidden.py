@@ -30,7 +30,7 @@ its second. Other variation selectors count always: after any character 240 of t
 Control characters (C0, C1) and spaces are not this module's business.
 
 `HIDDEN` and `NEEDED` are the one table of both the server and the page: `make docs` writes it as
-``ws_node/static/app/hidden_table.js``. So they keep to what Python and JavaScript read alike.
+``ws_node/static/app/ui/hidden_table.js``. So they keep to what Python and JavaScript read alike.
 """
 
 import re

@@ -11,6 +11,8 @@ STATIC = ROOT / "ws_node" / "static"
 TESTS = ROOT / "tests" / "page"
 ENTRY = STATIC / "partyline.js"
 """What others import: docs/javascript.md."""
+ORDER = ["net", "model", "ui", "markdown", "views", "app"]
+"""Folders of ``static/app``; each imports from itself and from those before it."""
 MAX_COLUMNS = 100
 MAX_LINES = 500
 
@@ -67,3 +69,15 @@ def test_the_test_of_exports_sees_them() -> None:
     here = Path("/app/z.js")
     expected = {(Path("/app/x.js"), "a"), (Path("/app/x.js"), "b"), (Path("/y.js"), "d")}
     assert set(imports(here, source)) == expected
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for file in SOURCES if file.is_relative_to(STATIC / "app")],
+    ids=lambda f: f.relative_to(STATIC).as_posix(),
+)
+def test_folders_of_the_page_import_only_those_before(file: Path) -> None:
+    place = ORDER.index(file.parent.name)
+    targets = {target for target, _ in imports(file, file.read_text("utf-8"))}
+    inside = {target.parent.name for target in targets if target.is_relative_to(STATIC / "app")}
+    assert inside <= set(ORDER[: place + 1])

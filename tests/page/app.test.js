@@ -4,18 +4,18 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { perMinute } from "../../ws_node/static/app/chart.js";
-import { words } from "../../ws_node/static/app/connection_view.js";
-import { Conversation } from "../../ws_node/static/app/conversation.js";
-import { jsonLine, markdownPart } from "../../ws_node/static/app/export.js";
-import { beginning } from "../../ws_node/static/app/folding.js";
-import { doing, summary } from "../../ws_node/static/app/presence_view.js";
-import { pieces, written } from "../../ws_node/static/app/hidden.js";
-import { parse, toSearch, toSession } from "../../ws_node/static/app/route.js";
-import { parseQuery } from "../../ws_node/static/app/search_form.js";
-import { HUES, hue, initials } from "../../ws_node/static/app/sender.js";
-import { snippets, tokenLine } from "../../ws_node/static/app/snippets.js";
-import { choices } from "../../ws_node/static/app/visibility.js";
+import { perMinute } from "../../ws_node/static/app/ui/chart.js";
+import { words } from "../../ws_node/static/app/views/connection_view.js";
+import { Conversation } from "../../ws_node/static/app/model/conversation.js";
+import { jsonLine, markdownPart } from "../../ws_node/static/app/views/export.js";
+import { beginning } from "../../ws_node/static/app/views/folding.js";
+import { doing, summary } from "../../ws_node/static/app/views/presence_view.js";
+import { pieces, written } from "../../ws_node/static/app/ui/hidden.js";
+import { parse, toSearch, toSession } from "../../ws_node/static/app/model/route.js";
+import { parseQuery } from "../../ws_node/static/app/views/search_form.js";
+import { HUES, hue, initials } from "../../ws_node/static/app/model/sender.js";
+import { snippets, tokenLine } from "../../ws_node/static/app/model/snippets.js";
+import { choices } from "../../ws_node/static/app/ui/visibility.js";
 
 test("a conversation is the same in whatever order it comes", () => {
   const parents = { 2: 1, 3: 2, 5: 3, 6: 4, 7: 99 };

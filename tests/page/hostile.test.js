@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { ANY, FIND } from "../../ws_node/static/app/hidden.js";
+import { ANY, FIND } from "../../ws_node/static/app/ui/hidden.js";
 import { markdown } from "../../ws_node/static/app/markdown/render.js";
 import "./dom.js";
 import { alphabet, literals } from "./patterns.js";
@@ -16,7 +16,7 @@ const LENGTHS = [5000, 20_000, LENGTH]; // so that a slow pattern fails soon
 const STATIC = new URL("../../ws_node/static/", import.meta.url);
 
 /** The patterns that are no literals, for each file that makes some. */
-const BUILT = { "app/hidden.js": [FIND, ANY] };
+const BUILT = { "app/ui/hidden.js": [FIND, ANY] };
 
 /** Milliseconds of processor time. */
 function once(work) {

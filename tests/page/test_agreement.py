@@ -1,7 +1,6 @@
 """What the page and the nodes must take the same way."""
 
 import random
-from pathlib import Path
 
 from proto.hidden import HIDDEN, hidden_characters
 from tests.hidden_table import table
@@ -21,7 +20,8 @@ AROUND = "a7#*\u20e3 漢字😀👩🏽❤🏴🇩ش\u0645क\u094dষ\u17b4\u17
 
 
 def test_the_pages_table_is_the_servers() -> None:
-    written = Path(ROOT / "ws_node" / "static" / "app" / "hidden_table.js").read_text("utf-8")
+    file = ROOT / "ws_node" / "static" / "app" / "ui" / "hidden_table.js"
+    written = file.read_text("utf-8")
     assert written == table(), "run `make docs`"
 
 
@@ -41,7 +41,7 @@ def test_the_page_marks_as_many_characters_as_the_server_counts() -> None:
     letters = [*hidden, *common, *AROUND * 40]
     texts = ["".join(chance.choices(letters, k=chance.randint(1, 9))) for _ in range(20_000)]
     texts += [f"a{one}b" for one in hidden] + [SMUGGLED]
-    counts = evaluate("app/hidden.js", MARKED, texts)
+    counts = evaluate("app/ui/hidden.js", MARKED, texts)
     expected = [hidden_characters(text) for text in texts]
     assert {*expected} >= {0, 1, 2, 3, 18}
     assert [ascii(t) for t, n, m in zip(texts, expected, counts, strict=True) if n != m] == []

@@ -1,22 +1,22 @@
 /** The page: who comes in, and which screen is shown. */
 
-import { ANYBODY, claims, redeem, signOut, takeCode } from "./access.js";
-import { ask, listSessions } from "./api.js";
-import { ConnectionView } from "./connection_view.js";
-import { Directory } from "./directory.js";
-import { fill, h } from "./dom.js";
-import { Feed } from "./feed.js";
-import { listenToKeys } from "./keyboard.js";
-import { current, toList, toSession } from "./route.js";
-import { SearchView } from "./search_view.js";
-import { searchForm } from "./search_form.js";
-import { SessionView } from "./session_view.js";
-import { SessionsView } from "./sessions_view.js";
-import { signInView } from "./signin_view.js";
-import { lasting } from "./storage.js";
-import { setPlace, setUnread } from "./title.js";
-import { token } from "./token.js";
-import { welcomeView } from "./welcome_view.js";
+import { ANYBODY, claims, redeem, signOut, takeCode } from "./net/access.js";
+import { ask, listSessions } from "./net/api.js";
+import { ConnectionView } from "./views/connection_view.js";
+import { Directory } from "./model/directory.js";
+import { fill, h } from "./ui/dom.js";
+import { Feed } from "./net/feed.js";
+import { listenToKeys } from "./ui/keyboard.js";
+import { current, toList, toSession } from "./model/route.js";
+import { SearchView } from "./views/search_view.js";
+import { searchForm } from "./views/search_form.js";
+import { SessionView } from "./views/session_view.js";
+import { SessionsView } from "./views/sessions_view.js";
+import { signInView } from "./views/signin_view.js";
+import { lasting } from "./net/storage.js";
+import { setPlace, setUnread } from "./ui/title.js";
+import { token } from "./net/token.js";
+import { welcomeView } from "./views/welcome_view.js";
 
 const app = document.getElementById("app");
 

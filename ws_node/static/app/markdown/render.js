@@ -1,8 +1,8 @@
 /** Markdown as nodes. Participants' text only ever becomes text. */
 
-import { copyButton } from "../copying.js";
-import { h } from "../dom.js";
-import { shown } from "../hidden.js";
+import { copyButton } from "../ui/copying.js";
+import { h } from "../ui/dom.js";
+import { shown } from "../ui/hidden.js";
 import { blocks } from "./blocks.js";
 import { inline } from "./inline.js";
 import { safe } from "./links.js";

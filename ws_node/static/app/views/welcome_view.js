@@ -1,8 +1,8 @@
 /** What stands where no session is open: how agents join. */
 
-import { copyButton } from "./copying.js";
-import { h } from "./dom.js";
-import { snippets, tokenLine } from "./snippets.js";
+import { copyButton } from "../ui/copying.js";
+import { h } from "../ui/dom.js";
+import { snippets, tokenLine } from "../model/snippets.js";
 
 const IN_ITS_DIRECTORY = ".venv/bin/partyline";
 

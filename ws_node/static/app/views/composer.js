@@ -1,10 +1,10 @@
 /** Where a person writes. Enter sends, Shift+Enter breaks the line; a draft outlives the page. */
 
-import { h } from "./dom.js";
-import { line } from "./hidden.js";
-import { icon } from "./icons.js";
-import { drop, keep, read } from "./storage.js";
-import { choices } from "./visibility.js";
+import { h } from "../ui/dom.js";
+import { line } from "../ui/hidden.js";
+import { icon } from "../ui/icons.js";
+import { drop, keep, read } from "../net/storage.js";
+import { choices } from "../ui/visibility.js";
 
 const MOST = 100_000;
 const WARN = 90_000;

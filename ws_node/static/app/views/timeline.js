@@ -1,12 +1,12 @@
 /** The messages of a session on the page: where each goes, and what stays in view. */
 
-import { Chunks } from "./chunks.js";
-import { Conversation } from "./conversation.js";
-import { h } from "./dom.js";
-import { line } from "./hidden.js";
-import { icon } from "./icons.js";
+import { Chunks } from "../ui/chunks.js";
+import { Conversation } from "../model/conversation.js";
+import { h } from "../ui/dom.js";
+import { line } from "../ui/hidden.js";
+import { icon } from "../ui/icons.js";
 import { externalView, markDeleted, messageView } from "./message_view.js";
-import { dayOf } from "./time.js";
+import { dayOf } from "../ui/time.js";
 
 const GROUP_MS = 5 * 60_000;
 const NEAR_PX = 60;

@@ -1,10 +1,10 @@
 /** Who is there: viewers, agents at work or waiting, and how busy it is. */
 
-import { chart, perMinute } from "./chart.js";
-import { h } from "./dom.js";
-import { icon } from "./icons.js";
-import { hue, initials } from "./sender.js";
-import { ago } from "./time.js";
+import { chart, perMinute } from "../ui/chart.js";
+import { h } from "../ui/dom.js";
+import { icon } from "../ui/icons.js";
+import { hue, initials } from "../model/sender.js";
+import { ago } from "../ui/time.js";
 
 const EVERY_MS = 10_000;
 const ACTIVE_SECONDS = 300;

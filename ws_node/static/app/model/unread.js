@@ -1,6 +1,6 @@
 /** How far this browser has read each session, kept in the origin's storage. */
 
-import { drop, keep, keys, read } from "./storage.js";
+import { drop, keep, keys, read } from "../net/storage.js";
 
 const PREFIX = "seen.";
 const SINCE = "since";

@@ -1,7 +1,7 @@
 /** Long texts show their beginning; the rest is rendered when somebody asks for it. */
 
-import { h } from "./dom.js";
-import { markdown } from "./markdown/render.js";
+import { h } from "../ui/dom.js";
+import { markdown } from "../markdown/render.js";
 
 const MOST_CHARS = 2400;
 const MOST_LINES = 30;

@@ -1,6 +1,6 @@
 /** The plain page of somebody without a valid token: how to get a link. */
 
-import { h } from "./dom.js";
+import { h } from "../ui/dom.js";
 
 /** @param {string} reason why it is shown; empty on a first visit. */
 export function signInView(reason, { onForget } = {}) {

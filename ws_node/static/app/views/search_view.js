@@ -1,14 +1,14 @@
 /** What a search found. */
 
-import { search } from "./api.js";
-import { h } from "./dom.js";
-import { hiddenBadge, line, shown } from "./hidden.js";
-import { icon } from "./icons.js";
-import { toList, toSession } from "./route.js";
+import { search } from "../net/api.js";
+import { h } from "../ui/dom.js";
+import { hiddenBadge, line, shown } from "../ui/hidden.js";
+import { icon } from "../ui/icons.js";
+import { toList, toSession } from "../model/route.js";
 import { parseQuery, searchForm } from "./search_form.js";
-import { hue, initials } from "./sender.js";
-import { whenShort } from "./time.js";
-import { visibilityMark } from "./visibility.js";
+import { hue, initials } from "../model/sender.js";
+import { whenShort } from "../ui/time.js";
+import { visibilityMark } from "../ui/visibility.js";
 
 const LIMIT = 50;
 

@@ -1,8 +1,8 @@
 /** The field that searches, in one session or over all. */
 
-import { h } from "./dom.js";
-import { icon } from "./icons.js";
-import { toSearch } from "./route.js";
+import { h } from "../ui/dom.js";
+import { icon } from "../ui/icons.js";
+import { toSearch } from "../model/route.js";
 
 /** @param {string|null} sessionId the session to stay in. */
 export function searchForm(sessionId, words = "") {

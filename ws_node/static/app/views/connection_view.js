@@ -1,6 +1,6 @@
 /** The state of the line, in words a person understands. */
 
-import { h } from "./dom.js";
+import { h } from "../ui/dom.js";
 
 const number = new Intl.NumberFormat();
 

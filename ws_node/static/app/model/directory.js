@@ -1,6 +1,6 @@
 /** The sessions there are, in live order: what the list shows. No DOM. */
 
-import { getMessages, listSessions } from "./api.js";
+import { getMessages, listSessions } from "../net/api.js";
 import { firstVisit, forgetSeen, markSeen, seen } from "./unread.js";
 
 const MOST = 90; // of the 100 sessions that one socket may watch, so that others can be opened

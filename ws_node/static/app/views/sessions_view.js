@@ -1,10 +1,10 @@
 /** The list of sessions beside the conversation. */
 
-import { h } from "./dom.js";
-import { line } from "./hidden.js";
-import { toSession } from "./route.js";
-import { hue, initials } from "./sender.js";
-import { whenShort } from "./time.js";
+import { h } from "../ui/dom.js";
+import { line } from "../ui/hidden.js";
+import { toSession } from "../model/route.js";
+import { hue, initials } from "../model/sender.js";
+import { whenShort } from "../ui/time.js";
 
 const MOST_FACES = 4;
 

@@ -1,17 +1,17 @@
 /** An open session: its head, its messages, who is there, and the composer. */
 
-import { announce } from "./announce.js";
-import { ApiError, getMessages, getSession } from "./api.js";
+import { announce } from "../ui/announce.js";
+import { ApiError, getMessages, getSession } from "../net/api.js";
 import { Composer } from "./composer.js";
-import { h } from "./dom.js";
+import { h } from "../ui/dom.js";
 import { exportMenu } from "./export.js";
-import { hiddenBadge, line, written } from "./hidden.js";
-import { icon } from "./icons.js";
-import { Outbox } from "./outbox.js";
+import { hiddenBadge, line, written } from "../ui/hidden.js";
+import { icon } from "../ui/icons.js";
+import { Outbox } from "../net/outbox.js";
 import { pendingView } from "./pending_view.js";
 import { PresenceView } from "./presence_view.js";
-import { toList } from "./route.js";
-import { Receipts } from "./receipts.js";
+import { toList } from "../model/route.js";
+import { Receipts } from "../net/receipts.js";
 import { searchForm } from "./search_form.js";
 import { Timeline } from "./timeline.js";
 

@@ -1,6 +1,6 @@
 /** The page's one line to ws_node: every session it lists or shows is watched over it. */
 
-import { connect } from "../partyline.js";
+import { connect } from "../../partyline.js";
 
 export class Feed {
   constructor(token) {

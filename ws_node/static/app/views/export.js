@@ -1,12 +1,12 @@
 /** A session as a file: Markdown for people, JSON Lines for programs. */
 
-import { announce } from "./announce.js";
-import { getMessages } from "./api.js";
-import { h } from "./dom.js";
-import { escaped, written } from "./hidden.js";
-import { icon } from "./icons.js";
-import { lines } from "./markdown/lines.js";
-import { utc } from "./time.js";
+import { announce } from "../ui/announce.js";
+import { getMessages } from "../net/api.js";
+import { h } from "../ui/dom.js";
+import { escaped, written } from "../ui/hidden.js";
+import { icon } from "../ui/icons.js";
+import { lines } from "../markdown/lines.js";
+import { utc } from "../ui/time.js";
 
 const PAGE = 1000;
 

@@ -1,10 +1,10 @@
 /** A message that is not in the log yet, and how it fares. */
 
-import { h } from "./dom.js";
+import { h } from "../ui/dom.js";
 import { folded } from "./folding.js";
 import { face } from "./message_view.js";
-import { hue } from "./sender.js";
-import { visibilityMark } from "./visibility.js";
+import { hue } from "../model/sender.js";
+import { visibilityMark } from "../ui/visibility.js";
 
 const WORDS = {
   sending: "sending…",

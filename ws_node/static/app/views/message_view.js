@@ -1,14 +1,14 @@
 /** One message on the page. */
 
-import { h } from "./dom.js";
+import { h } from "../ui/dom.js";
 import { folded } from "./folding.js";
-import { hiddenBadge, line, shown } from "./hidden.js";
-import { icon } from "./icons.js";
-import { size, tree } from "./json_tree.js";
-import { toSession } from "./route.js";
-import { hue, initials } from "./sender.js";
-import { timeOf } from "./time.js";
-import { visibilityMark } from "./visibility.js";
+import { hiddenBadge, line, shown } from "../ui/hidden.js";
+import { icon } from "../ui/icons.js";
+import { size, tree } from "../ui/json_tree.js";
+import { toSession } from "../model/route.js";
+import { hue, initials } from "../model/sender.js";
+import { timeOf } from "../ui/time.js";
+import { visibilityMark } from "../ui/visibility.js";
 
 /**
  * @param {object} message as REST and the live protocol give it.
