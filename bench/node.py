@@ -31,7 +31,7 @@ from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
 from mcp_node.log import writer
 from mcp_node.log.interface import Database
 from mcp_node.log.transaction import Committed, Transaction
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from mcp_node.sessions.rows import INSERT_SESSION, session_row
 from proto.messages import Message, Session, Visibility, encode_metadata, utc_now
 from proto.settings import Settings
@@ -104,8 +104,8 @@ async def _open_watched_store(data_dir: Path, settings: Settings) -> Database:
     return store
 
 
-def _make_bench_server(abilities: Abilities, identity: Identity) -> FastMCP:
-    mcp: FastMCP = _make_server(abilities, identity)
+def _make_bench_server(services: Services, identity: Identity) -> FastMCP:
+    mcp: FastMCP = _make_server(services, identity)
 
     @mcp.tool(annotations=ADDS)
     async def noop() -> dict[str, Any]:

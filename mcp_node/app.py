@@ -21,19 +21,19 @@ from mcp_node.doors.mcp.envelope import check_envelope
 from mcp_node.doors.mcp.errors import refuse
 from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
+from mcp_node.doors.rest.inbox import make_inbox_api
 from mcp_node.doors.rest.links import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
 from mcp_node.doors.rest.moderation import make_moderation_api
 from mcp_node.doors.rest.presence import make_presence_api
 from mcp_node.doors.rest.prune import make_prune_api
-from mcp_node.doors.rest.readers import make_hearing_api
 from mcp_node.doors.rest.revocations import make_revocation_api
-from mcp_node.doors.rest.rooms import make_api
 from mcp_node.doors.rest.search import make_search_api
 from mcp_node.doors.rest.service import for_service, service_app
+from mcp_node.doors.rest.sessions import make_api
 from mcp_node.links.revocations import revocations
 from mcp_node.log.interface import Database
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from mcp_node.storage import open_store
 from proto import keyfile
 from proto.errors import PartylineError
@@ -56,10 +56,10 @@ from serving.process.lockfile import LockFile
 from serving.process.server import Drain, listen, port_of, serve, warn_of_open_doors
 
 ANSWER_SECONDS: Final = 1.0
-"""How long stopping waits for those who wait to take their answer."""
+"""Shutdown grace for pending waits: how long they may take to be answered."""
 
 ANSWERED_SECONDS: Final = 0.2
-"""How long an answer may take from its tool to the socket, once the node stops."""
+"""Shutdown grace for answers on their way from a tool to the socket."""
 
 Extension = Callable[[FastMCP], None]
 
@@ -120,8 +120,8 @@ async def build(
         identity.revocations.add(revocation)
     identity.revocations.complete = True
     bridge_key = keyfile.bridge_key(data_dir)  # made here, for an operator to copy
-    abilities = make_abilities(database, settings, identity.is_valid)
-    mcp = make_server(abilities, identity)
+    services = make_services(database, settings, identity.is_valid)
+    mcp = make_server(services, identity)
     if extend is not None:
         extend(mcp)
     await install_schema_lookup(mcp)
@@ -139,7 +139,7 @@ async def build(
         title="Partyline: rooms",
         version="1",
         description="Sessions and messages over REST; agents use MCP at /mcp.",
-        lifespan=_lifespan(mcp_app, identity, leases, abilities),
+        lifespan=_lifespan(mcp_app, identity, leases, services),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would repeat the path
@@ -154,14 +154,14 @@ async def build(
             True,
             {"status": "ready", "bridge": "connected" if publisher.connected else "away"},
         ),
-        figures=lambda: {0: _figures(database, publisher, abilities, sessions)},
+        figures=lambda: {0: _figures(database, publisher, services, sessions)},
         address=address,
     )
-    api.include_router(make_api(abilities, identity))
-    api.include_router(make_hearing_api(abilities, identity))
-    api.include_router(make_moderation_api(abilities.moderation, identity))
-    api.include_router(make_search_api(abilities.search, identity))
-    api.include_router(make_redeem_api(abilities.links, keyfile.signing_key(data_dir)))
+    api.include_router(make_api(services, identity))
+    api.include_router(make_inbox_api(services, identity))
+    api.include_router(make_moderation_api(services.moderation, identity))
+    api.include_router(make_search_api(services.search, identity))
+    api.include_router(make_redeem_api(services.links, keyfile.signing_key(data_dir)))
     public = StrictBodies(
         _beside(sessions, api, leases),
         max_bytes=settings.max_body_bytes,
@@ -173,10 +173,10 @@ async def build(
     service = service_app(
         (
             make_log_api(database, settings),
-            make_presence_api(abilities.presence, settings),
-            make_prune_api(database, settings, abilities.readers.recount),
-            make_revocation_api(database, abilities.links, settings, identity),
-            make_link_api(abilities.links, settings),
+            make_presence_api(services.presence, settings),
+            make_prune_api(database, settings, services.readers.recount),
+            make_revocation_api(database, services.links, settings, identity),
+            make_link_api(services.links, settings),
         )
     )
     answering = _by_caller(
@@ -192,11 +192,11 @@ async def build(
         )
     slow = SlowFailures(answering, Failures(settings.failed_token_seconds))
     doors = Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
-    return Node(doors, partial(_drain, abilities))
+    return Node(doors, partial(_drain, services))
 
 
 def _lifespan(
-    mcp_app: StarletteWithLifespan, identity: Identity, leases: Leases, abilities: Abilities
+    mcp_app: StarletteWithLifespan, identity: Identity, leases: Leases, services: Services
 ) -> Lifespan[FastAPI]:
     """The MCP app's own, the sweeps of dead tokens' streams and old memory, and read positions."""
 
@@ -206,10 +206,10 @@ def _lifespan(
             tasks = [
                 asyncio.create_task(leases.sweep_for_ever(), name="leases"),
                 asyncio.create_task(
-                    abilities.subscriptions.sweep_for_ever(identity.is_valid), name="subscriptions"
+                    services.subscriptions.sweep_for_ever(identity.is_valid), name="subscriptions"
                 ),
-                asyncio.create_task(abilities.memory.sweep_for_ever(), name="memory"),
-                asyncio.create_task(abilities.readers.save_for_ever(), name="readers"),
+                asyncio.create_task(services.memory.sweep_for_ever(), name="memory"),
+                asyncio.create_task(services.readers.save_for_ever(), name="readers"),
             ]
             try:
                 yield
@@ -218,7 +218,7 @@ def _lifespan(
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 with contextlib.suppress(PartylineError):
-                    await abilities.readers.save()
+                    await services.readers.save()
 
     return both
 
@@ -292,10 +292,10 @@ async def _publisher(
         await publisher.close()
 
 
-async def _drain(abilities: Abilities) -> None:
+async def _drain(services: Services) -> None:
     """Stopping begins: who waits or listens gets an answer; then legacy clients' streams end."""
-    waiting = abilities.waiting
-    abilities.subscriptions.close()
+    waiting = services.waiting
+    services.subscriptions.close()
     somebody = len(waiting) > 0
     waiting.end()
     if somebody:
@@ -314,11 +314,11 @@ def _expect_cut_streams() -> None:
 
 
 def _figures(
-    database: Database, publisher: Publisher, abilities: Abilities, sessions: LegacySessions
+    database: Database, publisher: Publisher, services: Services, sessions: LegacySessions
 ) -> Iterator[tuple[str, str, float]]:
     yield "pending_writes", "Writes waiting for their commit.", database.pending
     yield "mcp_sessions", "Open MCP sessions of clients before 2026-07-28.", len(sessions)
-    subscribed = len(abilities.subscriptions)
+    subscribed = len(services.subscriptions)
     yield "resource_subscriptions", "Resources subscribed to over MCP.", subscribed
     yield "bridge_published_total", "Messages handed to the bridge.", publisher.published
     yield "bridge_dropped_total", "Messages the bridge did not take.", publisher.dropped

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcp_node.inbox.inbox import Hearing
-from mcp_node.inbox.presence import Presence
+from mcp_node.inbox.inbox import Inbox
+from mcp_node.inbox.presence import AgentPresence
 from mcp_node.inbox.read_positions import Readers
-from mcp_node.inbox.roster import Attending
+from mcp_node.inbox.roster import Roster
 from mcp_node.inbox.subscriptions import Subscriptions
 from mcp_node.inbox.waiting import Waiting
 from mcp_node.links.links import Links
@@ -16,23 +16,23 @@ from mcp_node.search.search import Search
 from mcp_node.sessions.authorization import Rights
 from mcp_node.sessions.deletion import Deletion
 from mcp_node.sessions.moderation import Moderation
-from mcp_node.sessions.sessions import Rooms
+from mcp_node.sessions.sessions import Sessions
 from proto.messages import Principal, Session
 from proto.settings import Settings
 
 
 @dataclass(frozen=True)
-class Abilities:
+class Services:
     """What tools, resources and REST are doors to.
 
     ``readers``, ``subscriptions`` and ``waiting`` are what the node itself looks after: it stores
     the first, and ends the others when it stops.
     """
 
-    rooms: Rooms
-    hearing: Hearing
-    attending: Attending
-    presence: Presence
+    sessions: Sessions
+    inbox: Inbox
+    roster: Roster
+    presence: AgentPresence
     memory: Memory
     readers: Readers
     subscriptions: Subscriptions
@@ -43,10 +43,10 @@ class Abilities:
     search: Search
 
 
-def make_abilities(
+def make_services(
     database: Database, settings: Settings, is_valid: Callable[[Principal], bool] = lambda _: True
-) -> Abilities:
-    """The abilities of a node, sharing one database and one count of rates.
+) -> Services:
+    """The services of a node, sharing one database and one count of rates.
 
     Args:
         database: holds the log.
@@ -64,13 +64,13 @@ def make_abilities(
         if session.closed_at is not None:
             waiting.close(session.session_id)
 
-    rooms = Rooms(database, settings, rights, readers.seen)
-    hearing = Hearing(database, rooms, readers, waiting, is_valid)
-    return Abilities(
-        rooms=rooms,
-        hearing=hearing,
-        attending=Attending(database, readers, waiting),
-        presence=Presence(database, readers, waiting),
+    sessions = Sessions(database, settings, rights, readers.seen)
+    inbox = Inbox(database, sessions, readers, waiting, is_valid)
+    return Services(
+        sessions=sessions,
+        inbox=inbox,
+        roster=Roster(database, readers, waiting),
+        presence=AgentPresence(database, readers, waiting),
         memory=Memory(database, settings, rights),
         readers=readers,
         subscriptions=subscriptions,

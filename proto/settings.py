@@ -246,7 +246,7 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=60,
-        description="How late an address that fails often gets the answer to a bad token.",
+        description="Delay before answering a bad token from an address that fails repeatedly.",
     )
     writes_per_second: float = Field(
         500.0,

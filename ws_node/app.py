@@ -41,7 +41,7 @@ from ws_node.log.trust import Trust
 from ws_node.page.api_proxy import Forward, allowed
 from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
-from ws_node.presence.watched import Watched
+from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Behind, Hub
@@ -117,7 +117,7 @@ class Node:
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
-        watched = Watched(self._hub.rooms, settings.max_bridge_bytes)
+        watched = ViewerCounts(self._hub.rooms, settings.max_bridge_bytes)
         self._presence = Presence(self._hub, self._history, watched)
         self._siblings = Siblings(
             settings,

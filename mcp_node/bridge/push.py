@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import zmq
 
-from mcp_node.bridge.link import Link
+from mcp_node.bridge.push_socket import PushSocket
 from proto import wire
 from proto.messages import Message
 from proto.settings import Settings
@@ -31,7 +31,7 @@ class PushPublisher:
     """
 
     def __init__(self, settings: Settings, *, endpoints: Sequence[str], epoch: str) -> None:
-        self._links = [Link(settings, endpoint) for endpoint in endpoints]
+        self._links = [PushSocket(settings, endpoint) for endpoint in endpoints]
         self._epoch = epoch
         self._max_bytes = settings.max_bridge_bytes
 

@@ -1,4 +1,4 @@
-"""Hearing: waiting for messages, and reading on from where one has read to."""
+"""Inbox: waiting for messages, and reading on from where one has read to."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any, Final
 
 from mcp_node.inbox.read_positions import Readers
-from mcp_node.inbox.unread import Place, mentioning, news, told_through
+from mcp_node.inbox.unread import ReadPosition, mentioning, news, told_through
 from mcp_node.inbox.waiting import HELD, Waiter, Waiting
 from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, named
-from mcp_node.sessions.reads import Page, Stretch
-from mcp_node.sessions.sessions import Rooms, shown_page
+from mcp_node.sessions.reads import Page, PageQuery
+from mcp_node.sessions.sessions import Sessions, shown_page
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
 
@@ -24,8 +24,8 @@ Report = Callable[[float, float], Awaitable[None]]
 """Told how many seconds of how many have passed."""
 
 
-class Hearing:
-    """Reading and waiting, with read positions; methods raise as those of `Rooms` do.
+class Inbox:
+    """Reading and waiting, with read positions; methods raise as those of `Sessions` do.
 
     Args:
         store: the log.
@@ -38,7 +38,7 @@ class Hearing:
     def __init__(
         self,
         database: Database,
-        rooms: Rooms,
+        rooms: Sessions,
         readers: Readers,
         waiting: Waiting,
         is_valid: Callable[[Principal], bool],
@@ -111,7 +111,7 @@ class Hearing:
         visibility: Any,
         limit: Any,
     ) -> Page:
-        """A page as `Rooms.page` gives it; it is then read."""
+        """A page as `Sessions.page` gives it; it is then read."""
         filtered = sender is not None or visibility is not None
         deletions = after is not None and not filtered
         page = await self._rooms.page(
@@ -235,9 +235,9 @@ class Hearing:
 
     async def _after(self, principal: Principal, name: str, since: int) -> tuple[Page, int]:
         """Everything after an id, and that id."""
-        stretch = Stretch(name, since, None, HELD, deletions=True)
+        query = PageQuery(name, since, None, HELD, deletions=True)
         page = await self._database.read(
-            partial(reads.page, audience=principal.audience, stretch=stretch)
+            partial(reads.page, audience=principal.audience, query=query)
         )
         await self._given(principal, name, page, since)
         return page, since
@@ -248,7 +248,7 @@ class Hearing:
         The oldest of them; on the first time the newest.
         """
         reach = await self._readers.reach(principal, name)
-        place = reach.place or Place()
+        place = reach.place or ReadPosition()
         page, through, needless = await self._database.read(
             partial(news, audience=principal.audience, reach=reach, limit=limit)
         )
@@ -269,7 +269,7 @@ class Hearing:
             partial(mentioning, audience=principal.audience, reach=reach, after=since, limit=HELD)
         )
         await self._readers.was_given_out_of_turn(principal, name, page.messages)
-        place = reach.place or Place()
+        place = reach.place or ReadPosition()
         return page, max(place.position or 0, place.furthest) if since is None else since
 
     async def _given(self, principal: Principal, name: str, page: Page, after: int | None) -> None:
@@ -282,7 +282,7 @@ class Hearing:
         start = 0 if not page.has_more else page.messages[0].id - 1
         shown = [message.id for message in page.messages]
         reach = await self._readers.reach(principal, name)
-        position = (reach.place or Place()).position
+        position = (reach.place or ReadPosition()).position
         through: int | None = 0
         if position is None or start <= position:
             through = await self._database.read(

@@ -1,4 +1,4 @@
-"""Presence: which agents are at work in sessions right now, for the viewers of those sessions.
+"""AgentPresence: which agents are at work in sessions right now, for the viewers of those sessions.
 
 Asked of for many sessions every other second, so it is answered from memory. Only in the first ten
 minutes of this process may somebody have been there that memory does not know: then the database
@@ -33,7 +33,7 @@ REMEMBERED: Final = 5_000
 _Seen = list[tuple[Audience, str]]
 
 
-class Presence:
+class AgentPresence:
     """Who is at work in sessions. It asks nobody's rights: only for those who may know.
 
     Whatever moves nobody's ``last_seen`` (see `Readers.seen`) leaves no trace here either.

@@ -18,11 +18,11 @@ from functools import partial
 from typing import Final
 
 from mcp_node.inbox.reader import Reader
-from mcp_node.inbox.rows import Advance, Attendance, Attendant, SaveAttendance
+from mcp_node.inbox.rows import Advance, RosterEntry, RosterUpdate, SaveRoster
 from mcp_node.inbox.unread import (
     COUNTED,
-    Place,
     Reach,
+    ReadPosition,
     Standing,
     not_recorded,
     standing,
@@ -82,7 +82,7 @@ class Readers:
     async def reach(self, principal: Principal, session_id: str) -> Reach:
         """What somebody was given in a session."""
         if principal.agent_id == ANONYMOUS:
-            return Reach(session_id, Place())
+            return Reach(session_id, ReadPosition())
         return self._reach(await self._known(principal, session_id), session_id)
 
     async def unread(self, principal: Principal, session_id: str) -> int:
@@ -159,10 +159,10 @@ class Readers:
         reader = await self._known(principal, session_id)
         place = reader.known_place()
         if place.position is None:
-            moved = Place(after, through, place.furthest)
+            moved = ReadPosition(after, through, place.furthest)
             reader.unread = None
         elif after <= place.position < through:
-            moved = Place(place.joined_after, through, place.furthest)
+            moved = ReadPosition(place.joined_after, through, place.furthest)
             if place.ahead or any(each.deleted for each in entries):
                 reader.unread = None  # deletions of what is passed may become news
             else:
@@ -198,7 +198,7 @@ class Readers:
             return
         reader = await self._known(principal, session_id)
         place, now = reader.known_place(), utc_now()
-        moved = Place(place.joined_after, place.position, max(place.furthest, *ids))
+        moved = ReadPosition(place.joined_after, place.position, max(place.furthest, *ids))
         reader.unread = None
         self._move(reader, session_id, moved, *(Advance(id_, True, now) for id_ in ids))
 
@@ -212,7 +212,7 @@ class Readers:
             return
         reader.unread = None
         joined = place.joined_after if place.position is not None else 0
-        moved = Place(joined, position, place.furthest)
+        moved = ReadPosition(joined, position, place.furthest)
         self._move(reader, session_id, moved, Advance(position, False, utc_now()))
 
     def recount(self) -> None:
@@ -245,13 +245,16 @@ class Readers:
             rows = []
             for (session_id, _), reader in taken.items():
                 assert reader.shown is not None  # see `_mark`
-                who = Attendant(
-                    reader.shown, reader.first_seen, reader.last_seen, reader.place or Place()
+                who = RosterEntry(
+                    reader.shown,
+                    reader.first_seen,
+                    reader.last_seen,
+                    reader.place or ReadPosition(),
                 )
-                rows.append(Attendance(session_id, who, list(reader.advances)))
+                rows.append(RosterUpdate(session_id, who, list(reader.advances)))
                 reader.dirty = False
             try:
-                await self._database.write(SaveAttendance(rows))
+                await self._database.write(SaveRoster(rows))
             except BaseException:
                 for key, reader in taken.items():
                     self._mark(key, reader)
@@ -315,7 +318,7 @@ class Readers:
         self._dirty[key] = reader
         self._changed.set()
 
-    def _move(self, reader: Reader, session_id: str, place: Place, *steps: Advance) -> None:
+    def _move(self, reader: Reader, session_id: str, place: ReadPosition, *steps: Advance) -> None:
         reader.move(place, *steps)
         self._mark((session_id, reader.audience.agent_id), reader)
 

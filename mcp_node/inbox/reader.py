@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mcp_node.inbox.rows import Advance
-from mcp_node.inbox.unread import COUNTED, Place
+from mcp_node.inbox.unread import COUNTED, ReadPosition
 from proto.messages import Audience, Message
 from proto.visibility import may_see
 
@@ -58,7 +58,7 @@ class Reader:
         self.first_seen = self.last_seen = ""
         self.seen_at = 0.0
         self.been = False
-        self.place: Place | None = None
+        self.place: ReadPosition | None = None
         self.unread: int | None = None
         self.counted = 0
         self.counting = asyncio.Lock()
@@ -77,7 +77,7 @@ class Reader:
             and may_see(self.audience, message.visibility, message.principal, message.sender_type)
         )
 
-    def known_place(self) -> Place:
+    def known_place(self) -> ReadPosition:
         """How far it has read, once that was looked up."""
         assert self.place is not None
         return self.place
@@ -86,7 +86,7 @@ class Reader:
         """Ids that it was given out of turn, which may not be stored yet."""
         return [each.position for each in self.advances if each.out_of_turn]
 
-    def move(self, place: Place, *steps: Advance) -> None:
+    def move(self, place: ReadPosition, *steps: Advance) -> None:
         """It has come to ``place`` by ``steps``, which are still to be stored."""
         self.place = place
         self.been = True

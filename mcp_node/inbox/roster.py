@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from mcp_node.inbox.mentions import calls, mentioned
 from mcp_node.inbox.read_positions import Readers
-from mcp_node.inbox.rows import Attendant, Receipts, receipts, roster, roster_of
+from mcp_node.inbox.rows import Receipts, RosterEntry, receipts, roster, roster_of
 from mcp_node.inbox.waiting import Waiting
 from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, reads
@@ -19,8 +19,8 @@ MOST_AGENTS: Final = 500
 """How many of a session are listed, the latest seen first."""
 
 
-class Attending:
-    """Who is in a session and has what; methods raise as those of `Rooms` do."""
+class Roster:
+    """Who is in a session and has what; methods raise as those of `Sessions` do."""
 
     def __init__(self, database: Database, readers: Readers, waiting: Waiting) -> None:
         self._database = database
@@ -97,7 +97,7 @@ def _shown(found: Receipts, asker: Audience) -> dict[str, Any]:
     given = _replied(found, asker)
     missing: dict[str, str] = {}
     hidden = [message.principal]  # has it without being given it
-    for each in found.attendants:
+    for each in found.entries:
         name = each.audience.agent_id
         if name == message.principal:
             continue
@@ -140,7 +140,7 @@ def _uncalled(names: list[str], audiences: list[Audience], message: Message) -> 
     return [name for name in names if not any(calls((name,), each) for each in seeing)]
 
 
-def _given_at(each: Attendant, found: Receipts) -> str | None:
+def _given_at(each: RosterEntry, found: Receipts) -> str | None:
     """When somebody was given the message, in its turn or as a mention; None if not."""
     who, place, id_ = each.audience.agent_id, each.place, found.message.id
     times = [found.out_of_turn.get(who)]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mcp_node.inbox.unread import Place
+from mcp_node.inbox.unread import ReadPosition
 from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.transaction import Transaction
 from proto.messages import Audience, Message, Visibility
@@ -54,13 +54,13 @@ _ADVANCE: Final = "INSERT OR IGNORE INTO advances VALUES (?, ?, ?, ?, ?)"
 _MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name"
 
 
-class Attendant(msgspec.Struct, frozen=True):
+class RosterEntry(msgspec.Struct, frozen=True):
     """Somebody who was in a session, by principal; times are UTC."""
 
     audience: Audience
     first_seen: str
     last_seen: str
-    place: Place
+    place: ReadPosition
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ class Receipts(msgspec.Struct, frozen=True):
 
     message: Message
     mentions: list[str]
-    attendants: list[Attendant]
+    entries: list[RosterEntry]
     passed: dict[str, str]
     out_of_turn: dict[str, str]
     replies: list[Reply]
@@ -95,26 +95,26 @@ class Advance(msgspec.Struct, frozen=True):
     at: str
 
 
-class Attendance(msgspec.Struct, frozen=True):
+class RosterUpdate(msgspec.Struct, frozen=True):
     """What is to be stored of a reader in a session."""
 
     session_id: str
-    attendant: Attendant
+    entry: RosterEntry
     advances: list[Advance]
 
 
-class SaveAttendance:
+class SaveRoster:
     """Store where readers are. Positions only ever grow."""
 
-    def __init__(self, attendances: Sequence[Attendance]) -> None:
-        self._attendances = attendances
-        steps = sum(len(each.advances) for each in attendances)
-        self.size = _ROW_BYTES * len(attendances) + _STEP_BYTES * steps
+    def __init__(self, updates: Sequence[RosterUpdate]) -> None:
+        self._attendances = updates
+        steps = sum(len(each.advances) for each in updates)
+        self.size = _ROW_BYTES * len(updates) + _STEP_BYTES * steps
 
     def apply(self, transaction: Transaction) -> None:
         """Write the rows."""
         for each in self._attendances:
-            who, place = each.attendant, each.attendant.place
+            who, place = each.entry, each.entry.place
             audience = who.audience
             row: tuple[object, ...] = (
                 each.session_id,
@@ -132,7 +132,7 @@ class SaveAttendance:
                 transaction.write(_ADVANCE, (each.session_id, audience.agent_id, *moved))
 
 
-def roster(connection: sqlite3.Connection, session_id: str) -> list[Attendant]:
+def roster(connection: sqlite3.Connection, session_id: str) -> list[RosterEntry]:
     """Everybody who was in a session, the latest first."""
     return [_attendant(row) for row in connection.execute(_ROSTER, (session_id,))]
 
@@ -180,6 +180,6 @@ def roster_of(
     return [Audience(name, agent_type, bool(is_admin)) for name, agent_type, is_admin in rows]
 
 
-def _attendant(row: Sequence[Any]) -> Attendant:
+def _attendant(row: Sequence[Any]) -> RosterEntry:
     audience = Audience(row[0], row[1], bool(row[2]))
-    return Attendant(audience, row[3], row[4], Place(row[5], row[6]))
+    return RosterEntry(audience, row[3], row[4], ReadPosition(row[5], row[6]))

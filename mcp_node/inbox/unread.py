@@ -17,7 +17,7 @@ import msgspec
 from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
-from mcp_node.sessions.reads import Narrowing, Page, Stretch
+from mcp_node.sessions.reads import Narrowing, Page, PageQuery
 from proto.messages import Audience, Message
 
 COUNTED: Final = 1_000
@@ -69,7 +69,7 @@ _MENTIONING: Final = (
 )
 
 
-class Place(msgspec.Struct, frozen=True):
+class ReadPosition(msgspec.Struct, frozen=True):
     """How far somebody has read in a session.
 
     ``position``: everything visible up to it that came after ``joined_after`` was given; None
@@ -94,7 +94,7 @@ class Reach(NamedTuple):
     """
 
     session_id: str
-    place: Place | None = None
+    place: ReadPosition | None = None
     pending: Sequence[int] = ()
 
 
@@ -104,7 +104,7 @@ class Standing(msgspec.Struct, frozen=True):
     ``known``: whether it has been in the session before, as far as that is stored.
     """
 
-    place: Place
+    place: ReadPosition
     unread: int
     head: int
     known: bool
@@ -129,7 +129,7 @@ def standing(connection: sqlite3.Connection, audience: Audience, reach: Reach) -
         who = (reach.session_id, audience.agent_id)
         (furthest,) = connection.execute(_FURTHEST, who).fetchone()
         joined_after, position = row or (None, None)
-        place = Place(joined_after, position, furthest or 0)
+        place = ReadPosition(joined_after, position, furthest or 0)
     count = _count(connection, audience, reach._replace(place=place))
     return Standing(place, count, reads.head(connection), row is not None)
 
@@ -143,9 +143,9 @@ def standings(
 
 def news(connection: sqlite3.Connection, audience: Audience, reach: Reach, limit: int) -> News:
     """Others' entries that a reader was not given: the oldest, at first the newest."""
-    place = reach.place or Place()
+    place = reach.place or ReadPosition()
     first_time = place.position is None
-    stretch = Stretch(
+    query = PageQuery(
         reach.session_id,
         place.position,
         None,
@@ -154,7 +154,7 @@ def news(connection: sqlite3.Connection, audience: Audience, reach: Reach, limit
         deletions=True,
         narrowing=_narrowing(audience, reach),
     )
-    page = reads.page(connection, audience, stretch)
+    page = reads.page(connection, audience, query)
     through = page.messages[-1].id if page.messages else place.position or 0
     if first_time or not page.has_more:
         through = max(through, place.furthest)
@@ -175,7 +175,7 @@ def mentioning(
         after: all of them after this id; None: those it was not given.
         limit: how many at most.
     """
-    place = reach.place or Place()
+    place = reach.place or ReadPosition()
     keys, all_types = queries.visible_keys(audience, None)
     narrowed = _UNGIVEN if after is None and (place.ahead or reach.pending) else ""
     rows = connection.execute(
@@ -220,9 +220,9 @@ def told_through(
         At least the page's last id: deletions that it shows, right behind what is read, are told.
         None: on the way there is a deletion that it does not tell of.
     """
-    place, last, on_page = reach.place or Place(), shown[-1], set(shown)
+    place, last, on_page = reach.place or ReadPosition(), shown[-1], set(shown)
     joins = place.position is None
-    behind = Stretch(
+    behind = PageQuery(
         reach.session_id,
         last if joins else place.position,
         None,
@@ -249,7 +249,7 @@ def _narrowing(audience: Audience, reach: Reach, read: int | None = None) -> Nar
 
     Up to ``read`` everything was given; None: up to its position.
     """
-    place = reach.place or Place()
+    place = reach.place or ReadPosition()
     if read is None:
         read = place.position or 0
     out_of_turn = place.ahead or bool(reach.pending)
@@ -263,7 +263,7 @@ def _count(connection: sqlite3.Connection, audience: Audience, reach: Reach) -> 
     if all_types:
         found = connection.execute(queries.ALL_TYPES, {"session": reach.session_id})
         keys.extend(key for (key,) in found)
-    place, narrowing = reach.place or Place(), _narrowing(audience, reach)
+    place, narrowing = reach.place or ReadPosition(), _narrowing(audience, reach)
     sql = _COUNT.format(narrowed=narrowing.sql)
     where = {
         "session": reach.session_id,

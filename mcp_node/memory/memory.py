@@ -14,9 +14,9 @@ from mcp_node.memory.rows import (
     Clock,
     DeleteMemory,
     Entry,
+    EntryKey,
     Memo,
-    Place,
-    Quota,
+    MemoryLimits,
     SetMemory,
     SweepMemory,
 )
@@ -58,7 +58,7 @@ class Memory:
     Args:
         database: where it is kept.
         settings: the limits.
-        rights: the checks shared with other abilities.
+        rights: the checks shared with other services.
         clock: seconds of Unix time.
     """
 
@@ -69,7 +69,7 @@ class Memory:
         self._settings = settings
         self._rights = rights
         self._clock = clock
-        self._quota = Quota(
+        self._quota = MemoryLimits(
             settings.max_memory_entries_per_principal, settings.max_memory_bytes_per_principal
         )
 
@@ -226,10 +226,10 @@ def _check_chars(text: Any, what: str) -> str:
     return text
 
 
-def _place(principal: Principal, session_id: Any, key: str, scope: str) -> Place:
+def _place(principal: Principal, session_id: Any, key: str, scope: str) -> EntryKey:
     _check_owner(principal)
     session = "" if session_id is None else entered(principal, session_id, scope)
-    return Place(principal.agent_id, session, key)
+    return EntryKey(principal.agent_id, session, key)
 
 
 def has_memory(principal: Principal) -> bool:

@@ -1,7 +1,7 @@
 """What principals remember: how it is kept, counted, read, and how it goes.
 
-Whose time is over is not there, swept or not. Every read says what time it is; the operations ask
-their clock when they run, not when they were asked for.
+Expired entries are invisible even before the sweep deletes them. A read is given the time; an
+operation asks its clock when it runs, not when it was submitted.
 """
 
 import sqlite3
@@ -62,7 +62,7 @@ _EXPIRED: Final = (
 )
 
 
-class Place(NamedTuple):
+class EntryKey(NamedTuple):
     """Where something is remembered; ``session_id`` is empty for what belongs to no session."""
 
     principal: str
@@ -70,7 +70,7 @@ class Place(NamedTuple):
     key: str
 
 
-class Quota(NamedTuple):
+class MemoryLimits(NamedTuple):
     """The most a principal may hold: keys, and bytes of all values together."""
 
     entries: int
@@ -116,12 +116,12 @@ class SetMemory:
 
     def __init__(
         self,
-        place: Place,
+        place: EntryKey,
         value: msgspec.Raw,
         seconds: int | None,
         *,
         overwrite: bool,
-        quota: Quota,
+        quota: MemoryLimits,
         clock: Clock,
     ) -> None:
         self._place = place
@@ -166,7 +166,7 @@ class DeleteMemory:
 
     size = _ROW_BYTES
 
-    def __init__(self, place: Place, clock: Clock) -> None:
+    def __init__(self, place: EntryKey, clock: Clock) -> None:
         self._place = place
         self._clock = clock
 
@@ -203,7 +203,7 @@ class SweepMemory:
         return swept
 
 
-def get(connection: sqlite3.Connection, place: Place, now: float) -> Memo:
+def get(connection: sqlite3.Connection, place: EntryKey, now: float) -> Memo:
     """What is at a place.
 
     Raises:
@@ -219,7 +219,7 @@ def get(connection: sqlite3.Connection, place: Place, now: float) -> Memo:
 
 
 def entries(
-    connection: sqlite3.Connection, place: Place, now: float, *, after: str, limit: int
+    connection: sqlite3.Connection, place: EntryKey, now: float, *, after: str, limit: int
 ) -> tuple[list[Entry], bool]:
     """Entries by key (code points), and whether there are more.
 
@@ -278,7 +278,7 @@ def any_expired(connection: sqlite3.Connection, now: float) -> bool:
     return connection.execute(_EXPIRED, (now, 1)).fetchone() is not None
 
 
-def _check_session(transaction: Transaction, place: Place) -> None:
+def _check_session(transaction: Transaction, place: EntryKey) -> None:
     if place.session_id:
         states = transaction.companion(SessionStates)
         if states.of(transaction, place.session_id) is None:

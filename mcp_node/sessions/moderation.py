@@ -64,7 +64,7 @@ class Moderation:
         Args:
             principal: who asks.
             session_id: the session.
-            purpose: as in `Rooms.create_session`.
+            purpose: as in `Sessions.create_session`.
             metadata: the same; it replaces all that was there.
             messages_per_minute: of one principal; 0 for no limit, -1 for the server's own.
             agent_messages: since a person's last word; 0 for no limit, -1 for the server's own.

@@ -74,7 +74,7 @@ class Narrowing(NamedTuple):
     read: int = 0
 
 
-class Stretch(NamedTuple):
+class PageQuery(NamedTuple):
     """Which part of a session to read: ids above ``after`` and below ``before``.
 
     ``deletions``: whether the entries that delete are wanted too.
@@ -91,10 +91,10 @@ class Stretch(NamedTuple):
     narrowing: Narrowing = Narrowing()
 
 
-def page(connection: sqlite3.Connection, audience: Audience, stretch: Stretch) -> Page:
+def page(connection: sqlite3.Connection, audience: Audience, query: PageQuery) -> Page:
     """A page of what ``audience`` may see, ascending by id whatever its direction."""
-    messages, more = _cut(_visible_rows(connection, audience, stretch), stretch.limit)
-    if stretch.descending:
+    messages, more = _cut(_visible_rows(connection, audience, query), query.limit)
+    if query.descending:
         messages.reverse()
     return Page(messages, more)
 
@@ -109,22 +109,22 @@ def view(
     """
     found = session(connection, session_id)
     count = message_count(connection, audience, session_id)
-    newest = Stretch(session_id, None, None, limit, descending=True)
+    newest = PageQuery(session_id, None, None, limit, descending=True)
     return found, count, page(connection, audience, newest)
 
 
 def log_stretch(
-    connection: sqlite3.Connection, audience: Audience | None, stretch: Stretch
+    connection: sqlite3.Connection, audience: Audience | None, query: PageQuery
 ) -> LogPage:
     """A stretch of a session's log and how far it goes; unfiltered without an audience."""
-    head = session_head(connection, stretch.session_id)
+    head = session_head(connection, query.session_id)
     if audience is None:
-        rows: Iterable[Any] = connection.execute(EVERYTHING, _parameters(stretch))
+        rows: Iterable[Any] = connection.execute(EVERYTHING, _parameters(query))
     else:
-        rows = _visible_rows(connection, audience, stretch._replace(deletions=True))
-    messages, more = _cut(rows, stretch.limit)
-    full = more or len(messages) >= stretch.limit
-    through = messages[-1].id if full and messages else max(head, stretch.after or 0)
+        rows = _visible_rows(connection, audience, query._replace(deletions=True))
+    messages, more = _cut(rows, query.limit)
+    full = more or len(messages) >= query.limit
+    through = messages[-1].id if full and messages else max(head, query.after or 0)
     return LogPage(head, through, messages)
 
 
@@ -166,26 +166,26 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
 
 
 def _visible_rows(
-    connection: sqlite3.Connection, audience: Audience, stretch: Stretch
+    connection: sqlite3.Connection, audience: Audience, query: PageQuery
 ) -> Iterator[Any]:
     """Rows in order of id, read as they are asked for."""
-    keys, all_types = visible_keys(audience, stretch.visibility)
+    keys, all_types = visible_keys(audience, query.visibility)
     if all_types:
-        found = connection.execute(ALL_TYPES, {"session": stretch.session_id})
+        found = connection.execute(ALL_TYPES, {"session": query.session_id})
         keys.extend(key for (key,) in found)
-    parameters = _parameters(stretch)
+    parameters = _parameters(query)
     cursors = []
     for start in range(0, len(keys), BRANCHES):
         part = keys[start : start + BRANCHES]
         sql = visible(
             len(part),
-            descending=stretch.descending,
-            by_sender=stretch.sender is not None,
-            deletions=stretch.deletions,
-            narrowed=stretch.narrowing.sql,
+            descending=query.descending,
+            by_sender=query.sender is not None,
+            deletions=query.deletions,
+            narrowed=query.narrowing.sql,
         )
         cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
-    return heapq.merge(*cursors, key=itemgetter(0), reverse=stretch.descending)
+    return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)
 
 
 def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
@@ -201,16 +201,16 @@ def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
     return messages, False
 
 
-def _parameters(stretch: Stretch) -> dict[str, object]:
+def _parameters(query: PageQuery) -> dict[str, object]:
     return {
-        "session": stretch.session_id,
-        "after": clamp(stretch.after or 0),
-        "before": MAX_ID + 1 if stretch.before is None else clamp(stretch.before),
-        "sender": stretch.sender,
-        "reader": stretch.narrowing.reader,
-        "pending": stretch.narrowing.pending,
-        "read": stretch.narrowing.read,
-        "limit": stretch.limit + 1,
+        "session": query.session_id,
+        "after": clamp(query.after or 0),
+        "before": MAX_ID + 1 if query.before is None else clamp(query.before),
+        "sender": query.sender,
+        "reader": query.narrowing.reader,
+        "pending": query.narrowing.pending,
+        "read": query.narrowing.read,
+        "limit": query.limit + 1,
     }
 
 

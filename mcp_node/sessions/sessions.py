@@ -10,7 +10,7 @@ from mcp_node.sessions.authorization import Rights, entered, need, no_guest
 from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
-from mcp_node.sessions.reads import Page, Stretch
+from mcp_node.sessions.reads import Page, PageQuery
 from proto.errors import Forbidden
 from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
 from proto.names import check_name, new_session_id
@@ -23,7 +23,7 @@ RECENT_MESSAGES: Final = 20
 """How many messages get_session shows."""
 
 
-class Rooms:
+class Sessions:
     """Sessions and messages, for whoever asks.
 
     Every method takes the asking principal first and raises `Forbidden` without the scope it
@@ -185,9 +185,9 @@ class Rooms:
         who = checks.check_sender(sender)
         await self._database.read(partial(reads.session, session_id=name))
         self._seen(principal, name)
-        stretch = Stretch(name, first, last, most, first is None, who, level, deletions)
+        query = PageQuery(name, first, last, most, first is None, who, level, deletions)
         return await self._database.read(
-            partial(reads.page, audience=principal.audience, stretch=stretch)
+            partial(reads.page, audience=principal.audience, query=query)
         )
 
 

@@ -51,7 +51,7 @@ class _TooMany(Exception):
     """Too many requests wait for their answers."""
 
 
-class PatientHttp(HttpToolsProtocol):
+class LimitedHttp(HttpToolsProtocol):
     """One HTTP connection."""
 
     head_seconds: ClassVar[float] = 10.0
@@ -59,7 +59,7 @@ class PatientHttp(HttpToolsProtocol):
     body_rate: ClassVar[float] = 16_384.0
     max_silent: ClassVar[int] = 2_000
 
-    awaited: ClassVar[dict["PatientHttp", None]] = {}
+    awaited: ClassVar[dict["LimitedHttp", None]] = {}
     """Connections of this process that are to send something, the longest awaited first."""
 
     unread: ClassVar[Unread] = Unread(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)

@@ -18,7 +18,7 @@ import httpx
 
 from proto.errors import ConfigurationError
 from serving.http.asgi import Scope
-from serving.http.protocol import PatientHttp
+from serving.http.protocol import LimitedHttp
 from serving.http.unread import Unread
 
 PEER: Final = "partyline.peer"
@@ -73,7 +73,7 @@ def is_peer(scope: Scope) -> bool:
     return bool(scope.get("extensions", {}).get(PEER))
 
 
-class LocalHttp(PatientHttp):
+class LocalHttp(LimitedHttp):
     """One HTTP connection over a Unix socket: of this user alone, and patiently waited for.
 
     What strangers do at the port uses up nothing here.

@@ -21,7 +21,7 @@ import uvloop
 
 from proto.errors import ConfigurationError
 from proto.settings import Settings, load_settings
-from serving.http.protocol import PatientHttp
+from serving.http.protocol import LimitedHttp
 from serving.peers.local import LocalHttp
 from serving.process.logs import escape, set_up_logging
 
@@ -189,7 +189,7 @@ async def serve(
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http=PatientHttp,
+        http=LimitedHttp,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -12,7 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from tests.browser.conftest import People, launch
 from tests.browser.people import Person
-from tests.browser.scenery import furnish
+from tests.browser.sample_sessions import furnish
 from tests.pair import Pair
 
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

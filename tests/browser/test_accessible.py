@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
-from tests.browser.scenery import furnish
+from tests.browser.sample_sessions import furnish
 from tests.pair import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

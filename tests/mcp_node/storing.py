@@ -12,7 +12,7 @@ from mcp_node.sessions import listing, reads
 from mcp_node.sessions.listing import SessionListing
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
-from mcp_node.sessions.reads import Heads, LogPage, Page, Stretch
+from mcp_node.sessions.reads import Heads, LogPage, Page, PageQuery
 from proto.messages import Audience, Message, Session, Visibility
 from proto.revocations import Revocation
 
@@ -55,10 +55,10 @@ async def page(
     visibility: Visibility | None = None,
     deletions: bool = False,
 ) -> Page:
-    stretch = Stretch(
+    query = PageQuery(
         session_id, after, before, limit, after is None, sender, visibility, deletions
     )
-    return await database.read(partial(reads.page, audience=audience, stretch=stretch))
+    return await database.read(partial(reads.page, audience=audience, query=query))
 
 
 async def search(database: Database, wish: Wish) -> Found:
@@ -76,8 +76,8 @@ async def session_head(database: Database, session_id: str) -> int:
 async def log_page(
     database: Database, session_id: str, *, after: int, limit: int, audience: Audience | None
 ) -> LogPage:
-    stretch = Stretch(session_id, after, None, limit)
-    return await database.read(partial(reads.log_stretch, audience=audience, stretch=stretch))
+    query = PageQuery(session_id, after, None, limit)
+    return await database.read(partial(reads.log_stretch, audience=audience, query=query))
 
 
 async def revoke(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import uvicorn
 
 from serving.http.asgi import App
-from serving.http.protocol import PatientHttp
+from serving.http.protocol import LimitedHttp
 from serving.http.unread import Unread
 from tests.pair import until
 
@@ -18,7 +18,7 @@ RATE = 100_000.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Impatient(PatientHttp):
+class Impatient(LimitedHttp):
     """What takes longer than `SECONDS` is cut; counts of its own."""
 
     head_seconds = SECONDS
@@ -30,7 +30,7 @@ class Impatient(PatientHttp):
 
 
 @contextlib.asynccontextmanager
-async def served(app: App, protocol: type[PatientHttp] = Impatient) -> AsyncIterator[int]:
+async def served(app: App, protocol: type[LimitedHttp] = Impatient) -> AsyncIterator[int]:
     """The port of a server; its sockets' buffers are as small as they can be."""
     config = uvicorn.Config(
         app, http=protocol, lifespan="off", log_config=None, ws="websockets-sansio"

@@ -113,8 +113,8 @@ class Gate:
             self._log("it speaks no CURVE, or wants another server key")
 
     def _log(self, why: str) -> None:
-        """One line, and then none for a while: whoever knocks must not fill the log."""
+        """Log one line at most every few seconds, so that strangers cannot fill the log."""
         now = time.monotonic()
         if now >= self._next_log:
             self._next_log = now + _LOG_EVERY_SECONDS
-            logger.warning("the bridge let a peer not in: %s", why)
+            logger.warning("the bridge refused a peer: %s", why)

@@ -16,7 +16,7 @@ import msgspec
 from proto.frames import subscribed_frame
 from serving.quota import ConcurrencyLimit
 from ws_node.log.client import History, HistoryAway
-from ws_node.log.shared_reads import Reading, Stretch
+from ws_node.log.shared_reads import LogRange, Reading
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.ring import Ring
@@ -157,7 +157,7 @@ class CatchUp:
                 room.know(stretch.head)
                 cursor = stretch.through
 
-    async def _read(self, subscription: Subscription, cursor: int) -> Stretch | None:
+    async def _read(self, subscription: Subscription, cursor: int) -> LogRange | None:
         """What follows in the log; None if history stays away or the viewer left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_SECONDS

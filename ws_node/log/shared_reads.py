@@ -24,7 +24,7 @@ WOKEN_AT_ONCE: Final = 20
 """Viewers served before others get a turn."""
 
 
-class Stretch(NamedTuple):
+class LogRange(NamedTuple):
     """What a session's log holds after the place that was asked for, up to ``through``.
 
     ``messages`` covers that place; those an audience may not see may be among them, or not.
@@ -40,7 +40,7 @@ class Stretch(NamedTuple):
 class _Asker(NamedTuple):
     position: int
     audience: Audience
-    answer: asyncio.Future[Stretch]
+    answer: asyncio.Future[LogRange]
 
 
 class Reading:
@@ -51,7 +51,7 @@ class Reading:
         self._askers: dict[str, list[_Asker]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def after(self, room: Room, position: int, audience: Audience) -> Stretch:
+    async def after(self, room: Room, position: int, audience: Audience) -> LogRange:
         """What comes after a position, for an audience; perhaps read a moment ago.
 
         Raises:
@@ -110,10 +110,10 @@ class Reading:
                     await asyncio.sleep(0)
 
 
-def stretch_of(page: LogPage, position: int) -> Stretch:
+def stretch_of(page: LogPage, position: int) -> LogRange:
     """A page that was read from a position, framed."""
     messages = Ring(position, max_messages=len(page.messages) + 1, max_bytes=1 << 62)
     for message in page.messages:
         event = message_event(message, page.epoch)
         messages.append(Outgoing(event, text_frame(event.body)))
-    return Stretch(page.epoch, page.head, page.through, messages)
+    return LogRange(page.epoch, page.head, page.through, messages)

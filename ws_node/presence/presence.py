@@ -1,8 +1,8 @@
 """Presence: viewers that ask for it are told who is there.
 
-How many connections watch a session is known here (`Watched`). Which agents are at work is asked
-of mcp_node: one question for all rooms whose viewers want to know, every two seconds, none while
-nobody does. While mcp_node is away the viewers are told less: ``agents`` is null.
+How many connections watch a session is known here (`ViewerCounts`). Which agents are at work is
+asked of mcp_node: one question for all rooms whose viewers want to know, every two seconds, none
+while nobody does. While mcp_node is away the viewers are told less: ``agents`` is null.
 
 It writes beside the fan-out, whole frames between its turns, so that a message never waits for it,
 and skips who has much unsent: presence is at most once, and closes nobody.
@@ -18,11 +18,11 @@ from proto.frames import AgentHere, presence_frame
 from proto.messages import Visibility
 from proto.wire import Event
 from ws_node.log.client import MOST_SESSIONS, History, HistoryAway
-from ws_node.presence.watched import Watched
-from ws_node.rooms.attendance import There
+from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.room import NEVER, Room, Subscription
+from ws_node.rooms.room_presence import PresenceState
 
 ASK_SECONDS: Final = 2.0
 """How often mcp_node is asked; with more than `MOST_SESSIONS` rooms, for some of them in turn."""
@@ -59,7 +59,7 @@ class Presence:
         skipped: frames not written, to viewers with much unsent.
     """
 
-    def __init__(self, hub: Hub, history: History, watched: Watched) -> None:
+    def __init__(self, hub: Hub, history: History, watched: ViewerCounts) -> None:
         self.told = 0
         self.skipped = 0
         self._hub = hub
@@ -85,7 +85,7 @@ class Presence:
     def _attended(self, room: Room) -> None:
         """Somebody came or left, or wants to be told."""
         self._watched.came_or_left()
-        if not room.attendance.asked:
+        if not room.presence.asked:
             return
         name = room.session_id
         if name not in self._asked_at:
@@ -123,23 +123,23 @@ class Presence:
                 changed[name] = None
         for name in changed:
             room = self._hub.rooms.get(name)
-            if room is None or not room.attendance.asked:
+            if room is None or not room.presence.asked:
                 continue
             agents = self._agents.get(name)
             first_at = self._wanted_since.get(name, now) + FIRST_SECONDS
             if agents is None and self._away_since is None and now < first_at:
                 self._later[name] = first_at
                 continue
-            attendance = room.attendance
-            attendance.learn(There(self._watched[name], agents))
-            if due := attendance.due(now):
+            presence = room.presence
+            presence.learn(PresenceState(self._watched[name], agents))
+            if due := presence.due(now):
                 await self._tell(room, due)
-            if (next_at := attendance.next_at()) is not None:
+            if (next_at := presence.next_at()) is not None:
                 self._later[name] = next_at
 
     async def _tell(self, room: Room, askers: list[Subscription]) -> None:
         """Write to each, unless it left, started anew or is slow."""
-        there = room.attendance.there
+        there = room.presence.there
         assert there is not None
         body = presence_frame(room.session_id, there.viewers, there.agents)
         nobody = ("", "", 0)
@@ -192,7 +192,7 @@ class Presence:
         rooms = self._hub.rooms
         for name in list(self._asked_at):
             room = rooms.get(name)
-            if room is None or not room.attendance.asked:
+            if room is None or not room.presence.asked:
                 del self._asked_at[name]
                 self._wanted_since.pop(name, None)
                 self._agents.pop(name, None)

@@ -79,7 +79,7 @@ class Hub:
         if room is None:
             room = self.rooms[session_id] = Room(session_id, self._settings)
             room.asked = lambda room: self.attended(room)
-        room.guests += 1
+        room.references += 1
         room.idle_since = None
         self.attended(room)
         self.wanted(room)
@@ -87,7 +87,7 @@ class Hub:
 
     def leave(self, room: Room) -> None:
         """Let go of a room; it is followed for a while longer, for those who come back."""
-        room.guests -= 1
+        room.references -= 1
         self.attended(room)
         if room.occupied:
             return

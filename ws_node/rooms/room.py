@@ -13,11 +13,11 @@ import msgspec
 from proto.messages import Audience
 from proto.settings import Settings
 from proto.wire import Event
-from ws_node.rooms.attendance import Attendance
 from ws_node.rooms.follower import RoomFollower
 from ws_node.rooms.framing import Framing, text_frame
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.ring import Ring
+from ws_node.rooms.room_presence import RoomPresence
 from ws_node.rooms.viewer import Viewer
 
 NEVER: Final = 1 << 62
@@ -104,9 +104,9 @@ class Room:
         sending: whether the fan-out has this room among the busy ones.
         promise: what viewers were let in on before the position was known; None if none were.
         known_through: up to this position of the log it is known which messages the session has.
-        attendance: what those who asked were told of who is there.
+        presence: presence of the session, and what was last sent to each subscriber.
         asked: called when somebody who wants to be told goes live.
-        guests: subscriptions and handshakes that hold the room open.
+        references: subscriptions and handshakes that hold the room open.
         behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
@@ -121,9 +121,9 @@ class Room:
         self.promise: Promise | None = None
         self.known_through = 0
         self._known_head = 0
-        self.attendance: Attendance[Subscription] = Attendance()
+        self.presence: RoomPresence[Subscription] = RoomPresence()
         self.asked: Callable[[Room], None] = lambda room: None
-        self.guests = 0
+        self.references = 0
         self.idle_since: float | None = None
         self.behind_since: float | None = None
         self.positioned = asyncio.Event()
@@ -146,7 +146,7 @@ class Room:
     @property
     def occupied(self) -> bool:
         """Whether anybody holds the room open."""
-        return self.guests > 0
+        return self.references > 0
 
     def classes(self) -> list[Class]:
         """The live subscriptions by audience and framing: each class shares its bytes.
@@ -174,13 +174,13 @@ class Room:
         self._members.setdefault(kind, {})[subscription] = None
         self._classes = self._everyone = None
         if subscription.presence:
-            self.attendance.ask(subscription)
+            self.presence.ask(subscription)
             self.asked(self)
 
     def part(self, subscription: Subscription) -> None:
         """Have a subscription take no more live frames; idempotent."""
         subscription.live_since = NEVER
-        self.attendance.forget(subscription)
+        self.presence.forget(subscription)
         kind = (subscription.audience, subscription.framing)
         members = self._members.get(kind)
         if members is not None and subscription in members:

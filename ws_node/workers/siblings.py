@@ -8,7 +8,7 @@ each sibling's. Two kinds of messages cross:
 * ``["figures", msgpack [worker, [[name, help, value], …]]]``, every second: so that any worker
   can answer for the whole node at /metrics;
 * ``["watched", msgpack [worker, {session: connections}]]``, when that changed, once a second at
-  most, and every few seconds anyway (`Watched`).
+  most, and every few seconds anyway (`ViewerCounts`).
 
 Nothing here waits. What a sibling does not take is dropped and counted: a durable event is read
 from the log, an ephemeral one is at most once anyway.
@@ -29,7 +29,7 @@ from proto.settings import Settings
 from proto.wire import Event
 from serving.http.operators import Figure
 from ws_node.intake.pull_socket import bind, drain
-from ws_node.presence.watched import Watched
+from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.event_queue import EventQueue
 
 FIGURES_SECONDS: Final = 1.0
@@ -73,7 +73,7 @@ class Siblings:
         data_dir: Path,
         queue: EventQueue,
         figures: Callable[[], Iterable[Figure]],
-        watched: Watched,
+        watched: ViewerCounts,
     ) -> None:
         self.dropped = 0
         self.overflowed = 0

@@ -9,7 +9,7 @@ from fastmcp.server.completions import CompletionReference
 from mcp_node.doors.mcp.errors import protocol_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.prompts import PROMPTS
-from mcp_node.sessions.sessions import Rooms
+from mcp_node.sessions.sessions import Sessions
 from mcp_node.sessions.uris import MESSAGES, SESSION
 from serving.http.identity import Identity
 
@@ -17,7 +17,7 @@ _LOOKED_AT: Final = 100
 """Among how many sessions, the ones active latest, an id is looked for."""
 
 
-def add_completion(mcp: FastMCP, rooms: Rooms, identity: Identity) -> None:
+def add_completion(mcp: FastMCP, rooms: Sessions, identity: Identity) -> None:
     """Complete session ids on a server: of sessions the caller may enter, latest activity first."""
 
     @mcp.completion

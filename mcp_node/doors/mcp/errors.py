@@ -63,7 +63,7 @@ def protocol_errors() -> Iterator[None]:
 
 
 def _passing(error: PartylineError) -> bool:
-    """Whether the same request may do better another time."""
+    """Whether the same request may succeed if it is retried."""
     return error.status >= 500 or isinstance(error, RateLimited)
 
 

@@ -13,7 +13,7 @@ from mcp_types import EmbeddedResource, TextResourceContents
 from mcp_node.doors.mcp.errors import component_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.resources.session import JSON, as_json, messages_view, session_view
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from mcp_node.sessions.uris import session_uris
 from proto.errors import InvalidInput, SessionNotFound
 from proto.names import check_name, is_name
@@ -76,7 +76,7 @@ read it.
 {data}"""
 
 
-def add_prompts(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_prompts(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the prompts to a server."""
 
     @mcp.prompt
@@ -90,7 +90,7 @@ def add_prompts(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
             name = check_name(session_id, "session_id")
             text = _JOIN.format(id=name, data=_DATA)
             try:
-                view = await session_view(abilities, current_principal(identity), name)
+                view = await session_view(services, current_principal(identity), name)
             except SessionNotFound:  # create_session opens it, or says that this token may not
                 return PromptResult([Message(text)])
             return _with_resource(text, session_uris(name)[0], view)
@@ -104,7 +104,7 @@ def add_prompts(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
         """
         with component_errors():
             name = check_name(session_id, "session_id")
-            page = await messages_view(abilities, current_principal(identity), name)
+            page = await messages_view(services, current_principal(identity), name)
             text = _SUMMARIZE.format(id=name, data=_DATA)
             return _with_resource(text, session_uris(name)[1], page)
 
@@ -119,7 +119,7 @@ def add_prompts(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
         with component_errors():
             name = check_name(session_id, "session_id")
             text = _HAND_OVER.format(id=name, to=_check_addressee(to), data=_DATA)
-            view = await session_view(abilities, current_principal(identity), name)
+            view = await session_view(services, current_principal(identity), name)
             return _with_resource(text, session_uris(name)[0], view)
 
 

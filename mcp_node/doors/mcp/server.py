@@ -13,14 +13,14 @@ from mcp_node.doors.mcp.prompts import add_prompts
 from mcp_node.doors.mcp.resources.memory import add_memory_resource
 from mcp_node.doors.mcp.resources.session import add_session_resources
 from mcp_node.doors.mcp.tools.deletion import add_deletion_tools
-from mcp_node.doors.mcp.tools.hearing import add_hearing_tools
+from mcp_node.doors.mcp.tools.inbox import add_inbox_tools
 from mcp_node.doors.mcp.tools.links import add_link_tools
 from mcp_node.doors.mcp.tools.memory import add_memory_tools
 from mcp_node.doors.mcp.tools.messages import add_message_tools
 from mcp_node.doors.mcp.tools.moderation import add_moderation_tools
 from mcp_node.doors.mcp.tools.search import add_search_tools
 from mcp_node.doors.mcp.tools.sessions import add_session_tools
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 INSTRUCTIONS = (
@@ -32,7 +32,7 @@ INSTRUCTIONS = (
 )
 
 
-def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
+def make_server(services: Services, identity: Identity) -> FastMCP:
     """A FastMCP server with every tool, resource and prompt, for both protocol eras.
 
     Call `install_schema_lookup` once all tools are on it.
@@ -45,19 +45,19 @@ def make_server(abilities: Abilities, identity: Identity) -> FastMCP:
         mask_error_details=True,
         middleware=[ArgumentErrors()],
     )
-    add_session_tools(mcp, abilities, identity)
-    add_message_tools(mcp, abilities, identity)
-    add_hearing_tools(mcp, abilities, identity)
-    add_memory_tools(mcp, abilities.memory, identity)
-    add_memory_resource(mcp, abilities.memory, identity)
-    add_moderation_tools(mcp, abilities, identity)
-    add_deletion_tools(mcp, abilities, identity)
-    add_session_resources(mcp, abilities, identity)
-    add_prompts(mcp, abilities, identity)
-    add_completion(mcp, abilities.rooms, identity)
-    add_notifications(mcp, abilities.subscriptions, identity)
-    add_link_tools(mcp, abilities, identity)
-    add_search_tools(mcp, abilities, identity)
+    add_session_tools(mcp, services, identity)
+    add_message_tools(mcp, services, identity)
+    add_inbox_tools(mcp, services, identity)
+    add_memory_tools(mcp, services.memory, identity)
+    add_memory_resource(mcp, services.memory, identity)
+    add_moderation_tools(mcp, services, identity)
+    add_deletion_tools(mcp, services, identity)
+    add_session_resources(mcp, services, identity)
+    add_prompts(mcp, services, identity)
+    add_completion(mcp, services.sessions, identity)
+    add_notifications(mcp, services.subscriptions, identity)
+    add_link_tools(mcp, services, identity)
+    add_search_tools(mcp, services, identity)
     return mcp
 
 

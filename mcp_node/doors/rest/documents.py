@@ -44,4 +44,4 @@ _MEANINGS: Final = {
 WRITING: Final = (413, 415, 429, 503)
 
 SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
-"""Documented here, checked in `Rooms`, which has its own words for it."""
+"""Documented here, checked in `Sessions`, which has its own words for it."""

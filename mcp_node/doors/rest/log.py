@@ -15,7 +15,7 @@ from mcp_node.doors.rest.service import answered, asked, service_router
 from mcp_node.log.interface import Database
 from mcp_node.sessions import reads
 from mcp_node.sessions.checks import MAX_PAGE
-from mcp_node.sessions.reads import Stretch
+from mcp_node.sessions.reads import PageQuery
 from proto.errors import InvalidInput
 from proto.messages import MAX_ID, Audience
 from proto.names import check_name
@@ -61,10 +61,8 @@ def make_log_api(database: Database, settings: Settings) -> APIRouter:
         if not 1 <= wish.limit <= MAX_PAGE:
             raise InvalidInput(f"limit must be 1 to {MAX_PAGE}.")
         name = check_name(wish.session_id, "session_id")
-        stretch = Stretch(name, _position(wish.after), None, wish.limit)
-        page = await database.read(
-            partial(reads.log_stretch, audience=wish.audience, stretch=stretch)
-        )
+        query = PageQuery(name, _position(wish.after), None, wish.limit)
+        page = await database.read(partial(reads.log_stretch, audience=wish.audience, query=query))
         return answered(
             {
                 "epoch": database.epoch,

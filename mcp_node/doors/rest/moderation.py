@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
-from mcp_node.doors.rest.rooms import LimitsAnswer, SessionAnswer
+from mcp_node.doors.rest.sessions import LimitsAnswer, SessionAnswer
 from mcp_node.sessions.moderation import Moderation
 from proto.messages import Principal
 from serving.http.identity import Identity

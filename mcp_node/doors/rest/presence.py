@@ -4,7 +4,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mcp_node.doors.rest.service import answered, asked, service_router
-from mcp_node.inbox.presence import MOST_SESSIONS, Presence
+from mcp_node.inbox.presence import MOST_SESSIONS, AgentPresence
 from proto.errors import InvalidInput
 from proto.names import check_name
 from proto.settings import Settings
@@ -16,7 +16,7 @@ class AgentsRequest(msgspec.Struct, forbid_unknown_fields=True):
     session_ids: list[str]
 
 
-def make_presence_api(presence: Presence, settings: Settings) -> APIRouter:
+def make_presence_api(presence: AgentPresence, settings: Settings) -> APIRouter:
     """The route /api/agents, outside the OpenAPI document."""
     router = service_router()
 

@@ -10,7 +10,7 @@ from mcp.server.connection import Connection
 from mcp_types import EmptyResult
 
 from mcp_node.doors.mcp.server import make_server
-from mcp_node.services import make_abilities
+from mcp_node.services import make_services
 from proto.keyfile import open_data_dir, public_key
 from proto.settings import load_settings
 from proto.tokens import PrincipalVerifier
@@ -37,8 +37,8 @@ async def test_what_is_used_of_a_connection(tmp_path: Path) -> None:
     seen: list[Connection] = []
     async with opened(tmp_path / "data") as store:
         await storing.create_session(store, new_session("room"))
-        abilities = make_abilities(store, load_settings(data_dir=tmp_path / "data"))
-        mcp = make_server(abilities, identity)
+        services = make_services(store, load_settings(data_dir=tmp_path / "data"))
+        mcp = make_server(services, identity)
         entry = mcp._mcp_server.get_request_handler("resources/subscribe")
         assert entry is not None
         assert mcp._mcp_server.get_request_handler("subscriptions/listen") is not None
@@ -57,6 +57,6 @@ async def test_what_is_used_of_a_connection(tmp_path: Path) -> None:
             assert isinstance(first, Connection) and first is second
             assert isinstance(first.exit_stack, AsyncExitStack) and first.session_id
             assert len(first.exit_stack._exit_callbacks) == 1  # not one for each subscription
-            assert len(abilities.subscriptions) == 2
-        await until(lambda: len(abilities.subscriptions) == 0)
+            assert len(services.subscriptions) == 2
+        await until(lambda: len(services.subscriptions) == 0)
         await until(lambda: not any(first.state.values()))

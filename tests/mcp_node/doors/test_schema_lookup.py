@@ -14,7 +14,7 @@ from fastmcp.server.middleware import Middleware
 from fastmcp.utilities.tests import asgi_server
 
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
-from mcp_node.services import make_abilities
+from mcp_node.services import make_services
 from proto.keyfile import open_data_dir, public_key
 from proto.settings import load_settings
 from proto.tokens import PrincipalVerifier
@@ -36,7 +36,7 @@ async def server(data_dir: Path) -> AsyncIterator[FastMCP]:
     key = public_key(open_data_dir(data_dir))
     identity = Identity(PrincipalVerifier(key), auth_off=True)
     async with opened(data_dir) as store:
-        yield make_server(make_abilities(store, load_settings(data_dir=data_dir)), identity)
+        yield make_server(make_services(store, load_settings(data_dir=data_dir)), identity)
 
 
 async def listings(mcp: FastMCP, *, mode: str, calls: int) -> int:

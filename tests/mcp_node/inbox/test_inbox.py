@@ -1,4 +1,4 @@
-"""Hearing: read positions, unread counts, and waiting, on the real store."""
+"""Inbox: read positions, unread counts, and waiting, on the real store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcp_node.inbox.unread import COUNTED
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -35,44 +35,44 @@ REVOCATIONS = Revocations()
 
 
 @pytest.fixture
-async def able(tmp_path: Path) -> AsyncIterator[Abilities]:
+async def able(tmp_path: Path) -> AsyncIterator[Services]:
     async with opened(tmp_path) as store:
         settings = load_settings(data_dir=tmp_path, max_waits_per_principal=3, writes_per_second=0)
-        made = make_abilities(store, settings, lambda who: not REVOCATIONS.cover(who))
-        await made.rooms.create_session(ALICE, "to talk", "room")
+        made = make_services(store, settings, lambda who: not REVOCATIONS.cover(who))
+        await made.sessions.create_session(ALICE, "to talk", "room")
         yield made
 
 
-async def say(able: Abilities, who: Principal, *texts: str, **more: Any) -> list[int]:
-    return [(await able.rooms.add_message(who, "room", text, **more)).id for text in texts]
+async def say(able: Services, who: Principal, *texts: str, **more: Any) -> list[int]:
+    return [(await able.sessions.add_message(who, "room", text, **more)).id for text in texts]
 
 
-async def unread(able: Abilities, who: Principal) -> int:
+async def unread(able: Services, who: Principal) -> int:
     """The count as it is kept, and as the database has it: they must agree."""
-    kept = await able.hearing.unread(who, "room")
+    kept = await able.inbox.unread(who, "room")
     reader = able.readers._readers.get(("room", who.agent_id))
     if reader is not None:
         reader.unread = None
-        assert await able.hearing.unread(who, "room") == kept
+        assert await able.inbox.unread(who, "room") == kept
     return kept
 
 
-async def read(able: Abilities, who: Principal, **how: Any) -> list[int]:
-    page = await able.hearing.get_messages(who, "room", **how)
+async def read(able: Services, who: Principal, **how: Any) -> list[int]:
+    page = await able.inbox.get_messages(who, "room", **how)
     return [message["id"] for message in page["messages"]]
 
 
-async def wait(able: Abilities, who: Principal, **how: Any) -> list[int]:
-    heard = await able.hearing.wait(who, "room", **how)
+async def wait(able: Services, who: Principal, **how: Any) -> list[int]:
+    heard = await able.inbox.wait(who, "room", **how)
     assert (heard["outcome"] == "messages") == bool(heard["messages"])
     return [message["id"] for message in heard["messages"]]
 
 
-async def waits(able: Abilities, count: int) -> None:
+async def waits(able: Services, count: int) -> None:
     await until(lambda: len(able.waiting) == count)
 
 
-async def test_others_messages_are_unread_until_they_are_read(able: Abilities) -> None:
+async def test_others_messages_are_unread_until_they_are_read(able: Services) -> None:
     await say(able, ALICE, "one", "two", "three")
     assert (await unread(able, BOB), await unread(able, ALICE)) == (3, 0)
     assert await read(able, BOB, unread_only=True, limit=2) == [2, 3]  # the first time: the newest
@@ -86,7 +86,7 @@ async def test_others_messages_are_unread_until_they_are_read(able: Abilities) -
     assert await read(able, BOB, unread_only=True) == []
 
 
-async def test_a_page_further_on_leaves_what_lies_between_unread(able: Abilities) -> None:
+async def test_a_page_further_on_leaves_what_lies_between_unread(able: Services) -> None:
     await say(able, ALICE, "one")
     assert await read(able, BOB) == [1]
     await say(able, ALICE, *(f"m{number}" for number in range(5)))
@@ -102,7 +102,7 @@ async def test_a_page_further_on_leaves_what_lies_between_unread(able: Abilities
     assert await read(able, BOB, unread_only=True) == [7]
 
 
-async def test_what_a_filtered_page_gives_is_read_and_nothing_else(able: Abilities) -> None:
+async def test_what_a_filtered_page_gives_is_read_and_nothing_else(able: Services) -> None:
     await say(able, ALICE, "one")
     await say(able, EVE, "two")
     await say(able, ALICE, "three")
@@ -116,8 +116,8 @@ async def test_what_a_filtered_page_gives_is_read_and_nothing_else(able: Abiliti
 async def test_what_was_given_out_of_turn_is_read_also_after_a_restart(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
-        able = make_abilities(store, settings)
-        await able.rooms.create_session(ALICE, "to talk", "room")
+        able = make_services(store, settings)
+        await able.sessions.create_session(ALICE, "to talk", "room")
         await say(able, ALICE, "one", "@bob two", "three", "@bob four")
         assert await wait(able, BOB, mentions_only=True) == [2, 4]
         assert await read(able, BOB, unread_only=True) == [1, 3]
@@ -125,13 +125,13 @@ async def test_what_was_given_out_of_turn_is_read_also_after_a_restart(tmp_path:
         assert await wait(able, BOB, mentions_only=True) == [6]
         await able.readers.save()
     async with opened(tmp_path) as store:
-        able = make_abilities(store, settings)
+        able = make_services(store, settings)
         assert await unread(able, BOB) == 1
         assert await wait(able, BOB, mentions_only=True, timeout_seconds=0) == []
         assert await read(able, BOB, unread_only=True) == [5]
 
 
-async def test_what_may_not_be_seen_is_not_counted(able: Abilities) -> None:
+async def test_what_may_not_be_seen_is_not_counted(able: Services) -> None:
     await say(able, ALICE, "mine", visibility="private")
     await say(able, ALICE, "ours", visibility="agent_only")
     await say(able, ROOT, "theirs", visibility="admin_only")
@@ -143,18 +143,18 @@ async def test_what_may_not_be_seen_is_not_counted(able: Abilities) -> None:
 async def test_positions_outlive_the_node(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
-        able = make_abilities(store, settings)
-        await able.rooms.create_session(ALICE, "to talk", "room")
+        able = make_services(store, settings)
+        await able.sessions.create_session(ALICE, "to talk", "room")
         await say(able, ALICE, "one", "two")
         assert await read(able, BOB, after=0, limit=1) == [1]
         await able.readers.save()
     async with opened(tmp_path) as store:
-        able = make_abilities(store, settings)
+        able = make_services(store, settings)
         assert await unread(able, BOB) == 1
         assert await read(able, BOB, unread_only=True) == [2]
 
 
-async def test_a_count_while_messages_pour_in_is_exact(able: Abilities) -> None:
+async def test_a_count_while_messages_pour_in_is_exact(able: Services) -> None:
     async def pour() -> None:
         await asyncio.gather(*(say(able, ALICE, f"m{number}") for number in range(200)))
 
@@ -163,14 +163,14 @@ async def test_a_count_while_messages_pour_in_is_exact(able: Abilities) -> None:
         reader = able.readers._readers.get(("room", "bob"))
         if reader is not None:
             reader.unread = None
-        await asyncio.gather(*(able.hearing.unread(BOB, "room") for _ in range(3)))
+        await asyncio.gather(*(able.inbox.unread(BOB, "room") for _ in range(3)))
         await read(able, BOB, unread_only=True, limit=7)
     await pouring
     left = await unread(able, BOB)
     assert len(await read(able, BOB, unread_only=True, limit=1000)) == left
 
 
-async def test_the_count_is_bounded(able: Abilities) -> None:
+async def test_the_count_is_bounded(able: Services) -> None:
     await asyncio.gather(*(say(able, ALICE, "m") for _ in range(COUNTED + 5)))
     assert await read(able, BOB, after=0, limit=1) == [1]
     assert await unread(able, BOB) == COUNTED
@@ -178,7 +178,7 @@ async def test_the_count_is_bounded(able: Abilities) -> None:
     assert await unread(able, BOB) == COUNTED - 6
 
 
-async def test_waiting_returns_at_once_what_is_there(able: Abilities) -> None:
+async def test_waiting_returns_at_once_what_is_there(able: Services) -> None:
     await say(able, ALICE, "one")
     assert await wait(able, BOB) == [1]
     assert await wait(able, BOB, after=0, timeout_seconds=0) == [1]
@@ -187,7 +187,7 @@ async def test_waiting_returns_at_once_what_is_there(able: Abilities) -> None:
     assert await wait(able, ALICE, after=0, timeout_seconds=0) == [1]
 
 
-async def test_waiting_is_woken_by_what_it_may_see_alone(able: Abilities) -> None:
+async def test_waiting_is_woken_by_what_it_may_see_alone(able: Services) -> None:
     waiting = asyncio.create_task(wait(able, BOB))
     await waits(able, 1)
     await say(able, EVE, "for eve", visibility="private")
@@ -201,7 +201,7 @@ async def test_waiting_is_woken_by_what_it_may_see_alone(able: Abilities) -> Non
     assert len(able.waiting) == 0
 
 
-async def test_waiting_for_a_mention(able: Abilities) -> None:
+async def test_waiting_for_a_mention(able: Services) -> None:
     await say(able, ALICE, "nobody in particular", "@bob look")
     assert await wait(able, BOB, mentions_only=True) == [2]
     assert await wait(able, BOB, mentions_only=True, timeout_seconds=0) == []  # once is enough
@@ -217,7 +217,7 @@ async def test_waiting_for_a_mention(able: Abilities) -> None:
     assert await read(able, BOB, unread_only=True) == [1, 3, 4]
 
 
-async def test_everybody_wakes_once(able: Abilities) -> None:
+async def test_everybody_wakes_once(able: Services) -> None:
     people = [Principal(f"p{number}", "claude", BOTH, token_id="t") for number in range(50)]
     waiting = [asyncio.create_task(wait(able, who)) for who in people]
     await waits(able, 50)
@@ -225,7 +225,7 @@ async def test_everybody_wakes_once(able: Abilities) -> None:
     assert await asyncio.gather(*waiting) == [[id_]] * 50
 
 
-async def test_two_waits_of_one_principal_both_hear(able: Abilities) -> None:
+async def test_two_waits_of_one_principal_both_hear(able: Services) -> None:
     waiting = [asyncio.create_task(wait(able, BOB)) for _ in range(2)]
     await waits(able, 2)
     (id_,) = await say(able, ALICE, "both of you")
@@ -233,7 +233,7 @@ async def test_two_waits_of_one_principal_both_hear(able: Abilities) -> None:
     assert await unread(able, BOB) == 0
 
 
-async def test_waits_of_one_principal_are_bounded(able: Abilities) -> None:
+async def test_waits_of_one_principal_are_bounded(able: Services) -> None:
     waiting = [asyncio.create_task(wait(able, BOB)) for _ in range(3)]
     await waits(able, 3)
     with pytest.raises(RateLimited):
@@ -245,7 +245,7 @@ async def test_waits_of_one_principal_are_bounded(able: Abilities) -> None:
     assert len(able.waiting) == 0
 
 
-async def test_a_cancelled_wait_has_read_nothing(able: Abilities) -> None:
+async def test_a_cancelled_wait_has_read_nothing(able: Services) -> None:
     waiting = asyncio.create_task(wait(able, BOB))
     await waits(able, 1)
     waiting.cancel()
@@ -254,15 +254,15 @@ async def test_a_cancelled_wait_has_read_nothing(able: Abilities) -> None:
     assert await unread(able, BOB) == 1
 
 
-async def test_who_waits_hears_that_the_node_stops(able: Abilities) -> None:
-    waiting = asyncio.create_task(able.hearing.wait(BOB, "room"))
+async def test_who_waits_hears_that_the_node_stops(able: Services) -> None:
+    waiting = asyncio.create_task(able.inbox.wait(BOB, "room"))
     await waits(able, 1)
     able.waiting.end()
     assert (await waiting)["outcome"] == "server_stopping"
-    assert (await able.hearing.wait(BOB, "room"))["outcome"] == "server_stopping"
+    assert (await able.inbox.wait(BOB, "room"))["outcome"] == "server_stopping"
 
 
-async def test_a_revoked_token_hears_nothing(able: Abilities) -> None:
+async def test_a_revoked_token_hears_nothing(able: Services) -> None:
     gone = Principal("gone", "claude", BOTH, token_id="g", issued_at=1)
     waiting = asyncio.create_task(wait(able, gone))
     await waits(able, 1)
@@ -273,7 +273,7 @@ async def test_a_revoked_token_hears_nothing(able: Abilities) -> None:
     assert await unread(able, gone) == 1
 
 
-async def test_bad_arguments(able: Abilities) -> None:
+async def test_bad_arguments(able: Services) -> None:
     for how in (
         {"timeout_seconds": -1},
         {"timeout_seconds": 301},
@@ -290,53 +290,53 @@ async def test_bad_arguments(able: Abilities) -> None:
         with pytest.raises(error):
             await wait(able, who)
     with pytest.raises(SessionNotFound):
-        await able.hearing.wait(BOB, "nowhere")
+        await able.inbox.wait(BOB, "nowhere")
 
 
-async def test_nobody_in_particular_hears_what_comes(able: Abilities) -> None:
+async def test_nobody_in_particular_hears_what_comes(able: Services) -> None:
     await say(able, ALICE, "before")
     waiting = asyncio.create_task(wait(able, NOBODY))
     await waits(able, 1)
     await say(able, ALICE, "hidden", visibility="agent_only")
     (id_,) = await say(able, ALICE, "now")
     assert await waiting == [id_]
-    assert await able.hearing.unread(NOBODY, "room") == 0
+    assert await able.inbox.unread(NOBODY, "room") == 0
     with pytest.raises(Forbidden):
         await read(able, NOBODY, unread_only=True)
     with pytest.raises(Forbidden):
         await wait(able, NOBODY, mentions_only=True)
 
 
-async def test_reading_through_is_what_a_person_says(able: Abilities) -> None:
+async def test_reading_through_is_what_a_person_says(able: Services) -> None:
     await say(able, ALICE, "one", "two", "three")
-    assert await able.hearing.read_through(BOB, "room", 2) == 1
-    assert await able.hearing.read_through(BOB, "room", 1) == 1
-    assert await able.hearing.read_through(BOB, "room", 10**9) == 0
+    assert await able.inbox.read_through(BOB, "room", 2) == 1
+    assert await able.inbox.read_through(BOB, "room", 1) == 1
+    assert await able.inbox.read_through(BOB, "room", 10**9) == 0
     await say(able, ALICE, "four")
     assert await unread(able, BOB) == 1  # nobody has read what is not there yet
 
 
 @pytest.mark.parametrize("how", [{}, {"after": 2}, {"mentions_only": True}])
 async def test_a_closed_session_says_so_at_once_after_what_is_unread(
-    able: Abilities, how: dict[str, Any]
+    able: Services, how: dict[str, Any]
 ) -> None:
     await say(able, ALICE, "one", "@bob two")
     await able.moderation.close_session(ALICE, "room")
     if how != {"after": 2}:
-        heard = await able.hearing.wait(BOB, "room", **how)
+        heard = await able.inbox.wait(BOB, "room", **how)
         assert (heard["outcome"], heard["messages"][-1]["id"]) == ("messages", 2)
     for _ in range(2):
         async with asyncio.timeout(20):  # of the 55 it would wait
-            heard = await able.hearing.wait(BOB, "room", **how)
+            heard = await able.inbox.wait(BOB, "room", **how)
         assert (heard["outcome"], heard["messages"]) == ("closed", [])
-    heard = await able.hearing.wait(NOBODY, "room")
+    heard = await able.inbox.wait(NOBODY, "room")
     assert heard["outcome"] == "closed"
 
 
-async def test_a_closing_ends_the_waits_of_its_session(able: Abilities) -> None:
-    await able.rooms.create_session(ALICE, "to talk", "other")
-    here = asyncio.create_task(able.hearing.wait(BOB, "room"))
-    there = asyncio.create_task(able.hearing.wait(BOB, "other"))
+async def test_a_closing_ends_the_waits_of_its_session(able: Services) -> None:
+    await able.sessions.create_session(ALICE, "to talk", "other")
+    here = asyncio.create_task(able.inbox.wait(BOB, "room"))
+    there = asyncio.create_task(able.inbox.wait(BOB, "other"))
     await waits(able, 2)
     await able.moderation.update_session(ALICE, "room", "closes soon")
     await able.moderation.close_session(ALICE, "other")
@@ -347,12 +347,12 @@ async def test_a_closing_ends_the_waits_of_its_session(able: Abilities) -> None:
     )
     heard = await here
     assert ([one["id"] for one in heard["messages"]], heard["outcome"]) == (last, "messages")
-    assert (await able.hearing.wait(BOB, "room"))["outcome"] == "closed"
+    assert (await able.inbox.wait(BOB, "room"))["outcome"] == "closed"
     assert closed["closed_at"]
 
 
-async def test_a_closing_whose_caller_goes_away_ends_waits_as_well(able: Abilities) -> None:
-    waiting = asyncio.create_task(able.hearing.wait(BOB, "room"))
+async def test_a_closing_whose_caller_goes_away_ends_waits_as_well(able: Services) -> None:
+    waiting = asyncio.create_task(able.inbox.wait(BOB, "room"))
     await waits(able, 1)
     closing = asyncio.create_task(able.moderation.close_session(ALICE, "room"))
     await asyncio.sleep(0)

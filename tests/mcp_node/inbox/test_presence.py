@@ -1,4 +1,4 @@
-"""Presence in mcp_node: who waits or was there lately, also over a restart of the process."""
+"""AgentPresence in mcp_node: who waits or was there lately, also over a restart of the process."""
 
 import asyncio
 from datetime import timedelta
@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from mcp_node.inbox.presence import MOST_AGENTS, Presence
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.inbox.presence import MOST_AGENTS, AgentPresence
+from mcp_node.services import Services, make_services
 from proto.messages import Principal
 from proto.settings import load_settings
 from serving.http.identity import NOBODY
@@ -18,12 +18,12 @@ from tests.mcp_node.making import opened
 __all__ = ["able"]
 
 
-async def here(able: Abilities, session_id: str = "room") -> list[dict[str, Any]]:
+async def here(able: Services, session_id: str = "room") -> list[dict[str, Any]]:
     found = await able.presence.at_work([session_id])
     return [msgspec.to_builtins(one) for one in found.get(session_id, [])]
 
 
-async def test_those_that_wait_come_first_then_the_latest_seen(able: Abilities) -> None:
+async def test_those_that_wait_come_first_then_the_latest_seen(able: Services) -> None:
     assert [one["name"] for one in await here(able)] == ["alice"]  # who made it
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
@@ -33,16 +33,16 @@ async def test_those_that_wait_come_first_then_the_latest_seen(able: Abilities) 
         ("eve", True), ("bob", False), ("alice", False),
     ]  # fmt: skip
     assert agents[0]["agent_type"] == "codex"
-    listed = {one.pop("name"): one for one in await able.attending.agents(ALICE, "room")}
+    listed = {one.pop("name"): one for one in await able.roster.agents(ALICE, "room")}
     assert agents[1]["last_seen"] == listed["bob"]["last_seen"]
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert not any(one["waiting"] for one in await here(able))
 
 
-async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Abilities) -> None:
-    await able.rooms.create_session(BOB, "else", "other")
-    await able.hearing.get_messages(NOBODY, "other")
+async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Services) -> None:
+    await able.sessions.create_session(BOB, "else", "other")
+    await able.inbox.get_messages(NOBODY, "other")
     found = await able.presence.at_work(["other", "room", "no-such-room"])
     assert {name: [one.name for one in agents] for name, agents in found.items()} == {
         "other": ["bob"],
@@ -51,9 +51,9 @@ async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Abili
 
 
 async def test_whoever_has_not_been_there_lately_is_left_out_unless_it_waits(
-    able: Abilities,
+    able: Services,
 ) -> None:
-    presence = Presence(able.rooms._database, able.readers, able.waiting, timedelta(0))
+    presence = AgentPresence(able.sessions._database, able.readers, able.waiting, timedelta(0))
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
     assert [one.name for one in (await presence.at_work(["room"]))["room"]] == ["eve"]
@@ -62,7 +62,7 @@ async def test_whoever_has_not_been_there_lately_is_left_out_unless_it_waits(
     assert await presence.at_work(["room"]) == {}
 
 
-async def test_what_nobody_else_may_see_leaves_no_trace(able: Abilities) -> None:
+async def test_what_nobody_else_may_see_leaves_no_trace(able: Services) -> None:
     await read(able, BOB)
     before = await here(able)
     for level in ("private", "agent_only"):
@@ -73,7 +73,7 @@ async def test_what_nobody_else_may_see_leaves_no_trace(able: Abilities) -> None
     assert "eve" in {one["name"] for one in await here(able)}
 
 
-async def test_so_many_and_no_more(able: Abilities) -> None:
+async def test_so_many_and_no_more(able: Services) -> None:
     for number in range(MOST_AGENTS + 5):
         await read(able, Principal(f"a{number}", "claude", frozenset({"read"}), token_id="t"))
     agents = await here(able)
@@ -84,13 +84,13 @@ async def test_so_many_and_no_more(able: Abilities) -> None:
 async def test_a_new_process_knows_who_was_there_before_it(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
-        able = make_abilities(store, settings)
-        await able.rooms.create_session(ALICE, "to talk", "room")
+        able = make_services(store, settings)
+        await able.sessions.create_session(ALICE, "to talk", "room")
         await read(able, BOB)
         before = await here(able)
         await able.readers.save()
     async with opened(tmp_path) as store:
-        able = make_abilities(store, settings)
+        able = make_services(store, settings)
         assert await here(able) == before
         await read(able, BOB)  # seen anew: what memory knows is newer
         again = await here(able)

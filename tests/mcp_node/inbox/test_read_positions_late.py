@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_node.log.interface import CommitListener, Database
 from mcp_node.log.pruning import PruneMessages, look
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.messages import Message, Principal, Visibility
 from proto.settings import load_settings
 from proto.visibility import may_see
@@ -79,7 +79,7 @@ class Late:
 
 
 @asynccontextmanager
-async def late(data_dir: Path) -> AsyncIterator[tuple[Abilities, Late]]:
+async def late(data_dir: Path) -> AsyncIterator[tuple[Services, Late]]:
     async with opened(data_dir) as store:
         slow = Late(store)
         chosen = load_settings(
@@ -88,25 +88,25 @@ async def late(data_dir: Path) -> AsyncIterator[tuple[Abilities, Late]]:
             session_messages_per_minute=0,
             session_agent_messages=0,
         )
-        able = make_abilities(slow, chosen)  # type: ignore[arg-type]
-        await able.rooms.create_session(ALICE, "to talk", "room")
+        able = make_services(slow, chosen)  # type: ignore[arg-type]
+        await able.sessions.create_session(ALICE, "to talk", "room")
         yield able, slow
 
 
-async def say(able: Abilities, who: Principal, content: str, visibility: str = "public") -> int:
-    return (await able.rooms.add_message(who, "room", content, visibility)).id
+async def say(able: Services, who: Principal, content: str, visibility: str = "public") -> int:
+    return (await able.sessions.add_message(who, "room", content, visibility)).id
 
 
-async def unread_page(able: Abilities, who: Principal, limit: int = 1000) -> list[int]:
-    page = await able.hearing.get_messages(who, "room", unread_only=True, limit=limit)
+async def unread_page(able: Services, who: Principal, limit: int = 1000) -> list[int]:
+    page = await able.inbox.get_messages(who, "room", unread_only=True, limit=limit)
     return [message["id"] for message in page["messages"]]
 
 
-async def check_unread(able: Abilities, who: Principal) -> int:
+async def check_unread(able: Services, who: Principal) -> int:
     """The count that is kept is what counting anew gives."""
-    kept = await able.hearing.unread(who, "room")
+    kept = await able.inbox.unread(who, "room")
     able.readers.recount()
-    assert kept == await able.hearing.unread(who, "room")
+    assert kept == await able.inbox.unread(who, "room")
     return kept
 
 
@@ -122,7 +122,7 @@ async def test_a_deletion_between_a_count_and_its_answer(tmp_path: Path) -> None
         first = await say(able, ALICE, "one")
         slow.hold_reads()
         before = slow.reads
-        counting = asyncio.create_task(able.hearing.unread(BOB, "room"))
+        counting = asyncio.create_task(able.inbox.unread(BOB, "room"))
         able.readers.recount()
         await until(lambda: slow.reads > before)
         await able.deletion.delete_message(ALICE, "room", first)
@@ -140,10 +140,10 @@ async def test_a_page_that_knows_of_a_deletion_before_it_is_announced(
         await unread_page(able, BOB)
         first = await say(able, ALICE, "one")
         await say(able, ALICE, "two")
-        assert await able.hearing.unread(BOB, "room") == 2
+        assert await able.inbox.unread(BOB, "room") == 2
         slow.holding = True
         await able.deletion.delete_message(ALICE, "room", first)
-        await able.hearing.get_messages(BOB, "room", unread_only=unread_only)
+        await able.inbox.get_messages(BOB, "room", unread_only=unread_only)
         slow.announce()
         assert await check_unread(able, BOB) == 0
 
@@ -154,13 +154,13 @@ async def test_a_count_for_other_rights_is_not_kept(tmp_path: Path) -> None:
         await say(able, ROOT, "for admins", "admin_only")
         slow.hold_reads()
         before = slow.reads
-        counting = asyncio.create_task(able.hearing.unread(CHIEF_BOB, "room"))
+        counting = asyncio.create_task(able.inbox.unread(CHIEF_BOB, "room"))
         await until(lambda: slow.reads > before)
-        asking = asyncio.create_task(able.hearing.unread(BOB, "room"))
+        asking = asyncio.create_task(able.inbox.unread(BOB, "room"))
         await asyncio.sleep(0)
         slow.answer_reads()
         await asyncio.gather(counting, asking)
-        assert await able.hearing.unread(BOB, "room") == 0
+        assert await able.inbox.unread(BOB, "room") == 0
         assert asking.result() == 0
 
 
@@ -169,11 +169,11 @@ async def test_what_was_pruned_is_not_unread(tmp_path: Path) -> None:
         await say(able, ALICE, "zero")
         await unread_page(able, BOB)
         await say(able, ALICE, "one")
-        assert await able.hearing.unread(BOB, "room") == 1
+        assert await able.inbox.unread(BOB, "room") == 1
         slow.hold_reads()
         able.readers.recount()
         before = slow.reads
-        counting = asyncio.create_task(able.hearing.unread(BOB, "room"))
+        counting = asyncio.create_task(able.inbox.unread(BOB, "room"))
         await until(lambda: slow.reads > before)
         slow.answer_reads()
         await prune(slow)
@@ -186,9 +186,9 @@ async def test_mentions_further_on_leave_the_others_to_be_given(tmp_path: Path) 
     async with late(tmp_path) as (able, _):
         first = await say(able, ALICE, "@bob one")
         second = await say(able, ALICE, "@bob two")
-        heard = await able.hearing.wait(BOB, "room", after=first, mentions_only=True)
+        heard = await able.inbox.wait(BOB, "room", after=first, mentions_only=True)
         assert [message["id"] for message in heard["messages"]] == [second]
-        heard = await able.hearing.wait(BOB, "room", mentions_only=True)
+        heard = await able.inbox.wait(BOB, "room", mentions_only=True)
         assert [message["id"] for message in heard["messages"]] == [first]
 
 
@@ -226,7 +226,7 @@ STEPS = st.lists(
 class Play:
     """A session in which anything happens; remembers what everybody was given."""
 
-    def __init__(self, able: Abilities, slow: Late) -> None:
+    def __init__(self, able: Services, slow: Late) -> None:
         self.able, self.slow = able, slow
         self.said: dict[int, tuple[Principal, str]] = {}
         self.gone: set[int] = set()
@@ -263,9 +263,9 @@ class Play:
             self.tasks.append(asyncio.create_task(self.count(who)))
             await asyncio.sleep(0)
         else:
-            await self.mischief(what, who)
+            await self.disrupt(what, who)
 
-    async def mischief(self, what: str, who: Principal) -> None:
+    async def disrupt(self, what: str, who: Principal) -> None:
         if what == "hold":
             self.slow.holding = True
         elif what == "slow":
@@ -293,18 +293,18 @@ class Play:
         return task.result()
 
     async def count(self, who: Principal) -> None:
-        await self.able.hearing.unread(who, "room")
+        await self.able.inbox.unread(who, "room")
 
     async def give(self, how: str, who: Principal, limit: int) -> None:
-        hearing = self.able.hearing
+        inbox = self.able.inbox
         if how == "page":
-            page = await hearing.get_messages(who, "room", unread_only=True, limit=limit)
+            page = await inbox.get_messages(who, "room", unread_only=True, limit=limit)
         elif how == "newest":
-            page = await hearing.get_messages(who, "room", limit=limit)
+            page = await inbox.get_messages(who, "room", limit=limit)
         elif how == "sender":
-            page = await hearing.get_messages(who, "room", limit=limit, sender="alice")
+            page = await inbox.get_messages(who, "room", limit=limit, sender="alice")
         else:
-            page = await hearing.wait(who, "room", timeout_seconds=0, mentions_only=how == "call")
+            page = await inbox.wait(who, "room", timeout_seconds=0, mentions_only=how == "call")
         self.took(who, page)
 
     def took(self, who: Principal, page: dict[str, Any]) -> None:
@@ -340,7 +340,7 @@ class Play:
         for who in EVERYBODY:
             await check_unread(self.able, who)
             while True:
-                page = await self.able.hearing.get_messages(who, "room", unread_only=True)
+                page = await self.able.inbox.get_messages(who, "room", unread_only=True)
                 if not page["messages"]:
                     break
                 self.took(who, page)
@@ -371,7 +371,7 @@ def test_everything_visible_is_given_and_counted_right(
             for who in EVERYBODY:  # everybody joined at the beginning
                 host = ROOT if who is not ROOT else ALICE
                 play.said[await say(able, host, "welcome")] = (host, "public")
-                play.took(who, await able.hearing.get_messages(who, "room", unread_only=True))
+                play.took(who, await able.inbox.get_messages(who, "room", unread_only=True))
             for step in steps:
                 await play.step(*step)
             await play.judge()

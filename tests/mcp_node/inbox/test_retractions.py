@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.messages import Principal
 from proto.settings import load_settings
 from tests.mcp_node.inbox.test_inbox import ALICE, BOB, EVE, ROOT, read, say, unread, waits
@@ -15,40 +15,40 @@ from tests.mcp_node.making import opened
 
 
 @pytest.fixture
-async def able(tmp_path: Path) -> AsyncIterator[Abilities]:
+async def able(tmp_path: Path) -> AsyncIterator[Services]:
     async with opened(tmp_path) as store:
-        made = make_abilities(store, load_settings(data_dir=tmp_path, writes_per_second=0))
-        await made.rooms.create_session(ALICE, "to talk", "room")
+        made = make_services(store, load_settings(data_dir=tmp_path, writes_per_second=0))
+        await made.sessions.create_session(ALICE, "to talk", "room")
         yield made
 
 
-async def delete(able: Abilities, who: Principal, message_id: int) -> None:
+async def delete(able: Services, who: Principal, message_id: int) -> None:
     await able.deletion.delete_message(who, "room", message_id)
 
 
-async def news(able: Abilities, who: Principal, **how: Any) -> list[dict[str, Any]]:
-    page = await able.hearing.get_messages(who, "room", unread_only=True, **how)
+async def news(able: Services, who: Principal, **how: Any) -> list[dict[str, Any]]:
+    page = await able.inbox.get_messages(who, "room", unread_only=True, **how)
     messages: list[dict[str, Any]] = page["messages"]
     return messages
 
 
 @pytest.mark.parametrize("mentions_only", [False, True])
-async def test_it_wakes_who_had_the_text(able: Abilities, mentions_only: bool) -> None:
+async def test_it_wakes_who_had_the_text(able: Services, mentions_only: bool) -> None:
     (said,) = await say(able, ALICE, "@bob the password is x")
     how = {"mentions_only": mentions_only}
-    assert (await able.hearing.wait(BOB, "room", **how))["messages"][0]["id"] == said
-    waiting = asyncio.create_task(able.hearing.wait(BOB, "room", timeout_seconds=30, **how))
+    assert (await able.inbox.wait(BOB, "room", **how))["messages"][0]["id"] == said
+    waiting = asyncio.create_task(able.inbox.wait(BOB, "room", timeout_seconds=30, **how))
     await waits(able, 1)
     await delete(able, ALICE, said)
     heard = await waiting
     assert (heard["messages"], heard["outcome"]) == ([{"id": 2, "deletes": said}], "messages")
     assert await unread(able, BOB) == 0
     assert await news(able, BOB) == []
-    again = await able.hearing.wait(BOB, "room", timeout_seconds=0, **how)
+    again = await able.inbox.wait(BOB, "room", timeout_seconds=0, **how)
     assert (again["messages"], again["outcome"]) == ([], "timeout")
 
 
-async def test_it_is_unread_and_given_in_its_place(able: Abilities) -> None:
+async def test_it_is_unread_and_given_in_its_place(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await read(able, BOB)
     await say(able, ALICE, "three")
@@ -60,7 +60,7 @@ async def test_it_is_unread_and_given_in_its_place(able: Abilities) -> None:
     assert await unread(able, BOB) == 0
 
 
-async def test_an_author_learns_that_an_admin_deleted_it(able: Abilities) -> None:
+async def test_an_author_learns_that_an_admin_deleted_it(able: Services) -> None:
     (said,) = await say(able, ALICE, "one")
     await delete(able, ROOT, said)
     assert (await unread(able, ALICE), await unread(able, ROOT)) == (1, 0)
@@ -68,15 +68,15 @@ async def test_an_author_learns_that_an_admin_deleted_it(able: Abilities) -> Non
     assert await unread(able, ALICE) == 0
 
 
-async def test_who_never_had_the_text_is_told_nothing(able: Abilities) -> None:
+async def test_who_never_had_the_text_is_told_nothing(able: Services) -> None:
     await say(able, ALICE, "zero")
     await read(able, BOB)
     (said,) = await say(able, ALICE, "one")
     (ours,) = await say(able, ALICE, "ours", visibility="agent_only")
     await read(able, EVE, unread_only=True)
-    waiting = asyncio.create_task(able.hearing.wait(EVE, "room", timeout_seconds=30))
+    waiting = asyncio.create_task(able.inbox.wait(EVE, "room", timeout_seconds=30))
     await waits(able, 1)
-    before = await able.hearing.unread(EVE, "room")
+    before = await able.inbox.unread(EVE, "room")
     await delete(able, ALICE, ours)
     await delete(able, ALICE, said)
     assert (await waiting)["messages"] == [{"id": 5, "deletes": said}]
@@ -87,7 +87,7 @@ async def test_who_never_had_the_text_is_told_nothing(able: Abilities) -> None:
 
 
 async def test_what_was_gone_before_it_was_reached_is_passed_without_a_word(
-    able: Abilities,
+    able: Services,
 ) -> None:
     await say(able, ALICE, "zero")
     await read(able, BOB)
@@ -100,7 +100,7 @@ async def test_what_was_gone_before_it_was_reached_is_passed_without_a_word(
     assert await news(able, BOB) == []
 
 
-async def test_a_newest_page_that_does_not_show_it_leaves_it_unread(able: Abilities) -> None:
+async def test_a_newest_page_that_does_not_show_it_leaves_it_unread(able: Services) -> None:
     await say(able, ALICE, *(f"m{number}" for number in range(5)))
     await read(able, BOB)
     await delete(able, ALICE, 1)  # 6
@@ -110,37 +110,37 @@ async def test_a_newest_page_that_does_not_show_it_leaves_it_unread(able: Abilit
     assert await news(able, BOB) == [{"id": 6, "deletes": 1}]
 
 
-async def test_a_newest_page_that_shows_it_tells_of_it(able: Abilities) -> None:
+async def test_a_newest_page_that_shows_it_tells_of_it(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await read(able, BOB)
     await delete(able, ALICE, 2)
-    view = await able.hearing.get_session(BOB, "room")
+    view = await able.inbox.get_session(BOB, "room")
     assert [one.get("deleted") for one in view["messages"]] == [None, True]
-    await able.hearing.get_session(EVE, "room")  # she joins
+    await able.inbox.get_session(EVE, "room")  # she joins
     assert await unread(able, BOB) == await unread(able, EVE) == 0
     assert await news(able, BOB) == await news(able, EVE) == []
 
 
-async def test_what_comes_after_an_id_has_everybodys(able: Abilities) -> None:
+async def test_what_comes_after_an_id_has_everybodys(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await delete(able, ALICE, 1)
     for who in (ALICE, BOB, EVE):
-        page = await able.hearing.get_messages(who, "room", after=2)
+        page = await able.inbox.get_messages(who, "room", after=2)
         assert page["messages"] == [{"id": 3, "deletes": 1}]
-        heard = await able.hearing.wait(who, "room", after=2, timeout_seconds=0)
+        heard = await able.inbox.wait(who, "room", after=2, timeout_seconds=0)
         assert heard["messages"] == page["messages"]
-    filtered = await able.hearing.get_messages(BOB, "room", after=0, sender="alice")
+    filtered = await able.inbox.get_messages(BOB, "room", after=0, sender="alice")
     assert [one["id"] for one in filtered["messages"]] == [1, 2]
-    waiting = asyncio.create_task(able.hearing.wait(ALICE, "room", after=3))
+    waiting = asyncio.create_task(able.inbox.wait(ALICE, "room", after=3))
     await waits(able, 1)
     await delete(able, ALICE, 2)
     assert (await waiting)["messages"] == [{"id": 4, "deletes": 2}]
 
 
-async def test_a_deletion_between_messages_is_given_with_them(able: Abilities) -> None:
+async def test_a_deletion_between_messages_is_given_with_them(able: Services) -> None:
     (said,) = await say(able, ALICE, "one")
     await read(able, BOB)
-    waiting = asyncio.create_task(able.hearing.wait(BOB, "room"))
+    waiting = asyncio.create_task(able.inbox.wait(BOB, "room"))
     await waits(able, 1)
     await asyncio.gather(delete(able, ALICE, said), say(able, ALICE, "two"))
     first = (await waiting)["messages"]

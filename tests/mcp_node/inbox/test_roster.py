@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.errors import InvalidInput, MessageNotFound
 from proto.messages import Principal
 from proto.settings import load_settings
@@ -15,19 +15,19 @@ from tests.mcp_node.making import opened
 
 
 @pytest.fixture
-async def able(tmp_path: Path) -> AsyncIterator[Abilities]:
+async def able(tmp_path: Path) -> AsyncIterator[Services]:
     async with opened(tmp_path) as store:
-        made = make_abilities(store, load_settings(data_dir=tmp_path))
-        await made.rooms.create_session(ALICE, "to talk", "room")
+        made = make_services(store, load_settings(data_dir=tmp_path))
+        await made.sessions.create_session(ALICE, "to talk", "room")
         yield made
 
 
-async def names(able: Abilities, who: Principal, message_id: int) -> tuple[set[str], set[str]]:
-    found = await able.attending.receipts(who, "room", message_id)
+async def names(able: Services, who: Principal, message_id: int) -> tuple[set[str], set[str]]:
+    found = await able.roster.receipts(who, "room", message_id)
     return ({one["name"] for one in found["given"]}, {one["name"] for one in found["not_given"]})
 
 
-async def test_who_was_given_a_message_and_who_was_not(able: Abilities) -> None:
+async def test_who_was_given_a_message_and_who_was_not(able: Services) -> None:
     await read(able, EVE)  # here, with nothing to read
     await say(able, ALICE, "one")
     await read(able, BOB)
@@ -38,26 +38,26 @@ async def test_who_was_given_a_message_and_who_was_not(able: Abilities) -> None:
     assert await names(able, ALICE, 2) == ({"eve"}, {"bob"})
 
 
-async def test_when_is_the_moment_it_was_given(able: Abilities) -> None:
+async def test_when_is_the_moment_it_was_given(able: Services) -> None:
     await say(able, ALICE, "one")
     await read(able, BOB)
-    first = await able.attending.receipts(ALICE, "room", 1)
+    first = await able.roster.receipts(ALICE, "room", 1)
     await say(able, ALICE, "two")
     await read(able, BOB)
-    again = await able.attending.receipts(ALICE, "room", 1)
+    again = await able.roster.receipts(ALICE, "room", 1)
     assert again["given"] == first["given"]
-    second = await able.attending.receipts(ALICE, "room", 2)
+    second = await able.roster.receipts(ALICE, "room", 2)
     assert second["given"][0]["at"] >= again["given"][0]["at"]
 
 
-async def test_what_lies_before_one_joined_was_not_given(able: Abilities) -> None:
+async def test_what_lies_before_one_joined_was_not_given(able: Services) -> None:
     await say(able, ALICE, "one", "two", "three")
     assert await read(able, BOB, limit=1) == [3]
     assert await names(able, ALICE, 1) == (set(), {"bob"})
     assert await names(able, ALICE, 3) == ({"bob"}, set())
 
 
-async def test_only_those_count_who_may_see_it(able: Abilities) -> None:
+async def test_only_those_count_who_may_see_it(able: Services) -> None:
     for who in (BOB, EVE, ROOT):
         await read(able, who)
     (ours,) = await say(able, ALICE, "claude only", visibility="agent_only")
@@ -66,29 +66,29 @@ async def test_only_those_count_who_may_see_it(able: Abilities) -> None:
     assert await names(able, ALICE, mine) == (set(), set())
     for who, id_ in ((EVE, ours), (BOB, mine), (ROOT, mine), (ALICE, 99)):
         with pytest.raises(MessageNotFound):
-            await able.attending.receipts(who, "room", id_)
+            await able.roster.receipts(who, "room", id_)
     for bad in (None, 0, "1", True):
         with pytest.raises(InvalidInput):
-            await able.attending.receipts(ALICE, "room", bad)
+            await able.roster.receipts(ALICE, "room", bad)
 
 
-async def test_the_sender_sees_whether_those_it_calls_have_it(able: Abilities) -> None:
+async def test_the_sender_sees_whether_those_it_calls_have_it(able: Services) -> None:
     await read(able, EVE)
     waiting = asyncio.create_task(wait(able, BOB, mentions_only=True))
     await waits(able, 1)
     (first, called) = await say(able, ALICE, "something else", "@bob @eve @carol please")
     assert await waiting == [called]
-    found = await able.attending.receipts(ALICE, "room", called)
+    found = await able.roster.receipts(ALICE, "room", called)
     states = {one["name"]: one["state"] for one in found["mentioned"]}
     assert states == {"bob": "given", "eve": "not_given", "carol": "not_here"}
     assert await names(able, ALICE, first) == (set(), {"bob", "eve"})
 
 
-async def test_agents_are_those_who_were_here(able: Abilities) -> None:
+async def test_agents_are_those_who_were_here(able: Services) -> None:
     await read(able, BOB)
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
-    agents = {one["name"]: one for one in await able.attending.agents(ALICE, "room")}
+    agents = {one["name"]: one for one in await able.roster.agents(ALICE, "room")}
     assert {name: one["waiting"] for name, one in agents.items()} == {
         "alice": False,
         "bob": False,
@@ -100,33 +100,33 @@ async def test_agents_are_those_who_were_here(able: Abilities) -> None:
     await asyncio.gather(waiting, return_exceptions=True)
 
 
-async def test_what_nobody_else_may_see_leaves_no_trace_of_its_author(able: Abilities) -> None:
+async def test_what_nobody_else_may_see_leaves_no_trace_of_its_author(able: Services) -> None:
     await read(able, BOB)
-    before = await able.attending.agents(BOB, "room")
+    before = await able.roster.agents(BOB, "room")
     for level in ("private", "agent_only"):
         await say(able, EVE, "hush", visibility=level)
     await say(able, ROOT, "hush", visibility="admin_only")
-    after = await able.attending.agents(BOB, "room")
+    after = await able.roster.agents(BOB, "room")
     assert [one["name"] for one in after] == [one["name"] for one in before]
     await say(able, EVE, "hello")
-    assert "eve" in {one["name"] for one in await able.attending.agents(BOB, "room")}
+    assert "eve" in {one["name"] for one in await able.roster.agents(BOB, "room")}
 
 
-async def test_who_may_not_see_it_is_in_no_list(able: Abilities) -> None:
+async def test_who_may_not_see_it_is_in_no_list(able: Services) -> None:
     for who in (BOB, EVE):
         await read(able, who)
     (ours,) = await say(able, ALICE, "@eve @bob @carol @alice", visibility="agent_only")
-    found = await able.attending.receipts(ALICE, "room", ours)
+    found = await able.roster.receipts(ALICE, "room", ours)
     states = {one["name"]: one["state"] for one in found["mentioned"]}
     assert states == {"bob": "not_given", "carol": "not_here"}
 
 
-async def test_a_reply_proves_that_its_author_was_given_it(able: Abilities) -> None:
+async def test_a_reply_proves_that_its_author_was_given_it(able: Services) -> None:
     (first,) = await say(able, ALICE, "@bob @eve one")
     await say(able, BOB, "heard", parent_message_id=first)
     await say(able, EVE, "to myself", parent_message_id=first, visibility="private")
     await say(able, ALICE, "anybody?", parent_message_id=first)
-    found = await able.attending.receipts(ALICE, "room", first)
+    found = await able.roster.receipts(ALICE, "room", first)
     assert [one["name"] for one in found["given"]] == ["bob"]
     assert {one["name"]: one["state"] for one in found["mentioned"]} == {
         "bob": "given",
@@ -135,4 +135,4 @@ async def test_a_reply_proves_that_its_author_was_given_it(able: Abilities) -> N
     assert await names(able, EVE, first) == ({"bob", "eve"}, set())
     replied = found["given"][0]["at"]
     await read(able, BOB)
-    assert (await able.attending.receipts(ALICE, "room", first))["given"][0]["at"] == replied
+    assert (await able.roster.receipts(ALICE, "room", first))["given"][0]["at"] == replied

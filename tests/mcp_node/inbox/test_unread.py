@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from mcp_node.inbox.unread import Place, Reach, news, not_recorded, standing
+from mcp_node.inbox.unread import Reach, ReadPosition, news, not_recorded, standing
 from mcp_node.search.index import add_search_functions
 from mcp_node.storage import SCHEMA
 from proto.messages import Audience
@@ -45,7 +45,7 @@ async def test_what_an_older_version_gave_as_a_mention_is_read(tmp_path: Path) -
     older(tmp_path / "partyline.db")
     async with opened(tmp_path) as store:
         found = await store.read(partial(standing, audience=BOB, reach=Reach("room")))
-        assert (found.place, found.unread, found.known) == (Place(0, 1, 3), 2, True)
+        assert (found.place, found.unread, found.known) == (ReadPosition(0, 1, 3), 2, True)
         reach = Reach("room", found.place)
         given = await store.read(partial(news, audience=BOB, reach=reach, limit=10))
         assert [entry.id for entry in given.page.messages] == [2, 4]
@@ -57,7 +57,7 @@ async def test_what_an_older_version_gave_as_a_mention_is_read(tmp_path: Path) -
 async def test_what_is_not_stored_yet_is_read_as_well(tmp_path: Path) -> None:
     older(tmp_path / "partyline.db")
     async with opened(tmp_path) as store:
-        reach = Reach("room", Place(0, 1, 4), [4])
+        reach = Reach("room", ReadPosition(0, 1, 4), [4])
         found = await store.read(partial(standing, audience=BOB, reach=reach))
         assert found.unread == 1
         given = await store.read(partial(news, audience=BOB, reach=reach, limit=10))

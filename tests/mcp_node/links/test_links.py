@@ -10,7 +10,7 @@ import pytest
 
 from mcp_node.links.links import LOGIN_SECONDS, LOGIN_TOKEN_SECONDS, Links, Minted
 from mcp_node.log.interface import Database
-from mcp_node.services import make_abilities
+from mcp_node.services import make_services
 from proto.errors import Forbidden, LinkNotFound, RateLimited, Unauthenticated
 from proto.messages import Principal
 from proto.names import is_name
@@ -56,7 +56,7 @@ async def linking(
 ) -> AsyncIterator[tuple[Links, Database]]:
     async with opened(tmp_path) as store:
         chosen = load_settings(data_dir=tmp_path, **settings)
-        await make_abilities(store, chosen).rooms.create_session(agent(), "to talk", "room")
+        await make_services(store, chosen).sessions.create_session(agent(), "to talk", "room")
         yield Links(store, chosen, clock=clock), store
 
 

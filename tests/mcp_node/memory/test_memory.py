@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_node.memory.memory import Memory, check_key, check_memory_value
-from mcp_node.services import make_abilities
+from mcp_node.services import make_services
 from mcp_node.sessions.authorization import Rights
 from proto.errors import (
     Forbidden,
@@ -296,7 +296,7 @@ async def test_the_newest_are_bounded(made: Made) -> None:
 async def test_it_counts_towards_the_rate_of_writes(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path, writes_per_second=1)
     async with opened(tmp_path) as store:
-        memory = make_abilities(store, settings).memory
+        memory = make_services(store, settings).memory
         await memory.set(ALICE, "k", 1)
         await memory.delete(ALICE, "k")
         with pytest.raises(RateLimited):
@@ -358,7 +358,7 @@ async def test_the_sweep_goes_on_when_the_store_fails(
 ) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
-        memory = make_abilities(store, settings).memory
+        memory = make_services(store, settings).memory
     sweeping = asyncio.create_task(memory.sweep_for_ever(every=0.001))
     await until(lambda: caplog.text.count("expired memories stay for now: UNAVAILABLE") > 1)
     assert not sweeping.done()

@@ -9,13 +9,13 @@ import pytest
 
 from mcp_node.log.interface import Database
 from mcp_node.memory import rows as memory
-from mcp_node.memory.rows import DeleteMemory, Place, Quota, SetMemory, SweepMemory
+from mcp_node.memory.rows import DeleteMemory, EntryKey, MemoryLimits, SetMemory, SweepMemory
 from mcp_node.storage import SCHEMA
 from proto.errors import MemoryExists, MemoryNotFound, RateLimited, SessionNotFound
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session, opened
 
-AMPLE = Quota(10_000, 64 * 1024 * 1024)
+AMPLE = MemoryLimits(10_000, 64 * 1024 * 1024)
 
 
 class Clock:
@@ -31,24 +31,24 @@ def clock() -> Clock:
     return Clock()
 
 
-def at(key: str = "k", principal: str = "alice", session: str = "") -> Place:
-    return Place(principal, session, key)
+def at(key: str = "k", principal: str = "alice", session: str = "") -> EntryKey:
+    return EntryKey(principal, session, key)
 
 
 def setting(
     clock: Clock,
-    place: Place,
+    place: EntryKey,
     value: str = "1",
     seconds: int | None = None,
     *,
     overwrite: bool = True,
-    quota: Quota = AMPLE,
+    quota: MemoryLimits = AMPLE,
 ) -> SetMemory:
     raw = msgspec.Raw(value.encode())
     return SetMemory(place, raw, seconds, overwrite=overwrite, quota=quota, clock=clock)
 
 
-async def value(store: Database, place: Place, now: float) -> str | None:
+async def value(store: Database, place: EntryKey, now: float) -> str | None:
     try:
         memo = await store.read(lambda connection: memory.get(connection, place, now))
     except MemoryNotFound:
@@ -66,7 +66,7 @@ def rows(store: Database) -> int:
 async def test_keys_are_counted_per_principal_and_only_while_they_live(
     store: Database, clock: Clock
 ) -> None:
-    two = Quota(2, 1_000)
+    two = MemoryLimits(2, 1_000)
     await store.write(setting(clock, at("a"), quota=two))
     await store.write(setting(clock, at("b", session="room"), seconds=10, quota=two))
     with pytest.raises(RateLimited, match=r"keys.*MAX_MEMORY_ENTRIES_PER_PRINCIPAL"):
@@ -82,7 +82,7 @@ async def test_keys_are_counted_per_principal_and_only_while_they_live(
 
 
 async def test_bytes_are_those_of_all_values_after_the_write(store: Database, clock: Clock) -> None:
-    ten = Quota(100, 10)
+    ten = MemoryLimits(100, 10)
     await store.write(setting(clock, at("a"), "1234", quota=ten))
     await store.write(setting(clock, at("b"), "123456", quota=ten))
     with pytest.raises(RateLimited, match=r"bytes.*MAX_MEMORY_BYTES_PER_PRINCIPAL"):
@@ -93,7 +93,9 @@ async def test_bytes_are_those_of_all_values_after_the_write(store: Database, cl
 
 
 async def test_at_once_no_more_than_the_quota_get_in(store: Database, clock: Clock) -> None:
-    calls = [store.write(setting(clock, at(f"k{n}"), quota=Quota(5, 100))) for n in range(20)]
+    calls = [
+        store.write(setting(clock, at(f"k{n}"), quota=MemoryLimits(5, 100))) for n in range(20)
+    ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(result, RateLimited) for result in results] == [False] * 5 + [True] * 15
     assert rows(store) == 5

@@ -9,7 +9,7 @@ import pytest
 from fastmcp.exceptions import ToolError
 
 from mcp_node.doors.mcp.tools.results import NOTICE
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.errors import Forbidden, InvalidInput, PartylineError, RateLimited, SessionNotFound
 from proto.messages import Principal
 from proto.settings import load_settings
@@ -23,14 +23,14 @@ EVE = Principal("eve", "codex", WRITER, sessions=frozenset({"open"}), token_id="
 
 
 @pytest.fixture
-async def abilities(tmp_path: Path) -> AsyncIterator[Abilities]:
-    """A node's abilities, with messages in the sessions ``open`` and ``closed``."""
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    """A node's services, with messages in the sessions ``open`` and ``closed``."""
     async with opened(tmp_path) as store:
-        made = make_abilities(store, load_settings(data_dir=tmp_path, max_searches_per_principal=2))
+        made = make_services(store, load_settings(data_dir=tmp_path, max_searches_per_principal=2))
         for room in ("open", "closed"):
-            await made.rooms.create_session(ALICE, "p", room)
-            await made.rooms.add_message(ALICE, room, f"the walrus of {room}")
-        await made.rooms.add_message(ALICE, "open", "a private penguin", "private")
+            await made.sessions.create_session(ALICE, "p", room)
+            await made.sessions.add_message(ALICE, room, f"the walrus of {room}")
+        await made.sessions.add_message(ALICE, "open", "a private penguin", "private")
         yield made
 
 
@@ -38,8 +38,8 @@ def ids(answer: dict[str, Any]) -> list[int]:
     return [hit["message_id"] for hit in answer["results"]]
 
 
-async def test_an_answer_has_what_the_contract_names(abilities: Abilities) -> None:
-    answer = await abilities.search.search_messages(BOB, "walrsu", "open")
+async def test_an_answer_has_what_the_contract_names(services: Services) -> None:
+    answer = await services.search.search_messages(BOB, "walrsu", "open")
     (hit,) = answer["results"]
     assert hit.pop("timestamp") > "2026"
     assert hit == {
@@ -52,7 +52,7 @@ async def test_an_answer_has_what_the_contract_names(abilities: Abilities) -> No
     }
     assert answer["has_more"] is False
     assert answer["corrected"] == {"walrsu": ["walrus"]}
-    assert "corrected" not in await abilities.search.search_messages(BOB, "walrus")
+    assert "corrected" not in await services.search.search_messages(BOB, "walrus")
 
 
 @pytest.mark.parametrize(
@@ -78,53 +78,53 @@ async def test_an_answer_has_what_the_contract_names(abilities: Abilities) -> No
     ids=range(16),
 )
 async def test_what_is_refused(
-    abilities: Abilities, changes: dict[str, Any], error: type[PartylineError]
+    services: Services, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):
-        await abilities.search.search_messages(BOB, **{"query": "walrus"} | changes)
+        await services.search.search_messages(BOB, **{"query": "walrus"} | changes)
 
 
-async def test_only_sessions_that_the_token_covers(abilities: Abilities) -> None:
-    assert ids(await abilities.search.search_messages(BOB, "walrus")) == [2, 1]
-    assert ids(await abilities.search.search_messages(EVE, "walrus")) == [1]
-    assert (await abilities.search.search_messages(EVE, "clossed walrus"))["results"] == []
-    assert "corrected" not in await abilities.search.search_messages(EVE, "closde")
+async def test_only_sessions_that_the_token_covers(services: Services) -> None:
+    assert ids(await services.search.search_messages(BOB, "walrus")) == [2, 1]
+    assert ids(await services.search.search_messages(EVE, "walrus")) == [1]
+    assert (await services.search.search_messages(EVE, "clossed walrus"))["results"] == []
+    assert "corrected" not in await services.search.search_messages(EVE, "closde")
     errors = []
     for room in ("closed", "unknown"):
         with pytest.raises(SessionNotFound) as refusal:
-            await abilities.search.search_messages(EVE, "walrus", room)
+            await services.search.search_messages(EVE, "walrus", room)
         errors.append(str(refusal.value))
     assert errors[0] == errors[1]
 
 
-async def test_without_the_scope_nothing_is_found(abilities: Abilities) -> None:
+async def test_without_the_scope_nothing_is_found(services: Services) -> None:
     mute = Principal("mute", "claude", frozenset({"write"}), token_id="t4")
     with pytest.raises(Forbidden):
-        await abilities.search.search_messages(mute, "walrus")
+        await services.search.search_messages(mute, "walrus")
 
 
-async def test_the_private_is_for_its_author(abilities: Abilities) -> None:
+async def test_the_private_is_for_its_author(services: Services) -> None:
     for query in ("penguin", "pengiun", "pengu*", '"private penguin"'):
-        answer = await abilities.search.search_messages(BOB, query)
+        answer = await services.search.search_messages(BOB, query)
         assert answer == {"results": [], "has_more": False}
-        assert ids(await abilities.search.search_messages(ALICE, query)) == [3]
+        assert ids(await services.search.search_messages(ALICE, query)) == [3]
 
 
-async def test_one_principal_searches_only_so_much_at_once(abilities: Abilities) -> None:
-    searches = [abilities.search.search_messages(BOB, "walrus") for _ in range(5)]
-    other = abilities.search.search_messages(ALICE, "walrus")
+async def test_one_principal_searches_only_so_much_at_once(services: Services) -> None:
+    searches = [services.search.search_messages(BOB, "walrus") for _ in range(5)]
+    other = services.search.search_messages(ALICE, "walrus")
     *own, others = await asyncio.gather(*searches, other, return_exceptions=True)
     assert [isinstance(answer, RateLimited) for answer in own] == [False] * 2 + [True] * 3
     assert isinstance(others, dict)
     with pytest.raises(InvalidInput):
-        await abilities.search.search_messages(BOB, "")
-    task = asyncio.create_task(abilities.search.search_messages(BOB, "walrus"))
+        await services.search.search_messages(BOB, "")
+    task = asyncio.create_task(services.search.search_messages(BOB, "walrus"))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     for _ in range(3):  # what ended, however, counts no more
-        assert ids(await abilities.search.search_messages(BOB, "walrus")) == [2, 1]
+        assert ids(await services.search.search_messages(BOB, "walrus")) == [2, 1]
 
 
 async def test_over_mcp_and_rest_it_is_the_same_search(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -29,28 +29,28 @@ ELSEWHERE = Principal("alice", "claude", frozenset({"read", "write"}), frozenset
 
 
 @pytest.fixture
-async def abilities(tmp_path: Path) -> AsyncIterator[Abilities]:
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
     async with opened(tmp_path) as store:
-        made = make_abilities(store, load_settings(data_dir=tmp_path, writes_per_second=5))
-        await made.rooms.create_session(ALICE, "to talk", "room")
-        await made.rooms.add_message(ALICE, "room", "public")
-        await made.rooms.add_message(ALICE, "room", "private", "private")
+        made = make_services(store, load_settings(data_dir=tmp_path, writes_per_second=5))
+        await made.sessions.create_session(ALICE, "to talk", "room")
+        await made.sessions.add_message(ALICE, "room", "public")
+        await made.sessions.add_message(ALICE, "room", "private", "private")
         yield made
 
 
 @pytest.mark.parametrize("who", [ALICE, ROOT])
-async def test_a_sender_and_an_admin_may(abilities: Abilities, who: Principal) -> None:
+async def test_a_sender_and_an_admin_may(services: Services, who: Principal) -> None:
     for _ in range(2):
-        assert await abilities.deletion.delete_message(who, "room", 1) == {
+        assert await services.deletion.delete_message(who, "room", 1) == {
             "message_id": 1,
             "deleted": True,
         }
 
 
-async def test_a_sub_agent_is_its_principal(abilities: Abilities) -> None:
-    said = await abilities.rooms.add_message(ALICE, "room", "x", speaking_as="reviewer")
+async def test_a_sub_agent_is_its_principal(services: Services) -> None:
+    said = await services.sessions.add_message(ALICE, "room", "x", speaking_as="reviewer")
     assert said.sender == "alice/reviewer"
-    await abilities.deletion.delete_message(ALICE, "room", said.id)
+    await services.deletion.delete_message(ALICE, "room", said.id)
 
 
 @pytest.mark.parametrize(
@@ -74,28 +74,28 @@ async def test_a_sub_agent_is_its_principal(abilities: Abilities) -> None:
     ],
 )
 async def test_others_and_what_is_not_there(
-    abilities: Abilities, who: Principal, session: Any, message: Any, error: type[PartylineError]
+    services: Services, who: Principal, session: Any, message: Any, error: type[PartylineError]
 ) -> None:
     with pytest.raises(PartylineError) as refused:
-        await abilities.deletion.delete_message(who, session, message)
+        await services.deletion.delete_message(who, session, message)
     assert type(refused.value) is error
-    page = await abilities.rooms.page(ALICE, "room")
+    page = await services.sessions.page(ALICE, "room")
     assert [message.content for message in page.messages] == ["public", "private"]
 
 
-async def test_it_counts_as_a_write(abilities: Abilities) -> None:
+async def test_it_counts_as_a_write(services: Services) -> None:
     with pytest.raises(RateLimited):
         for _ in range(50):
-            await abilities.deletion.delete_message(ALICE, "room", 1)
+            await services.deletion.delete_message(ALICE, "room", 1)
 
 
-async def test_unread_counts_go_down(abilities: Abilities) -> None:
-    await abilities.hearing.get_messages(BOB, "room")
-    said = await abilities.rooms.add_message(ALICE, "room", "@bob look")
-    assert await abilities.hearing.unread(BOB, "room") == 1
-    await abilities.deletion.delete_message(ROOT, "room", said.id)
-    assert await abilities.hearing.unread(BOB, "room") == 0
-    waited = await abilities.hearing.wait(BOB, "room", timeout_seconds=0)
+async def test_unread_counts_go_down(services: Services) -> None:
+    await services.inbox.get_messages(BOB, "room")
+    said = await services.sessions.add_message(ALICE, "room", "@bob look")
+    assert await services.inbox.unread(BOB, "room") == 1
+    await services.deletion.delete_message(ROOT, "room", said.id)
+    assert await services.inbox.unread(BOB, "room") == 0
+    waited = await services.inbox.wait(BOB, "room", timeout_seconds=0)
     assert (waited["messages"], waited["outcome"]) == ([], "timeout")
-    mentioned = await abilities.hearing.wait(BOB, "room", timeout_seconds=0, mentions_only=True)
+    mentioned = await services.inbox.wait(BOB, "room", timeout_seconds=0, mentions_only=True)
     assert mentioned["messages"] == []

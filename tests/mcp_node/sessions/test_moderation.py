@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcp_node.services import Abilities, make_abilities
+from mcp_node.services import Services, make_services
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -37,34 +37,34 @@ MAY_NOT = [OTHER, GUEST, ADMINS_GUEST, READER, READING_ADMIN, NOBODY]
 
 
 @pytest.fixture
-async def all_of(tmp_path: Path) -> AsyncIterator[Abilities]:
+async def all_of(tmp_path: Path) -> AsyncIterator[Services]:
     async with opened(tmp_path) as store:
-        made = make_abilities(store, load_settings(data_dir=tmp_path))
-        await made.rooms.create_session(MAKER, "to talk", "room", {"a": 1})
+        made = make_services(store, load_settings(data_dir=tmp_path))
+        await made.sessions.create_session(MAKER, "to talk", "room", {"a": 1})
         yield made
 
 
 @pytest.mark.parametrize("who", MAY, ids=lambda who: who.agent_id)
-async def test_who_may_closes_it_for_everybody(all_of: Abilities, who: Principal) -> None:
-    before = await all_of.rooms.add_message(OTHER, "room", "the last word")
+async def test_who_may_closes_it_for_everybody(all_of: Services, who: Principal) -> None:
+    before = await all_of.sessions.add_message(OTHER, "room", "the last word")
     closed = await all_of.moderation.close_session(who, "room")
     assert closed["closed_at"] > before.timestamp
     for writer in (MAKER, OTHER, ADMIN, HUMAN):
         with pytest.raises(SessionClosed, match=r"SESSION_CLOSED.*create_session"):
-            await all_of.rooms.add_message(writer, "room", "one more")
-    view = await all_of.rooms.get_session(OTHER, "room")
+            await all_of.sessions.add_message(writer, "room", "one more")
+    view = await all_of.sessions.get_session(OTHER, "room")
     assert [message["content"] for message in view["messages"]] == ["the last word"]
     assert (view["closed_at"], view["message_count"]) == (closed["closed_at"], 1)
-    (listed,) = await all_of.rooms.list_sessions(OTHER)
+    (listed,) = await all_of.sessions.list_sessions(OTHER)
     assert (listed["closed_at"], listed["message_count"]) == (closed["closed_at"], 1)
     assert listed["last_activity"] == before.timestamp
-    again = await all_of.rooms.create_session(OTHER, "anew", "room")
+    again = await all_of.sessions.create_session(OTHER, "anew", "room")
     assert (again["created"], again["closed_at"]) == (False, closed["closed_at"])
 
 
 @pytest.mark.parametrize("who", MAY_NOT, ids=lambda who: who.token_id or "nobody")
-async def test_others_may_not_close_or_change_it(all_of: Abilities, who: Principal) -> None:
-    before = await all_of.rooms.get_session(MAKER, "room")
+async def test_others_may_not_close_or_change_it(all_of: Services, who: Principal) -> None:
+    before = await all_of.sessions.get_session(MAKER, "room")
     for call in (
         all_of.moderation.close_session(who, "room"),
         all_of.moderation.update_session(who, "room", "mine now"),
@@ -73,10 +73,10 @@ async def test_others_may_not_close_or_change_it(all_of: Abilities, who: Princip
     ):
         with pytest.raises(Forbidden):
             await call
-    assert await all_of.rooms.get_session(MAKER, "room") == before
+    assert await all_of.sessions.get_session(MAKER, "room") == before
 
 
-async def test_other_sessions_do_not_exist(all_of: Abilities) -> None:
+async def test_other_sessions_do_not_exist(all_of: Services) -> None:
     for who, room in ((ELSEWHERE, "room"), (MAKER, "unknown"), (ADMIN, "unknown")):
         with pytest.raises(SessionNotFound):
             await all_of.moderation.close_session(who, room)
@@ -84,24 +84,24 @@ async def test_other_sessions_do_not_exist(all_of: Abilities) -> None:
             await all_of.moderation.update_session(who, room, "p")
 
 
-async def test_closing_twice_is_closing_once(all_of: Abilities) -> None:
+async def test_closing_twice_is_closing_once(all_of: Services) -> None:
     closings = [all_of.moderation.close_session(who, "room") for who in (MAKER, ADMIN, HUMAN)]
     answers = await asyncio.gather(*closings)
     assert answers[0] == answers[1] == answers[2]
     assert await all_of.moderation.close_session(MAKER, "room") == answers[0]
 
 
-async def test_a_retry_of_what_was_added_gives_its_first_answer(all_of: Abilities) -> None:
-    first = await all_of.rooms.add_message(OTHER, "room", "once", idempotency_key="k")
+async def test_a_retry_of_what_was_added_gives_its_first_answer(all_of: Services) -> None:
+    first = await all_of.sessions.add_message(OTHER, "room", "once", idempotency_key="k")
     await all_of.moderation.close_session(MAKER, "room")
-    assert await all_of.rooms.add_message(OTHER, "room", "once", idempotency_key="k") == first
+    assert await all_of.sessions.add_message(OTHER, "room", "once", idempotency_key="k") == first
     with pytest.raises(SessionClosed):
-        await all_of.rooms.add_message(OTHER, "room", "twice", idempotency_key="k2")
+        await all_of.sessions.add_message(OTHER, "room", "twice", idempotency_key="k2")
     with pytest.raises(SessionClosed):
         await all_of.moderation.update_session(MAKER, "room", "too late")
 
 
-async def test_nothing_is_added_after_closing(all_of: Abilities) -> None:
+async def test_nothing_is_added_after_closing(all_of: Services) -> None:
     """Twenty write without a pause; what comes after the closing in the queue is refused."""
     closing = asyncio.Event()
 
@@ -110,7 +110,7 @@ async def test_nothing_is_added_after_closing(all_of: Abilities) -> None:
         added = []
         while True:
             try:
-                added.append(await all_of.rooms.add_message(who, "room", "on and on"))
+                added.append(await all_of.sessions.add_message(who, "room", "on and on"))
             except SessionClosed:
                 return added
             if len(added) == 5:
@@ -119,29 +119,29 @@ async def test_nothing_is_added_after_closing(all_of: Abilities) -> None:
     writing = [asyncio.create_task(write(number)) for number in range(20)]
     await closing.wait()
     closed = await all_of.moderation.close_session(MAKER, "room")
-    head = (await all_of.rooms.get_messages(MAKER, "room", limit=1))["messages"][0]
+    head = (await all_of.sessions.get_messages(MAKER, "room", limit=1))["messages"][0]
     assert head["timestamp"] <= closed["closed_at"]
     added = [message.id for some in await asyncio.gather(*writing) for message in some]
     assert max(added) == head["id"]
-    assert (await all_of.rooms.get_session(MAKER, "room"))["message_count"] == len(added)
+    assert (await all_of.sessions.get_session(MAKER, "room"))["message_count"] == len(added)
 
 
 async def test_it_stays_closed_after_a_restart(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
-        abilities = make_abilities(store, settings)
-        await abilities.rooms.create_session(MAKER, "to talk", "room")
-        closed = await abilities.moderation.close_session(MAKER, "room")
+        services = make_services(store, settings)
+        await services.sessions.create_session(MAKER, "to talk", "room")
+        closed = await services.moderation.close_session(MAKER, "room")
     async with opened(tmp_path) as store:
-        abilities = make_abilities(store, settings)
+        services = make_services(store, settings)
         with pytest.raises(SessionClosed):
-            await abilities.rooms.add_message(MAKER, "room", "a")
-        assert await abilities.moderation.close_session(MAKER, "room") == closed
+            await services.sessions.add_message(MAKER, "room", "a")
+        assert await services.moderation.close_session(MAKER, "room") == closed
 
 
 @pytest.mark.parametrize("who", MAY, ids=lambda who: who.agent_id)
 async def test_what_is_given_is_changed_and_the_rest_stays(
-    all_of: Abilities, who: Principal
+    all_of: Services, who: Principal
 ) -> None:
     changed = await all_of.moderation.update_session(who, "room", "to decide")
     assert (changed["purpose"], changed["metadata"]) == ("to decide", {"a": 1})
@@ -149,9 +149,9 @@ async def test_what_is_given_is_changed_and_the_rest_stays(
     assert (changed["purpose"], changed["metadata"]) == ("to decide", {"b": 2})
     changed = await all_of.moderation.update_session(who, "room", metadata={})
     assert changed["metadata"] == {}
-    view = await all_of.rooms.get_session(OTHER, "room")
+    view = await all_of.sessions.get_session(OTHER, "room")
     assert {key: view[key] for key in changed} == changed
-    await all_of.rooms.add_message(OTHER, "room", "goes on")
+    await all_of.sessions.add_message(OTHER, "room", "goes on")
 
 
 @pytest.mark.parametrize(
@@ -171,20 +171,20 @@ async def test_what_is_given_is_changed_and_the_rest_stays(
     ],
 )
 async def test_bad_changes_change_nothing(
-    all_of: Abilities, changes: dict[str, Any], error: type[PartylineError]
+    all_of: Services, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
-    before = await all_of.rooms.get_session(ADMIN, "room")
+    before = await all_of.sessions.get_session(ADMIN, "room")
     with pytest.raises(error):
         await all_of.moderation.update_session(ADMIN, "room", **changes)
-    assert await all_of.rooms.get_session(ADMIN, "room") == before
+    assert await all_of.sessions.get_session(ADMIN, "room") == before
 
 
 async def test_where_nobody_is_verified_a_name_is_needed(tmp_path: Path) -> None:
     async with opened(tmp_path, auth="off") as store:
-        abilities = make_abilities(store, load_settings(data_dir=tmp_path, auth="off"))
-        await abilities.rooms.create_session(NOBODY, "p", "room")
+        services = make_services(store, load_settings(data_dir=tmp_path, auth="off"))
+        await services.sessions.create_session(NOBODY, "p", "room")
         with pytest.raises(Forbidden, match="Without a name"):
-            await abilities.moderation.close_session(NOBODY, "room")
+            await services.moderation.close_session(NOBODY, "room")
         named = Principal("alice", "claude", WRITE)
-        await abilities.rooms.create_session(named, "p", "hers")
-        assert (await abilities.moderation.close_session(named, "hers"))["closed_at"]
+        await services.sessions.create_session(named, "p", "hers")
+        assert (await services.moderation.close_session(named, "hers"))["closed_at"]

@@ -1,4 +1,4 @@
-"""Rooms: who may do what, on the real store; what may not be seen does not exist."""
+"""Sessions: who may do what, on the real store; what may not be seen does not exist."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcp_node.services import make_abilities
-from mcp_node.sessions.sessions import Rooms
+from mcp_node.services import make_services
+from mcp_node.sessions.sessions import Sessions
 from proto.errors import (
     Forbidden,
     InvalidInput,
@@ -32,19 +32,19 @@ NOWHERE = Principal("alice", "claude", frozenset({"read", "write"}), frozenset()
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+async def rooms(tmp_path: Path) -> AsyncIterator[Sessions]:
     async with opened(tmp_path) as store:
-        made = make_abilities(store, load_settings(data_dir=tmp_path)).rooms
+        made = make_services(store, load_settings(data_dir=tmp_path)).sessions
         await made.create_session(ALICE, "to talk", "room")
         yield made
 
 
-async def said(rooms: Rooms, who: Principal) -> list[str]:
+async def said(rooms: Sessions, who: Principal) -> list[str]:
     page = await rooms.get_messages(who, "room")
     return [message["content"] for message in page["messages"]]
 
 
-async def test_a_message_is_its_authors(rooms: Rooms) -> None:
+async def test_a_message_is_its_authors(rooms: Sessions) -> None:
     message = await rooms.add_message(ALICE, "room", "hello", metadata={"a": 1})
     page = await rooms.get_messages(BOB, "room")
     assert page == {
@@ -64,7 +64,7 @@ async def test_a_message_is_its_authors(rooms: Rooms) -> None:
     }
 
 
-async def test_each_sees_what_is_theirs(rooms: Rooms) -> None:
+async def test_each_sees_what_is_theirs(rooms: Sessions) -> None:
     for level in ("public", "private", "agent_only"):
         await rooms.add_message(ALICE, "room", level, level)
     await rooms.add_message(ROOT, "room", "admin_only", "admin_only")
@@ -76,14 +76,14 @@ async def test_each_sees_what_is_theirs(rooms: Rooms) -> None:
     assert [message["content"] for message in view["messages"]] == ["public"]
 
 
-async def test_a_session_is_made_once(rooms: Rooms) -> None:
+async def test_a_session_is_made_once(rooms: Sessions) -> None:
     again = await rooms.create_session(BOB, "another purpose", "room")
     assert (again["created"], again["purpose"], again["created_by"]) == (False, "to talk", "alice")
     made = await rooms.create_session(BOB, "a new one")
     assert made["created"] and made["session_id"].startswith("session_")
 
 
-async def test_other_sessions_do_not_exist(rooms: Rooms) -> None:
+async def test_other_sessions_do_not_exist(rooms: Sessions) -> None:
     for who in (ELSEWHERE, NOWHERE):
         for name in ("room", "unknown"):
             for call in (
@@ -102,7 +102,7 @@ async def test_other_sessions_do_not_exist(rooms: Rooms) -> None:
     assert [one["session_id"] for one in await rooms.list_sessions(ELSEWHERE)] == ["other"]
 
 
-async def test_scopes(rooms: Rooms) -> None:
+async def test_scopes(rooms: Sessions) -> None:
     for call in (
         rooms.add_message(READER, "room", "a"),
         rooms.create_session(READER, "a"),
@@ -136,7 +136,7 @@ async def test_scopes(rooms: Rooms) -> None:
     ],
 )
 async def test_what_is_refused_leaves_nothing(
-    rooms: Rooms, changes: dict[str, Any], error: type[PartylineError]
+    rooms: Sessions, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):
         await rooms.add_message(ALICE, **{"session_id": "room", "content": "a"} | changes)
@@ -144,7 +144,7 @@ async def test_what_is_refused_leaves_nothing(
     assert (message.id, message.prev) == (1, 0)
 
 
-async def test_a_parent_must_be_seen_by_its_child_author(rooms: Rooms) -> None:
+async def test_a_parent_must_be_seen_by_its_child_author(rooms: Sessions) -> None:
     hidden = await rooms.add_message(ALICE, "room", "mine", "private")
     await rooms.create_session(ALICE, "b", "other")
     far = await rooms.add_message(ALICE, "other", "far away")
@@ -157,7 +157,7 @@ async def test_a_parent_must_be_seen_by_its_child_author(rooms: Rooms) -> None:
 
 
 @pytest.mark.parametrize("level", ["public", "agent_only"])
-async def test_a_reply_is_seen_by_no_more_than_its_parent(rooms: Rooms, level: str) -> None:
+async def test_a_reply_is_seen_by_no_more_than_its_parent(rooms: Sessions, level: str) -> None:
     """Else its parent's id would show others that there is something they may not see."""
     hidden = await rooms.add_message(ALICE, "room", "mine", "private")
     with pytest.raises(InvalidInput) as refused:
@@ -166,7 +166,7 @@ async def test_a_reply_is_seen_by_no_more_than_its_parent(rooms: Rooms, level: s
     assert (await rooms.get_messages(BOB, "room"))["messages"] == []
 
 
-async def test_what_is_hidden_moves_no_activity_and_no_has_more(rooms: Rooms) -> None:
+async def test_what_is_hidden_moves_no_activity_and_no_has_more(rooms: Sessions) -> None:
     await rooms.add_message(ALICE, "room", "seen")
     before = await rooms.list_sessions(EVE)
     for _ in range(3):

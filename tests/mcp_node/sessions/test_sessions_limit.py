@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastmcp.exceptions import ToolError
 
-from mcp_node.services import make_abilities
+from mcp_node.services import make_services
 from proto.errors import RateLimited
 from proto.messages import Principal
 from proto.settings import load_settings
@@ -22,7 +22,7 @@ ADMIN = Principal("root", "ops", WRITER | {"admin"}, token_id="t2")
 async def test_at_once_or_one_by_one_no_more_are_made(tmp_path: Path, maker: Principal) -> None:
     settings = load_settings(data_dir=tmp_path, max_sessions_per_principal=3)
     async with opened(tmp_path, max_sessions_per_principal=3) as store:
-        rooms = make_abilities(store, settings).rooms
+        rooms = make_services(store, settings).sessions
         tried = [rooms.create_session(maker, "p", f"room-{n}") for n in range(6)]
         results = await asyncio.gather(*tried, return_exceptions=True)
         assert [isinstance(result, RateLimited) for result in results] == [False] * 3 + [True] * 3
@@ -34,7 +34,7 @@ async def test_at_once_or_one_by_one_no_more_are_made(tmp_path: Path, maker: Pri
 
 async def test_where_nobody_is_verified_there_is_no_such_limit(tmp_path: Path) -> None:
     async with opened(tmp_path, max_sessions_per_principal=1, auth="off") as store:
-        rooms = make_abilities(store, load_settings(data_dir=tmp_path, auth="off")).rooms
+        rooms = make_services(store, load_settings(data_dir=tmp_path, auth="off")).sessions
         for n in range(3):
             await rooms.create_session(Principal("anonymous", "anonymous", WRITER), "p", f"r{n}")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.services import make_abilities
+from mcp_node.services import make_services
 from proto.errors import RateLimited
 from proto.messages import Principal
 from proto.settings import load_settings
@@ -18,7 +18,7 @@ OTHER = Principal("other", "claude", frozenset({"read", "write"}), token_id="t2"
 async def test_a_flooder_is_refused_and_nothing_of_it_is_stored(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path, writes_per_second=2)
     async with opened(tmp_path) as store:
-        rooms = make_abilities(store, settings).rooms
+        rooms = make_services(store, settings).sessions
         await rooms.create_session(FLOODER, "flood", "room")
         stored = 0
         with pytest.raises(RateLimited, match="RATE_LIMITED"):

@@ -1,4 +1,4 @@
-"""PatientHttp on a real uvicorn: who says nothing is cut, everybody else is served as before."""
+"""LimitedHttp on a real uvicorn: who says nothing is cut, everybody else is served as before."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 import serving.http.protocol
 from serving.http.asgi import Message, Receive, Scope, Send
-from serving.http.protocol import PatientHttp
+from serving.http.protocol import LimitedHttp
 from tests.pair import until
 from tests.serving.raw_http import GET, SECONDS, Impatient, Peer, peer, served
 
@@ -185,11 +185,11 @@ async def looked_at(request: bytes) -> AsyncIterator[tuple[Peer, list[Scope]]]:
         await app(scope, receive, send)
 
     loop = asyncio.get_running_loop()
-    config = uvicorn.Config(look, http=PatientHttp, lifespan="off", log_config=None)
+    config = uvicorn.Config(look, http=LimitedHttp, lifespan="off", log_config=None)
     config.load()
     state = uvicorn.server.ServerState()
     server = await loop.create_server(
-        lambda: PatientHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        lambda: LimitedHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
     async with server, peer(server.sockets[0].getsockname()[1], request) as one:
         yield one, seen
@@ -212,7 +212,7 @@ async def test_blanks_around_a_header_are_no_part_of_its_value() -> None:
 
 
 def test_every_private_thing_we_use_is_there() -> None:
-    overridden = {name for name, value in vars(PatientHttp).items() if inspect.isfunction(value)}
+    overridden = {name for name, value in vars(LimitedHttp).items() if inspect.isfunction(value)}
     ours = {"_await", "_await_head", "_await_body", "_check_body", "_heard", "_cut"}
     ours |= {"_hang_up", "_tell_app"}
     assert overridden - ours <= set(dir(HttpToolsProtocol))

@@ -1,4 +1,4 @@
-"""PatientHttp with bodies that do not come, and Unread with answers nobody takes: real sockets."""
+"""LimitedHttp with bodies that do not come, and Unread with answers nobody takes: real sockets."""
 
 import asyncio
 import contextlib

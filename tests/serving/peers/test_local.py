@@ -15,7 +15,7 @@ import uvicorn
 
 from proto.errors import ConfigurationError
 from serving.http.asgi import Receive, Scope, Send, respond
-from serving.http.protocol import PatientHttp
+from serving.http.protocol import LimitedHttp
 from serving.peers.local import (
     LOCAL_URL,
     BlockingTransport,
@@ -41,7 +41,7 @@ async def served(path: Path) -> AsyncIterator[str]:
     async def drain() -> None:
         """Nothing to say goodbye to."""
 
-    config = uvicorn.Config(tells, http=PatientHttp, lifespan="off", log_config=None)
+    config = uvicorn.Config(tells, http=LimitedHttp, lifespan="off", log_config=None)
     with listening(path) as local, socket.create_server(("127.0.0.1", 0)) as bound:
         server = NodeServer(config, drain, local)
         task = asyncio.create_task(server.serve(sockets=[bound]))
@@ -155,7 +155,7 @@ async def test_silence_over_the_socket_is_nobody_elses_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections that say nothing are limited at the port; they take no place at the socket."""
-    monkeypatch.setattr(PatientHttp, "max_silent", 0)
+    monkeypatch.setattr(LimitedHttp, "max_silent", 0)
     path = tmp_path / "node.sock"
     async with served(path) as url, client(path) as local, plain_client(base_url=url) as remote:
         with pytest.raises(httpx.TransportError):

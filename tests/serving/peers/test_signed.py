@@ -16,7 +16,7 @@ from proto.signing import HEADER, Request, Signer, Verifier
 from serving.http.asgi import Receive, Scope, Send, respond
 from serving.http.bodies import read_body
 from serving.http.problems import send_problem
-from serving.http.protocol import PatientHttp
+from serving.http.protocol import LimitedHttp
 from serving.peers.local import UnsafePeer, is_peer
 from serving.peers.signed import SignedRequests, SigningTransport
 from tests.pair import plain_client, until
@@ -45,7 +45,7 @@ class Node:
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
         config = uvicorn.Config(
-            self._same, interface="asgi3", http=PatientHttp, lifespan="off", log_config=None
+            self._same, interface="asgi3", http=LimitedHttp, lifespan="off", log_config=None
         )
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]

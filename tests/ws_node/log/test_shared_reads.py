@@ -14,7 +14,7 @@ from proto.visibility import may_see
 from tests.pair import until
 from tests.ws_node.making import EPOCH, make_event, make_settings
 from ws_node.log.client import HistoryAway, LogPage
-from ws_node.log.shared_reads import Reading, Stretch
+from ws_node.log.shared_reads import LogRange, Reading
 from ws_node.rooms.follower import RoomFollower
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.room import Room
@@ -66,7 +66,7 @@ def open_room(directory: Path, head: int, **settings: Any) -> Room:
     return room
 
 
-def ids(stretch: Stretch, position: int, audience: Audience) -> list[int]:
+def ids(stretch: LogRange, position: int, audience: Audience) -> list[int]:
     """What a viewer at a position gets out of a stretch."""
     raw, more = stretch.messages.after(position, audience, Framing.EVENT_STREAM, 1 << 30)
     assert more is None
@@ -76,7 +76,7 @@ def ids(stretch: Stretch, position: int, audience: Audience) -> list[int]:
 @contextlib.asynccontextmanager
 async def asking(
     reading: Reading, room: Room, *askers: tuple[int, Audience]
-) -> AsyncIterator[list[asyncio.Task[Stretch]]]:
+) -> AsyncIterator[list[asyncio.Task[LogRange]]]:
     tasks = [asyncio.create_task(reading.after(room, *asker)) for asker in askers]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -168,7 +168,7 @@ async def test_what_went_by_as_the_room_opened_is_not_there_twice(tmp_path: Path
     assert len(room.went_by(held)) == 2
     await reading.after(room, 7, ALICE)
     assert room.ring is not None
-    assert ids(Stretch(EPOCH, 30, 30, room.ring), 7, ALICE) == list(range(8, 31))
+    assert ids(LogRange(EPOCH, 30, 30, room.ring), 7, ALICE) == list(range(8, 31))
 
 
 @pytest.mark.parametrize("how", ["another log", "too short", "room started over"])

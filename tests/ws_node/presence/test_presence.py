@@ -15,19 +15,21 @@ import websockets
 from tests.pair import frame, until
 from tests.ws_node.making import Live, make_event
 from ws_node.presence.presence import MOST_UNSENT_BYTES, Presence
-from ws_node.presence.watched import Watched
-from ws_node.rooms.attendance import EVERY_SECONDS
+from ws_node.presence.viewer_counts import ViewerCounts
+from ws_node.rooms.room_presence import EVERY_SECONDS
 
 ASKING = "?presence=1"
 
 
 @contextlib.asynccontextmanager
-async def live(directory: Path, **settings: Any) -> AsyncIterator[tuple[Live, Presence, Watched]]:
+async def live(
+    directory: Path, **settings: Any
+) -> AsyncIterator[tuple[Live, Presence, ViewerCounts]]:
     """A hub with presence; its room has no viewers yet. There is no mcp_node."""
     made = Live(directory, **settings)
-    watched = Watched(made.hub.rooms, 1_000_000)
+    watched = ViewerCounts(made.hub.rooms, 1_000_000)
     presence = Presence(made.hub, made.history, watched)
-    made.open_room().guests = 0  # what holds it open here is no viewer
+    made.open_room().references = 0  # what holds it open here is no viewer
     telling = asyncio.create_task(presence.run())
     try:
         async with made.running():
@@ -89,7 +91,7 @@ async def test_it_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -
                 assert (await frame(viewer))["type"] == "presence"
             else:
                 watched.heard(1, {"room": 7})
-        await until(lambda: not here.hub.rooms["room"].attendance.asked)
+        await until(lambda: not here.hub.rooms["room"].presence.asked)
         here.queue.put(make_event(None, b'{"type":"note"}'))
         assert (await frame(viewer)) == {"type": "note"}
 
@@ -143,7 +145,7 @@ async def test_a_viewer_that_catches_up_is_not_told(tmp_path: Path) -> None:
     async with live(tmp_path) as (here, presence, watched), here.viewer(query=ASKING) as one:
         await viewers_seen(one, 1)
         await one.send('{"type":"subscribe","since":9}')  # beyond the head: it waits for mcp_node
-        await until(lambda: not here.hub.rooms["room"].attendance.asked)
+        await until(lambda: not here.hub.rooms["room"].presence.asked)
         told = presence.told
         watched.heard(1, {"room": 3})
         here.queue.put(make_event(None, b'{"type":"note"}'))
@@ -172,5 +174,5 @@ async def slow_asker(here: Live) -> socket.socket:
     """A viewer that asks and then reads nothing more."""
     stuck = await here.raw_viewer(f"room{ASKING}")
     room = here.hub.rooms["room"]
-    await until(lambda: room.attendance.asked)
+    await until(lambda: room.presence.asked)
     return stuck

@@ -235,7 +235,7 @@ async def test_rooms_that_remember_nothing_go_at_once_others_linger(tmp_path: Pa
         async with live.viewer() as viewer:
             live.queue.put(make_event(1, body(1)))
             await numbers(viewer, 1)
-        await until(lambda: not live.hub.connected and room.guests == 1)
+        await until(lambda: not live.hub.connected and room.references == 1)
         live.hub.leave(room)
         assert room.idle_since is not None
         assert "room" in live.hub.rooms

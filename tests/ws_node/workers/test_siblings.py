@@ -15,7 +15,7 @@ from proto import wire
 from proto.keyfile import worker_endpoint
 from tests.pair import until
 from tests.ws_node.making import make_event, make_settings
-from ws_node.presence.watched import Watched
+from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.workers.siblings import Siblings
 
@@ -27,7 +27,7 @@ def sibling(directory: Path, worker: int, queue: EventQueue | None = None) -> Si
         data_dir=directory,
         queue=EventQueue(16) if queue is None else queue,
         figures=lambda: [("viewers", "Viewers.", worker + 1)],
-        watched=Watched({}, 1_000),
+        watched=ViewerCounts({}, 1_000),
     )
 
 
@@ -110,7 +110,7 @@ async def test_one_worker_has_none_and_no_socket(tmp_path: Path) -> None:
         data_dir=tmp_path,
         queue=EventQueue(16),
         figures=lambda: [("viewers", "Viewers.", True)],
-        watched=Watched({}, 1_000),
+        watched=ViewerCounts({}, 1_000),
     )
     async with running(alone):
         alone.pass_on(make_event(1))

@@ -1,1 +1,1 @@
-"""The MCP resources: thin, like the tools, and of the same abilities."""
+"""The MCP resources: thin, like the tools, and of the same services."""

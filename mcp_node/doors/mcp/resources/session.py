@@ -15,7 +15,7 @@ from fastmcp import FastMCP
 from mcp_node.doors.mcp.errors import component_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import marked
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from mcp_node.sessions.uris import MESSAGES, SESSION
 from proto.messages import Principal
 from serving.http.identity import Identity
@@ -23,37 +23,35 @@ from serving.http.identity import Identity
 JSON = "application/json"
 
 
-def add_session_resources(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_session_resources(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the resource templates of sessions to a server."""
 
     @mcp.resource(SESSION, name="session", mime_type=JSON)
     async def session(id: str) -> str:
         """What a session is for, and its 20 most recent messages, as get_session gives them."""
         with component_errors():
-            return as_json(await session_view(abilities, current_principal(identity), id))
+            return as_json(await session_view(services, current_principal(identity), id))
 
     @mcp.resource(MESSAGES, name="messages", mime_type=JSON)
     async def messages(id: str) -> str:
         """The newest 50 messages of a session, oldest first, as get_messages gives them."""
         with component_errors():
-            return as_json(await messages_view(abilities, current_principal(identity), id))
+            return as_json(await messages_view(services, current_principal(identity), id))
 
 
-async def session_view(
-    abilities: Abilities, principal: Principal, session_id: str
-) -> dict[str, Any]:
+async def session_view(services: Services, principal: Principal, session_id: str) -> dict[str, Any]:
     """What get_session gives, without counting it as read."""
-    view = await abilities.rooms.get_session(principal, session_id)
-    view["unread"] = await abilities.hearing.unread(principal, session_id)
+    view = await services.sessions.get_session(principal, session_id)
+    view["unread"] = await services.inbox.unread(principal, session_id)
     return marked(view)
 
 
 async def messages_view(
-    abilities: Abilities, principal: Principal, session_id: str
+    services: Services, principal: Principal, session_id: str
 ) -> dict[str, Any]:
     """What get_messages gives, without counting it as read."""
-    page = await abilities.rooms.get_messages(principal, session_id)
-    page["unread"] = await abilities.hearing.unread(principal, session_id)
+    page = await services.sessions.get_messages(principal, session_id)
+    page["unread"] = await services.inbox.unread(principal, session_id)
     return marked(page)
 
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.sessions import SessionId
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 REMOVES = ToolAnnotations(
@@ -26,9 +26,9 @@ class MessageDeleted(TypedDict):
     unread: int
 
 
-def add_deletion_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_deletion_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the tool to a server."""
-    deletion, hearing = abilities.deletion, abilities.hearing
+    deletion, inbox = services.deletion, services.inbox
 
     @mcp.tool(annotations=REMOVES)
     async def delete_message(
@@ -42,5 +42,5 @@ def add_deletion_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -
         with tool_errors():
             principal = current_principal(identity)
             done = await deletion.delete_message(principal, session_id, message_id)
-            done["unread"] = await hearing.unread(principal, session_id)
+            done["unread"] = await inbox.unread(principal, session_id)
         return cast(MessageDeleted, done)

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.sessions import ADDS, SessionId
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from proto.messages import utc
 from serving.http.identity import Identity
 
@@ -24,9 +24,9 @@ class LiveLink(TypedDict):
     unread: int
 
 
-def add_link_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_link_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the link tools to a server."""
-    links, hearing = abilities.links, abilities.hearing
+    links, inbox = services.links, services.inbox
 
     @mcp.tool(annotations=ADDS)
     async def get_live_link(
@@ -46,7 +46,7 @@ def add_link_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> No
         with tool_errors():
             principal = current_principal(identity)
             minted = await links.mint_live(principal, session_id, expires_in, write)
-            unread = await hearing.unread(principal, session_id)
+            unread = await inbox.unread(principal, session_id)
         link = minted.link
         return {
             "url": minted.url,

@@ -9,7 +9,7 @@ from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage, marked
 from mcp_node.doors.mcp.tools.sessions import ADDS, READS, Metadata, SessionId
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 Visible = Literal["public", "private", "agent_only", "admin_only"]
@@ -22,7 +22,7 @@ Level = Annotated[
 ]
 
 
-def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_message_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the message tools to a server."""
 
     @mcp.tool(annotations=ADDS)
@@ -55,7 +55,7 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         """
         with tool_errors():
             principal = current_principal(identity)
-            message = await abilities.rooms.add_message(
+            message = await services.sessions.add_message(
                 principal,
                 session_id,
                 content,
@@ -65,8 +65,8 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
                 idempotency_key,
                 speaking_as,
             )
-            unknown = await abilities.attending.unreached(principal, message)
-            unread = await abilities.hearing.unread(principal, message.session_id)
+            unknown = await services.roster.unreached(principal, message)
+            unread = await services.inbox.unread(principal, message.session_id)
         added: MessageAdded = {
             "message_id": message.id,
             "timestamp": message.timestamp,
@@ -106,8 +106,8 @@ def add_message_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         """
         with tool_errors():
             principal = current_principal(identity)
-            page = await abilities.hearing.get_messages(
+            page = await services.inbox.get_messages(
                 principal, session_id, after, before, limit, sender, visibility, unread_only
             )
-            page["unread"] = await abilities.hearing.unread(principal, session_id)
+            page["unread"] = await services.inbox.unread(principal, session_id)
         return cast(MessagePage, marked(page))

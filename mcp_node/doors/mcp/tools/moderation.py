@@ -10,7 +10,7 @@ from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import SessionChanged, marked
 from mcp_node.doors.mcp.tools.sessions import SessionId
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 ENDS = ToolAnnotations(
@@ -18,9 +18,9 @@ ENDS = ToolAnnotations(
 )
 
 
-def add_moderation_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_moderation_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the tools of moderation to a server."""
-    moderation, hearing = abilities.moderation, abilities.hearing
+    moderation, inbox = services.moderation, services.inbox
 
     @mcp.tool(annotations=ENDS)
     async def close_session(session_id: SessionId) -> SessionChanged:
@@ -31,7 +31,7 @@ def add_moderation_tools(mcp: FastMCP, abilities: Abilities, identity: Identity)
         with tool_errors():
             principal = current_principal(identity)
             closed = await moderation.close_session(principal, session_id)
-            closed["unread"] = await hearing.unread(principal, session_id)
+            closed["unread"] = await inbox.unread(principal, session_id)
         return cast(SessionChanged, marked(closed))
 
     @mcp.tool(annotations=ENDS)
@@ -73,5 +73,5 @@ def add_moderation_tools(mcp: FastMCP, abilities: Abilities, identity: Identity)
                 messages_per_minute,
                 agent_messages,
             )
-            changed["unread"] = await hearing.unread(principal, session_id)
+            changed["unread"] = await inbox.unread(principal, session_id)
         return cast(SessionChanged, marked(changed))

@@ -10,7 +10,7 @@ from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import marked
 from mcp_node.doors.mcp.tools.sessions import READS
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 
@@ -41,7 +41,7 @@ class SearchResult(TypedDict):
     notice: NotRequired[str]
 
 
-def add_search_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_search_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the search tool to a server."""
 
     @mcp.tool(annotations=READS)
@@ -78,9 +78,9 @@ def add_search_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> 
         """
         with tool_errors():
             principal = current_principal(identity)
-            found = await abilities.search.search_messages(
+            found = await services.search.search_messages(
                 principal, query, session_id, sender, since, until, limit
             )
             if session_id is not None:
-                found["unread"] = await abilities.hearing.unread(principal, session_id)
+                found["unread"] = await services.inbox.unread(principal, session_id)
         return cast(SearchResult, marked(found))

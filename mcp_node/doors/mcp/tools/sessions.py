@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt
 from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import SessionCreated, SessionList, SessionView, marked
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 SessionId = Annotated[
@@ -25,9 +25,9 @@ READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 
 
-def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_session_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the session tools to a server."""
-    rooms, hearing = abilities.rooms, abilities.hearing
+    rooms, inbox = services.sessions, services.inbox
 
     @mcp.tool(annotations=ADDS)
     async def create_session(
@@ -48,7 +48,7 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         with tool_errors():
             principal = current_principal(identity)
             made = await rooms.create_session(principal, purpose, session_id, metadata)
-            made["unread"] = await hearing.unread(principal, made["session_id"])
+            made["unread"] = await inbox.unread(principal, made["session_id"])
         return cast(SessionCreated, marked(made))
 
     @mcp.tool(annotations=READS)
@@ -64,7 +64,7 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         A room with closed_at is read-only.
         """
         with tool_errors():
-            found = await hearing.list_sessions(current_principal(identity), limit, active_since)
+            found = await inbox.list_sessions(current_principal(identity), limit, active_since)
         return cast(SessionList, marked({"sessions": found}))
 
     @mcp.tool(annotations=READS)
@@ -72,6 +72,6 @@ def add_session_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         """See what a room is for and its 20 most recent messages. Use it when you join one."""
         with tool_errors():
             principal = current_principal(identity)
-            view = await hearing.get_session(principal, session_id)
-            view["unread"] = await hearing.unread(principal, session_id)
+            view = await inbox.get_session(principal, session_id)
+            view["unread"] = await inbox.unread(principal, session_id)
         return cast(SessionView, marked(view))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from proto.messages import Principal
 from serving.http.identity import Identity
 
@@ -136,9 +136,9 @@ class MessageDeleted(BaseModel):
     deleted: bool
 
 
-def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
+def make_api(services: Services, identity: Identity) -> APIRouter:
     """The routes under /api."""
-    rooms = abilities.rooms
+    rooms = services.sessions
     router = APIRouter(prefix="/api", tags=["rooms"])
 
     async def principal(request: Request) -> Principal:
@@ -227,7 +227,7 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
             body.idempotency_key,
         )
         made: dict[str, Any] = {"message_id": message.id, "timestamp": message.timestamp}
-        if unknown := await abilities.attending.unreached(caller, message):
+        if unknown := await services.roster.unreached(caller, message):
             made["unknown_mentions"] = unknown
         if message.deleted:
             made["deleted"] = True
@@ -244,6 +244,6 @@ def make_api(abilities: Abilities, identity: Identity) -> APIRouter:
     async def delete_message(
         caller: Caller, session_id: SessionId, message_id: int
     ) -> dict[str, Any]:
-        return await abilities.deletion.delete_message(caller, session_id, message_id)
+        return await services.deletion.delete_message(caller, session_id, message_id)
 
     return router

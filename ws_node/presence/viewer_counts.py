@@ -14,7 +14,7 @@ REPEAT: Final = 5
 """Counts that did not change are told anew every so many times: a sibling may have missed them."""
 
 
-class Watched:
+class ViewerCounts:
     """The counts of this worker's rooms, and of its siblings'.
 
     Attributes:
@@ -37,7 +37,7 @@ class Watched:
     def __getitem__(self, session_id: str) -> int:
         """How many watch a session."""
         room = self._rooms.get(session_id)
-        return self._sum[session_id] + (0 if room is None else room.guests)
+        return self._sum[session_id] + (0 if room is None else room.references)
 
     def came_or_left(self) -> None:
         """A count of this worker changed."""
@@ -49,7 +49,7 @@ class Watched:
         if not self._news and self._quiet < REPEAT:
             return None
         self._news, self._quiet = False, 0
-        own = ((name, room.guests) for name, room in self._rooms.items() if room.occupied)
+        own = ((name, room.references) for name, room in self._rooms.items() if room.occupied)
         return dict(islice(own, self._most))
 
     def heard(self, worker: int, counts: dict[str, int]) -> None:

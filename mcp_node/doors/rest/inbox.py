@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.documents import SessionId, documented
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from proto.messages import Principal
 from serving.http.identity import Identity
 
@@ -41,7 +41,7 @@ class AgentsAnswer(BaseModel):
     agents: list[AgentAnswer]
 
 
-def make_hearing_api(abilities: Abilities, identity: Identity) -> APIRouter:
+def make_inbox_api(services: Services, identity: Identity) -> APIRouter:
     """The routes under /api/sessions/{session_id} about readers."""
     router = APIRouter(prefix="/api/sessions/{session_id}", tags=["rooms"])
 
@@ -57,7 +57,7 @@ def make_hearing_api(abilities: Abilities, identity: Identity) -> APIRouter:
         responses=documented(404, 503),
     )
     async def agents(caller: Caller, session_id: SessionId) -> dict[str, Any]:
-        return {"agents": await abilities.attending.agents(caller, session_id)}
+        return {"agents": await services.roster.agents(caller, session_id)}
 
     @router.post(
         "/read",
@@ -66,6 +66,6 @@ def make_hearing_api(abilities: Abilities, identity: Identity) -> APIRouter:
         responses=documented(404, 413, 415, 503),
     )
     async def read(caller: Caller, session_id: SessionId, body: ReadBody) -> dict[str, Any]:
-        return {"unread": await abilities.hearing.read_through(caller, session_id, body.through)}
+        return {"unread": await services.inbox.read_through(caller, session_id, body.through)}
 
     return router

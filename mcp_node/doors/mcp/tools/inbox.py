@@ -10,7 +10,7 @@ from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import MessagePage, marked
 from mcp_node.doors.mcp.tools.sessions import READS, SessionId
-from mcp_node.services import Abilities
+from mcp_node.services import Services
 from serving.http.identity import Identity
 
 
@@ -71,9 +71,9 @@ class AgentList(TypedDict):
     unread: int
 
 
-def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) -> None:
+def add_inbox_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
     """Add the tools to hear others to a server."""
-    hearing, attending = abilities.hearing, abilities.attending
+    inbox, attending = services.inbox, services.roster
 
     @mcp.tool(annotations=READS)
     async def wait_for_messages(
@@ -101,7 +101,7 @@ def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         """
         with tool_errors():
             principal = current_principal(identity)
-            heard = await hearing.wait(
+            heard = await inbox.wait(
                 principal,
                 session_id,
                 after,
@@ -109,7 +109,7 @@ def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
                 mentions_only,
                 context.report_progress,
             )
-            heard["unread"] = await hearing.unread(principal, session_id)
+            heard["unread"] = await inbox.unread(principal, session_id)
         return cast(MessagesHeard, marked(heard))
 
     @mcp.tool(annotations=READS)
@@ -124,7 +124,7 @@ def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         with tool_errors():
             principal = current_principal(identity)
             found = await attending.receipts(principal, session_id, message_id)
-            found["unread"] = await hearing.unread(principal, session_id)
+            found["unread"] = await inbox.unread(principal, session_id)
         return cast(ReceiptsResult, marked(found))
 
     @mcp.tool(annotations=READS)
@@ -133,5 +133,5 @@ def add_hearing_tools(mcp: FastMCP, abilities: Abilities, identity: Identity) ->
         with tool_errors():
             principal = current_principal(identity)
             agents = await attending.agents(principal, session_id)
-            unread = await hearing.unread(principal, session_id)
+            unread = await inbox.unread(principal, session_id)
         return cast(AgentList, {"agents": agents, "unread": unread})

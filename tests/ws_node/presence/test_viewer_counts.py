@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from tests.ws_node.making import make_settings
-from ws_node.presence.watched import ENTRY_BYTES, REPEAT, Watched
+from ws_node.presence.viewer_counts import ENTRY_BYTES, REPEAT, ViewerCounts
 from ws_node.rooms.room import Room
 
 
-def rooms(directory: Path, **guests: int) -> dict[str, Room]:
-    made = {name: Room(name, make_settings(directory)) for name in guests}
+def rooms(directory: Path, **references: int) -> dict[str, Room]:
+    made = {name: Room(name, make_settings(directory)) for name in references}
     for name, room in made.items():
-        room.guests = guests[name]
+        room.references = references[name]
     return made
 
 
 def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: Path) -> None:
-    watched = Watched(rooms(tmp_path, here=2), 1_000_000)
+    watched = ViewerCounts(rooms(tmp_path, here=2), 1_000_000)
     changed: list[str] = []
     watched.changed = changed.append
     watched.heard(1, {"here": 3, "there": 1})
@@ -32,7 +32,7 @@ def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: 
 
 
 def test_its_own_counts_are_told_when_they_change_and_now_and_then(tmp_path: Path) -> None:
-    watched = Watched(rooms(tmp_path, here=2, left=0), 1_000_000)
+    watched = ViewerCounts(rooms(tmp_path, here=2, left=0), 1_000_000)
     assert watched.news() == {"here": 2}
     assert [watched.news() for _ in range(REPEAT)] == [None] * (REPEAT - 1) + [{"here": 2}]
     watched.came_or_left()
@@ -40,5 +40,5 @@ def test_its_own_counts_are_told_when_they_change_and_now_and_then(tmp_path: Pat
 
 
 def test_what_it_tells_fits_a_message(tmp_path: Path) -> None:
-    watched = Watched(rooms(tmp_path, a=1, b=1, c=1), 2 * ENTRY_BYTES)
+    watched = ViewerCounts(rooms(tmp_path, a=1, b=1, c=1), 2 * ENTRY_BYTES)
     assert watched.news() == {"a": 1, "b": 1}

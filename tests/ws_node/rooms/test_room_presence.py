@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from proto.frames import AgentHere
 from proto.messages import utc
-from ws_node.rooms.attendance import (
+from ws_node.rooms.room_presence import (
     CROWD,
     CROWD_SECONDS,
     EVERY_SECONDS,
     FRESHEN,
-    Attendance,
-    There,
+    PresenceState,
+    RoomPresence,
     worth_telling,
 )
 
@@ -32,7 +32,7 @@ agents = st.one_of(
         st.sampled_from("abc"), st.tuples(st.floats(0, 200, allow_nan=False), st.booleans())
     ).map(lambda found: tuple(agent(name, *how) for name, how in found.items())),
 )
-theres = st.builds(There, st.sampled_from([0, 1, 2, CROWD, CROWD + 1]), agents)
+theres = st.builds(PresenceState, st.sampled_from([0, 1, 2, CROWD, CROWD + 1]), agents)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(0, 3)),
@@ -48,25 +48,25 @@ class Viewers:
     """Those who asked, and what each has been told since: (when, what)."""
 
     def __init__(self) -> None:
-        self.attendance: Attendance[int] = Attendance()
+        self.presence: RoomPresence[int] = RoomPresence()
         self.now = 0.0
-        self.told: dict[int, list[tuple[float, There]]] = {}
+        self.told: dict[int, list[tuple[float, PresenceState]]] = {}
         self.seen: dict[str, float] = {}
 
     def step(self, what: str, value: Any) -> None:
         if what == "ask":
-            self.attendance.ask(value)
+            self.presence.ask(value)
             self.told[value] = []
         elif what == "forget":
-            self.attendance.forget(value)
+            self.presence.forget(value)
             self.told.pop(value, None)
         elif what == "learn":
-            self.attendance.learn(self.later(value))
+            self.presence.learn(self.later(value))
         else:
             self.now += value
             self.look()
 
-    def later(self, there: There) -> There:
+    def later(self, there: PresenceState) -> PresenceState:
         """Agents are seen so much later than before: that never goes back."""
         if there.agents is None:
             return there
@@ -74,16 +74,16 @@ class Viewers:
             age = (datetime.fromisoformat(one.last_seen) - DAY).total_seconds()
             self.seen[one.name] = self.seen.get(one.name, 0.0) + age
         again = [agent(one.name, self.seen[one.name], one.waiting) for one in there.agents]
-        return There(there.viewers, tuple(again))
+        return PresenceState(there.viewers, tuple(again))
 
     def look(self) -> None:
-        due = self.attendance.due(self.now)
+        due = self.presence.due(self.now)
         assert len(due) == len(set(due))
         for asker in due:
-            assert self.attendance.there is not None
+            assert self.presence.there is not None
             told = self.told[asker]
-            assert not told or worth_telling(told[-1][1], self.attendance.there)
-            told.append((self.now, self.attendance.there))
+            assert not told or worth_telling(told[-1][1], self.presence.there)
+            told.append((self.now, self.presence.there))
 
 
 @given(steps)
@@ -92,10 +92,10 @@ def test_everybody_is_told_what_changed_and_nothing_else(taken: list[tuple[str, 
     for what, value in taken:
         viewers.step(what, value)
     viewers.look()
-    there = viewers.attendance.there
+    there = viewers.presence.there
     if there is not None:
         assert all(viewers.told.values())  # whoever asked was told at once
-    while (at := viewers.attendance.next_at()) is not None and viewers.told:
+    while (at := viewers.presence.next_at()) is not None and viewers.told:
         viewers.now = max(viewers.now, at)
         viewers.look()
     before = {asker: len(told) for asker, told in viewers.told.items()}
@@ -110,61 +110,61 @@ def test_everybody_is_told_what_changed_and_nothing_else(taken: list[tuple[str, 
 
 
 def test_who_comes_is_told_at_once_and_the_others_in_their_turn() -> None:
-    attendance: Attendance[str] = Attendance()
-    attendance.ask("first")
-    assert attendance.due(0.0) == []  # nothing is known yet
-    attendance.learn(There(1, None))
-    assert attendance.due(0.0) == ["first"]
-    attendance.learn(There(1, None))
-    assert attendance.due(0.1) == []
-    attendance.ask("second")
-    attendance.learn(There(2, None))
-    assert sorted(attendance.due(0.2)) == ["first", "second"]
-    attendance.ask("third")
-    attendance.learn(There(3, None))
-    assert attendance.due(0.3) == ["third"]
-    assert attendance.next_at() == 0.2 + EVERY_SECONDS
-    assert sorted(attendance.due(0.2 + EVERY_SECONDS)) == ["first", "second"]
-    assert attendance.next_at() is None
+    presence: RoomPresence[str] = RoomPresence()
+    presence.ask("first")
+    assert presence.due(0.0) == []  # nothing is known yet
+    presence.learn(PresenceState(1, None))
+    assert presence.due(0.0) == ["first"]
+    presence.learn(PresenceState(1, None))
+    assert presence.due(0.1) == []
+    presence.ask("second")
+    presence.learn(PresenceState(2, None))
+    assert sorted(presence.due(0.2)) == ["first", "second"]
+    presence.ask("third")
+    presence.learn(PresenceState(3, None))
+    assert presence.due(0.3) == ["third"]
+    assert presence.next_at() == 0.2 + EVERY_SECONDS
+    assert sorted(presence.due(0.2 + EVERY_SECONDS)) == ["first", "second"]
+    assert presence.next_at() is None
 
 
 def test_what_came_and_went_is_not_told() -> None:
-    attendance: Attendance[int] = Attendance()
-    attendance.ask(1)
-    attendance.learn(There(1, None))
-    attendance.due(0.0)
-    attendance.learn(There(2, None))
-    attendance.due(0.0)
-    attendance.learn(There(3, None))
-    attendance.learn(There(2, None))
-    assert attendance.due(EVERY_SECONDS) == []
-    assert attendance.next_at() is None
+    presence: RoomPresence[int] = RoomPresence()
+    presence.ask(1)
+    presence.learn(PresenceState(1, None))
+    presence.due(0.0)
+    presence.learn(PresenceState(2, None))
+    presence.due(0.0)
+    presence.learn(PresenceState(3, None))
+    presence.learn(PresenceState(2, None))
+    assert presence.due(EVERY_SECONDS) == []
+    assert presence.next_at() is None
 
 
 def test_a_crowd_is_told_less_often() -> None:
-    attendance: Attendance[int] = Attendance()
+    presence: RoomPresence[int] = RoomPresence()
     for number in range(CROWD + 1):
-        attendance.ask(number)
-    attendance.learn(There(CROWD + 1, None))
-    attendance.due(0.0)
-    attendance.learn(There(CROWD + 2, None))
-    assert len(attendance.due(0.0)) == CROWD + 1
-    attendance.learn(There(CROWD + 3, None))
-    assert attendance.due(CROWD_SECONDS - 0.01) == []
-    assert len(attendance.due(CROWD_SECONDS)) == CROWD + 1
+        presence.ask(number)
+    presence.learn(PresenceState(CROWD + 1, None))
+    presence.due(0.0)
+    presence.learn(PresenceState(CROWD + 2, None))
+    assert len(presence.due(0.0)) == CROWD + 1
+    presence.learn(PresenceState(CROWD + 3, None))
+    assert presence.due(CROWD_SECONDS - 0.01) == []
+    assert len(presence.due(CROWD_SECONDS)) == CROWD + 1
 
 
 def test_what_is_worth_telling() -> None:
-    before = There(2, (agent("a"), agent("b")))
+    before = PresenceState(2, (agent("a"), agent("b")))
     assert not worth_telling(before, before)
-    assert not worth_telling(before, There(2, (agent("b", 59), agent("a"))))
+    assert not worth_telling(before, PresenceState(2, (agent("b", 59), agent("a"))))
     for now in (
-        There(3, before.agents),
-        There(2, None),
-        There(2, (agent("a"),)),
-        There(2, (agent("a"), agent("c"))),
-        There(2, (agent("a"), agent("b", waiting=True))),
-        There(2, (agent("a"), AgentHere("b", "codex", agent("b").last_seen, False))),
-        There(2, (agent("a"), agent("b", FRESHEN.total_seconds()))),
+        PresenceState(3, before.agents),
+        PresenceState(2, None),
+        PresenceState(2, (agent("a"),)),
+        PresenceState(2, (agent("a"), agent("c"))),
+        PresenceState(2, (agent("a"), agent("b", waiting=True))),
+        PresenceState(2, (agent("a"), AgentHere("b", "codex", agent("b").last_seen, False))),
+        PresenceState(2, (agent("a"), agent("b", FRESHEN.total_seconds()))),
     ):
         assert worth_telling(before, now), now

@@ -11,58 +11,58 @@ import msgspec
 from proto.frames import AgentHere
 
 EVERY_SECONDS: Final = 1.0
-"""Least time between two changes that all who asked are told of."""
+"""Minimum time between two presence frames to the same subscriber."""
 
 CROWD: Final = 100
-"""More viewers than these are told less often: each comes and goes, and all are told."""
+"""Above so many viewers, presence is sent less often: every change goes to everybody."""
 
 CROWD_SECONDS: Final = 5.0
 
 FRESHEN: Final = timedelta(seconds=60)
-"""So much later must an agent have been seen for that alone to be told."""
+"""Minimum advance of ``last_seen`` worth announcing by itself."""
 
 Asker = TypeVar("Asker")
 
 
-class There(msgspec.Struct, frozen=True):
+class PresenceState(msgspec.Struct, frozen=True):
     """Who is there: so many connections, and these agents; None: they are not known."""
 
     viewers: int
     agents: tuple[AgentHere, ...] | None
 
 
-class Attendance(Generic[Asker]):
-    """What those who asked were told of who is there in one room.
+class RoomPresence(Generic[Asker]):
+    """Presence of one room, and what was last sent of it to each subscriber.
 
     Attributes:
-        there: as last learnt; None before.
+        there: the latest presence; None before the first.
     """
 
     def __init__(self) -> None:
-        self.there: There | None = None
-        self._compared: There | None = None
+        self.there: PresenceState | None = None
+        self._compared: PresenceState | None = None
         self._version = 0
         self._told_version = 0
-        self._told: dict[Asker, There | None] = {}
+        self._told: dict[Asker, PresenceState | None] = {}
         self._fresh: dict[Asker, None] = {}
         self._next_at = float("-inf")
 
     @property
     def asked(self) -> bool:
-        """Whether anybody wants to be told."""
+        """Whether there are subscribers."""
         return bool(self._told)
 
     def ask(self, asker: Asker) -> None:
-        """Somebody wants to be told from now on, at first of everything."""
+        """Add a subscriber; the first thing sent to it is the whole presence."""
         self._told[asker] = None
         self._fresh[asker] = None
 
     def forget(self, asker: Asker) -> None:
-        """Somebody wants to be told no more; idempotent."""
+        """Remove a subscriber; idempotent."""
         self._told.pop(asker, None)
         self._fresh.pop(asker, None)
 
-    def learn(self, there: There) -> None:
+    def learn(self, there: PresenceState) -> None:
         """This is who is there now."""
         self.there = there
         if self._compared is None or worth_telling(self._compared, there):
@@ -113,7 +113,7 @@ class Attendance(Generic[Asker]):
         return self._next_at
 
 
-def worth_telling(before: There, now: There) -> bool:
+def worth_telling(before: PresenceState, now: PresenceState) -> bool:
     """Whether who is there differs by more than that an agent was just seen again."""
     if before == now:
         return False

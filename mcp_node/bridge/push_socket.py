@@ -19,7 +19,7 @@ _RECONNECT_MS: Final = 50
 _RECONNECT_MAX_MS: Final = 500
 
 
-class Link:
+class PushSocket:
     """A PUSH socket. Not safe for use outside the event loop's thread.
 
     Attributes:
