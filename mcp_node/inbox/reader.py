@@ -94,7 +94,7 @@ class Reader:
         self.advances.extend(steps[: max(0, UNSAVED_STEPS - len(self.advances))])
 
     def count(self, message: Message) -> None:
-        """An entry was announced that was not counted yet."""
+        """Count an entry that a commit announced and no count from the database included."""
         position = (self.place and self.place.position) or 0
         # A page may have passed a message that was deleted by then, and is still counted.
         if message.deletes is not None:

@@ -123,9 +123,11 @@ class CatchUp:
         while not subscription.ended:
             ring = room.ring
             if ring is None or not room.complete(cursor):
+                # Messages up to the cursor are still on their way into this room. A viewer that
+                # went live now would get them a second time.
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await room.positioned.wait()
-                    await room.reached(cursor)  # or it would come twice
+                    await room.reached(cursor)
                 continue
             if room.follower.epoch != epoch:
                 viewer.connection.disconnect(Disconnect.LOG_REPLACED)
@@ -136,7 +138,7 @@ class CatchUp:
                 )
                 subscription.send_framed(frames)
                 if more is None:
-                    room.join(subscription)
+                    room.join(subscription)  # no await since `after`: nothing went by in between
                     return
                 cursor = more
                 await viewer.drained()

@@ -1,8 +1,7 @@
-"""The hub: every room, moved by what comes out of the queue.
+"""The hub: takes every event from the queue to its room.
 
-One task drains the queue. For each room it moves the session's chain (`ws_node.rooms.follower`)
-and hands what may go to the fan-out. A room that waits for a gap to be filled holds its own frames
-only.
+One task drains the queue. For each room it advances the session's follower and passes what may be
+delivered to the fan-out. A room that waits for a gap to be filled holds back its own frames only.
 """
 
 import asyncio
@@ -324,15 +323,22 @@ class Hub:
         return []
 
     def _promised(self, room: Room, answer: PositionFound) -> int | None:
-        """Where following begins: below the head, if viewers were let in before it was known."""
+        """Where following begins: below the head, if viewers were let in before it was known.
+
+        Such viewers were promised everything committed after they came in.
+        """
         promise, room.promise = room.promise, None
         if promise is None:
             return None
         if promise.epoch == answer.epoch:
             return promise.position
         if promise.epoch is None and promise.refused_at is not None:
+            # The log was never reached, but at `refused_at` mcp_node did not run, so nothing could
+            # be committed: whatever came later came after the head of the next start.
             later = [head for at, head in answer.starts if at > promise.refused_at]
             return later[0] if later else answer.head
+        # Of another log, or of one whose start is not known: the promise cannot be kept, and a
+        # viewer that reconnects gets a position to go on from.
         self._send_away(room, Disconnect.HISTORY_UNAVAILABLE)
         return None
 

@@ -168,6 +168,9 @@ class Room:
 
     def join(self, subscription: Subscription) -> None:
         """Have a subscription take what goes by from now on."""
+        # It has everything up to here from the ring. Frames that are still unsent belong to this
+        # batch or an earlier one, and the fan-out skips members that joined later than a batch: so
+        # none of those frames comes twice. What goes by next starts a new batch.
         subscription.live_since = self.batch
         self.batch += 1
         kind = (subscription.audience, subscription.framing)
