@@ -31,6 +31,7 @@ ORDER = {
         ["ws_node.log", "ws_node.intake"],
         ["ws_node.endpoints", "ws_node.page", "ws_node.presence"],
         ["ws_node.workers"],
+        ["ws_node.metrics"],
         ["ws_node.app"],
         ["ws_node.__main__"],
     ],

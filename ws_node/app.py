@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 from fastapi import FastAPI
@@ -38,13 +38,14 @@ from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
 from ws_node.log.sync import Following
 from ws_node.log.trust import Trust
+from ws_node.metrics import Measured, figures
 from ws_node.page.api_proxy import Forward, allowed
 from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import EventQueue
-from ws_node.rooms.hub import Behind, Hub
+from ws_node.rooms.hub import Hub
 from ws_node.workers.siblings import Siblings
 from ws_node.workers.workers import LIFELINE, die_with_supervisor, patiently, shared_out
 
@@ -124,7 +125,7 @@ class Node:
             worker=worker,
             data_dir=data_dir,
             queue=self._queue,
-            figures=self._figures,
+            figures=lambda: figures(self._measured),
             watched=watched,
         )
         self._places = Quota(settings.max_viewers_per_principal, settings.max_viewers)
@@ -167,6 +168,18 @@ class Node:
             settings=settings,
             queue=self._queue,
             pass_on=self._siblings.pass_on,
+        )
+        self._measured = Measured(
+            hub=self._hub,
+            queue=self._queue,
+            history=self._history,
+            following=self._following,
+            collector=self._collector,
+            presence=self._presence,
+            siblings=self._siblings,
+            places=self._places,
+            sockets=self._sockets,
+            broadcast=self._broadcast,
         )
         answering = self._straight(api)
         if settings.signed_requests:
@@ -265,47 +278,6 @@ class Node:
         if self._siblings.away():
             return True, {"status": "degraded", "log": "followed", "workers": "some are away"}
         return True, {"status": "ready", "log": "followed"}
-
-    def _figures(self) -> Iterator[tuple[str, str, float]]:
-        hub, collector = self._hub, self._collector
-        yield "viewers", "Open connections of viewers.", self._places.total
-        full = self._places.refused + self._sockets.refusals.refused
-        yield "viewers_refused_total", "Connections refused because of limits.", full
-        yield "rooms", "Sessions somebody watches.", len(hub.rooms)
-        yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
-        yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
-        yield "presence_frames_total", "Frames that told who is there.", self._presence.told
-        yield "queue_items", "Items waiting in the queue.", len(self._queue)
-        yield "collected_total", "Bridge messages taken.", collector.received
-        overflowed = collector.overflowed + self._siblings.overflowed
-        yield "overflowed_total", "Bridge messages that did not fit.", overflowed
-        malformed = sum(collector.malformed.values()) + self._siblings.malformed
-        yield "malformed_total", "Bridge messages that were not ours.", malformed
-        yield (
-            "bridge_refused_total",
-            "Peers and messages a tcp bridge let not in.",
-            collector.refused,
-        )
-        yield "sibling_dropped_total", "Events a sibling did not take.", self._siblings.dropped
-        yield "broadcasts_total", "Events taken at /broadcast.", self._broadcast.taken
-        refused = sum(self._broadcast.refused.values())
-        yield "broadcasts_refused_total", "Events refused at /broadcast.", refused
-        following = self._following
-        yield "log_reachable", "1 while mcp_node answers.", bool(following.reachable)
-        lasted = time.time() - following.reachable_since
-        yield "log_reachable_seconds", "How long mcp_node has answered, or not.", lasted
-        yield "workers_away", "Siblings this worker has not heard of.", self._siblings.away()
-        behind = hub.behind() or Behind(0, 0, time.time())
-        yield "rooms_behind", "Rooms waiting for what they missed.", behind.rooms
-        yield "ids_behind", "The most ids a room is behind.", behind.ids
-        yield "behind_seconds", "How long a room has been behind.", time.time() - behind.since
-        yield "repairs_total", "Gaps read from history.", following.repairs
-        yield "history_requests_total", "Questions to mcp_node.", self._history.requests
-        yield (
-            "fan_out_latency_seconds",
-            "Publishing to fan-out, newest message.",
-            hub.fan_out.latency,
-        )
 
 
 async def _unready(scope: Scope, receive: Receive, send: Send) -> None:

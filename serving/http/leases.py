@@ -31,10 +31,6 @@ class Leases:
         self._identity = identity
         self._held: set[_Lease] = set()
 
-    def __len__(self) -> int:
-        """How many requests are under way."""
-        return len(self._held)
-
     async def run(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Run ``app`` for a request; once its token dies it is cancelled and this returns.
 

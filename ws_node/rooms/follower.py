@@ -40,6 +40,23 @@ class Want(Enum):
     PAGE = "page"
 
 
+class Counts:
+    """What followers met; several may share one, for a node's metrics.
+
+    Attributes:
+        duplicates: messages that came again, and were dropped.
+        forgotten: messages that did not fit what is held; they are read from the log instead.
+        unexplained: held messages that the log does not have, and were dropped.
+    """
+
+    __slots__ = ("duplicates", "forgotten", "unexplained")
+
+    def __init__(self) -> None:
+        self.duplicates = 0
+        self.forgotten = 0
+        self.unexplained = 0
+
+
 class RoomFollower:
     """The chain of one session.
 
@@ -48,7 +65,12 @@ class RoomFollower:
         last: id of the last message that went by; None while opening.
         target: the highest id known to exist in the session.
         foreign: messages and answers of another epoch since the owner last reset it to 0.
-        duplicates, forgotten, unexplained: counts, for the owner's metrics.
+        counts: what it met.
+
+    Args:
+        counts: to count in; its own if None.
+        hold_messages: most messages held.
+        hold_bytes: most bytes of them.
     """
 
     __slots__ = (
@@ -60,23 +82,25 @@ class RoomFollower:
         "_hold_messages",
         "_news",
         "_reaches",
-        "duplicates",
+        "counts",
         "epoch",
         "foreign",
-        "forgotten",
         "last",
         "target",
-        "unexplained",
     )
 
-    def __init__(self, *, hold_messages: int = HOLD_MESSAGES, hold_bytes: int = HOLD_BYTES) -> None:
+    def __init__(
+        self,
+        counts: Counts | None = None,
+        *,
+        hold_messages: int = HOLD_MESSAGES,
+        hold_bytes: int = HOLD_BYTES,
+    ) -> None:
         self.epoch: str | None = None
         self.last: int | None = None
         self.target = 0
         self.foreign = 0
-        self.duplicates = 0
-        self.forgotten = 0
-        self.unexplained = 0
+        self.counts = Counts() if counts is None else counts
         self._hold_messages = hold_messages
         self._hold_bytes = hold_bytes
         self._held: dict[tuple[int, str], Event] = {}
@@ -96,7 +120,7 @@ class RoomFollower:
             elif event.epoch != self.epoch:
                 self.foreign += 1
             elif event.id is None or event.id <= last:
-                self.duplicates += 1
+                self.counts.duplicates += 1
             elif event.prev <= last:
                 out.append(event)
                 self.last = event.id
@@ -184,7 +208,7 @@ class RoomFollower:
         for key in self._doubted:
             if key[0] > head and key in self._held:
                 self._drop(key)
-                self.unexplained += 1
+                self.counts.unexplained += 1
         self._release(out)
         self.target = max(self.last, head, self._news)
         return out
@@ -208,11 +232,11 @@ class RoomFollower:
             return
         key = (event.id, event.epoch)
         if key in self._held:
-            self.duplicates += 1
+            self.counts.duplicates += 1
             return
         size = len(event.body)
         if len(self._held) >= self._hold_messages or self._held_bytes + size > self._hold_bytes:
-            self.forgotten += 1
+            self.counts.forgotten += 1
             if self.last is None:
                 self._remember(event.epoch, event.id)
             return
@@ -245,6 +269,6 @@ class RoomFollower:
                 out.append(event)
                 last = key[0]
             else:
-                self.duplicates += 1
+                self.counts.duplicates += 1
             self._drop(key)
         self.last = last

@@ -16,6 +16,7 @@ from proto.wire import Event, message_event
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import Answer, EventQueue, HeadSeen, Item, PageFound, PositionFound
 from ws_node.rooms.fan_out import FanOut
+from ws_node.rooms.follower import Counts
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.room import Promise, Room, Subscription
 from ws_node.rooms.viewer import Viewer
@@ -45,7 +46,8 @@ class Hub:
         wanted: called with a room whenever its follower may want something from history.
         suspicious: called when a frame of another epoch came by.
         attended: called with a room when somebody came or left, or asked to be told who is there.
-        ephemeral: events without a position that came by, for the metrics.
+        ephemeral: events without a position that came by.
+        counts: what the rooms' followers met.
         fan_out: what writes to the viewers.
         rooms: by session id.
         connected: every viewer, live, joining or catching up.
@@ -61,6 +63,7 @@ class Hub:
         self.suspicious: Callable[[], None] = lambda: None
         self.attended: Callable[[Room], None] = lambda room: None
         self.ephemeral = 0
+        self.counts = Counts()
         self.fan_out = FanOut(settings)
         self.fan_out.failed = self._abandon
         self.rooms: dict[str, Room] = {}
@@ -76,7 +79,7 @@ class Hub:
         """The session's room, opened if need be and held open until `leave`."""
         room = self.rooms.get(session_id)
         if room is None:
-            room = self.rooms[session_id] = Room(session_id, self._settings)
+            room = self.rooms[session_id] = Room(session_id, self._settings, self.counts)
             room.asked = lambda room: self.attended(room)
         room.references += 1
         room.idle_since = None

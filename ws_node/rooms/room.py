@@ -13,7 +13,7 @@ import msgspec
 from proto.messages import Audience
 from proto.settings import Settings
 from proto.wire import Event
-from ws_node.rooms.follower import RoomFollower
+from ws_node.rooms.follower import Counts, RoomFollower
 from ws_node.rooms.framing import Framing, text_frame
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.ring import Ring
@@ -111,9 +111,9 @@ class Room:
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
 
-    def __init__(self, session_id: str, settings: Settings) -> None:
+    def __init__(self, session_id: str, settings: Settings, counts: Counts | None = None) -> None:
         self.session_id = session_id
-        self.follower = RoomFollower()
+        self.follower = RoomFollower(counts)
         self.ring: Ring | None = None
         self.batch = 0
         self.unsent: deque[tuple[int, list[Outgoing]]] = deque()
@@ -261,7 +261,7 @@ class Room:
     def start_over(self) -> None:
         """Forget the log: the position must be asked anew."""
         self.cut(0)
-        self.follower = RoomFollower()
+        self.follower = RoomFollower(self.follower.counts)
         self.ring = None
         self.promise = None
         self.positioned.clear()

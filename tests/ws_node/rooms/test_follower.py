@@ -41,7 +41,7 @@ def test_what_is_held_up_to_the_position_has_been_read_already() -> None:
     follower = RoomFollower()
     follower.feed([event(3), event(4)])
     assert follower.positioned(EPOCH, 4) == []
-    assert follower.duplicates == 2
+    assert follower.counts.duplicates == 2
 
 
 def test_held_messages_of_another_log_are_dropped_when_the_position_is_known() -> None:
@@ -100,7 +100,7 @@ def test_what_does_not_fit_while_opening_is_read_from_history() -> None:
     follower = RoomFollower(hold_messages=2)
     follower.ask()
     follower.feed([event(5), event(6), event(7), event(8)])
-    assert (follower.held, follower.forgotten) == (2, 2)
+    assert (follower.held, follower.counts.forgotten) == (2, 2)
     assert ids(follower.positioned(EPOCH, 4)) == [5, 6]
     assert (follower.behind, follower.ask()) == (2, Want.PAGE)
 
@@ -124,7 +124,7 @@ def test_the_next_message_of_the_chain_goes_by_whatever_its_distance() -> None:
 def test_repeats_are_dropped_and_counted() -> None:
     follower = following(4)
     assert ids(follower.feed([event(5), event(5), event(4), event(1)])) == [5]
-    assert follower.duplicates == 3
+    assert follower.counts.duplicates == 3
 
 
 def test_a_foreign_message_is_dropped_and_counted_whatever_its_id() -> None:
@@ -221,7 +221,7 @@ def test_a_page_of_another_log_is_foreign_and_asked_again() -> None:
 def test_ids_the_log_does_not_have_are_given_up() -> None:
     follower = behind(4, event(1_000), event(2_000, prev=1_500))
     assert follower.page(EPOCH, [event(5)], through=5, head=5) != []
-    assert (follower.unexplained, follower.held, follower.behind) == (2, 0, 0)
+    assert (follower.counts.unexplained, follower.held, follower.behind) == (2, 0, 0)
     assert follower.ask() is Want.NOTHING
     assert ids(follower.feed([event(6)])) == [6]
 
@@ -244,7 +244,7 @@ def test_giving_up_spares_a_head_seen_after_the_question() -> None:
 
 def test_what_does_not_fit_is_forgotten_and_read_later() -> None:
     follower = behind(4, event(6), event(7), event(8), hold_messages=2)
-    assert (follower.held, follower.forgotten) == (2, 1)
+    assert (follower.held, follower.counts.forgotten) == (2, 1)
     page = [event(5), event(6), event(7), event(8)]
     assert ids(follower.page(EPOCH, page, through=8, head=8)) == [5, 6, 7, 8]
     assert (follower.held, follower.ask()) == (0, Want.NOTHING)
@@ -252,7 +252,7 @@ def test_what_does_not_fit_is_forgotten_and_read_later() -> None:
 
 def test_bytes_are_bounded_too_and_given_back() -> None:
     follower = behind(4, event(6, size=60), event(7, size=60), hold_bytes=100)
-    assert (follower.held, follower.forgotten) == (1, 1)
+    assert (follower.held, follower.counts.forgotten) == (1, 1)
     follower.page(EPOCH, [event(5), event(6)], through=6, head=7)
     assert follower.feed([event(9, size=90)]) == []
     assert follower.held == 1

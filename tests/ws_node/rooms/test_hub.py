@@ -77,6 +77,17 @@ async def test_everybody_gets_what_it_may_see_in_order(tmp_path: Path) -> None:
                 await nothing_more(viewer)
 
 
+async def test_what_comes_twice_goes_by_once_and_is_counted(tmp_path: Path) -> None:
+    async with Live(tmp_path).running() as live:
+        live.open_room()
+        async with live.viewer() as viewer:
+            for id_ in (1, 2, 2, 1, 3):
+                live.queue.put(make_event(id_, body(id_)))
+            live.queue.put(make_event(None, body(0)))
+            assert await numbers(viewer, 4) == [1, 2, 3, 0]
+        assert (live.hub.counts.duplicates, live.hub.ephemeral) == (2, 1)
+
+
 def test_a_batch_is_joined_for_an_audience_and_a_framing() -> None:
     public = [Outgoing(make_event(id_), b"%d" % id_) for id_ in range(1, 4)]
     hidden = Outgoing(make_event(4, visibility=Visibility.PRIVATE), b"4")

@@ -13,17 +13,9 @@ export class Feed {
     document.addEventListener("visibilitychange", () => document.hidden || this._line.nudge());
   }
 
-  get state() {
-    return this._line.state;
-  }
-
   onState(listener) {
     listener(this._line.state);
     return this._line.on("state", listener);
-  }
-
-  onError(listener) {
-    return this._line.on("error", listener);
   }
 
   /** Call `listener(event, detail)` with what happens in a session (`*`: in all). */
@@ -41,14 +33,6 @@ export class Feed {
   /** Be told who is there, in a session that is watched, or not any more. */
   askPresence(sessionId, wanted) {
     this._line.askPresence(sessionId, wanted);
-  }
-
-  unwatch(sessionId) {
-    this._line.unsubscribe(sessionId);
-  }
-
-  get watched() {
-    return this._line.sessions;
   }
 
   /** `{epoch, position}` as soon as the session has one. */
