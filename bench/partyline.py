@@ -11,7 +11,7 @@ from bench.bridge import Bridge
 from bench.calls import callers, request
 from bench.stand import SESSION, bench_pair, process
 from bench.viewers import connect, handshake, split
-from proto import keyfile
+from proto import endpoints
 
 
 class Partyline:
@@ -34,7 +34,7 @@ class Partyline:
             async with callers(self.pair, 1) as (caller,):
                 await caller.call(request(self.pair, "reach"))
             self._epoch = await asyncio.to_thread(self._told_epoch)
-            self.endpoint = keyfile.bridge_endpoint(self.pair.data_dir, "")
+            self.endpoint = endpoints.bridge_endpoint(self.pair.data_dir, "")
         except BaseException:
             await self.pair.__aexit__(None, None, None)
             raise

@@ -35,7 +35,7 @@ from mcp_node.links.revocations import revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
 from mcp_node.storage import open_store
-from proto import keyfile
+from proto import endpoints, keyfile
 from proto.errors import PartylineError
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
@@ -279,11 +279,11 @@ async def _publisher(
     if settings.bridge == "http":
         publisher = PostPublisher(settings, epoch=database.epoch)
     else:
-        endpoints = [
-            keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
+        reached = [
+            endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
             for worker in range(settings.ws_workers)
         ]
-        publisher = PushPublisher(settings, endpoints=endpoints, epoch=database.epoch)
+        publisher = PushPublisher(settings, endpoints=reached, epoch=database.epoch)
     await publisher.start()
     database.on_commit(publisher.publish)
     try:

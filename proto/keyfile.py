@@ -7,7 +7,7 @@ signing.key     0600   Ed25519 private key, PEM (PKCS 8); mcp_node and the CLI r
 signing.pub     0600   its public key, PEM
 bridge.key      0600   64 hex digits: signs requests between nodes on different machines
 digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_node alone
-bridge.dir      0600   where the sockets are, if the data directory's path is too long
+bridge.dir      0600   where the sockets are (`proto.endpoints`), if not in the data directory
 ==============  =====  ============================================================
 
 For a bridge over tcp also these, made and read by `serving.curve`:
@@ -48,9 +48,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from proto.errors import ConfigurationError
-
-MAX_SOCKET_PATH: Final = 100
-"""A Unix socket's path has room for about 107 bytes; stay clear of it."""
 
 _SECRET_DIGITS: Final = 64
 _SECRET: Final = re.compile(rb"[0-9a-f]{64}")
@@ -154,82 +151,6 @@ def _secret(path: Path) -> bytes:
     if not _SECRET.fullmatch(raw):
         raise ConfigurationError(f"{path} is not {_SECRET_DIGITS} hex digits; delete it")
     return raw
-
-
-def bridge_endpoint(data_dir: Path, configured: str = "", worker: int = 0) -> str:
-    """The ZeroMQ endpoint both nodes agree on, for one of ws_node's workers.
-
-    ``configured`` if given; else ``bridge.sock`` in the data directory; where that path is too
-    long for a socket, in XDG_RUNTIME_DIR or a private directory that ``bridge.dir`` records.
-    Worker 0 has that very endpoint, worker N ``bridge-N.sock``, or the port N above.
-
-    Raises:
-        ConfigurationError: the configured path is too long for a socket, the port too high, or
-            a socket's directory is not ours alone (any more): whoever can write to it can take
-            the socket's place.
-    """
-    if not configured:
-        return f"ipc://{socket_path(data_dir, numbered('bridge.sock', worker))}"
-    if configured.startswith("tcp://"):
-        address, _, port = configured.rpartition(":")
-        if int(port) + worker > 65_535:
-            raise ConfigurationError("PARTYLINE_BRIDGE_ENDPOINT: worker N needs the port N above")
-        return f"{address}:{int(port) + worker}"
-    path = Path(configured.removeprefix("ipc://"))
-    path = path.with_name(numbered(path.name, worker))
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        raise ConfigurationError(
-            f"PARTYLINE_BRIDGE_ENDPOINT: a socket's path has at most {MAX_SOCKET_PATH} bytes"
-        )
-    _check_socket_dir(path.parent)
-    return f"ipc://{path}"
-
-
-def worker_endpoint(data_dir: Path, worker: int) -> str:
-    """Where a worker of ws_node hears from its siblings; otherwise as `bridge_endpoint`."""
-    return f"ipc://{socket_path(data_dir, f'worker-{worker}.sock')}"
-
-
-def socket_path(data_dir: Path, name: str) -> Path:
-    """Where a Unix socket of this deployment is.
-
-    In the data directory; where that path is too long for a socket, in XDG_RUNTIME_DIR or a
-    private directory that ``bridge.dir`` records.
-
-    Raises:
-        ConfigurationError: the recorded directory is not ours alone (any more).
-    """
-    path = data_dir / name
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        recorded = Path(os.fsdecode(read_or_make(data_dir / "bridge.dir", _new_socket_dir)))
-        if not recorded.is_absolute() or b"\0" in os.fsencode(recorded):
-            raise ConfigurationError(f"{data_dir / 'bridge.dir'} names no directory; delete it")
-        path = open_data_dir(recorded) / name
-    return path
-
-
-def _check_socket_dir(path: Path) -> None:
-    try:
-        state = path.lstat()
-    except OSError as error:
-        raise ConfigurationError(f"PARTYLINE_BRIDGE_ENDPOINT: {path}: {error.strerror}") from None
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
-        raise ConfigurationError(
-            f"PARTYLINE_BRIDGE_ENDPOINT: {path} must be a directory of yours that nobody else can"
-            " write to"
-        )
-
-
-def numbered(name: str, worker: int) -> str:
-    """The name of worker N's socket; worker 0 has the plain one."""
-    path = Path(name)
-    return f"{path.stem}-{worker}{path.suffix}" if worker else name
-
-
-def _new_socket_dir() -> bytes:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    short = runtime if 0 < len(os.fsencode(runtime)) < MAX_SOCKET_PATH - 40 else None
-    return os.fsencode(tempfile.mkdtemp(prefix="partyline-", dir=short or "/tmp"))
 
 
 def _new_private_key() -> bytes:

@@ -23,8 +23,19 @@ from typing import Final
 
 from proto.messages import ANONYMOUS, Audience, Visibility
 
+KEY_LETTERS: Final = {
+    Visibility.PUBLIC: "p",
+    Visibility.PRIVATE: "s",
+    Visibility.AGENT_ONLY: "t",
+    Visibility.ADMIN_ONLY: "a",
+}
+"""The first letter of a message's key."""
+
 KEY_RANGE_ALL_TYPES: Final = ("t:", "t;")
 """Every ``t:…`` key k has low <= k < high (``;`` follows ``:`` in ASCII): what an admin holds."""
+
+SQL_IS_OF_ANY_TYPE: Final = "audience >= '{}' AND audience < '{}'".format(*KEY_RANGE_ALL_TYPES)
+"""Whether a row's key is within `KEY_RANGE_ALL_TYPES`."""
 
 SQL_AUDIENCE_KEY: Final = (
     "CASE visibility WHEN 'public' THEN 'p' WHEN 'private' THEN 's:' || principal"
@@ -64,6 +75,11 @@ def audience_key(visibility: Visibility, principal: str, sender_type: str) -> st
     return "a"
 
 
+def is_private_key(key: str) -> bool:
+    """Whether a key is that of ``private`` messages, which are their reader's own."""
+    return key.startswith("s:")
+
+
 def reply_fits(key: str, parent_key: str) -> bool:
     """Whether whoever may see a reply may see its parent, as its author may.
 
@@ -73,7 +89,7 @@ def reply_fits(key: str, parent_key: str) -> bool:
     """
     return (
         parent_key in ("p", key)
-        or key.startswith("s:")
+        or is_private_key(key)
         or (key == "a" and parent_key.startswith("t:"))
     )
 

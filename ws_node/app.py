@@ -12,7 +12,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from proto import keyfile
+from proto import endpoints, keyfile
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
@@ -116,7 +116,7 @@ class Node:
         self._history = History(settings)
         self._following = Following(settings, self._hub, self._queue, self._history)
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
-        endpoint = keyfile.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
+        endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
         watched = ViewerCounts(self._hub.rooms, settings.max_bridge_bytes)
         self._presence = Presence(self._hub, self._history, watched)

@@ -19,6 +19,7 @@ from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
 from mcp_node.sessions.reads import Narrowing, Page, PageQuery
 from proto.messages import Audience, Message
+from proto.visibility import SQL_IS_OF_ANY_TYPE, is_private_key
 
 COUNTED: Final = 1_000
 """Unread messages are counted up to here; the count then means "so many or more"."""
@@ -64,7 +65,7 @@ _MENTIONING: Final = (
     f" AND {_OUT_OF_TURN.format(id='m.deletes')})"
     f"){_OTHERS}{{narrowed}}"
     " AND (audience IN (SELECT value FROM json_each(:keys))"
-    " OR (:all_types AND audience >= 't:' AND audience < 't;'))"
+    f" OR (:all_types AND {SQL_IS_OF_ANY_TYPE}))"
     " ORDER BY id LIMIT :limit"
 )
 
@@ -274,7 +275,7 @@ def _count(connection: sqlite3.Connection, audience: Audience, reach: Reach) -> 
     }
     count = 0
     for key in keys:
-        if not key.startswith("s:"):  # private messages are one's own
+        if not is_private_key(key):  # private messages are one's own
             (found_here,) = connection.execute(sql, {**where, "key": key}).fetchone()
             count += found_here
             if count >= COUNTED:

@@ -16,17 +16,11 @@ import msgspec
 
 from mcp_node.log.messages import COLUMNS
 from proto.messages import Audience, Session, Visibility
-from proto.visibility import KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
+from proto.visibility import KEY_LETTERS, KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
 
 BRANCHES: Final = 16
 """Keys in one statement; a reader who holds more gets several, merged by the caller."""
 
-_KEY_LETTER: Final = {
-    Visibility.PUBLIC: "p",
-    Visibility.PRIVATE: "s",
-    Visibility.AGENT_ONLY: "t",
-    Visibility.ADMIN_ONLY: "a",
-}
 _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
 SESSION_COLUMNS: Final = (
@@ -67,7 +61,7 @@ def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[lis
     all_types = holds_all_types(audience)
     if visibility is None:
         return list(keys), all_types
-    letter = _KEY_LETTER[visibility]
+    letter = KEY_LETTERS[visibility]
     return [key for key in keys if key[0] == letter], all_types and letter == "t"
 
 

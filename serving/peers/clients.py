@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from proto import keyfile
+from proto import endpoints, keyfile
 from proto.settings import Settings
 from proto.signing import Audience, Signer
 from serving.peers.local import LOCAL_URL, BlockingTransport, LocalTransport
@@ -13,12 +13,12 @@ from serving.peers.signed import SigningTransport, tcp_transport
 
 def mcp_socket(data_dir: Path) -> Path:
     """Where mcp_node listens for the processes of its machine."""
-    return keyfile.socket_path(data_dir, "mcp.sock")
+    return endpoints.socket_path(data_dir, "mcp.sock")
 
 
 def ws_socket(data_dir: Path, worker: int = 0) -> Path:
     """Where a worker of ws_node listens for the processes of its machine."""
-    return keyfile.socket_path(data_dir, keyfile.numbered("ws.sock", worker))
+    return endpoints.socket_path(data_dir, endpoints.numbered("ws.sock", worker))
 
 
 def mcp_client(

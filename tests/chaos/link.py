@@ -17,7 +17,7 @@ import zmq
 import zmq.asyncio
 
 from proto import keyfile
-from proto.keyfile import bridge_endpoint
+from proto.endpoints import bridge_endpoint
 from proto.signing import HEADER, Answer, AskAgain, Request, Verifier
 from serving.peers.clients import ws_socket
 from serving.peers.local import LOCAL_URL, LocalTransport

@@ -7,7 +7,7 @@ from pathlib import Path
 import zmq
 import zmq.asyncio
 
-from proto.keyfile import bridge_endpoint
+from proto.endpoints import bridge_endpoint
 from tests.chaos.faults import ALL_LOST, Faults
 from tests.chaos.link import ZmqLink
 from tests.pair import until

@@ -8,7 +8,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto import keyfile
+from proto import endpoints, keyfile
 from proto.errors import WireError
 from proto.wire import decode
 from tests.fuzz.fuzzing import PIECES, VALUES, attack, bounded, damaged, watched
@@ -54,7 +54,7 @@ async def test_frames(pair: Pair) -> None:
         with zmq.Context() as context, context.socket(zmq.PUSH) as push:
             push.set(zmq.LINGER, 2_000)
             push.set(zmq.SNDTIMEO, 5_000)
-            push.connect(keyfile.bridge_endpoint(keyfile.open_data_dir(pair.data_dir)))
+            push.connect(endpoints.bridge_endpoint(keyfile.open_data_dir(pair.data_dir)))
 
             @bounded(150)
             @given(events)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from proto.endpoints import MAX_SOCKET_PATH, bridge_endpoint, worker_endpoint
 from proto.errors import ConfigurationError
-from proto.keyfile import MAX_SOCKET_PATH, bridge_endpoint, worker_endpoint
 
 LONG = "d" * MAX_SOCKET_PATH
 

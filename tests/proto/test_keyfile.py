@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from proto.endpoints import bridge_endpoint
 from proto.errors import ConfigurationError
-from proto.keyfile import bridge_endpoint, bridge_key, public_key, public_pem, signing_key
+from proto.keyfile import bridge_key, public_key, public_pem, signing_key
 
 Reader = Callable[[Path], object]
 READERS: dict[str, Reader] = {

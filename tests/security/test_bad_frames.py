@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import zmq
 
-from proto import keyfile
+from proto import endpoints, keyfile
 from tests.pair import Pair, until
 from tests.security.asking import ask
 from tests.security.unharmed import MARK, unharmed
@@ -66,7 +66,7 @@ def push(pair: Pair) -> Iterator[zmq.Socket[bytes]]:
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
         socket.set(zmq.LINGER, 2_000)
         socket.set(zmq.SNDTIMEO, 5_000)
-        socket.connect(keyfile.bridge_endpoint(keyfile.open_data_dir(pair.data_dir)))
+        socket.connect(endpoints.bridge_endpoint(keyfile.open_data_dir(pair.data_dir)))
         yield socket
 
 

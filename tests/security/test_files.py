@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proto import keyfile
+from proto import endpoints
 from tests.pair import Pair, frame, until
 from tests.security.asking import ask, broadcast, modern, say
 from tests.security.secrets_in_logs import assert_quiet
@@ -25,7 +25,7 @@ async def test_every_file_is_its_owners_alone(pair: Pair) -> None:
     found = {path.name: path for path in lasting(pair.data_dir)}
     expected = {"partyline.db", "partyline.db-wal", "partyline.db-shm", "log.mark"}
     expected |= {"signing.key", "signing.pub", "bridge.key", "mcp.lock", "ws.lock"}
-    endpoint = Path(keyfile.bridge_endpoint(pair.data_dir).removeprefix("ipc://"))
+    endpoint = Path(endpoints.bridge_endpoint(pair.data_dir).removeprefix("ipc://"))
     found[endpoint.name] = endpoint
     assert expected <= set(found)
     for path in found.values():

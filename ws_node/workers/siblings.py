@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 import zmq
 
-from proto import keyfile, wire
+from proto import endpoints, wire
 from proto.errors import WireError
 from proto.settings import Settings
 from proto.wire import Event
@@ -102,7 +102,7 @@ class Siblings:
         try:
             self._pull.set(zmq.RCVHWM, _HWM)
             self._pull.set(zmq.MAXMSGSIZE, self._max_bytes)
-            bind(self._pull, keyfile.worker_endpoint(self._data_dir, self.worker))
+            bind(self._pull, endpoints.worker_endpoint(self._data_dir, self.worker))
             self._pushes = {number: self._push(context, number) for number in self._others}
             loop.add_reader(self._pull.fileno(), self._collect)
             self._collect()
@@ -149,7 +149,7 @@ class Siblings:
         push.set(zmq.SNDHWM, _HWM)
         push.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
         push.set(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        push.connect(keyfile.worker_endpoint(self._data_dir, number))
+        push.connect(endpoints.worker_endpoint(self._data_dir, number))
         return push
 
     def _send(self, frames: list[bytes]) -> int:

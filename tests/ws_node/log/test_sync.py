@@ -14,7 +14,7 @@ import pytest
 import websockets
 import zmq
 
-from proto import keyfile, wire
+from proto import endpoints, wire
 from proto.wire import Event, message_event
 from tests.pair import START_SECONDS, Pair, frame, frames
 from ws_node.log.client import LogPage
@@ -40,7 +40,7 @@ class Severed(Pair):
             time.sleep(0.05)
         self._push = self._context.socket(zmq.PUSH)
         self._push.set(zmq.LINGER, 0)
-        self._push.connect(keyfile.bridge_endpoint(self.data_dir, ""))
+        self._push.connect(endpoints.bridge_endpoint(self.data_dir, ""))
 
     def finish(self) -> None:
         self._context.destroy(linger=0)

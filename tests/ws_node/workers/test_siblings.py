@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from proto import wire
-from proto.keyfile import worker_endpoint
+from proto.endpoints import worker_endpoint
 from tests.pair import until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.presence.viewer_counts import ViewerCounts
