@@ -5,7 +5,7 @@ forks twice, and the one in between ends. The new process then belongs to the te
 the "subreaper" of its descendants (prctl(2)): it is waited for and signalled like any other child.
 It runs a module as ``python -m`` does, with environment, arguments and output of its own.
 
-Linux only; elsewhere, and where `enable` was not called, processes are started the ordinary way.
+Linux only; elsewhere, and before `enable` is called, processes are started the ordinary way.
 """
 
 import ctypes
@@ -60,9 +60,10 @@ class Process(Protocol):
 
 
 def enable() -> None:
-    """Fork from now on, in this process."""
+    """Fork from now on, in this process, where the system lets it be a subreaper."""
     global _enabled
-    _enabled = sys.platform == "linux"
+    if sys.platform == "linux":
+        _enabled = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def close() -> None:
@@ -139,9 +140,6 @@ class Forked:
 def _running() -> socket.socket:
     global _server
     if _server is None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "prctl")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", "tests.forkserver", str(theirs.fileno())]

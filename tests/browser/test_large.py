@@ -61,7 +61,7 @@ async def test_ten_thousand_messages_are_all_there(
     person = await people.enter(large)
     page = await person.open(HUGE)
     await page.evaluate(f"location.hash = '#/s/{HUGE}/{made[0]}'")
-    await until(lambda: at_least(page, 10_000), within=40, every=0.5)
+    await until(lambda: at_least(page, 10_000), within=90, every=0.5)
     assert await ids(page) == made
     await expect(page.locator(f"#message-{made[0]}")).to_be_in_viewport()
     await page.evaluate("document.querySelector('.pill').click()")
@@ -93,7 +93,7 @@ async def test_a_thousand_replies_deep(large: Pair, seeded: Seeded, people: Peop
     made = seeded[DEEP]
     person = await people.enter(large)
     page = await person.open(DEEP)
-    await until(lambda: begins(page), within=30)
+    await until(lambda: begins(page), within=90)
     assert await ids(page) == made
     replies = f"#message-{made[0]} > .replies > .message"
     assert await page.locator(replies).count() == 1000
