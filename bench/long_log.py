@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from mcp_node.log.messages import INSERT_MESSAGE
 from mcp_node.log.schema import prepare
-from mcp_node.sessions.rows import INSERT_MESSAGE, INSERT_SESSION
+from mcp_node.sessions.rows import INSERT_SESSION
 from mcp_node.storage import SCHEMA
 from proto.messages import utc_now
 

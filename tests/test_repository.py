@@ -5,6 +5,7 @@ import importlib.util
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 from pathlib import Path
@@ -63,6 +64,7 @@ def module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+EVERY_MODULE = {module_name(f): f for f in python_files()}
 MODULES = {module_name(f): f for f in python_files() if f.relative_to(ROOT).parts[0] in PACKAGES}
 
 
@@ -147,6 +149,42 @@ def test_modules_of_a_package_import_one_way(package):
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"imports run in a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("file", list(python_files()), ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_every_name_that_is_imported_exists(file: Path) -> None:
+    """Benches and nightly tests are run seldom: a rename must not break them unseen."""
+    tree = ast.parse(file.read_text("utf-8"))
+    missing = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module
+        if node.module.partition(".")[0] in (*PACKAGES, "tests", "bench")
+        for alias in node.names
+        if not exists(node.module, alias.name)
+    ]
+    assert missing == []
+
+
+def exists(module: str, name: str) -> bool:
+    """Whether a module of ours has a submodule, or at its top level a name, called so."""
+    source = EVERY_MODULE.get(module)
+    return f"{module}.{name}" in EVERY_MODULE or (source is not None and name in names_of(source))
+
+
+@cache
+def names_of(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in at_import(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom):
+            found |= {getattr(node, "name", "")} | {
+                alias.asname or alias.name for alias in getattr(node, "names", [])
+            }
+    tree = ast.parse(file.read_text("utf-8"))
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    return found | {node.name for node in tree.body if isinstance(node, functions)}
 
 
 def test_the_walk_sees_every_form_of_import():

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from tests.chaos.agents import Agent, first_begun_after, make_rooms
 from tests.chaos.crowd import deliveries_by_kind, kinds_of, make_viewers
-from tests.chaos.disrupt import Mischief
 from tests.chaos.faults import ALL_LOST, NONE, Faults, Odds
 from tests.chaos.gauges import Gauges
 from tests.chaos.judge import Logged, Transcript, Verdict, judge, may_see
 from tests.chaos.killer import WORKER, Killer
 from tests.chaos.link import Link, make_link, set_odds
 from tests.chaos.logbook import read_log
+from tests.chaos.mischief import Mischief
 from tests.chaos.report import Report, breaches_of, delays
 from tests.chaos.sight import Sight
 from tests.chaos.viewers import Viewer
@@ -97,7 +97,7 @@ class _Run:
         ]
         self._viewers = make_viewers(pair, plan.viewers, rooms, plan.rng)
         self._mischief = Mischief(
-            self._viewers, plan.rng("disrupt"), MISCHIEF_SECONDS / plan.viewers
+            self._viewers, plan.rng("mischief"), MISCHIEF_SECONDS / plan.viewers
         )
         async with asyncio.TaskGroup() as group:
             await self._broken(group)
@@ -211,7 +211,7 @@ class _Run:
             ("connections of viewers", f"{sum(v.connects for v in self._viewers):,}"),
             ("replays", f"{sum(sight.replays for sight in self._sights()):,}"),
             (
-                "disrupt",
+                "mischief",
                 ", ".join(f"{kind} {n}" for kind, n in sorted(self._mischief.done.items())),
             ),
             ("close codes", ", ".join(f"{code}: {n}" for code, n in sorted(codes.items()))),
