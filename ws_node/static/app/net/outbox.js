@@ -1,6 +1,8 @@
 /**
  * Messages on their way to mcp_node. Each keeps its idempotency key and stays in the origin's
- * storage until the server has it: a retry, here or after a reload, cannot say it twice.
+ * storage until the server has it: a retry, here or after a reload, cannot say it twice. They are
+ * sent one after another, in the order in which they were written: two requests at once may be
+ * committed in either order.
  */
 
 import { addMessage } from "./api.js";
@@ -24,6 +26,8 @@ export class Outbox {
       problem: "Not sent before the page was left.",
     }));
     this._timers = new Map();
+    this._queue = [];
+    this._current = null; // is being sent, or waits to be sent again
   }
 
   add({ content, visibility, parent }) {
@@ -38,13 +42,13 @@ export class Outbox {
     };
     keep(PREFIX + item.key, JSON.stringify(item));
     this.items.push(item);
-    this._send(item);
+    this._enqueue(item);
     return item;
   }
 
   retry(item) {
     item.tries = 0;
-    this._send(item);
+    this._enqueue(item);
   }
 
   /** Try what the network kept back once more: it is there again. */
@@ -56,6 +60,8 @@ export class Outbox {
     clearTimeout(this._timers.get(item.key));
     drop(PREFIX + item.key);
     this.items = this.items.filter((one) => one !== item);
+    this._queue = this._queue.filter((one) => one !== item);
+    if (item.status === "waiting") this._done(item);
     this._changed(null);
   }
 
@@ -72,6 +78,27 @@ export class Outbox {
 
   close() {
     for (const timer of this._timers.values()) clearTimeout(timer);
+    this._queue = [];
+  }
+
+  _enqueue(item) {
+    item.status = "sending";
+    this._queue.push(item);
+    this._changed(item);
+    this._next();
+  }
+
+  _next() {
+    if (this._current || !this._queue.length) return;
+    this._current = this._queue.shift();
+    this._send(this._current);
+  }
+
+  /** An item was sent, or will not be sent again by itself. */
+  _done(item) {
+    if (this._current !== item) return;
+    this._current = null;
+    this._next();
   }
 
   async _send(item) {
@@ -91,7 +118,9 @@ export class Outbox {
     } catch (error) {
       this._failed(item, error);
     }
-    if (this.items.includes(item)) this._changed(item);
+    const kept = this.items.includes(item); // not if it came live, or was discarded, meanwhile
+    if (kept) this._changed(item);
+    if (!kept || item.status !== "waiting") this._done(item);
   }
 
   _failed(item, error) {
@@ -99,7 +128,7 @@ export class Outbox {
     item.passing = error.passing ?? true;
     item.problem = [error.message, error.next].filter(Boolean).join(" ");
     item.status = "failed";
-    if (!item.passing || wait === undefined) return;
+    if (!item.passing || wait === undefined || !this.items.includes(item)) return;
     item.status = "waiting";
     this._timers.set(
       item.key,
