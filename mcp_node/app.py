@@ -14,6 +14,7 @@ from fastmcp.server.http import StarletteWithLifespan
 from sse_starlette.sse import AppStatus
 from starlette.types import Lifespan
 
+from mcp_node.bridge.bus import BusPublisher
 from mcp_node.bridge.interface import Publisher
 from mcp_node.bridge.post import PostPublisher
 from mcp_node.bridge.push import PushPublisher
@@ -278,6 +279,8 @@ async def _publisher(
     publisher: Publisher
     if settings.bridge == "http":
         publisher = PostPublisher(settings, epoch=database.epoch)
+    elif settings.bridge == "nats":
+        publisher = BusPublisher(settings, epoch=database.epoch)
     else:
         reached = [
             endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
@@ -323,4 +326,8 @@ def _figures(
     yield "bridge_published_total", "Messages handed to the bridge.", publisher.published
     yield "bridge_dropped_total", "Messages the bridge did not take.", publisher.dropped
     yield "bridge_waiting", "Messages held for a slow bridge.", publisher.waiting
-    yield "bridge_connected", "1 while ws_node is there, every worker of it.", publisher.connected
+    yield (
+        "bridge_connected",
+        "1 while ws_node is there, every worker; with nats: nats-server.",
+        publisher.connected,
+    )

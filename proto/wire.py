@@ -26,6 +26,9 @@ published_ns   int             sender's CLOCK_MONOTONIC in nanoseconds, 0 if unk
 =============  ==============  ===================================================
 
 The body is the WebSocket frame ready to send (`proto.frames`); a receiver SHOULD NOT parse it.
+
+Over NATS the session id is in the subject (`proto.subjects`), and the payload is the header's
+length in two bytes (big-endian), the header, and the body.
 """
 
 from collections.abc import Sequence
@@ -99,6 +102,31 @@ _decode: Final = msgspec.msgpack.Decoder(_Header).decode
 
 def encode(event: Event) -> list[bytes]:
     """The three frames of an event."""
+    return [event.session_id.encode(), _header(event), event.body]
+
+
+def pack(event: Event) -> bytes:
+    """The payload of an event over NATS."""
+    header = _header(event)
+    return b"%b%b%b" % (len(header).to_bytes(2, "big"), header, event.body)
+
+
+def unpack(session_id: bytes, payload: bytes, *, max_body: int) -> Event:
+    """The event of a payload from NATS.
+
+    Args:
+        session_id: from the subject.
+        payload: as it came.
+        max_body: as for `decode`.
+
+    Raises:
+        WireError: as `decode`.
+    """
+    end = 2 + int.from_bytes(payload[:2], "big")
+    return decode((session_id, payload[2:end], payload[end:]), max_body=max_body)
+
+
+def _header(event: Event) -> bytes:
     header = _Header(
         VERSION,
         event.epoch,
@@ -109,7 +137,7 @@ def encode(event: Event) -> list[bytes]:
         event.sender_type,
         event.published_ns,
     )
-    return [event.session_id.encode(), _encode(header), event.body]
+    return _encode(header)
 
 
 def decode(frames: Sequence[bytes], *, max_body: int) -> Event:

@@ -16,6 +16,7 @@ from proto import endpoints, keyfile
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
+from serving.bus.bus import Bus
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
 from serving.http.doors import Doors, own_hosts
@@ -33,6 +34,7 @@ from ws_node.endpoints.protocol import LendingProtocol
 from ws_node.endpoints.sse import EventStreams
 from ws_node.endpoints.websocket import Sockets
 from ws_node.intake.broadcast import Broadcast, add_broadcast, refuse
+from ws_node.intake.bus import BusCollector
 from ws_node.intake.collector import Collector
 from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
@@ -46,6 +48,7 @@ from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
+from ws_node.workers.other_nodes import OtherNodes
 from ws_node.workers.siblings import Siblings
 from ws_node.workers.workers import LIFELINE, die_with_supervisor, patiently, shared_out
 
@@ -116,8 +119,6 @@ class Node:
         self._history = History(settings)
         self._following = Following(settings, self._hub, self._queue, self._history)
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
-        endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
-        self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
         watched = ViewerCounts(self._hub.rooms, settings.max_bridge_bytes)
         self._presence = Presence(self._hub, self._history, watched)
         self._siblings = Siblings(
@@ -128,6 +129,18 @@ class Node:
             figures=lambda: figures(self._measured),
             watched=watched,
         )
+        self._bus = Bus(settings, "ws_node") if settings.bridge == "nats" else None
+        self._others: OtherNodes | None = None
+        self._collector: Collector | BusCollector
+        if self._bus is None:
+            endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
+            self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
+        else:
+            self._collector = BusCollector(
+                settings, bus=self._bus, hub=self._hub, queue=self._queue
+            )
+            self._following.listening = self._collector.listening
+            self._others = OtherNodes(settings, bus=self._bus, watched=watched)
         self._places = Quota(settings.max_viewers_per_principal, settings.max_viewers)
         catch_up = CatchUp(self._hub, self._history, settings.max_replays_per_principal)
         failures = Failures(settings.failed_token_seconds)
@@ -167,7 +180,7 @@ class Node:
             api,
             settings=settings,
             queue=self._queue,
-            pass_on=self._siblings.pass_on,
+            pass_on=self._others.pass_on if self._others else self._siblings.pass_on,
         )
         self._measured = Measured(
             hub=self._hub,
@@ -175,6 +188,7 @@ class Node:
             history=self._history,
             following=self._following,
             collector=self._collector,
+            bus=self._bus,
             presence=self._presence,
             siblings=self._siblings,
             places=self._places,
@@ -206,18 +220,18 @@ class Node:
         it, so that the process ends with an exit code at which a supervisor starts it again.
         """
         self._collector.start()
+        works = [
+            ("hub", self._hub.run()),
+            ("following", self._following.run()),
+            ("trust", self._trust.run()),
+            ("siblings", self._siblings.run()),
+            ("presence", self._presence.run()),
+        ]
+        if self._bus is not None and self._others is not None:
+            works += [("bus", self._bus.run()), ("others", self._others.run())]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(work, name=name)
-                    for name, work in (
-                        ("hub", self._hub.run()),
-                        ("following", self._following.run()),
-                        ("trust", self._trust.run()),
-                        ("siblings", self._siblings.run()),
-                        ("presence", self._presence.run()),
-                    )
-                ]
+                tasks = [group.create_task(work, name=name) for name, work in works]
                 yield
                 for task in tasks:
                     task.cancel()
@@ -275,6 +289,8 @@ class Node:
         behind = self._hub.behind()
         if behind is not None and time.time() - behind.since > BEHIND_SECONDS:
             return True, {"status": "degraded", "log": "behind"}
+        if self._bus is not None and not self._bus.connected:
+            return True, {"status": "degraded", "log": "followed", "bus": "away"}
         if self._siblings.away():
             return True, {"status": "degraded", "log": "followed", "workers": "some are away"}
         return True, {"status": "ready", "log": "followed"}

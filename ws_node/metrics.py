@@ -4,10 +4,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from serving.bus.bus import Bus
 from serving.http.operators import Figure
 from serving.quota import Quota
 from ws_node.endpoints.websocket import Sockets
 from ws_node.intake.broadcast import Broadcast
+from ws_node.intake.bus import BusCollector
 from ws_node.intake.collector import Collector
 from ws_node.log.client import History
 from ws_node.log.sync import Following
@@ -25,7 +27,8 @@ class Measured:
     queue: EventQueue
     history: History
     following: Following
-    collector: Collector
+    collector: Collector | BusCollector
+    bus: Bus | None
     presence: Presence
     siblings: Siblings
     places: Quota
@@ -56,9 +59,12 @@ def figures(of: Measured) -> Iterator[Figure]:
     yield "malformed_total", "Bridge messages that were not ours.", malformed
     yield (
         "bridge_refused_total",
-        "Peers and messages a tcp bridge let not in.",
+        "Peers and messages a tcp bridge let not in; what nats-server did not allow.",
         collector.refused,
     )
+    if of.bus is not None:
+        yield "bus_connected", "1 while nats-server is there.", of.bus.connected
+        yield "bus_dropped_total", "Events and counts that did not leave.", of.bus.dropped
     yield "sibling_dropped_total", "Events a sibling did not take.", of.siblings.dropped
     yield "broadcasts_total", "Events taken at /broadcast.", of.broadcast.taken
     refused = sum(of.broadcast.refused.values())

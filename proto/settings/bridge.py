@@ -12,9 +12,10 @@ from proto.origins import parse_origin
 class BridgeSettings(BaseModel):
     """Between the nodes."""
 
-    bridge: Literal["zmq", "http"] = Field(
+    bridge: Literal["zmq", "http", "nats"] = Field(
         "zmq",
-        description="How mcp_node sends messages to ws_node: over ZeroMQ, or as HTTP requests.",
+        description="How mcp_node sends messages to ws_node: over ZeroMQ, as HTTP requests, or over"
+        " NATS (any number of nodes; needs partyline[cluster] and PARTYLINE_NATS_URL).",
     )
     bridge_endpoint: str = Field(
         "",
@@ -34,8 +35,8 @@ class BridgeSettings(BaseModel):
     )
     ca_file: Path | None = Field(
         None,
-        description="Certificates (PEM) to trust when the other node's address is https://. Unset:"
-        " those of the system.",
+        description="Certificates (PEM) to trust when the other node's address is https://, and for"
+        " TLS of nats-server. Unset: those of the system.",
     )
     signed_requests: bool = Field(
         False,

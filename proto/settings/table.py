@@ -7,10 +7,12 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proto.hosts import is_loopback, tcp_host
+from proto.nats_servers import parse_nats_servers
 from proto.origins import parse_origin
 from proto.settings.access import AccessSettings
 from proto.settings.agents import AgentSettings
 from proto.settings.bridge import BridgeSettings
+from proto.settings.bus import BusSettings
 from proto.settings.nodes import NodeSettings
 from proto.settings.viewers import ViewerSettings
 from proto.settings.writes import WriteSettings
@@ -28,6 +30,7 @@ class Settings(
     NodeSettings,
     AccessSettings,
     BridgeSettings,
+    BusSettings,
     WriteSettings,
     AgentSettings,
     ViewerSettings,
@@ -47,6 +50,8 @@ class Settings(
     def _refuse_open_doors(self) -> Self:
         hosts = [self.mcp_host, self.ws_host, tcp_host(self.bridge_endpoint) or "127.0.0.1"]
         hosts += [other[1] for url in (self.mcp_url, self.ws_url) if (other := parse_origin(url))]
+        if self.nats_url:
+            hosts += parse_nats_servers(self.nats_url.get_secret_value()).hosts
         exposed = [host for host in hosts if not is_loopback(host)]
         if self.auth == "off" and (exposed or self.allowed_hosts):
             raise ValueError("PARTYLINE_AUTH=off works on loopback addresses and names only")
@@ -65,6 +70,12 @@ class Settings(
                 "PARTYLINE_BROADCAST_TOKEN must have at least 16 characters, all of them ASCII,"
                 " and no blank at either end"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bus_is_named(self) -> Self:
+        if self.bridge == "nats" and not self.nats_url:
+            raise ValueError(f"{PREFIX}BRIDGE=nats needs {PREFIX}NATS_URL")
         return self
 
     @model_validator(mode="after")

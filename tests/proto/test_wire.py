@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proto import wire
 from proto.errors import WireError
 from proto.messages import MAX_ID, Visibility
 from proto.names import NAME_PATTERN
-from proto.wire import MAX_HEADER_BYTES, VERSION, Event, decode, encode
+from proto.wire import MAX_HEADER_BYTES, VERSION, Event, decode, encode, unpack
 
 MAX_BODY = 1000
 REASONS = {"frames", "header", "version", "session", "chain", "body"}
@@ -187,3 +188,22 @@ def test_bounds_are_inclusive() -> None:
     header = [1, "e" * 64, MAX_ID, MAX_ID - 1, "public", "p" * 129, "t" * 129, 2**63 - 1]
     event = decode([b"a" * 64, pack(header), b"x"], max_body=1)
     assert (event.id, event.prev, len(event.principal)) == (MAX_ID, MAX_ID - 1, 129)
+
+
+@given(events())
+def test_every_event_goes_round_as_a_payload(event: Event) -> None:
+    found = unpack(event.session_id.encode(), wire.pack(event), max_body=MAX_BODY)
+    assert found == event
+
+
+@given(st.binary(max_size=64), st.binary(max_size=200))
+def test_arbitrary_payloads_raise_nothing_but_a_wire_error(session: bytes, payload: bytes) -> None:
+    with pytest.raises(WireError) as refusal:
+        unpack(session, payload, max_body=MAX_BODY)
+    assert refusal.value.reason in REASONS
+
+
+def test_a_payload_is_the_header_with_its_length_and_the_body() -> None:
+    event = Event("demo", "e1", 9, 4, Visibility.PRIVATE, "me", "claude", 12, b"{}")
+    _, header, body = encode(event)
+    assert wire.pack(event) == len(header).to_bytes(2, "big") + header + body

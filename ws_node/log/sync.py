@@ -48,6 +48,8 @@ class Following:
     """Keeps the hub's rooms in step with the log.
 
     Attributes:
+        listening: awaited with a session id before its position is asked for: returns once the
+            bridge carries that session's messages to this process.
         reachable: whether mcp_node answered last; None before the first answer.
         reachable_since: since when that is so, in seconds of Unix time.
         repairs: gaps filled from history.
@@ -60,6 +62,7 @@ class Following:
         queue: EventQueue,
         history: History,
     ) -> None:
+        self.listening: Callable[[str], Awaitable[None]] = _always
         self.reachable: bool | None = None
         self.reachable_since = time.time()
         self.repairs = 0
@@ -130,6 +133,7 @@ class Following:
                     await self._compared_once.wait()
             if not self._follows(room, follower):
                 return None
+        await self.listening(room.session_id)
         head = await self._history.session_head(room.session_id)
         return PositionFound(
             room.session_id, follower, head.epoch, head.id, head.log_head, head.starts
@@ -240,3 +244,7 @@ class Following:
             await asyncio.sleep(SWEEP_SECONDS)
             self._hub.sweep()
             self._hub.relieve()
+
+
+async def _always(session_id: str) -> None:
+    """The bridge carries every session."""

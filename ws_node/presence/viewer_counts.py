@@ -1,4 +1,4 @@
-"""How many connections watch each session, over all workers of this node."""
+"""How many connections watch each session, over all workers and, over the bus, all nodes."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ class ViewerCounts:
         self.changed: Callable[[str], None] = lambda session_id: None
         self._rooms = rooms
         self._most = max_bytes // ENTRY_BYTES
-        self._elsewhere: dict[int, dict[str, int]] = {}
+        self._elsewhere: dict[int | str, dict[str, int]] = {}
         self._sum: Counter[str] = Counter()
         self._news = True
         self._quiet = 0
@@ -52,12 +52,15 @@ class ViewerCounts:
         own = ((name, room.references) for name, room in self._rooms.items() if room.occupied)
         return dict(islice(own, self._most))
 
-    def heard(self, worker: int, counts: dict[str, int]) -> None:
-        """A sibling told its counts; none: it is away."""
+    def heard(self, worker: int | str, counts: dict[str, int]) -> None:
+        """A sibling, or a process of another node, told its counts; none: it is away."""
         former = self._elsewhere.get(worker, {})
         if counts == former:
             return
-        self._elsewhere[worker] = counts
+        if counts:
+            self._elsewhere[worker] = counts
+        else:
+            del self._elsewhere[worker]
         for name in former.keys() | counts.keys():
             if moved := counts.get(name, 0) - former.get(name, 0):
                 self._sum[name] += moved

@@ -45,6 +45,7 @@ class Hub:
             None if the last attempt ended otherwise.
         wanted: called with a room whenever its follower may want something from history.
         suspicious: called when a frame of another epoch came by.
+        opened, dropped: called with a session id when its room opens, and when it is dropped.
         attended: called with a room when somebody came or left, or asked to be told who is there.
         ephemeral: events without a position that came by.
         counts: what the rooms' followers met.
@@ -61,6 +62,8 @@ class Hub:
         self.refused_at: float | None = None
         self.wanted: Callable[[Room], None] = lambda room: None
         self.suspicious: Callable[[], None] = lambda: None
+        self.opened: Callable[[str], None] = lambda session_id: None
+        self.dropped: Callable[[str], None] = lambda session_id: None
         self.attended: Callable[[Room], None] = lambda room: None
         self.ephemeral = 0
         self.counts = Counts()
@@ -81,6 +84,7 @@ class Hub:
         if room is None:
             room = self.rooms[session_id] = Room(session_id, self._settings, self.counts)
             room.asked = lambda room: self.attended(room)
+            self.opened(session_id)
         room.references += 1
         room.idle_since = None
         self.attended(room)
@@ -95,7 +99,7 @@ class Hub:
             return
         room.idle_since = asyncio.get_running_loop().time()
         if not room.remembers and self.rooms.get(room.session_id) is room:
-            del self.rooms[room.session_id]
+            self._drop(room.session_id)
 
     def subscribe(self, viewer: Viewer, session_id: str) -> Subscription:
         """A viewer's place in a room, not live yet; the one it has, if it has one."""
@@ -143,13 +147,17 @@ class Hub:
         now = time.time()
         for session_id, room in list(self.rooms.items()):
             if room.idle_since is not None and room.idle_since < oldest:
-                del self.rooms[session_id]
+                self._drop(session_id)
         for viewer in list(self.connected):
             expires_at = viewer.principal.expires_at
             if expires_at is not None and expires_at <= now:
                 viewer.connection.disconnect(Disconnect.TOKEN_EXPIRED)
             elif self._revocations.cover(viewer.principal):
                 viewer.connection.disconnect(Disconnect.FORBIDDEN)
+
+    def _drop(self, session_id: str) -> None:
+        del self.rooms[session_id]
+        self.dropped(session_id)
 
     def relieve(self) -> None:
         """Keep what waits for all viewers within its bound: those with most waiting go first."""

@@ -62,7 +62,8 @@ class Siblings:
         data_dir: where the sockets are.
         queue: what siblings pass on goes here.
         figures: this worker's.
-        watched: who watches what here and elsewhere.
+        watched: who watches what here and elsewhere; not told where the bus does that
+            (`ws_node.workers.other_nodes`).
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Siblings:
         self._queue = queue
         self._figures = figures
         self._watched = watched
+        self._tells = settings.bridge != "nats"
         self._heard: dict[int, tuple[float, list[Figure]]] = {}
         self._pushes: dict[int, zmq.Socket[Any]] = {}
 
@@ -108,7 +110,8 @@ class Siblings:
             self._collect()
             while True:
                 self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
-                self._tell_who_watches()
+                if self._tells:
+                    self._tell_who_watches()
                 await asyncio.sleep(FIGURES_SECONDS)
         finally:
             loop.remove_reader(self._pull.fileno())

@@ -1,0 +1,44 @@
+"""Settings of the bus: NATS between the nodes of several machines."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from proto.nats_servers import parse_nats_servers
+from proto.subjects import is_deployment
+
+
+class BusSettings(BaseModel):
+    """The bus (NATS)."""
+
+    nats_url: SecretStr | None = Field(
+        None,
+        description="For PARTYLINE_BRIDGE=nats: addresses of nats-server, separated by commas,"
+        " nats://USER:PASSWORD@HOST[:PORT] or nats://TOKEN@HOST[:PORT]; tls:// instead of nats://"
+        " refuses servers without TLS.",
+    )
+    nats_deployment: str = Field(
+        "default",
+        description="Name of this deployment in the subjects of NATS, the same for all its nodes:"
+        " letters, digits, _ and -.",
+    )
+    nats_cert_file: Path | None = Field(
+        None, description="Client certificate (PEM) for nats-server; it requires TLS."
+    )
+    nats_key_file: Path | None = Field(
+        None, description="Key (PEM) of that certificate. Unset: in the same file."
+    )
+
+    @field_validator("nats_url")
+    @classmethod
+    def _servers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_nats_servers(value.get_secret_value())
+        return value
+
+    @field_validator("nats_deployment")
+    @classmethod
+    def _deployment(cls, value: str) -> str:
+        if not is_deployment(value):
+            raise ValueError("must be 1 to 64 letters, digits, underscores or hyphens")
+        return value

@@ -1,0 +1,1 @@
+"""The bus: NATS between the nodes of several machines."""

@@ -1,0 +1,313 @@
+"""The bus: a connection to nats-server that is kept up, to publish and to receive.
+
+Nothing that is published is waited for, and everything may be lost: what cannot leave is dropped
+and counted, and nothing is kept for a server that is away. Whoever receives compares with the log.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from proto.errors import ConfigurationError
+from proto.hosts import is_loopback
+from proto.nats_servers import parse_nats_servers
+from proto.settings import Settings
+from serving.backlog import Backlog
+
+if TYPE_CHECKING:
+    from nats.aio.subscription import Subscription
+
+    from serving.bus.client import Client, Receive
+
+CONNECT_SECONDS: Final = 5.0
+"""How long connecting may take, over all servers."""
+
+PAUSE_SECONDS: Final = (0.05, 0.5)
+"""First and longest pause before the next attempt to connect."""
+
+PING_SECONDS: Final = 2
+"""A server that does not answer three pings in a row is given up."""
+
+CONFIRM_SECONDS: Final = 1.0
+"""How long to wait for the server's word that a subscription is there."""
+
+DRAIN_SECONDS: Final = 0.3
+"""How long what waits may take to leave when the node stops."""
+
+PENDING_BYTES: Final = 262_144
+"""What nats-py collects before it waits for the socket; beyond that the backlog fills."""
+
+LOG_SECONDS: Final = 10.0
+"""Refusals of the server are logged once in so long."""
+
+_ENVELOPE_BYTES: Final = 2_048
+"""Most bytes of a bridge message besides its body."""
+
+logger = logging.getLogger(__name__)
+
+
+class Bus:
+    """A connection to the NATS cluster of a deployment. To be used on the event loop alone.
+
+    Attributes:
+        published: messages handed to the connection.
+        dropped: messages that were not, because the server is away, too slow, or refused them.
+        refused: what the server did not allow: publications and subscriptions.
+        caught_up: called when the server has confirmed all subscriptions of a new connection:
+            whatever was published before may have been missed.
+
+    Args:
+        settings: of the node; with ``nats_url``.
+        name: of the node, as the server's monitoring shows it.
+
+    Raises:
+        ConfigurationError: nats-py is not installed, or a certificate cannot be used.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.published = 0
+        self.dropped = 0
+        self.refused = 0
+        self.caught_up: Callable[[], None] = lambda: None
+        assert settings.nats_url is not None
+        self._client_class, self._errors = _load()
+        self._servers = parse_nats_servers(settings.nats_url.get_secret_value())
+        self._tls = self._servers.tls or settings.nats_cert_file is not None
+        self._authenticated = settings.auth != "off"
+        self._context = _tls_context(settings)
+        self._name = name
+        self._largest = settings.max_bridge_bytes + _ENVELOPE_BYTES
+        self._backlog: Backlog[tuple[str, bytes]] = Backlog(settings.bridge_backlog_bytes)
+        self._filled = asyncio.Event()
+        self._wanted: dict[str, Receive] = {}
+        self._live: set[str] = set()
+        self._changed: dict[str, None] = {}
+        self._something_changed = asyncio.Event()
+        self._turn = asyncio.Event()
+        self._why = ""
+        self._client: Client | None = None
+        self._away = False
+        self._next_log = 0.0
+        if not self._tls and not all(map(is_loopback, self._servers.hosts)):
+            logger.warning(
+                "PARTYLINE_NATS_URL is not tls://: messages and credentials can be read on the"
+                " way. Use a network or tunnel that you trust."
+            )
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there."""
+        return self._client is not None
+
+    @property
+    def waiting(self) -> int:
+        """Messages in the backlog."""
+        return len(self._backlog)
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Send a message without waiting, or drop it."""
+        if self.connected and self._backlog.push((subject, payload), len(payload)):
+            self._filled.set()
+        else:
+            self.dropped += 1
+
+    def subscribe(self, subject: str, receive: "Receive") -> None:
+        """Give every message of a subject to a function, from soon on and over every connection."""
+        self._wanted[subject] = receive
+        self._note(subject)
+
+    def unsubscribe(self, subject: str) -> None:
+        """Receive a subject no longer."""
+        self._wanted.pop(subject, None)
+        self._note(subject)
+
+    async def subscribed(self, subject: str) -> None:
+        """Wait until the server has a subscription: then nothing published later is missed.
+
+        Returns at once while the server is away, and after `CONFIRM_SECONDS` at most: whoever
+        needs certainty compares again at `caught_up`.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                while self.connected and subject in self._wanted and subject not in self._live:
+                    await self._turn.wait()
+
+    async def run(self) -> None:
+        """Keep a connection up for ever, until cancelled."""
+        pause = PAUSE_SECONDS[0]
+        while True:
+            client = self._client_class(tls=self._tls, authenticated=self._authenticated)
+            self._why = ""
+            try:
+                await self._connect(client)
+                pause = PAUSE_SECONDS[0]
+                await self._use(client)
+            except (self._errors.Error, OSError, TimeoutError) as error:
+                self._why = self._why or str(error) or type(error).__name__
+            except Exception:
+                logger.exception("the connection to nats-server failed")
+            finally:
+                self._client = None
+                client.abort()
+                self.dropped += self._backlog.clear()
+                self._live.clear()
+                self._end_turn()
+            if not self._away:
+                self._away = True
+                logger.warning("nats-server is away (%s); trying again", self._why or "it ended")
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, PAUSE_SECONDS[1])
+
+    async def drain(self) -> None:
+        """Give what waits a short time to leave, `DRAIN_SECONDS` at most."""
+        client = self._client
+        if client is None:
+            return
+        with contextlib.suppress(TimeoutError, self._errors.Error):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._backlog:  # noqa: ASYNC110  # a matter of a few turns of the loop
+                    await asyncio.sleep(0.005)
+                await client.confirm()
+
+    async def _connect(self, client: "Client") -> None:
+        servers = self._servers
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await client.connect(
+                list(servers.urls),
+                name=self._name,
+                user=servers.user,
+                password=servers.password,
+                token=servers.token,
+                tls=self._context,
+                error_cb=self._report,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # attempts after the first, of each server
+                reconnect_time_wait=0,
+                ping_interval=PING_SECONDS,
+                pending_size=PENDING_BYTES,
+                no_echo=True,
+            )
+
+    async def _use(self, client: "Client") -> None:
+        """Publish and receive until the connection ends."""
+        self._client, self._away = client, False
+        logger.info("nats-server is there")
+        if client.max_payload < self._largest:
+            logger.warning(
+                "nats-server takes %d bytes at most: larger messages reach viewers from the log"
+                " alone. Set its max_payload to %d or more.",
+                client.max_payload,
+                self._largest,
+            )
+        tasks = (
+            asyncio.create_task(self._send_for_ever(client), name="bus-send"),
+            asyncio.create_task(self._follow_for_ever(client), name="bus-subscriptions"),
+        )
+        try:
+            await asyncio.wait((client.ended, *tasks), return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            if client.last_error is not None:
+                self._why = str(client.last_error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send_for_ever(self, client: "Client") -> None:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._backlog:
+                subject, payload = self._backlog.pop()
+                try:
+                    await client.publish(subject, payload)
+                except self._errors.MaxPayloadError:
+                    self.dropped += 1
+                except self._errors.Error:
+                    self.dropped += 1
+                    raise
+                else:
+                    self.published += 1
+
+    async def _follow_for_ever(self, client: "Client") -> None:
+        """Keep the server's subscriptions equal to those wanted."""
+        there: dict[str, Subscription] = {}
+        self._changed = dict.fromkeys(self._wanted)
+        first = True
+        while True:
+            changed, self._changed = self._changed, {}
+            self._something_changed.clear()
+            for subject in changed:
+                if subject in there:
+                    await client.cease(there.pop(subject))
+                    self._live.discard(subject)
+                if subject in self._wanted:
+                    there[subject] = await client.receive(subject, self._wanted[subject])
+            await client.confirm()
+            self._live.update(subject for subject in changed if subject in there)
+            self._end_turn()
+            if first:
+                first = False
+                self.caught_up()
+            if not self._changed:
+                await self._something_changed.wait()
+
+    def _note(self, subject: str) -> None:
+        if self.connected:
+            self._changed[subject] = None
+            self._something_changed.set()
+
+    def _end_turn(self) -> None:
+        """Wake who waits for a subscription."""
+        self._turn.set()
+        self._turn = asyncio.Event()
+
+    async def _report(self, error: Exception) -> None:
+        """The server refused something, or the connection has an error."""
+        text = str(error)
+        if "permissions violation" not in text:
+            self._why = text or type(error).__name__
+            return
+        self.refused += 1
+        self.dropped += "publish" in text
+        now = time.monotonic()
+        if now >= self._next_log:
+            self._next_log = now + LOG_SECONDS
+            logger.error("nats-server refused: %s. docs/cluster.md has the rights", text)
+
+
+def _load() -> tuple[type["Client"], Any]:
+    """nats-py, which is installed only where it is needed.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    try:
+        import nats.errors
+
+        from serving.bus.client import Client
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "PARTYLINE_BRIDGE=nats needs the package nats-py: pip install partyline[cluster]"
+        ) from None
+    return Client, nats.errors
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.nats_cert_file is not None:
+            context.load_cert_chain(settings.nats_cert_file, settings.nats_key_file)
+    except (OSError, ssl.SSLError):
+        raise ConfigurationError(
+            "PARTYLINE_CA_FILE, PARTYLINE_NATS_CERT_FILE or PARTYLINE_NATS_KEY_FILE cannot be read,"
+            " or holds no certificate or key in PEM"
+        ) from None
+    return context

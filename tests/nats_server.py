@@ -1,0 +1,114 @@
+"""A real nats-server with the configuration of deploy/, on a port of its own.
+
+::
+
+    async with NatsServer(tmp_path) as server:
+        settings = load_settings(nats_url=server.url("ws_node"))
+        server.kill()          # kill -9
+        await server.start()   # again, on the same port
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+import pytest
+
+from tests.pair import reserved_port, until
+
+CONFIGURATION: Final = Path(__file__).resolve().parents[1] / "deploy" / "nats-server.conf"
+PROGRAM: Final = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+PASSWORDS: Final = {"mcp_node": "mcp-secret-4711", "ws_node": "ws-secret-0815"}
+
+needed = pytest.mark.skipif(
+    PROGRAM is None, reason="nats-server is not installed (Debian: apt install nats-server)"
+)
+"""Marks what needs it."""
+
+
+class NatsServer:
+    """The server, started on entry and killed on exit.
+
+    Args:
+        directory: for its configuration and log.
+        configuration: instead of that of deploy/.
+    """
+
+    def __init__(self, directory: Path, configuration: str | None = None) -> None:
+        self._directory = directory
+        self._file = CONFIGURATION
+        if configuration is not None:
+            self._file = directory / "nats.conf"
+            self._file.write_text(configuration)
+        self._held = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        self.port = self._held.enter_context(reserved_port())
+        try:
+            await self.start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self.kill()
+        self._held.close()
+
+    def url(self, user: str) -> str:
+        """Its address for one of the configuration's users."""
+        return f"nats://{user}:{PASSWORDS[user]}@127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._spawn()
+        await until(self._answers)
+
+    def _spawn(self) -> None:
+        assert PROGRAM is not None
+        secrets = {f"{user.upper()}_PASSWORD": word for user, word in PASSWORDS.items()}
+        where = ("-a", "127.0.0.1", "-p", str(self.port))
+        with (self._directory / "nats.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [PROGRAM, "-c", str(self._file), *where],
+                env=os.environ | secrets,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._directory / "nats.log").read_text()
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        try:
+            return (await reader.read(5)) == b"INFO "
+        finally:
+            writer.close()
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Stop it (SIGSTOP): its connections stay, and nothing is read."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
