@@ -17,6 +17,17 @@ FRAME_BYTES = BODY_BYTES + 4
 """What a viewer gets for each message: the body and its WebSocket header."""
 
 
+def made_up(session_id: str, epoch: str, id_: int, prev: int, body_bytes: int) -> Event:
+    """A message of the log as it crosses, with a body of that size."""
+    body = b'{"type":"new_message","session_id":"%s","position":%d,"data":"' % (
+        session_id.encode(),
+        id_,
+    )
+    body = body.ljust(body_bytes - 2, b".") + b'"}'
+    now = time.monotonic_ns()
+    return Event(session_id, epoch, id_, prev, Visibility.PUBLIC, "agent", "bench", now, body)
+
+
 class Bridge:
     """A connected PUSH socket.
 
@@ -41,18 +52,11 @@ class Bridge:
     def send(self, flags: int = 0, session_id: str = SESSION) -> int:
         """Send the next message; when that was. With NOBLOCK, raises zmq.Again if it cannot be."""
         id_ = self.sent + 1
-        body = b'{"type":"new_message","session_id":"%s","position":%d,"data":"' % (
-            session_id.encode(),
-            id_,
-        )
-        body = body.ljust(self._body_bytes - 2, b".") + b'"}'
-        now, prev = time.monotonic_ns(), self._last.get(session_id, 0)
-        event = Event(
-            session_id, self._epoch, id_, prev, Visibility.PUBLIC, "agent", "bench", now, body
-        )
+        prev = self._last.get(session_id, 0)
+        event = made_up(session_id, self._epoch, id_, prev, self._body_bytes)
         self._socket.send_multipart(encode(event), flags)
         self.sent = self._last[session_id] = id_
-        return now
+        return event.published_ns
 
     def burst(self, count: int) -> None:
         """Send up to so many messages, as long as ZeroMQ takes them."""

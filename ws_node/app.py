@@ -189,6 +189,7 @@ class Node:
             following=self._following,
             collector=self._collector,
             bus=self._bus,
+            others=self._others,
             presence=self._presence,
             siblings=self._siblings,
             places=self._places,

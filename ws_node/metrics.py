@@ -16,6 +16,7 @@ from ws_node.log.sync import Following
 from ws_node.presence.presence import Presence
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Behind, Hub
+from ws_node.workers.other_nodes import OtherNodes
 from ws_node.workers.siblings import Siblings
 
 
@@ -29,6 +30,7 @@ class Measured:
     following: Following
     collector: Collector | BusCollector
     bus: Bus | None
+    others: OtherNodes | None
     presence: Presence
     siblings: Siblings
     places: Quota
@@ -56,6 +58,8 @@ def figures(of: Measured) -> Iterator[Figure]:
     overflowed = collector.overflowed + of.siblings.overflowed
     yield "overflowed_total", "Bridge messages that did not fit.", overflowed
     malformed = sum(collector.malformed.values()) + of.siblings.malformed
+    if of.others is not None:
+        malformed += of.others.malformed
     yield "malformed_total", "Bridge messages that were not ours.", malformed
     yield (
         "bridge_refused_total",

@@ -77,12 +77,12 @@ async def _latencies(
         async with Child(
             "bench.watch", pair.ws_port, SESSION, token, (blocks + 1) * size
         ) as viewer:
-            await _add(pair, caller, size)  # warms up both nodes
+            await add_steadily(pair, caller, size)  # warms up both nodes
             await answered(caller, request(pair, "commit_times"))
             for _ in range(blocks):
                 if bridge == "zmq":
                     hops += await hop(endpoint, size, RATE)
-                await _add(pair, caller, size)
+                await add_steadily(pair, caller, size)
             arrived = dict(await viewer.found())
         times = (await answered(caller, request(pair, "commit_times")))["times"]
     assert len(times) == blocks * size
@@ -93,7 +93,7 @@ async def _latencies(
     )
 
 
-async def _add(pair: Pair, caller: Caller, count: int) -> None:
+async def add_steadily(pair: Pair, caller: Caller, count: int) -> None:
     adding = add_message(pair)
     start = time.monotonic()
     for number in range(count):
