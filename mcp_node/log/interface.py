@@ -5,12 +5,12 @@ with ``prev``, the id of the message before it in its session. An awaited write 
 durable: it survives ``kill -9`` and power loss. Reads see every write that has returned.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Operation
 from proto.messages import Message
 
@@ -55,7 +55,7 @@ class Database(Protocol):
     def on_commit(self, listener: CommitListener) -> None:
         """Have ``listener`` called with the messages of every commit from now on."""
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read in one snapshot of the database, in the reader's thread.
 
         Cancelling is safe: the read goes on in its thread, and nobody takes its result.
@@ -65,7 +65,7 @@ class Database(Protocol):
             PartylineError: whatever ``work`` refuses with.
         """
 
-    async def read_apart(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read_apart(self, work: Callable[[Connection], T]) -> T:
         """Run a read that may take long on a connection of its own.
 
         Such reads take turns with each other and delay no other read. Otherwise as `read`.

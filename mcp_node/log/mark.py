@@ -14,6 +14,9 @@ from typing import Annotated, Final
 
 import msgspec
 
+MARK: Final = "log.mark"
+"""Name of the file in the data directory."""
+
 MARK_DELAY: Final = 0.5
 """Seconds from a commit to its mark: commits in between share one."""
 

@@ -4,11 +4,12 @@ The versions are numbered for the whole database (SQLite's ``user_version``). St
 released are never edited: a change is a step of the next version.
 """
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-Step = str | Callable[[sqlite3.Connection], None]
+from mcp_node.log.sql import Connection
+
+Step = str | Callable[[Connection], None]
 """A statement, or what takes more than one: it runs in the migration's transaction."""
 
 Migrations = Mapping[int, Sequence[Step]]
@@ -24,7 +25,7 @@ class Schema(NamedTuple):
     """
 
     versions: Sequence[Sequence[Step]]
-    equip: Callable[[sqlite3.Connection], None]
+    equip: Callable[[Connection], None]
 
 
 def in_order(features: Sequence[Migrations]) -> Sequence[Sequence[Step]]:

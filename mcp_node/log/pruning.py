@@ -6,12 +6,12 @@ so that what is left of the messages somebody may see says nothing of others tha
 Who waits to write waits for one step at most.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from proto.messages import utc_now
 
@@ -62,7 +62,7 @@ class Look(NamedTuple):
     done: bool
 
 
-def look(connection: sqlite3.Connection, *, before: str, after: int) -> Look:
+def look(connection: Connection, *, before: str, after: int) -> Look:
     """Find what is older than a moment among the next entries of the log.
 
     Args:

@@ -4,10 +4,10 @@ Authoritative because there is one writer: loaded from the database on demand, t
 forgotten whenever anything is rolled back.
 """
 
-import sqlite3
 from typing import Final
 
 from mcp_node.log.messages import HEAD, SESSION_HEAD
+from mcp_node.log.sql import Connection
 from proto.messages import Message
 
 CACHED_SESSIONS: Final = 10_000
@@ -21,7 +21,7 @@ class LogTail:
         self._last: int | None = None
         self._sessions: dict[str, int] = {}
 
-    def last(self, connection: sqlite3.Connection) -> int:
+    def last(self, connection: Connection) -> int:
         """The log's last id, 0 if it is empty."""
         if self._last is None:
             (self._last,) = connection.execute(HEAD).fetchone()
@@ -31,7 +31,7 @@ class LogTail:
         """A session's last id if it is cached."""
         return self._sessions.get(session_id)
 
-    def load(self, connection: sqlite3.Connection, session_id: str) -> int:
+    def load(self, connection: Connection, session_id: str) -> int:
         """A session's last id from the database, where all its messages must be."""
         (last_id,) = connection.execute(SESSION_HEAD, (session_id,)).fetchone()
         self._remember(session_id, last_id)

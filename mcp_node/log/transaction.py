@@ -8,20 +8,17 @@ The log knows no feature. A feature that keeps rows or counts in step with the l
 `Companion`, which the transaction calls whenever messages are added, erased or pruned.
 """
 
-import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mcp_node.log.messages import INSERT_MESSAGE, message_row
+from mcp_node.log.sql import Connection, Cursor, Parameters
 from mcp_node.log.tail import LogTail
 from proto.errors import PartylineError
 from proto.messages import Message
 
 T_co = TypeVar("T_co", covariant=True)
 C = TypeVar("C", bound="Companion")
-
-Parameters = Sequence[object] | Mapping[str, object]
 
 
 class Companion:
@@ -48,7 +45,7 @@ class Companion:
     def pruned(self, transaction: "Transaction", session_id: str) -> None:
         """Messages of a session were pruned."""
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Connection) -> None:
         """All messages added so far are inserted: write what follows from them."""
 
     def forget(self) -> None:
@@ -64,7 +61,7 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, tail: LogTail, companions: Sequence[Companion]
+        self, connection: Connection, tail: LogTail, companions: Sequence[Companion]
     ) -> None:
         self._connection = connection
         self._tail = tail
@@ -116,12 +113,12 @@ class Transaction:
         for companion in self._companions:
             companion.pruned(self, session_id)
 
-    def read(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+    def read(self, sql: str, parameters: Parameters = ()) -> Cursor:
         """Run a statement that changes nothing; it sees all messages added before."""
         self.flush()
         return self._connection.execute(sql, parameters)
 
-    def write(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+    def write(self, sql: str, parameters: Parameters = ()) -> Cursor:
         """Run a statement that changes something; it sees all messages added before."""
         self.flush()
         self.changes += 1
@@ -183,35 +180,13 @@ class Committed(NamedTuple):
     messages: list[Message]
 
 
-def commit(
-    connection: sqlite3.Connection,
-    tail: LogTail,
-    companions: Sequence[Companion],
-    operations: Sequence[Operation[Any]],
-) -> Committed:
-    """Run all operations in one transaction and commit it.
+def run_together(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Committed:
+    """Run all operations straight through.
 
     Raises:
-        sqlite3.Error: nothing was committed; the connection should not be used any more.
+        Exception: the database refused something, or an operation failed after its first change.
+            The transaction must be rolled back; `run_apart` finds the culprit.
     """
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            committed = _run_together(Transaction(connection, tail, companions), operations)
-        except Exception:
-            _roll_back(connection, tail, companions)
-            connection.execute("BEGIN IMMEDIATE")
-            apart = Transaction(connection, tail, companions)
-            committed = _run_apart(connection, apart, operations)
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            _roll_back(connection, tail, companions)
-        raise
-    return committed
-
-
-def _run_together(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Committed:
     outcomes = []
     for operation in operations:
         before = transaction.changes
@@ -225,9 +200,14 @@ def _run_together(transaction: Transaction, operations: Sequence[Operation[Any]]
     return Committed(outcomes, transaction.messages)
 
 
-def _run_apart(
-    connection: sqlite3.Connection, transaction: Transaction, operations: Sequence[Operation[Any]]
+def run_apart(
+    connection: Connection, transaction: Transaction, operations: Sequence[Operation[Any]]
 ) -> Committed:
+    """Run every operation under its own savepoint: one that fails undoes nothing but itself.
+
+    Raises:
+        Exception: the transaction is lost.
+    """
     outcomes = []
     for operation in operations:
         count = len(transaction.messages)
@@ -244,11 +224,3 @@ def _run_apart(
         connection.execute("RELEASE operation")
         outcomes.append(outcome)
     return Committed(outcomes, transaction.messages)
-
-
-def _roll_back(
-    connection: sqlite3.Connection, tail: LogTail, companions: Sequence[Companion]
-) -> None:
-    forget(tail, companions)
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

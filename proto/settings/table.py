@@ -12,6 +12,7 @@ from proto.settings.access import AccessSettings
 from proto.settings.agents import AgentSettings
 from proto.settings.bridge import BridgeSettings
 from proto.settings.nodes import NodeSettings
+from proto.settings.store import StoreSettings
 from proto.settings.viewers import ViewerSettings
 from proto.settings.writes import WriteSettings
 
@@ -28,6 +29,7 @@ class Settings(
     NodeSettings,
     AccessSettings,
     BridgeSettings,
+    StoreSettings,
     WriteSettings,
     AgentSettings,
     ViewerSettings,

@@ -56,12 +56,12 @@ class PostgresConnection:
         Raises:
             psycopg.Error: it failed.
         """
-        return self.raw.execute(translated(statement), parameters)  # type: ignore[arg-type]
+        return self.raw.execute(translated(statement), parameters)
 
     def executemany(self, statement: str, rows: Iterable[Parameters], /) -> object:
         """Run a portable statement for each row; all rows are sent before the first answer."""
         with self.raw.cursor() as cursor:
-            cursor.executemany(translated(statement), rows)  # type: ignore[arg-type]
+            cursor.executemany(translated(statement), rows)
         return None
 
 

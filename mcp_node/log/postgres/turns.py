@@ -17,7 +17,6 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from psycopg import errors
 
 from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.postgres.connection import PostgresConnection
@@ -31,6 +30,7 @@ from mcp_node.log.transaction import (
     run_apart,
     run_together,
 )
+from mcp_node.log.writer import Unsettled
 from proto.messages import Message
 
 SETTLE_SECONDS: Final = 10.0
@@ -62,10 +62,6 @@ _OTHERS: Final = f"SELECT {COLUMNS} FROM messages WHERE id > ? ORDER BY id LIMIT
 _LAST: Final = "SELECT ifnull(max(id), 0) FROM messages"
 
 logger = logging.getLogger(__name__)
-
-
-class Unsettled(Exception):
-    """Nobody knows whether a batch was committed: the database did not answer any more."""
 
 
 class Fenced(Exception):
@@ -247,8 +243,3 @@ def read_others(connection: PostgresConnection, after: int) -> list[Message]:
         if len(rows) < OTHERS_AT_ONCE:
             return found
         after = found[-1].id
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether an error says that the connection is gone, or that the server is."""
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | errors.AdminShutdown)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.log.backup import back_up, restore
-from mcp_node.log.schema import DATABASE
+from mcp_node.log.sqlite.backup import back_up, restore
+from mcp_node.log.sqlite.schema import DATABASE
 from mcp_node.storage import SCHEMA
 from proto.errors import ConfigurationError
 from tests.mcp_node import storing

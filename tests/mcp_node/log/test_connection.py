@@ -8,8 +8,8 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from mcp_node.log.connection import JobConnection, connect_reader, connect_writer, run_job
-from mcp_node.log.schema import prepare
+from mcp_node.log.sqlite.connection import JobConnection, connect_reader, connect_writer, run_job
+from mcp_node.log.sqlite.schema import prepare
 from mcp_node.storage import SCHEMA
 
 

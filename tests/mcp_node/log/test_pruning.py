@@ -14,7 +14,7 @@ from mcp_node.inbox import mention_rows
 from mcp_node.log import pruning
 from mcp_node.log.interface import Database
 from mcp_node.log.pruning import PruneMessages, look
-from mcp_node.log.schema import prepare
+from mcp_node.log.sqlite.schema import prepare
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import commit
 from mcp_node.search.index import add_search_functions

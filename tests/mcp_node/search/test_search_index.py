@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mcp_node.log.connection import run_job
 from mcp_node.log.interface import Database
+from mcp_node.log.sqlite.connection import run_job
 from mcp_node.search import index as search_index
 from mcp_node.sessions.rows import INSERT_SESSION
 from mcp_node.storage import SCHEMA

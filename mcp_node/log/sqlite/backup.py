@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcp_node.log.migrations import Schema
-from mcp_node.log.schema import DATABASE, prepare, rename
+from mcp_node.log.sqlite.schema import DATABASE, prepare, rename
 from proto.errors import ConfigurationError
 
 

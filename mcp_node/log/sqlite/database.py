@@ -6,23 +6,22 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import aiosqlite
 
-from mcp_node.log.connection import connect_reader, run_job
 from mcp_node.log.erasing import Eraser
 from mcp_node.log.interface import CommitListener, Start
-from mcp_node.log.mark import Mark, MarkKeeper, read_mark
+from mcp_node.log.mark import MARK, Mark, MarkKeeper, read_mark
 from mcp_node.log.migrations import Schema
-from mcp_node.log.schema import DATABASE, Log, prepare
+from mcp_node.log.sqlite.commits import SqliteCommits
+from mcp_node.log.sqlite.connection import connect_reader, run_job
+from mcp_node.log.sqlite.schema import DATABASE, Log, prepare
 from mcp_node.log.transaction import Companion, Operation
 from mcp_node.log.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
 from proto.messages import Message
 from proto.settings import Settings
-
-MARK: Final = "log.mark"
 
 T = TypeVar("T")
 
@@ -53,15 +52,8 @@ async def open_database(
     on_disk = read_mark(data_dir / MARK)
     log = await asyncio.to_thread(prepare, path, schema, on_disk)
     companions = await asyncio.to_thread(make_companions)
-    writer = partial(
-        Writer,
-        path,
-        max_pending=settings.max_pending_writes,
-        max_pending_bytes=settings.max_pending_write_bytes,
-        equip=schema.equip,
-        companions=companions,
-    )
-    database = SqliteDatabase(path, log, writer)
+    commits = SqliteCommits(path, schema.equip, companions)
+    database = SqliteDatabase(path, log, commits, settings)
     try:
         await database.open(on_disk)
     except BaseException as error:
@@ -80,10 +72,11 @@ class SqliteDatabase:
     Args:
         path: the database file, prepared.
         log: what it holds.
-        make_writer: the writer, but for what it is to announce commits to.
+        commits: its writable connection.
+        settings: of the node.
     """
 
-    def __init__(self, path: Path, log: Log, make_writer: Callable[..., Writer]) -> None:
+    def __init__(self, path: Path, log: Log, commits: SqliteCommits, settings: Settings) -> None:
         self._path = path
         self._log = log
         self._listeners: list[CommitListener] = []
@@ -92,7 +85,13 @@ class SqliteDatabase:
         self._mark: MarkKeeper | None = None
         self._eraser: Eraser | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._writer = make_writer(announce=self._announce)
+        self._commits = commits
+        self._writer = Writer(
+            commits,
+            max_pending=settings.max_pending_writes,
+            max_pending_bytes=settings.max_pending_write_bytes,
+            announce=self._announce,
+        )
 
     @property
     def epoch(self) -> str:
@@ -124,7 +123,7 @@ class SqliteDatabase:
         self._apart = await connect_reader(self._path)
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
-        self._eraser = Eraser(self._writer.checkpoint)
+        self._eraser = Eraser(self._commits.checkpoint)
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation in the writer's next transaction; see `Database.write`."""
@@ -140,7 +139,7 @@ class SqliteDatabase:
 
     async def checkpoint(self) -> bool:
         """Empty the write-ahead log; see `Database.checkpoint`."""
-        emptied = await self._writer.checkpoint()
+        emptied = await self._commits.checkpoint()
         if not emptied and self._eraser is not None:
             self._eraser.want()
         return emptied

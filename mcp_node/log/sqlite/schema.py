@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from mcp_node.log.sqlite.connection import JobConnection
 from mcp_node.log.interface import Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Schema
@@ -55,7 +56,9 @@ def prepare(path: Path, schema: Schema, mark: Mark | None) -> Log:
     _make_private(path)
     try:
         with closing(
-            sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+            sqlite3.connect(
+                path, timeout=LOCK_SECONDS, isolation_level=None, factory=JobConnection
+            )
         ) as connection:
             schema.equip(connection)
             _migrate(connection, path, schema)

@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
+from mcp_node.log.sql import Engine
+
 T = TypeVar("T")
 
 Equip = Callable[[sqlite3.Connection], None]
@@ -45,7 +47,7 @@ class Job:
 
     __slots__ = ("work",)
 
-    def __init__(self, work: Callable[[sqlite3.Connection], object]) -> None:
+    def __init__(self, work: "Callable[[JobConnection], object]") -> None:
         self.work = work
 
 
@@ -63,7 +65,9 @@ class Finished:
 
 
 class JobConnection(sqlite3.Connection):
-    """A connection whose ``execute`` also takes a `Job`."""
+    """`mcp_node.log.sql.Connection`, whose ``execute`` also takes a `Job`."""
+
+    engine: Engine = "sqlite"
 
     def execute(self, sql: Any, parameters: Any = (), /) -> Any:
         """Run a statement, or a job in its place."""
@@ -72,7 +76,7 @@ class JobConnection(sqlite3.Connection):
         return super().execute(sql, parameters)
 
 
-async def run_job(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+async def run_job(connection: aiosqlite.Connection, work: Callable[[JobConnection], T]) -> T:
     """Run ``work`` in the connection's thread and give its result.
 
     A cancelled caller does not stop the work.
