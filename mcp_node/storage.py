@@ -1,7 +1,7 @@
-"""What is stored, put together: each feature's tables, and what it keeps in step with the log.
+"""Composes the database: each feature's tables, and what it keeps in step with the log.
 
-A feature that stores something registers here: its migrations in `SCHEMA`, and its companions in
-`companions`. The log's engine (`mcp_node.log`) knows no feature.
+A feature that stores something is registered here: its migrations in `SCHEMA`, its companions in
+`companions`. The engine (`mcp_node.log`) knows no feature.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mcp_node.inbox.mention_rows import Mentions
 from mcp_node.links import tables as links
 from mcp_node.log import tables as log
 from mcp_node.log.interface import Database
-from mcp_node.log.migrations import Schema, in_order
+from mcp_node.log.migrations import Schema, merge_versions
 from mcp_node.log.sqlite.database import open_database
 from mcp_node.log.transaction import Companion
 from mcp_node.memory import tables as memory
@@ -36,18 +36,18 @@ _FEATURES: Final = (
     memory.MIGRATIONS,
     links.MIGRATIONS,
 )
-SCHEMA: Final = Schema(in_order([*_FEATURES, search.MIGRATIONS]), add_search_functions)
-"""Every table of the database in SQLite; within a version, in the order of the features."""
+SCHEMA: Final = Schema(merge_versions([*_FEATURES, search.MIGRATIONS]), add_search_functions)
+"""All tables of the database in SQLite. Within a version, features keep this order."""
 
-POSTGRES_SCHEMA: Final = in_order([*_FEATURES, search.POSTGRES_MIGRATIONS])
-"""The same in PostgreSQL."""
+POSTGRES_VERSIONS: Final = merge_versions([*_FEATURES, search.POSTGRES_MIGRATIONS])
+"""The steps of each schema version in PostgreSQL."""
 
 
 def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
-    """What the features keep in step with the log, for one opening of it.
+    """New companions of all features, for one opening of the database.
 
     Raises:
-        ConfigurationError: the key of the digests cannot be read or made.
+        ConfigurationError: the key file of the digests cannot be read or created.
     """
     return (
         SessionStates(Limits.of_server(settings)),
@@ -59,22 +59,22 @@ def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
 
 
 async def open_store(data_dir: Path, settings: Settings) -> Database:
-    """Open the deployment's database, which the caller must close.
+    """Open the deployment's database. The caller must close it.
 
     Args:
         data_dir: of the node. The caller holds its lock file.
-        settings: of the node.
+        settings: where the log is stored, and limits on pending writes.
 
     Raises:
-        ConfigurationError: the database or the key of its digests cannot be used.
+        ConfigurationError: the database, or the key file of the digests, cannot be used.
     """
-    making = partial(companions, data_dir, settings)
+    make_companions = partial(companions, data_dir, settings)
     if settings.store is None:
-        return await open_database(data_dir, SCHEMA, making, settings)
+        return await open_database(data_dir, SCHEMA, make_companions, settings)
     try:
         from mcp_node.log.postgres.database import open_database as open_postgres
     except ImportError:
         raise ConfigurationError(
             "PARTYLINE_STORE needs the driver of PostgreSQL: pip install 'partyline[cluster]'"
         ) from None
-    return await open_postgres(data_dir, POSTGRES_SCHEMA, making, settings)
+    return await open_postgres(data_dir, POSTGRES_VERSIONS, make_companions, settings)

@@ -1,7 +1,7 @@
-"""Group commit: one task takes what is pending and commits it in one transaction.
+"""Group commit: one task commits all pending writes in one transaction.
 
-While a commit is on its way the next batch gathers by itself, so throughput grows with the
-number of writers and nobody ever waits for a timer.
+An fsync costs far more than a row, so writes share one. While a commit runs, the next batch
+accumulates; throughput grows with the number of writers, and no write waits for a timer.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from proto.messages import Message
 
 BATCH_OPERATIONS: Final = 512
 BATCH_BYTES: Final = 8 * 1024 * 1024
-"""The most that goes into one transaction (a single larger write goes alone)."""
+"""Limits of one transaction. A single larger write gets a transaction of its own."""
 
 T = TypeVar("T")
 
@@ -28,8 +28,12 @@ class _Pending(NamedTuple):
     answer: asyncio.Future[Any]
 
 
+class Unsettled(Exception):
+    """It is not known whether a batch was committed: the database does not answer any more."""
+
+
 class Commits(Protocol):
-    """The writable connection of an engine. One caller at a time."""
+    """The writable connection of an engine. Its methods are called one at a time."""
 
     async def open(self) -> None:
         """Connect.
@@ -39,32 +43,29 @@ class Commits(Protocol):
         """
 
     async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
-        """Run all operations in one transaction and commit it, connecting if need be.
+        """Run all operations in one transaction and commit it, connecting if necessary.
 
         Raises:
-            Unsettled: they may have been stored or not.
-            Exception: the engine's own error: nothing was stored. `recover` comes next.
+            Unsettled: it may have been committed.
+            Exception: the engine's own error: nothing was committed. Call `recover`.
         """
 
     async def recover(self) -> None:
-        """Start over after a commit that failed. It raises nothing."""
+        """Replace the connection after a failed commit. If that fails, the next batch retries."""
 
     async def close(self) -> None:
         """Close the connection. Idempotent."""
 
 
-class Unsettled(Exception):
-    """Nobody knows whether a batch was stored: the database does not answer any more."""
-
-
 class Writer:
-    """Queues writes, and commits them in batches.
+    """Queues writes and commits them in batches.
 
     Args:
-        commits: runs the transactions.
-        max_pending: writes that may wait.
-        max_pending_bytes: and their bytes.
-        announce: called in the event loop after a commit, before its writers are answered.
+        commits: the engine's writable connection.
+        max_pending: limit on the number of pending writes.
+        max_pending_bytes: limit on their total size.
+        announce: called in the event loop with the messages of each commit, before its writes
+            return.
     """
 
     def __init__(
@@ -88,11 +89,11 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        """Writes waiting for their commit, those under way included."""
+        """Number of writes that are not committed yet, including those in progress."""
         return self._pending
 
     async def open(self) -> None:
-        """Connect and begin to work.
+        """Connect and start committing.
 
         Raises:
             Exception: the engine's own error: the database cannot be opened.
@@ -101,11 +102,11 @@ class Writer:
         self._task = asyncio.create_task(self._run(), name="store writer")
 
     def submit(self, operation: Operation[T]) -> Awaitable[T]:
-        """Queue a write; what is returned resolves once it is durable.
+        """Queue a write. The result resolves when it is durable; see `Database.write`.
 
         Raises:
-            Overloaded: too much is waiting.
-            Unavailable: the store is closed.
+            Overloaded: too many writes, or too many bytes, are pending.
+            Unavailable: the writer is closed.
         """
         if self._closing:
             raise Unavailable("The message log is closed.")
@@ -122,7 +123,7 @@ class Writer:
         return answer
 
     async def drain(self) -> None:
-        """Refuse new writes and commit what is pending."""
+        """Refuse new writes and commit pending ones."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -137,17 +138,19 @@ class Writer:
         try:
             while not (self._closing and not self._queue):
                 await self._wake.wait()
-                await asyncio.sleep(0)  # who writes in this same turn of the loop shares the commit
+                # One turn of the event loop, so that writes submitted in this turn share the
+                # commit. Without it the first of them would be committed alone.
+                await asyncio.sleep(0)
                 self._wake.clear()
-                while batch := self._take():
+                while batch := self._next_batch():
                     await self._commit(batch)
         finally:
             self._closing = True
-            while batch := self._take():
+            while batch := self._next_batch():
                 self._fail(batch)
 
-    def _take(self) -> list[_Pending]:
-        """The next batch: within both bounds, without those whose caller has gone."""
+    def _next_batch(self) -> list[_Pending]:
+        """Remove the next batch from the queue, skipping writes whose caller was cancelled."""
         batch: list[_Pending] = []
         size = 0
         while self._queue and len(batch) < BATCH_OPERATIONS:
@@ -171,7 +174,9 @@ class Writer:
             await self._commits.recover()
             self._fail(batch, unsettled=isinstance(error, Unsettled))
             return
-        except asyncio.CancelledError:  # the loop is going down: it may still be committed
+        except asyncio.CancelledError:
+            # The event loop is stopping; the job may still commit in its thread, so the callers
+            # are cancelled rather than told that nothing was stored.
             for pending in batch:
                 self._settle(pending)
                 pending.answer.cancel()
@@ -190,7 +195,7 @@ class Writer:
         elif isinstance(outcome.error, PartylineError):
             pending.answer.set_exception(outcome.error)
         else:
-            logger.error("a write was refused: %s", describe(outcome.error))
+            logger.error("a write failed: %s", describe(outcome.error))
             pending.answer.set_exception(_unavailable())
 
     def _fail(self, batch: list[_Pending], *, unsettled: bool = False) -> None:
@@ -203,7 +208,7 @@ class Writer:
 
 
 def describe(error: BaseException) -> str:
-    """An error by its kind: its text could hold what somebody wrote."""
+    """Name the kind of an error. Its text is left out because it may contain users' content."""
     name = getattr(error, "sqlite_errorname", None)
     return f"{type(error).__name__} {name}" if name else type(error).__name__
 
@@ -214,7 +219,7 @@ def _unavailable() -> Unavailable:
 
 def _unknown() -> Unavailable:
     return Unavailable(
-        "The database did not answer: the message may have been stored or not.",
-        "Read the session before you say it again, or repeat the call with the same"
+        "The database did not answer: the message may or may not have been stored.",
+        "Read the session before you add it again, or repeat the call with the same"
         " idempotency_key.",
     )

@@ -211,7 +211,7 @@ class PostgresDatabase:
         self._log = log
         self._listeners: list[CommitListener] = []
         self._reader = Reader(link, "reader")
-        self._apart = Reader(link, "long reads")
+        self._long_reader = Reader(link, "long reads")
         self._link = link
         self._mark: MarkKeeper | None = None
         self._eraser: Eraser | None = None
@@ -263,9 +263,9 @@ class PostgresDatabase:
         """Run a read in one snapshot of the database; see `Database.read`."""
         return await self._reader.read(work)
 
-    async def read_apart(self, work: Callable[[Connection], T]) -> T:
-        """Run a read that may take long; see `Database.read_apart`."""
-        return await self._apart.read(work)
+    async def read_long(self, work: Callable[[Connection], T]) -> T:
+        """Run a read that may take long; see `Database.read_long`."""
+        return await self._long_reader.read(work)
 
     async def checkpoint(self) -> bool:
         """Have the server give up the space of what was deleted; see `Database.checkpoint`."""
@@ -287,7 +287,7 @@ class PostgresDatabase:
         if self._eraser is not None:
             await self._eraser.close()
         try:
-            await self._apart.close()
+            await self._long_reader.close()
             await self._reader.close()
         finally:
             await self._writer.close()
@@ -306,7 +306,7 @@ class PostgresDatabase:
         if self._mark is not None:
             self._mark.advance(messages[-1].id)
         if self._eraser is not None and any(message.deletes for message in messages):
-            self._eraser.want()
+            self._eraser.request()
         for listener in self._listeners:
             try:
                 listener(messages)

@@ -27,7 +27,7 @@ from mcp_node.log.transaction import (
     Operation,
     Transaction,
     forget,
-    run_apart,
+    run_separately,
     run_together,
 )
 from mcp_node.log.writer import Unsettled
@@ -199,7 +199,7 @@ class Turns:
             self._forget()
             connection.execute("ROLLBACK TO batch")
             apart = Transaction(connection, self._tail, self._companions)
-            return run_apart(connection, apart, operations)
+            return run_separately(connection, apart, operations)
 
     def _was_committed(self, error: psycopg.Error) -> bool:
         """Whether a COMMIT that failed took effect all the same.

@@ -10,7 +10,7 @@ from typing import Any
 import aiosqlite
 
 from mcp_node.log.sql import Connection
-from mcp_node.log.sqlite.connection import BUSY_MS, Equip, connect_writer, run_job
+from mcp_node.log.sqlite.connection import BUSY_MS, AddFunctions, connect_writer, run_job
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import (
     Committed,
@@ -18,7 +18,7 @@ from mcp_node.log.transaction import (
     Operation,
     Transaction,
     forget,
-    run_apart,
+    run_separately,
     run_together,
 )
 from mcp_node.log.writer import describe
@@ -33,13 +33,15 @@ class SqliteCommits:
 
     Args:
         path: the database, prepared.
-        equip: gives a connection the SQL functions that triggers call.
+        add_functions: registers the SQL functions that triggers call.
         companions: what the features keep in step with the log.
     """
 
-    def __init__(self, path: Path, equip: Equip, companions: Sequence[Companion]) -> None:
+    def __init__(
+        self, path: Path, add_functions: AddFunctions, companions: Sequence[Companion]
+    ) -> None:
         self._path = path
-        self._equip = equip
+        self._add_functions = add_functions
         self._companions = companions
         self._tail = LogTail()
         self._connection: aiosqlite.Connection | None = None
@@ -50,44 +52,43 @@ class SqliteCommits:
         Raises:
             sqlite3.Error: the database cannot be opened.
         """
-        self._connection = await connect_writer(self._path, self._equip)
+        self._connection = await connect_writer(self._path, self._add_functions)
 
     async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         """Run all operations in one transaction and commit it; see `Commits.commit`."""
         if self._connection is None:
-            self._connection = await connect_writer(self._path, self._equip)
+            self._connection = await connect_writer(self._path, self._add_functions)
         return await run_job(
             self._connection,
             lambda connection: commit(connection, self._tail, self._companions, operations),
         )
 
     async def recover(self) -> None:
-        """Start over on a new connection; without one, the next batch tries again.
-
-        A commit that failed in its fsync leaves whole frames in the WAL, which a restart would
-        bring back: a write of our own takes their place, even if its fsync fails too. (It must
-        change a value: SQLite does not write what stays the same.)
-        """
+        """Replace the connection after a failed commit. If that fails, the next batch retries."""
         await self.close()
         try:
-            connection = await connect_writer(self._path, self._equip)
+            connection = await connect_writer(self._path, self._add_functions)
         except Exception as error:
             logger.error("database cannot be reopened: %s", describe(error))
             return
         self._connection = connection
+        # A commit whose fsync failed leaves complete frames in the WAL. Its callers are told that
+        # nothing was stored, but recovery after a crash would find those frames and bring the
+        # messages back. A write of our own overwrites them, even if its fsync fails too. It must
+        # change a value: SQLite does not write a page that stays the same.
         with suppress(sqlite3.Error):
             await connection.execute_fetchall(
                 "REPLACE INTO meta VALUES ('reopened', ?)", (utc_now(),)
             )
 
     async def checkpoint(self) -> bool:
-        """Empty the write-ahead log between two commits; see `Database.checkpoint`."""
+        """Truncate the write-ahead log between two commits; see `Database.checkpoint`."""
         if self._connection is None:
             raise Unavailable("The message log is closed.")
         try:
             return await run_job(self._connection, _checkpoint)
         except (sqlite3.Error, ValueError) as error:
-            logger.error("the write-ahead log cannot be emptied: %s", describe(error))
+            logger.error("the write-ahead log cannot be truncated: %s", describe(error))
             raise Unavailable("The message log cannot be written.") from None
 
     async def close(self) -> None:
@@ -97,7 +98,7 @@ class SqliteCommits:
             try:
                 await connection.close()
             except Exception as error:
-                logger.error("database did not close well: %s", describe(error))
+                logger.error("closing the database failed: %s", describe(error))
 
 
 def commit(
@@ -109,7 +110,7 @@ def commit(
     """Run all operations in one transaction and commit it.
 
     Raises:
-        sqlite3.Error: nothing was committed; the connection should not be used any more.
+        sqlite3.Error: nothing was committed. The connection must not be used again.
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -118,8 +119,8 @@ def commit(
         except Exception:
             _roll_back(connection, tail, companions)
             connection.execute("BEGIN IMMEDIATE")
-            apart = Transaction(connection, tail, companions)
-            committed = run_apart(connection, apart, operations)
+            transaction = Transaction(connection, tail, companions)
+            committed = run_separately(connection, transaction, operations)
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
@@ -135,7 +136,7 @@ def _roll_back(connection: Connection, tail: LogTail, companions: Sequence[Compa
 
 
 def _checkpoint(connection: sqlite3.Connection) -> bool:
-    """Without waiting for readers: every write would wait as well."""
+    # Do not wait for readers: this is the writer's thread, so every write would wait too.
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
