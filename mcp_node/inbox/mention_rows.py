@@ -1,9 +1,9 @@
 """Who is mentioned by which message, kept in step with the log; and positions that pruning ends."""
 
-import sqlite3
 from typing import Final
 
 from mcp_node.inbox.mentions import mentioned
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Companion, Transaction
 from proto.messages import Message
 
@@ -43,7 +43,7 @@ class Mentions(Companion):
         """Forget when readers came to positions that no message is left for."""
         transaction.write(UNADVANCE, {"session": session_id})
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Connection) -> None:
         """Insert what was noted."""
         if self._new:
             new, self._new = self._new, []

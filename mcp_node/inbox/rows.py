@@ -1,6 +1,5 @@
 """Who reads in a session and how far: the rows behind receipts, agents and read positions."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import msgspec
 
 from mcp_node.inbox.unread import ReadPosition
 from mcp_node.log.messages import COLUMNS, message_from_row
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from proto.messages import Audience, Message, Visibility
 
@@ -132,13 +132,13 @@ class SaveRoster:
                 transaction.write(_ADVANCE, (each.session_id, audience.agent_id, *moved))
 
 
-def roster(connection: sqlite3.Connection, session_id: str) -> list[RosterEntry]:
+def roster(connection: Connection, session_id: str) -> list[RosterEntry]:
     """Everybody who was in a session, the latest first."""
     return [_attendant(row) for row in connection.execute(_ROSTER, (session_id,))]
 
 
 def seen_since(
-    connection: sqlite3.Connection, session_ids: Sequence[str], since: str
+    connection: Connection, session_ids: Sequence[str], since: str
 ) -> dict[str, list[tuple[Audience, str]]]:
     """Who was seen in each of some sessions since a time, and when, as far as it is stored."""
     found: dict[str, list[tuple[Audience, str]]] = {}
@@ -148,7 +148,7 @@ def seen_since(
     return found
 
 
-def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -> Receipts | None:
+def receipts(connection: Connection, session_id: str, message_id: int) -> Receipts | None:
     """Who was given a message; None if there is no such message in that session."""
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL",
@@ -172,9 +172,7 @@ def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -
     )
 
 
-def roster_of(
-    connection: sqlite3.Connection, session_id: str, names: Sequence[str]
-) -> list[Audience]:
+def roster_of(connection: Connection, session_id: str, names: Sequence[str]) -> list[Audience]:
     """Those of some principals that were in a session; ``names`` in lower case."""
     rows = connection.execute(_NAMED, (session_id, msgspec.json.encode(names).decode()))
     return [Audience(name, agent_type, bool(is_admin)) for name, agent_type, is_admin in rows]

@@ -6,12 +6,12 @@ others. A link that ended stays for a while to be listed, then it goes when the 
 
 import hashlib
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from proto.errors import LinkNotFound, RateLimited, Unauthenticated
 from proto.names import GUEST_PREFIX
@@ -234,12 +234,12 @@ def add_revocation(
     return Revocation(number, *row)
 
 
-def newest_links(connection: sqlite3.Connection) -> list[Link]:
+def newest_links(connection: Connection) -> list[Link]:
     """The newest links, `LISTED` at most."""
     return [_link(row) for row in connection.execute(_NEWEST)]
 
 
-def working_link(connection: sqlite3.Connection, code_hash: bytes, now: float) -> Link:
+def working_link(connection: Connection, code_hash: bytes, now: float) -> Link:
     """The link of a code; raises as `RedeemLink.apply`."""
     return working(connection.execute(_BY_HASH, (code_hash,)).fetchone(), now)
 

@@ -4,6 +4,7 @@ Versions are numbered for the whole database (SQLite's ``user_version``). Releas
 edited, because databases in use have already run them; a change is a step of the next version.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class Schema(NamedTuple):
     """
 
     versions: Sequence[Sequence[Step]]
-    add_functions: Callable[[Connection], None]
+    add_functions: Callable[[sqlite3.Connection], None]
 
 
 def merge_versions(features: Sequence[Migrations]) -> Sequence[Sequence[Step]]:

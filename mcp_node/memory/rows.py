@@ -4,12 +4,12 @@ Expired entries are invisible even before the sweep deletes them. A read is give
 operation asks its clock when it runs, not when it was submitted.
 """
 
-import sqlite3
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from mcp_node.sessions import reads
 from mcp_node.sessions.states import SessionStates
@@ -203,7 +203,7 @@ class SweepMemory:
         return swept
 
 
-def get(connection: sqlite3.Connection, place: EntryKey, now: float) -> Memo:
+def get(connection: Connection, place: EntryKey, now: float) -> Memo:
     """What is at a place.
 
     Raises:
@@ -219,7 +219,7 @@ def get(connection: sqlite3.Connection, place: EntryKey, now: float) -> Memo:
 
 
 def entries(
-    connection: sqlite3.Connection, place: EntryKey, now: float, *, after: str, limit: int
+    connection: Connection, place: EntryKey, now: float, *, after: str, limit: int
 ) -> tuple[list[Entry], bool]:
     """Entries by key (code points), and whether there are more.
 
@@ -243,7 +243,7 @@ def entries(
 
 
 def newest(
-    connection: sqlite3.Connection,
+    connection: Connection,
     principal: str,
     now: float,
     *,
@@ -273,7 +273,7 @@ def newest(
     return _memos(connection, chosen), False
 
 
-def any_expired(connection: sqlite3.Connection, now: float) -> bool:
+def any_expired(connection: Connection, now: float) -> bool:
     """Whether there is anything to sweep."""
     return connection.execute(_EXPIRED, (now, 1)).fetchone() is not None
 
@@ -297,5 +297,5 @@ def _memo(row: tuple[str, str, int, float, float | None, str]) -> Memo:
     return Memo(Entry(*row[:5]), msgspec.Raw(row[5].encode()))
 
 
-def _memos(connection: sqlite3.Connection, rowids: list[int]) -> list[Memo]:
+def _memos(connection: Connection, rowids: list[int]) -> list[Memo]:
     return [_memo(connection.execute(_ROW, (rowid,)).fetchone()) for rowid in rowids]

@@ -1,7 +1,6 @@
 """Reads of sessions and messages: functions of a connection, to be run in one snapshot."""
 
 import heapq
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -9,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from mcp_node.log.messages import HEAD, SESSION_HEAD, message_from_row
+from mcp_node.log.sql import Connection
 from mcp_node.sessions.rows import (
     ALL_TYPES,
     BRANCHES,
@@ -66,7 +66,7 @@ class PageQuery(NamedTuple):
     narrowing: Narrowing = Narrowing()
 
 
-def page(connection: sqlite3.Connection, audience: Audience, query: PageQuery) -> Page:
+def page(connection: Connection, audience: Audience, query: PageQuery) -> Page:
     """A page of what ``audience`` may see, ascending by id whatever its direction."""
     messages, more = _cut(_visible_rows(connection, audience, query), query.limit)
     if query.descending:
@@ -75,7 +75,7 @@ def page(connection: sqlite3.Connection, audience: Audience, query: PageQuery) -
 
 
 def view(
-    connection: sqlite3.Connection, session_id: str, audience: Audience, limit: int
+    connection: Connection, session_id: str, audience: Audience, limit: int
 ) -> tuple[Session, int, Page]:
     """A session, how many of its messages ``audience`` may see, and the newest of them.
 
@@ -89,7 +89,7 @@ def view(
 
 
 def log_page(
-    connection: sqlite3.Connection, epoch: str, audience: Audience | None, query: PageQuery
+    connection: Connection, epoch: str, audience: Audience | None, query: PageQuery
 ) -> LogPage:
     """Entries of a session; unfiltered without an audience.
 
@@ -110,22 +110,22 @@ def log_page(
     return LogPage(epoch, head, through, messages)
 
 
-def head(connection: sqlite3.Connection) -> int:
+def head(connection: Connection) -> int:
     """The log's last id."""
     return int(connection.execute(HEAD).fetchone()[0])
 
 
-def session_head(connection: sqlite3.Connection, session_id: str) -> int:
+def session_head(connection: Connection, session_id: str) -> int:
     """A session's last id."""
     return int(connection.execute(SESSION_HEAD, (session_id,)).fetchone()[0])
 
 
-def heads_of(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:
+def heads_of(connection: Connection, session_id: str) -> tuple[int, int]:
     """A session's last id, and the log's."""
     return session_head(connection, session_id), head(connection)
 
 
-def heads(connection: sqlite3.Connection, epoch: str, after: int) -> Heads:
+def heads(connection: Connection, epoch: str, after: int) -> Heads:
     """Which sessions have messages after an id, of at most `HEADS_ROWS` messages."""
     last = head(connection)
     rows = connection.execute(MOVED, (clamp(after), HEADS_ROWS)).fetchall()
@@ -135,7 +135,7 @@ def heads(connection: sqlite3.Connection, epoch: str, after: int) -> Heads:
     return Heads(epoch, last, changed, through, 0 if pruned is None else int(pruned[0]))
 
 
-def session(connection: sqlite3.Connection, session_id: str) -> Session:
+def session(connection: Connection, session_id: str) -> Session:
     """The session of that id.
 
     Raises:
@@ -147,9 +147,7 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
     return session_from_row(row)
 
 
-def _visible_rows(
-    connection: sqlite3.Connection, audience: Audience, query: PageQuery
-) -> Iterator[Any]:
+def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) -> Iterator[Any]:
     """Rows in order of id, read as they are asked for."""
     keys, all_types = visible_keys(audience, query.visibility)
     if all_types:

@@ -6,10 +6,10 @@ may not see moves nothing. ``last_at`` is the latest time of all messages under 
 ones too: what was deleted no longer counts as a message, but it happened.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Companion, Transaction
 from proto.messages import Audience, Message
 from proto.visibility import KEY_RANGE_ALL_TYPES, audience_key, held_keys, holds_all_types
@@ -66,7 +66,7 @@ class Tallies(Companion):
             max(last_at, message.timestamp),
         )
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Connection) -> None:
         """Add what changed to the table."""
         if self._changes:
             rows = [(*key, *change) for key, change in self._changes.items()]
@@ -78,7 +78,7 @@ class Tallies(Companion):
         self._changes.clear()
 
 
-def message_count(connection: sqlite3.Connection, audience: Audience, session_id: str) -> int:
+def message_count(connection: Connection, audience: Audience, session_id: str) -> int:
     """How many messages of a session ``audience`` may see."""
     keys = held_keys(audience)
     sql = f"SELECT ifnull(sum(messages), 0) FROM ({seen(len(keys), holds_all_types(audience))})"
