@@ -39,7 +39,9 @@ _FEATURES: Final = (
 SCHEMA: Final = Schema(merge_versions([*_FEATURES, search.MIGRATIONS]), add_search_functions)
 """All tables of the database in SQLite. Within a version, features keep this order."""
 
-POSTGRES_VERSIONS: Final = merge_versions([*_FEATURES, search.POSTGRES_MIGRATIONS])
+POSTGRES_VERSIONS: Final = merge_versions(
+    [*_FEATURES, memory.POSTGRES_MIGRATIONS, search.POSTGRES_MIGRATIONS]
+)
 """The steps of each schema version in PostgreSQL."""
 
 

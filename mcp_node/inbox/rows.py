@@ -38,10 +38,10 @@ INSERT INTO readers (session_id, principal, agent_type, is_admin, first_seen, la
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (session_id, principal) DO UPDATE SET
     agent_type = excluded.agent_type, is_admin = excluded.is_admin,
-    last_seen = max(last_seen, excluded.last_seen),
-    joined_after = ifnull(joined_after, excluded.joined_after),
-    position = CASE WHEN excluded.position IS NULL THEN position
-                    ELSE max(ifnull(position, 0), excluded.position) END
+    last_seen = max(readers.last_seen, excluded.last_seen),
+    joined_after = ifnull(readers.joined_after, excluded.joined_after),
+    position = CASE WHEN excluded.position IS NULL THEN readers.position
+                    ELSE max(ifnull(readers.position, 0), excluded.position) END
 """
 MOST_REPLIES: Final = 1_000
 """Replies looked at for who was given a message, the first of them."""
@@ -50,7 +50,7 @@ _REPLIES: Final = (
     "SELECT principal, sender_type, visibility, timestamp FROM messages"
     f" WHERE parent_message_id = ? AND deletes IS NULL ORDER BY id LIMIT {MOST_REPLIES}"
 )
-_ADVANCE: Final = "INSERT OR IGNORE INTO advances VALUES (?, ?, ?, ?, ?)"
+_ADVANCE: Final = "INSERT INTO advances VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name"
 
 

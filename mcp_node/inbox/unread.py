@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mcp_node.log.messages import COLUMNS, message_from_row
-from mcp_node.log.sql import Connection
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
 from mcp_node.sessions.reads import Narrowing, Page, PageQuery
@@ -29,7 +29,7 @@ LOOKED_AT: Final = 2_000
 
 _OTHERS: Final = " AND deleted_at IS NULL AND iif(deletes IS NULL, principal, sender) <> :reader"
 _OUT_OF_TURN: Final = (
-    "({id} IN (SELECT value FROM json_each(:pending)) OR EXISTS (SELECT 1 FROM advances AS a"
+    f"({{id}} IN {numbers(':pending')} OR EXISTS (SELECT 1 FROM advances AS a"
     " WHERE a.session_id = :session AND a.principal = :reader AND a.out_of_turn = 1"
     " AND a.position = {id}))"
 )
@@ -46,7 +46,7 @@ _PASSED_OVER: Final = (
 _COUNT: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY messages_by_audience"
     " WHERE session_id = :session AND audience = :key AND id > :after{narrowed}"
-    f" LIMIT {COUNTED})"
+    f" LIMIT {COUNTED}) AS unread"
 )
 _READER: Final = "SELECT joined_after, position FROM readers WHERE session_id = ? AND principal = ?"
 _FURTHEST: Final = (
@@ -54,7 +54,7 @@ _FURTHEST: Final = (
 )
 _RECORDED: Final = (
     "SELECT position FROM advances WHERE session_id = ? AND principal = ? AND out_of_turn = 1"
-    " AND position IN (SELECT value FROM json_each(?))"
+    f" AND position IN {numbers('?')}"
 )
 _MENTIONING: Final = (
     f"SELECT {COLUMNS} FROM messages WHERE id > :after AND ("
@@ -65,7 +65,7 @@ _MENTIONING: Final = (
     f" AND {_OUT_OF_TURN.format(id='m.deletes')})"
     f"){_OTHERS}{{narrowed}}"
     " AND (audience IN (SELECT value FROM json_each(:keys))"
-    f" OR (:all_types AND {SQL_IS_OF_ANY_TYPE}))"
+    f" OR (:all_types = 1 AND {SQL_IS_OF_ANY_TYPE}))"
     " ORDER BY id LIMIT :limit"
 )
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_node.log.sql import Connection
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.log.transaction import Transaction
 from proto.messages import utc_now
 
@@ -26,7 +26,7 @@ _IS_LAST: Final = (
     "m.id = (SELECT max(id) FROM messages INDEXED BY messages_by_audience"
     " WHERE session_id = m.session_id AND audience = m.audience)"
 )
-_GIVEN_IDS: Final = "(SELECT value FROM json_each(:ids))"
+_GIVEN_IDS: Final = numbers(":ids")
 
 FIND: Final = f"""
     SELECT m.id, m.timestamp < :before AND NOT (
@@ -46,7 +46,7 @@ EMPTY: Final = f"""
 """
 COUNT_UP: Final = """
     INSERT INTO meta VALUES ('pruned', '1')
-    ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+    ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)
 """
 
 

@@ -4,7 +4,7 @@ Statements are written once for SQLite and PostgreSQL. Beyond the SQL that both 
 
 - Parameters are ``?`` or ``:name``. A boolean is stored as 0 or 1.
 - A list is one parameter, a JSON array: ``IN (SELECT value FROM json_each(:names))``. Its values
-  are texts; write ``CAST(value AS BIGINT)`` for numbers.
+  are texts; for numbers there is `numbers`.
 - ``ifnull``, ``iif``, and ``max`` and ``min`` of two values are there in both.
 - ``INDEXED BY`` is for SQLite, whose planner has no statistics; PostgreSQL does not see it.
 - ``ON CONFLICT`` names its columns, a derived table has a name, and a column of the row that is
@@ -53,3 +53,12 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Parameters], /) -> object:
         """Run a statement once for each row of parameters."""
+
+
+def numbers(parameter: str) -> str:
+    """The numbers of a JSON array, for ``IN``.
+
+    Args:
+        parameter: the name of the array's parameter, such as ``:ids``.
+    """
+    return f"(SELECT CAST(value AS BIGINT) FROM json_each({parameter}))"

@@ -38,11 +38,12 @@ _GET: Final = (
 )
 _TAKEN: Final = (
     "SELECT count(*), ifnull(sum(bytes), 0) FROM ("
-    "SELECT bytes FROM memory WHERE principal = ?1 AND expires_at IS NULL"
-    " UNION ALL SELECT bytes FROM memory WHERE principal = ?1 AND expires_at > ?2)"
+    "SELECT bytes FROM memory WHERE principal = :principal AND expires_at IS NULL"
+    " UNION ALL SELECT bytes FROM memory WHERE principal = :principal AND expires_at > :now"
+    ") AS alive"
 )
 _SET: Final = (
-    "REPLACE INTO memory (principal, session_id, key, bytes, updated_at, expires_at, value)"
+    "INSERT INTO memory (principal, session_id, key, bytes, updated_at, expires_at, value)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _DELETE: Final = f"DELETE FROM memory WHERE {_AT}"
@@ -148,11 +149,14 @@ class SetMemory:
         self._check_quota(transaction, now, held)
         expires_at = None if self._seconds is None else now + self._seconds
         row = (*self._place, len(self._value), now, expires_at, self._value.decode())
+        transaction.write(_DELETE, self._place)
         transaction.write(_SET, row)
         return Written(held is None, now, expires_at)
 
     def _check_quota(self, transaction: Transaction, now: float, held: tuple[int] | None) -> None:
-        entries, size = transaction.read(_TAKEN, (self._place.principal, now)).fetchone()
+        entries, size = transaction.read(
+            _TAKEN, {"principal": self._place.principal, "now": now}
+        ).fetchone()
         entries += held is None
         size += len(self._value) - (held[0] if held else 0)
         if entries > self._quota.entries:

@@ -52,7 +52,7 @@ FTS5: Final = Statements(
         "INSERT OR IGNORE INTO search_words (scope, message_id, word)"
         " SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
     ),
-    index="search AS f CROSS JOIN messages AS m ON m.id = f.rowid",
+    tables="search AS f CROSS JOIN messages AS m ON m.id = f.rowid",
     key="rowid",
     matches="search MATCH :expression AND f.rowid BETWEEN :low AND :high",
     occurs="SELECT 1 FROM search WHERE search MATCH ? LIMIT 1",

@@ -268,7 +268,7 @@ class Visible:
 @lru_cache
 def _indexed(statements: Statements) -> str:
     return (
-        f"SELECT {_COLUMNS} FROM {statements.index}"
+        f"SELECT {_COLUMNS} FROM {statements.tables}"
         f" WHERE {statements.matches} AND {_WANTED} ORDER BY f.{statements.key} DESC"
     )
 

@@ -12,7 +12,7 @@ class Statements(NamedTuple):
     Attributes:
         add_terms: takes a JSON object, the terms (parted by blanks) by message id.
         add_words: takes a JSON array of scope, message id and word.
-        index: the index and ``messages AS m``, joined.
+        tables: the index and ``messages AS m``, joined.
         key: the id's column in the index, ``f``.
         matches: the condition, with ``:expression``, ``:low`` and ``:high`` (ids, inclusive).
         occurs: whether anything matches an expression.
@@ -23,7 +23,7 @@ class Statements(NamedTuple):
 
     add_terms: str
     add_words: str
-    index: str
+    tables: str
     key: str
     matches: str
     occurs: str

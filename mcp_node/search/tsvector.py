@@ -55,7 +55,7 @@ TSVECTOR: Final = Statements(
         " SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), value ->> 2"
         " FROM json_array_elements(CAST(? AS json)) ON CONFLICT DO NOTHING"
     ),
-    index="search AS f JOIN messages AS m ON m.id = f.id",
+    tables="search AS f JOIN messages AS m ON m.id = f.id",
     key="id",
     matches="f.terms @@ CAST(:expression AS tsquery) AND f.id BETWEEN :low AND :high",
     occurs="SELECT 1 FROM search WHERE terms @@ CAST(? AS tsquery) LIMIT 1",

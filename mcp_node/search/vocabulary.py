@@ -103,7 +103,7 @@ class Vocabulary:
             scope: its number.
         """
         words = self._scopes.pop(scope, None) or Words()
-        rows = connection.execute(_NEW_WORDS, (scope, words.through))
+        rows = iter(connection.execute(_NEW_WORDS, (scope, words.through)))
         if words.count < self._most_of_scope:
             rest = words.take(rows, self._most_of_scope)
         else:

@@ -87,13 +87,14 @@ def listing(keys: int, *, all_types: bool) -> str:
     """
     tallies = seen(keys, all_types, "s.session_id")
     latest = (
-        "SELECT s.*,"
-        f" max(created_at, ifnull((SELECT max(last_at) FROM ({tallies})), '')) AS activity"
+        "SELECT * FROM (SELECT s.*,"
+        f" max(created_at, ifnull((SELECT max(last_at) FROM ({tallies}) AS seen), '')) AS activity"
         " FROM json_each(:within) AS one CROSS JOIN sessions AS s ON s.session_id = one.value"
-        " WHERE :since IS NULL OR activity >= :since ORDER BY activity DESC, s.session_id"
-        " LIMIT :limit"
+        ") AS wanted WHERE :since IS NULL OR activity >= :since"
+        " ORDER BY activity DESC, session_id LIMIT :limit"
     )
     return (
-        f"SELECT {SESSION_COLUMNS}, activity, (SELECT ifnull(sum(messages), 0) FROM ({tallies}))"
+        f"SELECT {SESSION_COLUMNS}, activity,"
+        f" (SELECT ifnull(sum(messages), 0) FROM ({tallies}) AS seen)"
         f" FROM ({latest}) AS s ORDER BY activity DESC, session_id"
     )

@@ -191,7 +191,7 @@ class SqliteDatabase:
                 logger.error("a commit listener failed: %s", describe(error))
 
 
-def _in_snapshot(work: Callable[[Connection], T], connection: sqlite3.Connection) -> T:
+def _in_snapshot(work: Callable[[Connection], T], connection: Connection) -> T:
     connection.execute("BEGIN")
     try:
         return work(connection)

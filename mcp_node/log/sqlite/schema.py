@@ -84,7 +84,7 @@ def _make_private(path: Path) -> None:
         ) from None
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+def _migrate(connection: JobConnection, path: Path, schema: Schema) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(schema.versions):
         raise ConfigurationError(
