@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mcp_node.log.messages import INSERT_MESSAGE
-from mcp_node.log.schema import prepare
+from mcp_node.log.sqlite.schema import prepare
 from mcp_node.sessions.rows import INSERT_SESSION
 from mcp_node.storage import SCHEMA
 from proto.messages import utc_now

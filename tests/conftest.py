@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import forkserver, leftovers
+from tests import forkserver, leftovers, postgres
 from tests.pair import reserved_port
 
 # Without .pyc files, which images of Python often forbid, each of the hundreds of processes that
@@ -78,6 +78,7 @@ def nothing_is_left() -> Iterator[None]:
     """Fail if a process still runs when every other fixture of this worker has ended."""
     yield
     forkserver.close()
+    postgres.end()
     left = leftovers.end()
     assert left == [], "processes were left running"
 

@@ -16,6 +16,7 @@ from proto import endpoints, keyfile
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
+from proto.wire import BROADCAST_PREFIX
 from serving.bus.bus import Bus
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
@@ -36,6 +37,7 @@ from ws_node.endpoints.websocket import Sockets
 from ws_node.intake.broadcast import Broadcast, add_broadcast, refuse
 from ws_node.intake.bus import BusCollector
 from ws_node.intake.collector import Collector
+from ws_node.intake.interface import Intake
 from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
 from ws_node.log.sync import Following
@@ -46,6 +48,7 @@ from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.disconnect import Disconnect
+from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 from ws_node.workers.other_nodes import OtherNodes
@@ -115,11 +118,45 @@ class Node:
         identity = Identity(verifier, auth_off=settings.auth == "off")
         self._settings = settings
         self._queue = EventQueue(settings.max_queued_events)
-        self._hub = Hub(settings, self._queue, identity.revocations)
+        # The bus and the hub notify what is made after them: hence the lambdas.
+        self._bus: Bus | None = None
+        self._collector: Intake
+        if settings.bridge == "nats":
+            self._bus = Bus(
+                settings, "ws_node", on_subscribed=lambda: self._following.compare_soon()
+            )
+            self._collector = BusCollector(settings, bus=self._bus, queue=self._queue)
+        else:
+            endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
+            self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
+        self._hub = Hub(
+            settings,
+            identity.revocations,
+            on_want=lambda room: self._following.fetch(room),
+            on_attendance=lambda room: self._presence.attendance_changed(room),
+            on_open=self._collector.subscribe,
+            on_drop=self._collector.unsubscribe,
+        )
         self._history = History(settings)
-        self._following = Following(settings, self._hub, self._queue, self._history)
+        self._following = Following(
+            settings,
+            self._hub,
+            self._queue,
+            self._history,
+            subscribed=self._collector.subscribed,
+        )
+        self._dispatcher = Dispatcher(
+            self._hub,
+            self._queue,
+            on_want=self._following.fetch,
+            on_foreign=self._following.compare_soon,
+        )
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
-        watched = ViewerCounts(self._hub.rooms, settings.max_bridge_bytes)
+        watched = ViewerCounts(
+            self._hub.rooms,
+            settings.max_bridge_bytes,
+            on_change=lambda session_id: self._presence.counts_changed(session_id),
+        )
         self._presence = Presence(self._hub, self._history, watched)
         self._siblings = Siblings(
             settings,
@@ -129,18 +166,7 @@ class Node:
             figures=lambda: figures(self._measured),
             watched=watched,
         )
-        self._bus = Bus(settings, "ws_node") if settings.bridge == "nats" else None
-        self._others: OtherNodes | None = None
-        self._collector: Collector | BusCollector
-        if self._bus is None:
-            endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
-            self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
-        else:
-            self._collector = BusCollector(
-                settings, bus=self._bus, hub=self._hub, queue=self._queue
-            )
-            self._following.listening = self._collector.listening
-            self._others = OtherNodes(settings, bus=self._bus, watched=watched)
+        self._others = OtherNodes(settings, bus=self._bus, watched=watched) if self._bus else None
         self._places = Quota(settings.max_viewers_per_principal, settings.max_viewers)
         catch_up = CatchUp(self._hub, self._history, settings.max_replays_per_principal)
         failures = Failures(settings.failed_token_seconds)
@@ -184,6 +210,7 @@ class Node:
         )
         self._measured = Measured(
             hub=self._hub,
+            dispatcher=self._dispatcher,
             queue=self._queue,
             history=self._history,
             following=self._following,
@@ -201,7 +228,7 @@ class Node:
             answering = SignedRequests(
                 answering,
                 Verifier(keyfile.bridge_key(data_dir), "ws_node"),
-                prefix="/broadcast/",
+                prefix=BROADCAST_PREFIX,
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,
             )
@@ -216,13 +243,13 @@ class Node:
     async def running(self) -> AsyncIterator[None]:
         """Collect, follow and fan out for the length of a block.
 
-        Without the hub or the following a node would look alive and deliver nothing, and without
-        its siblings half of it: if one of them fails, the block is cancelled and the error leaves
-        it, so that the process ends with an exit code at which a supervisor starts it again.
+        A node without its dispatcher or its following would look alive and deliver nothing,
+        without its siblings half of it. So if one of these tasks fails, the block is cancelled and
+        the error leaves it: the process ends with an exit code at which a supervisor restarts it.
         """
         self._collector.start()
         works = [
-            ("hub", self._hub.run()),
+            ("dispatcher", self._dispatcher.run()),
             ("following", self._following.run()),
             ("trust", self._trust.run()),
             ("siblings", self._siblings.run()),

@@ -23,7 +23,7 @@ from bench.calls import Caller
 from bench.long_log import LARGE, write_log
 from bench.row import Row, median, quantile
 from bench.stand import bench_pair
-from mcp_node.log.schema import DATABASE
+from mcp_node.log.sqlite.schema import DATABASE
 from mcp_node.search.index import index_everything
 from proto import keyfile
 from tests.pair import Pair

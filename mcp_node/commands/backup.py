@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mcp_node.log.backup import back_up, restore
+from mcp_node.log.sqlite.backup import back_up, restore
 from mcp_node.storage import SCHEMA
 from proto.keyfile import open_data_dir
 from proto.settings import Settings

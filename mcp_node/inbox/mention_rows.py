@@ -1,15 +1,15 @@
 """Who is mentioned by which message, kept in step with the log; and positions that pruning ends."""
 
-import sqlite3
 from typing import Final
 
 from mcp_node.inbox.mentions import mentioned
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.log.transaction import Companion, Transaction
 from proto.messages import Message
 
 INSERT: Final = "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
 ERASE: Final = "DELETE FROM mentions WHERE message_id = ?"
-PRUNE: Final = "DELETE FROM mentions WHERE message_id IN (SELECT value FROM json_each(:ids))"
+PRUNE: Final = f"DELETE FROM mentions WHERE message_id IN {numbers(':ids')}"
 # An advance to a position below the oldest remaining message says nothing about any message.
 UNADVANCE: Final = """
     DELETE FROM advances WHERE (session_id, principal, out_of_turn, position) IN (
@@ -43,7 +43,7 @@ class Mentions(Companion):
         """Forget when readers came to positions that no message is left for."""
         transaction.write(UNADVANCE, {"session": session_id})
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Connection) -> None:
         """Insert what was noted."""
         if self._new:
             new, self._new = self._new, []

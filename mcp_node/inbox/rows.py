@@ -1,6 +1,5 @@
 """Who reads in a session and how far: the rows behind receipts, agents and read positions."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import msgspec
 
 from mcp_node.inbox.unread import ReadPosition
 from mcp_node.log.messages import COLUMNS, message_from_row
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from proto.messages import Audience, Message, Visibility
 
@@ -38,10 +38,10 @@ INSERT INTO readers (session_id, principal, agent_type, is_admin, first_seen, la
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (session_id, principal) DO UPDATE SET
     agent_type = excluded.agent_type, is_admin = excluded.is_admin,
-    last_seen = max(last_seen, excluded.last_seen),
-    joined_after = ifnull(joined_after, excluded.joined_after),
-    position = CASE WHEN excluded.position IS NULL THEN position
-                    ELSE max(ifnull(position, 0), excluded.position) END
+    last_seen = max(readers.last_seen, excluded.last_seen),
+    joined_after = ifnull(readers.joined_after, excluded.joined_after),
+    position = CASE WHEN excluded.position IS NULL THEN readers.position
+                    ELSE max(ifnull(readers.position, 0), excluded.position) END
 """
 MOST_REPLIES: Final = 1_000
 """Replies looked at for who was given a message, the first of them."""
@@ -50,7 +50,7 @@ _REPLIES: Final = (
     "SELECT principal, sender_type, visibility, timestamp FROM messages"
     f" WHERE parent_message_id = ? AND deletes IS NULL ORDER BY id LIMIT {MOST_REPLIES}"
 )
-_ADVANCE: Final = "INSERT OR IGNORE INTO advances VALUES (?, ?, ?, ?, ?)"
+_ADVANCE: Final = "INSERT INTO advances VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name"
 
 
@@ -132,13 +132,13 @@ class SaveRoster:
                 transaction.write(_ADVANCE, (each.session_id, audience.agent_id, *moved))
 
 
-def roster(connection: sqlite3.Connection, session_id: str) -> list[RosterEntry]:
+def roster(connection: Connection, session_id: str) -> list[RosterEntry]:
     """Everybody who was in a session, the latest first."""
     return [_attendant(row) for row in connection.execute(_ROSTER, (session_id,))]
 
 
 def seen_since(
-    connection: sqlite3.Connection, session_ids: Sequence[str], since: str
+    connection: Connection, session_ids: Sequence[str], since: str
 ) -> dict[str, list[tuple[Audience, str]]]:
     """Who was seen in each of some sessions since a time, and when, as far as it is stored."""
     found: dict[str, list[tuple[Audience, str]]] = {}
@@ -148,7 +148,7 @@ def seen_since(
     return found
 
 
-def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -> Receipts | None:
+def receipts(connection: Connection, session_id: str, message_id: int) -> Receipts | None:
     """Who was given a message; None if there is no such message in that session."""
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL",
@@ -172,9 +172,7 @@ def receipts(connection: sqlite3.Connection, session_id: str, message_id: int) -
     )
 
 
-def roster_of(
-    connection: sqlite3.Connection, session_id: str, names: Sequence[str]
-) -> list[Audience]:
+def roster_of(connection: Connection, session_id: str, names: Sequence[str]) -> list[Audience]:
     """Those of some principals that were in a session; ``names`` in lower case."""
     rows = connection.execute(_NAMED, (session_id, msgspec.json.encode(names).decode()))
     return [Audience(name, agent_type, bool(is_admin)) for name, agent_type, is_admin in rows]

@@ -8,13 +8,13 @@ An entry that deletes is news to whoever said the text or was given it, unless t
 themselves. To others it says nothing and is not counted.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from mcp_node.log.messages import COLUMNS, message_from_row
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
 from mcp_node.sessions.reads import Narrowing, Page, PageQuery
@@ -29,7 +29,7 @@ LOOKED_AT: Final = 2_000
 
 _OTHERS: Final = " AND deleted_at IS NULL AND iif(deletes IS NULL, principal, sender) <> :reader"
 _OUT_OF_TURN: Final = (
-    "({id} IN (SELECT value FROM json_each(:pending)) OR EXISTS (SELECT 1 FROM advances AS a"
+    f"({{id}} IN {numbers(':pending')} OR EXISTS (SELECT 1 FROM advances AS a"
     " WHERE a.session_id = :session AND a.principal = :reader AND a.out_of_turn = 1"
     " AND a.position = {id}))"
 )
@@ -46,7 +46,7 @@ _PASSED_OVER: Final = (
 _COUNT: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY messages_by_audience"
     " WHERE session_id = :session AND audience = :key AND id > :after{narrowed}"
-    f" LIMIT {COUNTED})"
+    f" LIMIT {COUNTED}) AS unread"
 )
 _READER: Final = "SELECT joined_after, position FROM readers WHERE session_id = ? AND principal = ?"
 _FURTHEST: Final = (
@@ -54,7 +54,7 @@ _FURTHEST: Final = (
 )
 _RECORDED: Final = (
     "SELECT position FROM advances WHERE session_id = ? AND principal = ? AND out_of_turn = 1"
-    " AND position IN (SELECT value FROM json_each(?))"
+    f" AND position IN {numbers('?')}"
 )
 _MENTIONING: Final = (
     f"SELECT {COLUMNS} FROM messages WHERE id > :after AND ("
@@ -65,7 +65,7 @@ _MENTIONING: Final = (
     f" AND {_OUT_OF_TURN.format(id='m.deletes')})"
     f"){_OTHERS}{{narrowed}}"
     " AND (audience IN (SELECT value FROM json_each(:keys))"
-    f" OR (:all_types AND {SQL_IS_OF_ANY_TYPE}))"
+    f" OR (:all_types = 1 AND {SQL_IS_OF_ANY_TYPE}))"
     " ORDER BY id LIMIT :limit"
 )
 
@@ -122,7 +122,7 @@ class News(NamedTuple):
     needless: list[Message]
 
 
-def standing(connection: sqlite3.Connection, audience: Audience, reach: Reach) -> Standing:
+def standing(connection: Connection, audience: Audience, reach: Reach) -> Standing:
     """Where a reader stands."""
     row = connection.execute(_READER, (reach.session_id, audience.agent_id)).fetchone()
     place = reach.place
@@ -136,13 +136,13 @@ def standing(connection: sqlite3.Connection, audience: Audience, reach: Reach) -
 
 
 def standings(
-    connection: sqlite3.Connection, audience: Audience, reaches: Sequence[Reach]
+    connection: Connection, audience: Audience, reaches: Sequence[Reach]
 ) -> dict[str, Standing]:
     """Where a reader stands in several sessions."""
     return {each.session_id: standing(connection, audience, each) for each in reaches}
 
 
-def news(connection: sqlite3.Connection, audience: Audience, reach: Reach, limit: int) -> News:
+def news(connection: Connection, audience: Audience, reach: Reach, limit: int) -> News:
     """Others' entries that a reader was not given: the oldest, at first the newest."""
     place = reach.place or ReadPosition()
     first_time = place.position is None
@@ -165,7 +165,7 @@ def news(connection: sqlite3.Connection, audience: Audience, reach: Reach, limit
 
 
 def mentioning(
-    connection: sqlite3.Connection, audience: Audience, reach: Reach, after: int | None, limit: int
+    connection: Connection, audience: Audience, reach: Reach, after: int | None, limit: int
 ) -> Page:
     """Others' messages that mention a reader, and deletions of those it was given out of turn.
 
@@ -196,7 +196,7 @@ def mentioning(
 
 
 def not_recorded(
-    connection: sqlite3.Connection, session_id: str, principal: str, ids: Sequence[int]
+    connection: Connection, session_id: str, principal: str, ids: Sequence[int]
 ) -> list[int]:
     """Those of some ids that are not stored as given out of turn."""
     found = connection.execute(_RECORDED, (session_id, principal, _json(ids)))
@@ -205,7 +205,7 @@ def not_recorded(
 
 
 def told_through(
-    connection: sqlite3.Connection, audience: Audience, reach: Reach, shown: Sequence[int]
+    connection: Connection, audience: Audience, reach: Reach, shown: Sequence[int]
 ) -> int | None:
     """How far a page read backwards tells its reader everything.
 
@@ -258,7 +258,7 @@ def _narrowing(audience: Audience, reach: Reach, read: int | None = None) -> Nar
     return Narrowing(sql, audience.agent_id, _json(reach.pending), read)
 
 
-def _count(connection: sqlite3.Connection, audience: Audience, reach: Reach) -> int:
+def _count(connection: Connection, audience: Audience, reach: Reach) -> int:
     """Others' visible entries that a reader was not given, up to `COUNTED`."""
     keys, all_types = queries.visible_keys(audience, None)
     if all_types:

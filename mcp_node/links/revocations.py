@@ -1,9 +1,9 @@
 """Taking tokens back: the revocations as rows, numbered in the order in which they were made."""
 
-import sqlite3
 from typing import Final
 
 from mcp_node.links.rows import add_revocation, end_links_of
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from proto.revocations import Revocation
 
@@ -12,7 +12,7 @@ REVOCATIONS: Final = (
 )
 
 
-def revocations(connection: sqlite3.Connection) -> list[Revocation]:
+def revocations(connection: Connection) -> list[Revocation]:
     """Every revocation, by number."""
     return [Revocation(*row) for row in connection.execute(REVOCATIONS)]
 

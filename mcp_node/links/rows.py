@@ -6,12 +6,12 @@ others. A link that ended stays for a while to be listed, then it goes when the 
 
 import hashlib
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
+from mcp_node.log.sql import Connection, Parameters
 from mcp_node.log.transaction import Transaction
 from proto.errors import LinkNotFound, RateLimited, Unauthenticated
 from proto.names import GUEST_PREFIX
@@ -47,7 +47,7 @@ _REVOKED: Final = (
     "SELECT 1 FROM revocations WHERE token_id = ? OR (agent_id = ? AND issued_until >= ?) LIMIT 1"
 )
 _INSERT_REVOCATION: Final = (
-    "INSERT INTO revocations (token_id, agent_id, issued_until) VALUES (?, ?, ?)"
+    "INSERT INTO revocations (token_id, agent_id, issued_until) VALUES (?, ?, ?) RETURNING number"
 )
 
 
@@ -218,10 +218,10 @@ def end_links_of(transaction: Transaction, revoked: Revocation, now: float) -> l
     if revoked.token_id is not None:
         return _end(transaction, "minted_with = ?", (revoked.token_id,), now)
     which = (
-        "minted_by = ?1 OR (kind = 'login' AND redeemed_at IS NULL AND ?1 = 'human')"
-        f" OR (kind = 'live' AND '{GUEST_PREFIX}' || link_id = ?1)"
+        "minted_by = :agent OR (kind = 'login' AND redeemed_at IS NULL AND :agent = 'human')"
+        f" OR (kind = 'live' AND '{GUEST_PREFIX}' || link_id = :agent)"
     )
-    return _end(transaction, which, (revoked.agent_id,), now)
+    return _end(transaction, which, {"agent": revoked.agent_id}, now)
 
 
 def add_revocation(
@@ -229,17 +229,16 @@ def add_revocation(
 ) -> Revocation:
     """Store a revocation."""
     row = (token_id, agent_id, issued_until)
-    number = transaction.write(_INSERT_REVOCATION, row).lastrowid
-    assert number is not None
+    (number,) = transaction.write(_INSERT_REVOCATION, row).fetchone()
     return Revocation(number, *row)
 
 
-def newest_links(connection: sqlite3.Connection) -> list[Link]:
+def newest_links(connection: Connection) -> list[Link]:
     """The newest links, `LISTED` at most."""
     return [_link(row) for row in connection.execute(_NEWEST)]
 
 
-def working_link(connection: sqlite3.Connection, code_hash: bytes, now: float) -> Link:
+def working_link(connection: Connection, code_hash: bytes, now: float) -> Link:
     """The link of a code; raises as `RedeemLink.apply`."""
     return working(connection.execute(_BY_HASH, (code_hash,)).fetchone(), now)
 
@@ -259,7 +258,7 @@ def working(row: Sequence[Any] | None, now: float) -> Link:
 
 
 def _end(
-    transaction: Transaction, which: str, parameters: Sequence[object], now: float
+    transaction: Transaction, which: str, parameters: Parameters, now: float
 ) -> list[Revocation]:
     """Revoke links, and their tokens: a live link's guests, or the token a login link gave."""
     rows = transaction.read(

@@ -4,12 +4,12 @@ Expired entries are invisible even before the sweep deletes them. A read is give
 operation asks its clock when it runs, not when it was submitted.
 """
 
-import sqlite3
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Transaction
 from mcp_node.sessions import reads
 from mcp_node.sessions.states import SessionStates
@@ -38,11 +38,12 @@ _GET: Final = (
 )
 _TAKEN: Final = (
     "SELECT count(*), ifnull(sum(bytes), 0) FROM ("
-    "SELECT bytes FROM memory WHERE principal = ?1 AND expires_at IS NULL"
-    " UNION ALL SELECT bytes FROM memory WHERE principal = ?1 AND expires_at > ?2)"
+    "SELECT bytes FROM memory WHERE principal = :principal AND expires_at IS NULL"
+    " UNION ALL SELECT bytes FROM memory WHERE principal = :principal AND expires_at > :now"
+    ") AS alive"
 )
 _SET: Final = (
-    "REPLACE INTO memory (principal, session_id, key, bytes, updated_at, expires_at, value)"
+    "INSERT INTO memory (principal, session_id, key, bytes, updated_at, expires_at, value)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _DELETE: Final = f"DELETE FROM memory WHERE {_AT}"
@@ -148,11 +149,14 @@ class SetMemory:
         self._check_quota(transaction, now, held)
         expires_at = None if self._seconds is None else now + self._seconds
         row = (*self._place, len(self._value), now, expires_at, self._value.decode())
+        transaction.write(_DELETE, self._place)
         transaction.write(_SET, row)
         return Written(held is None, now, expires_at)
 
     def _check_quota(self, transaction: Transaction, now: float, held: tuple[int] | None) -> None:
-        entries, size = transaction.read(_TAKEN, (self._place.principal, now)).fetchone()
+        entries, size = transaction.read(
+            _TAKEN, {"principal": self._place.principal, "now": now}
+        ).fetchone()
         entries += held is None
         size += len(self._value) - (held[0] if held else 0)
         if entries > self._quota.entries:
@@ -203,7 +207,7 @@ class SweepMemory:
         return swept
 
 
-def get(connection: sqlite3.Connection, place: EntryKey, now: float) -> Memo:
+def get(connection: Connection, place: EntryKey, now: float) -> Memo:
     """What is at a place.
 
     Raises:
@@ -219,7 +223,7 @@ def get(connection: sqlite3.Connection, place: EntryKey, now: float) -> Memo:
 
 
 def entries(
-    connection: sqlite3.Connection, place: EntryKey, now: float, *, after: str, limit: int
+    connection: Connection, place: EntryKey, now: float, *, after: str, limit: int
 ) -> tuple[list[Entry], bool]:
     """Entries by key (code points), and whether there are more.
 
@@ -243,7 +247,7 @@ def entries(
 
 
 def newest(
-    connection: sqlite3.Connection,
+    connection: Connection,
     principal: str,
     now: float,
     *,
@@ -273,7 +277,7 @@ def newest(
     return _memos(connection, chosen), False
 
 
-def any_expired(connection: sqlite3.Connection, now: float) -> bool:
+def any_expired(connection: Connection, now: float) -> bool:
     """Whether there is anything to sweep."""
     return connection.execute(_EXPIRED, (now, 1)).fetchone() is not None
 
@@ -297,5 +301,5 @@ def _memo(row: tuple[str, str, int, float, float | None, str]) -> Memo:
     return Memo(Entry(*row[:5]), msgspec.Raw(row[5].encode()))
 
 
-def _memos(connection: sqlite3.Connection, rowids: list[int]) -> list[Memo]:
+def _memos(connection: Connection, rowids: list[int]) -> list[Memo]:
     return [_memo(connection.execute(_ROW, (rowid,)).fetchone()) for rowid in rowids]

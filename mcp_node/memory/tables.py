@@ -28,3 +28,8 @@ MIGRATIONS: Final[Migrations] = {
         """,
     ),
 }
+
+# SQLite numbers the rows of a table by itself: a row written later has a higher number.
+POSTGRES_MIGRATIONS: Final[Migrations] = {
+    5: ("ALTER TABLE memory ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE",),
+}

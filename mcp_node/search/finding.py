@@ -5,12 +5,12 @@ no message the reader may see are taken for typing errors: first for the closest
 occur there, then for those farther away. Hidden messages change neither results nor corrections.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+from mcp_node.log.sql import Connection
 from mcp_node.search.matching import Match, Sought, snippet
 from mcp_node.search.query import Term
 from mcp_node.search.rows import Visible, Wish
@@ -48,7 +48,7 @@ class Meant(NamedTuple):
 
 
 def find(
-    connection: sqlite3.Connection,
+    connection: Connection,
     *,
     vocabulary: Vocabulary,
     wish: Wish,

@@ -19,15 +19,19 @@ crash: what is not indexed is after ``through``.
 """
 
 import logging
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 
 import msgspec
 
 from mcp_node.log.migrations import Migrations
+from mcp_node.log.sql import Connection, Engine
 from mcp_node.log.transaction import Companion
+from mcp_node.search import fts5, tsvector
+from mcp_node.search.fts5 import FTS5
+from mcp_node.search.terms import Statements, scoped, senders
+from mcp_node.search.tsvector import TSVECTOR
 from mcp_node.search.words import is_known, words
 from proto.messages import Message
 
@@ -48,25 +52,6 @@ _PAGE: Final = 1_000
 _SOON_DONE: Final = 50_000
 
 logger = logging.getLogger(__name__)
-
-_SCOPES: Final = """
-    search_scopes AS near, search_scopes AS wide
-    WHERE near.session_id = OLD.session_id AND near.audience = OLD.audience
-    AND wide.session_id = '' AND wide.audience = OLD.audience
-"""
-# A word whose message goes belongs to the newest one that holds it, which pruning reaches last, or
-# to none (0).
-_LEAVE: Final = f"""
-    INSERT INTO search (search, rowid, terms)
-    SELECT 'delete', OLD.id, search_terms(OLD.content, OLD.sender, near.id, wide.id) FROM {_SCOPES};
-    UPDATE search_words SET message_id = ifnull(
-        (SELECT rowid FROM search WHERE search MATCH '"' || scope || '_' || word || '"'
-         ORDER BY rowid DESC LIMIT 1), 0)
-    WHERE message_id = OLD.id AND scope = (SELECT wide.id FROM {_SCOPES});
-    DELETE FROM search_words WHERE message_id = 0 AND scope = (SELECT wide.id FROM {_SCOPES});
-    UPDATE search_state SET removals = removals + 1;
-"""
-_INDEXED: Final = "OLD.content <> '' AND OLD.id <= (SELECT through FROM search_state)"
 
 SEARCH_SCHEMA: Final = (
     """
@@ -89,55 +74,16 @@ SEARCH_SCHEMA: Final = (
     # How far the index goes, and how many messages were taken out of it.
     "CREATE TABLE search_state (through INTEGER NOT NULL, removals INTEGER NOT NULL) STRICT",
     "INSERT INTO search_state VALUES (0, 0)",
-    """
-    CREATE VIRTUAL TABLE search USING fts5 (
-        terms, content = '', columnsize = 0, detail = none, tokenize = "ascii tokenchars '_@./-'"
-    )
-    """,
-    f"""
-    CREATE TRIGGER search_emptied AFTER UPDATE OF content ON messages WHEN {_INDEXED}
-    BEGIN {_LEAVE} END
-    """,
-    f"""
-    CREATE TRIGGER search_removed AFTER DELETE ON messages WHEN {_INDEXED}
-    BEGIN {_LEAVE} END
-    """,
 )
 
+_ADD_SCOPE: Final = (
+    "INSERT INTO search_scopes (session_id, audience) VALUES (?, ?) ON CONFLICT DO NOTHING"
+)
 _UNINDEXED: Final = (
     "SELECT id, session_id, audience, sender, content FROM messages"
     " WHERE id > ? ORDER BY id LIMIT ?"
 )
-_ADD_TERMS: Final = (
-    "INSERT INTO search (rowid, terms) SELECT CAST(key AS INTEGER), value FROM json_each(?)"
-)
-_ADD_WORDS: Final = (
-    "INSERT OR IGNORE INTO search_words (scope, message_id, word)"
-    " SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
-)
-
-
-def add_search_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the function that the triggers on messages call.
-
-    Whatever empties or removes messages needs it; without it SQLite refuses the statement.
-    """
-    connection.create_function("search_terms", 4, _removed_terms, deterministic=True)
-
-
-def senders(sender: str) -> list[str]:
-    """The names a sender is found under: its own, and for ``main/label`` also ``main``."""
-    main, slash, _ = sender.partition("/")
-    return [f"@{sender}", f"@{main}"] if slash else [f"@{sender}"]
-
-
-def _removed_terms(content: str, sender: str, near: int, wide: int) -> str:
-    return _terms({*words(content), *senders(sender)}, near, wide)
-
-
-def _terms(found: Iterable[str], near: int, wide: int) -> str:
-    text = " ".join(found)
-    return f"{near}_{text.replace(' ', f' {near}_')} {wide}_{text.replace(' ', f' {wide}_')}"
+STATEMENTS: Final[Mapping[Engine, Statements]] = {"sqlite": FTS5, "postgresql": TSVECTOR}
 
 
 class SearchIndex(Companion):
@@ -165,7 +111,7 @@ class SearchIndex(Companion):
         self._waiting += 1
         self._waiting_chars += len(message.content)
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Connection) -> None:
         """At the end of a transaction: index what waits, if it is enough.
 
         An index that fails must not keep the log from being written: it stays where it is, and
@@ -187,7 +133,7 @@ class SearchIndex(Companion):
             logger.error("messages cannot be indexed: %s", type(error).__name__)
         connection.execute("RELEASE search")
 
-    def catch_up(self, connection: sqlite3.Connection, pages: int | None = None) -> bool:
+    def catch_up(self, connection: Connection, pages: int | None = None) -> bool:
         """Index what is not indexed, in the transaction under way; whether something is left.
 
         Args:
@@ -210,7 +156,7 @@ class SearchIndex(Companion):
                 return False
         return True
 
-    def _add(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
+    def _add(self, connection: Connection, rows: Sequence[Any]) -> None:
         """Two statements however many messages: between statements the thread may have to wait."""
         terms: dict[int, str] = {}
         new: list[tuple[int, int, str]] = []
@@ -220,13 +166,14 @@ class SearchIndex(Companion):
             found = set(words(content))
             near = self._scope(connection, session_id, audience)
             wide = self._scope(connection, EVERYWHERE, audience)
-            terms[id_] = _terms([*found, *senders(sender)], near, wide)
+            terms[id_] = scoped([*found, *senders(sender)], near, wide)
             new += [(wide, id_, word) for word in self._unknown(wide, found)]
-        connection.execute(_ADD_TERMS, (msgspec.json.encode(terms).decode(),))
+        statements = STATEMENTS[connection.engine]
+        connection.execute(statements.add_terms, (msgspec.json.encode(terms).decode(),))
         if new:
-            connection.execute(_ADD_WORDS, (msgspec.json.encode(new).decode(),))
+            connection.execute(statements.add_words, (msgspec.json.encode(new).decode(),))
 
-    def _scope(self, connection: sqlite3.Connection, session_id: str, audience: str) -> int:
+    def _scope(self, connection: Connection, session_id: str, audience: str) -> int:
         scope = self._scopes.get((session_id, audience))
         if scope is None:
             scope = _stored_scope(connection, session_id, audience)
@@ -250,16 +197,16 @@ class SearchIndex(Companion):
         self._remembered = 0
 
 
-def _stored_scope(connection: sqlite3.Connection, session_id: str, audience: str) -> int:
+def _stored_scope(connection: Connection, session_id: str, audience: str) -> int:
     named = (session_id, audience)
-    connection.execute("INSERT OR IGNORE INTO search_scopes VALUES (NULL, ?, ?)", named)
+    connection.execute(_ADD_SCOPE, named)
     (scope,) = connection.execute(
         "SELECT id FROM search_scopes WHERE session_id = ? AND audience = ?", named
     ).fetchone()
     return int(scope)
 
 
-def index_everything(connection: sqlite3.Connection) -> None:
+def index_everything(connection: Connection) -> None:
     """Index all that is not, in the transaction under way; a minute or two for a million."""
     (last,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
     if last > _SOON_DONE:
@@ -267,4 +214,5 @@ def index_everything(connection: sqlite3.Connection) -> None:
     SearchIndex().catch_up(connection)
 
 
-MIGRATIONS: Final[Migrations] = {7: (*SEARCH_SCHEMA, index_everything)}
+MIGRATIONS: Final[Migrations] = {7: (*SEARCH_SCHEMA, *fts5.SCHEMA, index_everything)}
+POSTGRES_MIGRATIONS: Final[Migrations] = {7: (*SEARCH_SCHEMA, *tsvector.SCHEMA)}

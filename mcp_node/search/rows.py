@@ -7,17 +7,19 @@ are read themselves.
 
 import heapq
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from mcp_node.search.index import DUE_MESSAGES, EVERYWHERE
+from mcp_node.log.sql import Connection
+from mcp_node.search.index import DUE_MESSAGES, EVERYWHERE, STATEMENTS
 from mcp_node.search.matching import Match, Sought, match
 from mcp_node.search.query import Term
+from mcp_node.search.terms import Statements
 from mcp_node.search.vocabulary import Vocabulary, Words
 from mcp_node.search.words import is_known, words
 from mcp_node.sessions.rows import visible_keys
@@ -45,7 +47,7 @@ _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
 _HELD: Final = (
     "(audience IN (SELECT value FROM json_each(:keys))"
-    f" OR (:all_types AND audience >= '{_LOW}' AND audience < '{_HIGH}'))"
+    f" OR (:all_types = 1 AND audience >= '{_LOW}' AND audience < '{_HIGH}'))"
 )
 _VISIBLE: Final = (
     f"{_HELD} AND content <> ''"
@@ -60,11 +62,6 @@ _LATEST: Final = (
     f"SELECT {_COLUMNS} FROM messages AS m WHERE m.id > :through AND {_WANTED} ORDER BY m.id DESC"
 )
 _LATEST_TEXTS: Final = f"SELECT content FROM messages WHERE id > :through AND {_VISIBLE}"
-_INDEXED: Final = (
-    f"SELECT {_COLUMNS} FROM search AS f CROSS JOIN messages AS m ON m.id = f.rowid"
-    f" WHERE search MATCH :expression AND f.rowid BETWEEN :low AND :high AND {_WANTED}"
-    " ORDER BY f.rowid DESC"
-)
 _SCOPES: Final = (
     "SELECT id FROM search_scopes WHERE session_id IN (SELECT value FROM json_each(:places))"
     f" AND {_HELD} ORDER BY id"
@@ -102,12 +99,13 @@ class Visible:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         vocabulary: Vocabulary,
         wish: Wish,
         clock: Callable[[], float],
     ) -> None:
         self._connection = connection
+        self._statements = STATEMENTS[connection.engine]
         self._vocabulary = vocabulary
         self._wish = wish
         self._clock = clock
@@ -148,10 +146,11 @@ class Visible:
         if self._late():
             return False
         for scopes in self._parts(1):
-            expression = " OR ".join(_any_of(scope, [word]) for scope in scopes)
-            found = self._connection.execute(
-                "SELECT 1 FROM search WHERE search MATCH ? LIMIT 1", (expression,)
+            statements = self._statements
+            expression = statements.either.join(
+                _any_of(statements, scope, [word]) for scope in scopes
             )
+            found = self._connection.execute(statements.occurs, (expression,))
             if found.fetchone() is not None:
                 return True
         return False
@@ -178,22 +177,22 @@ class Visible:
     def _window(self, expression: str, low: int, high: int) -> Iterator[Any]:
         if not self._late():
             window = {"expression": expression, "low": low, "high": high}
-            yield from self._connection.execute(_INDEXED, {**self._parameters, **window})
+            statement = _indexed(self._statements)
+            yield from self._connection.execute(statement, {**self._parameters, **window})
 
     def _late(self) -> bool:
         self.cut = self.cut or self._clock() > self._deadline
         return self.cut
 
     def _expressions(self, sought: Sequence[Sought]) -> Iterator[str]:
-        """Every word of every term in one of the reader's scopes, as FTS5 wants it, in parts.
-
-        Nothing in it needs escaping: words have letters, digits and marks only.
-        """
+        """Every word of every term in one of the reader's scopes, in parts."""
         sender = [] if self._wish.sender is None else [[f"@{self._wish.sender}"]]
+        statements = self._statements
         needed = [sorted(found) for term in sought for found in term] + sender
         for scopes in self._parts(sum(map(len, needed))):
-            yield " OR ".join(
-                f"({' AND '.join(_any_of(scope, found) for found in needed)})" for scope in scopes
+            yield statements.either.join(
+                f"({statements.both.join(_any_of(statements, scope, found) for found in needed)})"
+                for scope in scopes
             )
 
     def _parts(self, terms: int) -> Iterator[list[int]]:
@@ -266,8 +265,17 @@ class Visible:
         }
 
 
-def _any_of(scope: int, found: Sequence[str]) -> str:
-    either = " OR ".join(f'"{scope}_{word}"' for word in found)
+@lru_cache
+def _indexed(statements: Statements) -> str:
+    return (
+        f"SELECT {_COLUMNS} FROM {statements.tables}"
+        f" WHERE {statements.matches} AND {_WANTED} ORDER BY f.{statements.key} DESC"
+    )
+
+
+def _any_of(statements: Statements, scope: int, found: Sequence[str]) -> str:
+    quote = statements.quote
+    either = statements.either.join(f"{quote}{scope}_{word}{quote}" for word in found)
     return f"({either})"
 
 

@@ -6,7 +6,6 @@ gets is read when it is needed, so no words ever hide others. A word need not oc
 looks: whoever uses one makes sure of that.
 """
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -15,6 +14,7 @@ from typing import Final
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from mcp_node.log.sql import Connection
 from mcp_node.search.words import LONGEST_KNOWN, is_known
 
 MOST_OF_SCOPE: Final = 150_000
@@ -95,7 +95,7 @@ class Vocabulary:
         self._most_of_scope = most_of_scope
         self._scopes: OrderedDict[int, Words] = OrderedDict()
 
-    def of(self, connection: sqlite3.Connection, scope: int) -> Iterator[Words]:
+    def of(self, connection: Connection, scope: int) -> Iterator[Words]:
         """The words of a scope, in parts.
 
         Args:
@@ -103,7 +103,7 @@ class Vocabulary:
             scope: its number.
         """
         words = self._scopes.pop(scope, None) or Words()
-        rows = connection.execute(_NEW_WORDS, (scope, words.through))
+        rows = iter(connection.execute(_NEW_WORDS, (scope, words.through)))
         if words.count < self._most_of_scope:
             rest = words.take(rows, self._most_of_scope)
         else:

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from mcp_node.log.sql import numbers
 from mcp_node.log.transaction import Companion, Transaction
 from mcp_node.sessions.new import NewMessage
 from proto.messages import Message
@@ -21,7 +22,7 @@ from proto.messages import Message
 KEEP: Final = "UPDATE idempotency SET digest = ? WHERE message_id = ?"
 HAS_KEY: Final = "SELECT 1 FROM idempotency WHERE message_id = ?"
 FIND: Final = "SELECT digest FROM idempotency WHERE message_id = ?"
-PRUNE: Final = "DELETE FROM idempotency WHERE message_id IN (SELECT value FROM json_each(:ids))"
+PRUNE: Final = f"DELETE FROM idempotency WHERE message_id IN {numbers(':ids')}"
 
 
 class Digests(Companion):

@@ -31,7 +31,7 @@ SAID_SINCE_HUMAN: Final = (
     " AND deletes IS NULL AND id > ifnull("
     "(SELECT id FROM messages INDEXED BY messages_by_humans WHERE session_id = :session"
     " AND sender_type = 'human' AND visibility = 'public' AND deletes IS NULL"
-    " ORDER BY id DESC LIMIT 1), 0) LIMIT :limit)"
+    " ORDER BY id DESC LIMIT 1), 0) LIMIT :limit) AS said"
 )
 """Messages under an audience key since a person's last word, at most ``limit``."""
 

@@ -1,12 +1,12 @@
 """The list of sessions, the latest activity a reader may know of first: not all are looked at."""
 
-import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from mcp_node.log.sql import Connection
 from mcp_node.sessions.rows import SESSION_COLUMNS, session_from_row
 from mcp_node.sessions.tallies import named, seen
 from proto.messages import Audience, Session
@@ -42,7 +42,7 @@ ALL_TYPES: Final = (
 
 
 def sessions(
-    connection: sqlite3.Connection,
+    connection: Connection,
     audience: Audience,
     *,
     within: frozenset[str] | None,
@@ -70,7 +70,7 @@ def sessions(
 
 
 def _candidates(
-    connection: sqlite3.Connection, keys: Sequence[str], all_types: bool, limit: int
+    connection: Connection, keys: Sequence[str], all_types: bool, limit: int
 ) -> frozenset[str]:
     found = set(connection.execute(NEWEST, (limit,)))
     types = [key for (key,) in connection.execute(ALL_TYPES)] if all_types else []
@@ -87,13 +87,14 @@ def listing(keys: int, *, all_types: bool) -> str:
     """
     tallies = seen(keys, all_types, "s.session_id")
     latest = (
-        "SELECT s.*,"
-        f" max(created_at, ifnull((SELECT max(last_at) FROM ({tallies})), '')) AS activity"
+        "SELECT * FROM (SELECT s.*,"
+        f" max(created_at, ifnull((SELECT max(last_at) FROM ({tallies}) AS seen), '')) AS activity"
         " FROM json_each(:within) AS one CROSS JOIN sessions AS s ON s.session_id = one.value"
-        " WHERE :since IS NULL OR activity >= :since ORDER BY activity DESC, s.session_id"
-        " LIMIT :limit"
+        ") AS wanted WHERE :since IS NULL OR activity >= :since"
+        " ORDER BY activity DESC, session_id LIMIT :limit"
     )
     return (
-        f"SELECT {SESSION_COLUMNS}, activity, (SELECT ifnull(sum(messages), 0) FROM ({tallies}))"
+        f"SELECT {SESSION_COLUMNS}, activity,"
+        f" (SELECT ifnull(sum(messages), 0) FROM ({tallies}) AS seen)"
         f" FROM ({latest}) AS s ORDER BY activity DESC, session_id"
     )

@@ -30,7 +30,7 @@ SESSION_COLUMNS: Final = (
 SESSION: Final = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE session_id = ?"
 MADE_BY: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM sessions INDEXED BY sessions_by_maker"
-    " WHERE created_by = ? LIMIT ?)"
+    " WHERE created_by = ? LIMIT ?) AS made"
 )
 INSERT_SESSION: Final = (
     "INSERT INTO sessions (session_id, purpose, metadata, created_by, created_at)"

@@ -52,7 +52,7 @@ MIGRATIONS: Final[Migrations] = {
         SELECT session_id, audience, count, last_id,
             (SELECT timestamp FROM messages WHERE id = last_id)
         FROM (SELECT session_id, audience, count(*) AS count, max(id) AS last_id
-            FROM messages GROUP BY session_id, audience)
+            FROM messages GROUP BY session_id, audience) AS counted
         """,
         "CREATE INDEX tallies_by_time ON tallies (audience, last_at DESC, session_id)",
         "CREATE INDEX sessions_by_time ON sessions (created_at DESC, session_id)",

@@ -6,10 +6,10 @@ may not see moves nothing. ``last_at`` is the latest time of all messages under 
 ones too: what was deleted no longer counts as a message, but it happened.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.log.transaction import Companion, Transaction
 from proto.messages import Audience, Message
 from proto.visibility import KEY_RANGE_ALL_TYPES, audience_key, held_keys, holds_all_types
@@ -18,12 +18,14 @@ _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
 ADD: Final = (
     "INSERT INTO tallies (session_id, audience, messages, last_id, last_at) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET messages = messages + excluded.messages,"
-    " last_id = max(last_id, excluded.last_id), last_at = max(last_at, excluded.last_at)"
+    " ON CONFLICT (session_id, audience) DO UPDATE SET"
+    " messages = tallies.messages + excluded.messages,"
+    " last_id = max(tallies.last_id, excluded.last_id),"
+    " last_at = max(tallies.last_at, excluded.last_at)"
 )
 
 
-_OF_IDS: Final = "(SELECT value FROM json_each(:ids))"
+_OF_IDS: Final = numbers(":ids")
 PRUNED: Final = f"""
     SELECT session_id, audience, count(*) FROM messages
     WHERE id IN {_OF_IDS} AND deletes IS NULL AND deleted_at IS NULL
@@ -66,7 +68,7 @@ class Tallies(Companion):
             max(last_at, message.timestamp),
         )
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Connection) -> None:
         """Add what changed to the table."""
         if self._changes:
             rows = [(*key, *change) for key, change in self._changes.items()]
@@ -78,10 +80,11 @@ class Tallies(Companion):
         self._changes.clear()
 
 
-def message_count(connection: sqlite3.Connection, audience: Audience, session_id: str) -> int:
+def message_count(connection: Connection, audience: Audience, session_id: str) -> int:
     """How many messages of a session ``audience`` may see."""
     keys = held_keys(audience)
-    sql = f"SELECT ifnull(sum(messages), 0) FROM ({seen(len(keys), holds_all_types(audience))})"
+    tallies = seen(len(keys), holds_all_types(audience))
+    sql = f"SELECT ifnull(sum(messages), 0) FROM ({tallies}) AS seen"
     return int(connection.execute(sql, {"session": session_id, **named(keys)}).fetchone()[0])
 
 

@@ -14,6 +14,7 @@ from proto.settings.agents import AgentSettings
 from proto.settings.bridge import BridgeSettings
 from proto.settings.bus import BusSettings
 from proto.settings.nodes import NodeSettings
+from proto.settings.store import StoreSettings
 from proto.settings.viewers import ViewerSettings
 from proto.settings.writes import WriteSettings
 
@@ -31,6 +32,7 @@ class Settings(
     AccessSettings,
     BridgeSettings,
     BusSettings,
+    StoreSettings,
     WriteSettings,
     AgentSettings,
     ViewerSettings,

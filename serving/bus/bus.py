@@ -58,22 +58,24 @@ class Bus:
         published: messages handed to the connection.
         dropped: messages that were not, because the server is away, too slow, or refused them.
         refused: what the server did not allow: publications and subscriptions.
-        caught_up: called when the server has confirmed all subscriptions of a new connection:
-            whatever was published before may have been missed.
 
     Args:
         settings: of the node; with ``nats_url``.
         name: of the node, as the server's monitoring shows it.
+        on_subscribed: called when the server has all subscriptions of a new connection: what was
+            published before may have been missed.
 
     Raises:
         ConfigurationError: nats-py is not installed, or a certificate cannot be used.
     """
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(
+        self, settings: Settings, name: str, *, on_subscribed: Callable[[], None] = lambda: None
+    ) -> None:
         self.published = 0
         self.dropped = 0
         self.refused = 0
-        self.caught_up: Callable[[], None] = lambda: None
+        self._on_subscribed = on_subscribed
         assert settings.nats_url is not None
         self._client_class, self._errors = _load()
         self._servers = parse_nats_servers(settings.nats_url.get_secret_value())
@@ -130,7 +132,7 @@ class Bus:
         """Wait until the server has a subscription: then nothing published later is missed.
 
         Returns at once while the server is away, and after `CONFIRM_SECONDS` at most: whoever
-        needs certainty compares again at `caught_up`.
+        needs certainty compares again at ``on_subscribed``.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONFIRM_SECONDS):
@@ -255,7 +257,7 @@ class Bus:
             self._end_turn()
             if first:
                 first = False
-                self.caught_up()
+                self._on_subscribed()
             if not self._changed:
                 await self._something_changed.wait()
 

@@ -12,6 +12,7 @@ from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.storage import open_store
 from proto.messages import ANONYMOUS, Audience, Visibility, encode_metadata
 from proto.settings import Settings
+from tests import postgres
 from tests.mcp_node import storing
 
 CLAUDE = Audience("claude-main", "claude")
@@ -50,6 +51,8 @@ def new_session(session_id: str = "room", purpose: str = "to talk") -> NewSessio
 @asynccontextmanager
 async def opened(data_dir: Path, **settings: Any) -> AsyncIterator[Database]:
     """The store of a directory, closed whatever happens."""
+    if postgres.wanted():
+        settings = {**postgres.store_settings(data_dir), **settings}
     store = await open_store(data_dir, Settings(data_dir=data_dir, **settings))
     try:
         yield store

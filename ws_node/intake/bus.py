@@ -1,7 +1,7 @@
 """Messages and external events over NATS: of every session that has a room here, and no others.
 
 A session is subscribed when its room opens and unsubscribed when the room is dropped. The room asks
-for its position only once nats-server has the subscription (`BusCollector.listening`), so that no
+for its position only once nats-server has the subscription (`BusCollector.subscribed`), so that no
 message falls between the two. What is missed while nats-server is away is read from the log: after
 each new connection the heads are compared at once.
 """
@@ -18,7 +18,6 @@ from serving.bus.bus import Bus
 from ws_node.intake.broadcast import MAX_VALUES
 from ws_node.intake.external import external_event
 from ws_node.rooms.event_queue import EventQueue
-from ws_node.rooms.hub import Hub
 
 _FRAME_VALUES: Final = 8
 """Values that an event's frame has beside those of what was posted."""
@@ -34,12 +33,11 @@ class BusCollector:
             an external event that /broadcast would not take.
     """
 
-    def __init__(self, settings: Settings, *, bus: Bus, hub: Hub, queue: EventQueue) -> None:
+    def __init__(self, settings: Settings, *, bus: Bus, queue: EventQueue) -> None:
         self.received = 0
         self.overflowed = 0
         self.malformed: dict[str, int] = {}
         self._bus = bus
-        self._hub = hub
         self._queue = queue
         self._max_bytes = settings.max_bridge_bytes
         self._subjects = Subjects(settings.nats_deployment)
@@ -50,26 +48,24 @@ class BusCollector:
         return self._bus.refused
 
     def start(self) -> None:
-        """Subscribe to what has a room from now on; the bus need not be there yet."""
-        self._hub.opened = self._open
-        self._hub.dropped = self._drop
-        self._bus.caught_up = lambda: self._hub.suspicious()
+        """Nothing to do: `Bus.run` receives."""
 
     def close(self) -> None:
-        """Rooms that open now are not subscribed any more."""
-        self._hub.opened = lambda session_id: None
+        """Nothing to do: cancelling `Bus.run` ends it."""
 
-    async def listening(self, session_id: str) -> None:
+    def subscribe(self, session_id: str) -> None:
+        """Receive a session; the bus need not be there yet."""
+        self._bus.subscribe(self._subjects.session(session_id), self._receive)
+
+    def unsubscribe(self, session_id: str) -> None:
+        """Receive a session no longer."""
+        self._bus.unsubscribe(self._subjects.session(session_id))
+
+    async def subscribed(self, session_id: str) -> None:
         """Wait until nats-server has the session's subscription, as `Bus.subscribed`."""
         await self._bus.subscribed(self._subjects.session(session_id))
 
-    def _open(self, session_id: str) -> None:
-        self._bus.subscribe(self._subjects.session(session_id), self._take)
-
-    def _drop(self, session_id: str) -> None:
-        self._bus.unsubscribe(self._subjects.session(session_id))
-
-    def _take(self, subject: bytes, payload: bytes) -> None:
+    def _receive(self, subject: bytes, payload: bytes) -> None:
         kind, session_id = self._subjects.parse(subject)
         try:
             if kind == MESSAGE:

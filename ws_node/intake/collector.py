@@ -75,6 +75,15 @@ class Collector:
         self._close_gate()
         self._context.destroy(linger=0)
 
+    def subscribe(self, session_id: str) -> None:
+        """Nothing to do, here and below: the bridge carries every session."""
+
+    def unsubscribe(self, session_id: str) -> None:
+        """See `subscribe`."""
+
+    async def subscribed(self, session_id: str) -> None:
+        """See `subscribe`."""
+
     def _close_gate(self) -> None:
         if self._gate:
             self._gate.close()

@@ -16,9 +16,10 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
+from proto.internal_api import Heads
 from proto.messages import MAX_ID
 from proto.settings import Settings
-from ws_node.log.client import Heads, History, HistoryAway
+from ws_node.log.client import History, HistoryAway
 from ws_node.rooms.event_queue import (
     Answer,
     EventQueue,
@@ -47,9 +48,13 @@ logger = logging.getLogger(__name__)
 class Following:
     """Keeps the hub's rooms in step with the log.
 
+    Args:
+        settings: of the node.
+        hub, queue, history: whose rooms are followed, where answers go, whom to ask.
+        subscribed: awaited with a session's id before its position is asked for: returns once no
+            message of it that is published later can be missed.
+
     Attributes:
-        listening: awaited with a session id before its position is asked for: returns once the
-            bridge carries that session's messages to this process.
         reachable: whether mcp_node answered last; None before the first answer.
         reachable_since: since when that is so, in seconds of Unix time.
         repairs: gaps filled from history.
@@ -61,8 +66,10 @@ class Following:
         hub: Hub,
         queue: EventQueue,
         history: History,
+        *,
+        subscribed: Callable[[str], Awaitable[None]],
     ) -> None:
-        self.listening: Callable[[str], Awaitable[None]] = _always
+        self._subscribed = subscribed
         self.reachable: bool | None = None
         self.reachable_since = time.time()
         self.repairs = 0
@@ -77,8 +84,6 @@ class Following:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
-        hub.wanted = self._wanted
-        hub.suspicious = self._prompted.set
 
     async def run(self) -> None:
         """Compare heads and sweep for ever; cancelling ends everything it started.
@@ -100,7 +105,8 @@ class Following:
 
     # What rooms want
 
-    def _wanted(self, room: Room) -> None:
+    def fetch(self, room: Room) -> None:
+        """Request from the log what a room's follower wants, if anything; the answer is queued."""
         follower = room.follower
         want = follower.ask()
         if want is Want.POSITION:
@@ -114,7 +120,7 @@ class Following:
         try:
             answer = await question(room, follower)
         except HistoryAway as away:
-            self._hub.refused_at = time.time() if away.refused else None
+            self._hub.log_unavailable(refused=away.refused)
             answer = None
         if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
             self._prompted.set()
@@ -133,7 +139,7 @@ class Following:
                     await self._compared_once.wait()
             if not self._follows(room, follower):
                 return None
-        await self.listening(room.session_id)
+        await self._subscribed(room.session_id)
         head = await self._history.session_head(room.session_id)
         return PositionFound(
             room.session_id, follower, head.epoch, head.id, head.log_head, head.starts
@@ -166,6 +172,10 @@ class Following:
 
     # Comparing heads
 
+    def compare_soon(self) -> None:
+        """Compare the heads without waiting for the next poll: the log may have been replaced."""
+        self._prompted.set()
+
     async def _compare_for_ever(self) -> None:
         pause = BACKOFF_SECONDS[0]
         while True:
@@ -173,7 +183,7 @@ class Following:
             try:
                 complete = await self._compare()
             except HistoryAway as away:
-                self._hub.refused_at = time.time() if away.refused else None
+                self._hub.log_unavailable(refused=away.refused)
                 if self.reachable is None:
                     logger.info("waiting for mcp_node (%s)", away)
                 elif self.reachable:
@@ -244,7 +254,3 @@ class Following:
             await asyncio.sleep(SWEEP_SECONDS)
             self._hub.sweep()
             self._hub.relieve()
-
-
-async def _always(session_id: str) -> None:
-    """The bridge carries every session."""

@@ -43,7 +43,7 @@ class OtherNodes:
         self._watched = watched
         self._subjects = Subjects(settings.nats_deployment)
         self._heard: dict[str, float] = {}
-        bus.subscribe(self._subjects.viewers, self._take)
+        bus.subscribe(self._subjects.viewers, self._receive)
 
     def pass_on(self, event: Event) -> None:
         """Give an external event to every process that shows its session."""
@@ -62,7 +62,7 @@ class OtherNodes:
                     self._watched.heard(name, {})
             await asyncio.sleep(TELL_SECONDS)
 
-    def _take(self, subject: bytes, payload: bytes) -> None:
+    def _receive(self, subject: bytes, payload: bytes) -> None:
         try:
             name, counts = _decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -8,8 +8,8 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from mcp_node.log.connection import JobConnection, connect_reader, connect_writer, run_job
-from mcp_node.log.schema import prepare
+from mcp_node.log.sqlite.connection import JobConnection, connect_reader, connect_writer, run_job
+from mcp_node.log.sqlite.schema import prepare
 from mcp_node.storage import SCHEMA
 
 
@@ -60,7 +60,7 @@ async def test_an_error_in_a_job_reaches_its_caller_and_leaves_the_connection_us
 
 
 async def test_the_writer_is_durable_and_the_reader_cannot_write(database: Path):
-    writer = await connect_writer(database, SCHEMA.equip)
+    writer = await connect_writer(database, SCHEMA.add_functions)
     reader = await connect_reader(database)
     try:
         for pragma, value in {
@@ -83,7 +83,7 @@ async def test_the_writer_is_durable_and_the_reader_cannot_write(database: Path)
 
 @pytest.mark.parametrize(
     "connect",
-    [partial(connect_writer, equip=SCHEMA.equip), connect_reader],
+    [partial(connect_writer, add_functions=SCHEMA.add_functions), connect_reader],
     ids=["writer", "reader"],
 )
 async def test_a_failed_connection_leaves_no_thread_behind(tmp_path: Path, connect):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mcp_node.log.connection import run_job
 from mcp_node.log.interface import Database
+from mcp_node.log.sqlite.connection import run_job
 from mcp_node.search import index as search_index
 from mcp_node.sessions.rows import INSERT_SESSION
 from mcp_node.storage import SCHEMA
@@ -140,9 +140,9 @@ async def test_an_index_that_fails_stops_searches_and_nothing_else(
 
 
 async def test_a_search_delays_no_other_read_and_no_write(store: Database) -> None:
-    assert store._apart is not None
+    assert store._long_reader is not None
     go_on = threading.Event()
-    holding = asyncio.create_task(run_job(store._apart, lambda _: go_on.wait(10)))
+    holding = asyncio.create_task(run_job(store._long_reader, lambda _: go_on.wait(10)))
     searching = asyncio.create_task(found(store, "hello"))
     message = await storing.append(store, new_message())
     page = await storing.page(store, "room", CLAUDE, after=None, before=None, limit=1)

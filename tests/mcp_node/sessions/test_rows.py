@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcp_node.log import messages
-from mcp_node.log.schema import prepare
+from mcp_node.log.sqlite.schema import prepare
 from mcp_node.sessions import listing
 from mcp_node.sessions import rows as queries
 from mcp_node.sessions.guard import SAID_SINCE_HUMAN

@@ -96,8 +96,17 @@ async def test_a_subscription_is_there_once_it_was_waited_for(tmp_path: Path) ->
 
 async def test_a_killed_server_is_found_again_and_nothing_old_is_sent(tmp_path: Path) -> None:
     got, caught_up = Received(), []
-    async with NatsServer(tmp_path) as server, both(tmp_path, server) as (mcp, ws):
-        ws.caught_up = lambda: caught_up.append(1)
+    async with (
+        NatsServer(tmp_path) as server,
+        running(Bus(for_node(tmp_path, server.url("mcp_node")), "mcp_node")) as mcp,
+        running(
+            Bus(
+                for_node(tmp_path, server.url("ws_node")),
+                "ws_node",
+                on_subscribed=lambda: caught_up.append(1),
+            )
+        ) as ws,
+    ):
         ws.subscribe(SHOWN, got)
         await ws.subscribed(SHOWN)
         for turn in range(3):

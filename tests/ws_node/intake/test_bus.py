@@ -9,16 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proto import wire
-from proto.revocations import Revocations
 from proto.settings import load_settings
 from proto.subjects import Subjects
 from proto.wire import Event
 from serving.bus.bus import Bus
-from tests.ws_node.making import make_event
+from tests.ws_node.making import make_event, make_hub
 from ws_node.intake.bus import BusCollector
 from ws_node.intake.external import external_event
 from ws_node.rooms.event_queue import EventQueue
-from ws_node.rooms.hub import Hub
 
 pytest.importorskip("nats")
 SUBJECTS = Subjects("default")
@@ -30,16 +28,17 @@ class Bused:
     def __init__(self, directory: Path, **more: Any) -> None:
         made = load_settings(data_dir=directory, bridge="nats", nats_url="nats://localhost", **more)
         self.queue = EventQueue(made.max_queued_events)
-        self.hub = Hub(made, self.queue, Revocations())
         self.bus = Bus(made, "ws_node")
-        self.collector = BusCollector(made, bus=self.bus, hub=self.hub, queue=self.queue)
-        self.collector.start()
+        self.collector = BusCollector(made, bus=self.bus, queue=self.queue)
+        self.hub = make_hub(
+            made, on_open=self.collector.subscribe, on_drop=self.collector.unsubscribe
+        )
 
     def take(self, subject: str, payload: bytes) -> None:
-        self.collector._take(subject.encode(), payload)
+        self.collector._receive(subject.encode(), payload)
 
     def taken(self) -> list[Event]:
-        return [item for item in self.queue.take_now() if isinstance(item, Event)]
+        return [item for item in self.queue.get_nowait() if isinstance(item, Event)]
 
 
 @pytest.fixture

@@ -1,0 +1,145 @@
+"""The tables in PostgreSQL: made, migrated, and the identity of the log in them.
+
+Nodes of a deployment start and migrate at the same time: everything here runs in one transaction
+that holds the lock of the schema. A migration only adds, so that a node of the version before
+goes on beside it.
+"""
+
+import secrets
+import time
+import zlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from mcp_node.log.interface import Start
+from mcp_node.log.mark import Mark
+from mcp_node.log.migrations import Step
+from mcp_node.log.postgres.connection import PostgresConnection
+from mcp_node.log.postgres.statements import PORTABLE_FUNCTIONS, defined
+from proto.errors import ConfigurationError
+
+KEPT_STARTS: Final = 20
+"""How many openings of the log are remembered, of all nodes."""
+
+# Who writes: `generation` grows whenever a node has lost a connection, `batch` is the number of its
+# last transaction, `turn` that transaction's place among those of all nodes.
+_WRITERS: Final = """
+    CREATE TABLE IF NOT EXISTS writers (
+        node       TEXT PRIMARY KEY,
+        generation BIGINT NOT NULL,
+        batch      BIGINT NOT NULL,
+        turn       BIGINT NOT NULL,
+        at         TIMESTAMPTZ NOT NULL DEFAULT now()
+    ) WITH (fillfactor = 10)
+"""
+_VERSION: Final = "SELECT value FROM meta WHERE name = 'schema'"
+_SAVE_VERSION: Final = """
+    INSERT INTO meta VALUES ('schema', ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
+
+class Log(NamedTuple):
+    """Which log the tables hold, its last id, and its latest openings, oldest first."""
+
+    epoch: str
+    head: int
+    starts: list[Start]
+
+
+def lock_number(schema: str) -> int:
+    """The number of the advisory lock under which the log of a schema is written."""
+    return (0x50414C << 32) | zlib.crc32(schema.encode())
+
+
+def prepare(
+    connection: PostgresConnection,
+    schema: str,
+    versions: Sequence[Sequence[Step]],
+    mark: Mark | None,
+) -> Log:
+    """Make or migrate the tables, and tell which log they hold.
+
+    A head below the mark of the same epoch means that messages are gone, such as those that a
+    standby never got: ids will be given out again, so the log gets a new epoch.
+
+    Args:
+        connection: outside a transaction.
+        schema: made if it is missing.
+        versions: the steps of each schema version.
+        mark: the last one that this node wrote.
+
+    Raises:
+        ConfigurationError: the tables are of a newer version.
+        psycopg.Error: the database refuses.
+    """
+    with connection.raw.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(?)", (lock_number(schema),))
+        _migrate(connection, schema, versions)
+        return _identify(connection, mark)
+
+
+def _migrate(
+    connection: PostgresConnection, schema: str, versions: Sequence[Sequence[Step]]
+) -> None:
+    exists = "SELECT 1 FROM pg_namespace WHERE nspname = ?"
+    if connection.execute(exists, (schema,)).fetchone() is None:
+        connection.raw.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    (found,) = connection.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
+    row = connection.execute(_VERSION).fetchone() if found else None
+    version = 0 if row is None else int(row[0])
+    if version > len(versions):
+        raise ConfigurationError(
+            f"the tables in schema {schema} of PARTYLINE_STORE have version {version}, this"
+            f" Partyline knows up to {len(versions)}; install the newer Partyline"
+        )
+    if version == len(versions):
+        return
+    for function in PORTABLE_FUNCTIONS:
+        connection.raw.execute(function)
+    for steps in versions[version:]:
+        for step in steps:
+            if isinstance(step, str):
+                connection.execute(defined(step))
+            else:
+                step(connection)
+    connection.execute(_WRITERS)
+    connection.execute(_SAVE_VERSION, (str(len(versions)),))
+
+
+def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
+    (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
+    if mark is not None and mark.epoch == epoch and head < mark.id:
+        epoch = secrets.token_hex(16)
+        rename(connection, epoch)
+    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
+    connection.execute(
+        "DELETE FROM starts WHERE at <= (SELECT at FROM starts ORDER BY at DESC OFFSET ? LIMIT 1)",
+        (KEPT_STARTS,),
+    )
+    rows = connection.execute("SELECT at, head FROM starts ORDER BY at").fetchall()
+    return Log(epoch, head, [Start(*row) for row in rows])
+
+
+def rename(connection: PostgresConnection, epoch: str) -> None:
+    """Give the log another epoch: what was known of its past openings says nothing any more."""
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
+    connection.execute("DELETE FROM starts")
+
+
+def complaint(error: psycopg.Error) -> str:
+    """What is wrong with PARTYLINE_STORE, without its address, which may hold a password."""
+    state = error.sqlstate or ""
+    if state.startswith("28"):
+        return "PARTYLINE_STORE: the server refuses this user or password"
+    if state == "3D000":
+        return "PARTYLINE_STORE: there is no such database; create it"
+    if state == "42501":
+        return "PARTYLINE_STORE: this user may not create the schema; grant CREATE on the database"
+    if not state:
+        return "PARTYLINE_STORE: the server cannot be reached; check that it runs, host and port"
+    return f"PARTYLINE_STORE: the server refuses ({type(error).__name__})"

@@ -1,0 +1,109 @@
+"""A PostgreSQL server of the tests' own: on a Unix socket alone, gone with this process."""
+
+import functools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+STORE: Final = "PARTYLINE_TEST_STORE"
+"""Set to ``postgresql``, the tests of what is stored run on PostgreSQL."""
+
+_server: "list[PostgresServer]" = []
+_SEARCHED: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def wanted() -> bool:
+    """Whether the stores of this run are PostgreSQL's."""
+    return os.environ.get(STORE) == "postgresql"
+
+
+def store_settings(data_dir: Path) -> dict[str, Any]:
+    """The settings of a store of its own for a data directory; skips without PostgreSQL."""
+    schema = f"s{zlib.crc32(str(data_dir).encode()):08x}"
+    return {"store": address(), "store_schema": schema}
+
+
+@functools.cache
+def binaries() -> Path | None:
+    """Where the server's programs are; None without them."""
+    found = shutil.which("initdb")
+    return Path(found).parent if found else next(iter(_SEARCHED), None)
+
+
+@functools.cache
+def address() -> str:
+    """The address of the server, which is started for this process."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    _server.append(PostgresServer())
+    _server[0].start()
+    return _server[0].address
+
+
+def end() -> None:
+    """Stop the server that `address` started, if it has."""
+    while _server:
+        _server.pop().remove()
+        address.cache_clear()
+
+
+class PostgresServer:
+    """A server with a directory of its own. As root it runs as the user ``postgres``.
+
+    It does not wait for the disk (fsync=off): the tests kill processes, not machines.
+    """
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._user = "postgres" if os.getuid() == 0 else None
+        if self._user:
+            owner = pwd.getpwnam(self._user)
+            os.chown(self.directory, owner.pw_uid, owner.pw_gid)
+        self._run(
+            "initdb", "-U", "partyline", "-A", "trust", "-E", "UTF8", "--no-sync", "-D", self._data
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """As PARTYLINE_STORE."""
+        return f"postgresql://partyline@/postgres?host={self.directory}"
+
+    @property
+    def _data(self) -> str:
+        return str(self.directory / "data")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.directory} -c fsync=off"
+        self._run(
+            "pg_ctl", "-D", self._data, "-w", "-l", f"{self.directory}/log", "-o", options, "start"
+        )
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it; ``immediate`` is a crash."""
+        self._run("pg_ctl", "-D", self._data, "-m", mode, "stop")
+
+    def remove(self) -> None:
+        """Stop it and remove its directory."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        folder = binaries()
+        assert folder is not None
+        done = subprocess.run(
+            [folder / program, *arguments],
+            user=self._user,
+            cwd=self.directory,
+            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == 0, done.stdout
