@@ -22,6 +22,11 @@ class BusSettings(BaseModel):
         description="Name of this deployment in the subjects of NATS, the same for all its nodes:"
         " letters, digits, _ and -.",
     )
+    nats_credentials: Path | None = Field(
+        None,
+        description="Credentials file (.creds: a JWT and its seed) of a NATS user, instead of a"
+        " password or token in PARTYLINE_NATS_URL.",
+    )
     nats_cert_file: Path | None = Field(
         None, description="Client certificate (PEM) for nats-server; it requires TLS."
     )

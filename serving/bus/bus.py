@@ -18,6 +18,7 @@ from proto.hosts import is_loopback
 from proto.nats_servers import parse_nats_servers
 from proto.settings import Settings
 from serving.backlog import Backlog
+from serving.bus.credentials import read_credentials
 
 if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
@@ -41,6 +42,9 @@ DRAIN_SECONDS: Final = 0.3
 
 PENDING_BYTES: Final = 262_144
 """What nats-py collects before it waits for the socket; beyond that the backlog fills."""
+
+YIELD_EVERY: Final = 100
+"""Subscriptions made before other work gets a turn."""
 
 LOG_SECONDS: Final = 10.0
 """Refusals of the server are logged once in so long."""
@@ -66,7 +70,8 @@ class Bus:
             published before may have been missed.
 
     Raises:
-        ConfigurationError: nats-py is not installed, or a certificate cannot be used.
+        ConfigurationError: nats-py is not installed, or a certificate or credentials file cannot
+            be used.
     """
 
     def __init__(
@@ -82,6 +87,9 @@ class Bus:
         self._tls = self._servers.tls or settings.nats_cert_file is not None
         self._authenticated = settings.auth != "off"
         self._context = _tls_context(settings)
+        self._credentials_file = settings.nats_credentials
+        if self._credentials_file is not None:
+            read_credentials(self._credentials_file)
         self._name = name
         self._largest = settings.max_bridge_bytes + _ENVELOPE_BYTES
         self._backlog: Backlog[tuple[str, bytes]] = Backlog(settings.bridge_backlog_bytes)
@@ -149,7 +157,7 @@ class Bus:
                 await self._connect(client)
                 pause = PAUSE_SECONDS[0]
                 await self._use(client)
-            except (self._errors.Error, OSError, TimeoutError) as error:
+            except (self._errors.Error, OSError, TimeoutError, ConfigurationError) as error:
                 self._why = self._why or str(error) or type(error).__name__
             except Exception:
                 logger.exception("the connection to nats-server failed")
@@ -177,7 +185,8 @@ class Bus:
                 await client.confirm()
 
     async def _connect(self, client: "Client") -> None:
-        servers = self._servers
+        servers, file = self._servers, self._credentials_file
+        credentials = read_credentials(file) if file else None  # anew: they may be renewed
         async with asyncio.timeout(CONNECT_SECONDS):
             await client.connect(
                 list(servers.urls),
@@ -185,6 +194,8 @@ class Bus:
                 user=servers.user,
                 password=servers.password,
                 token=servers.token,
+                user_jwt_cb=credentials and credentials.jwt,
+                signature_cb=credentials and credentials.sign,
                 tls=self._context,
                 error_cb=self._report,
                 allow_reconnect=False,
@@ -246,7 +257,9 @@ class Bus:
         while True:
             changed, self._changed = self._changed, {}
             self._something_changed.clear()
-            for subject in changed:
+            for number, subject in enumerate(changed, 1):
+                if number % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
                 if subject in there:
                     await client.cease(there.pop(subject))
                     self._live.discard(subject)
