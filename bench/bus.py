@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from collections.abc import Sequence
 
 from bench.bridge import BODY_BYTES, made_up
 from bench.stand import SESSION
@@ -14,7 +15,7 @@ CONNECT = {"verbose": False, "pedantic": False, "lang": "bench", "version": "1"}
 
 
 class BusBridge:
-    """A TCP client of nats-server that publishes messages of one session.
+    """A TCP client of nats-server that publishes messages, of one session unless said otherwise.
 
     Attributes:
         sent: how many messages were sent; the last one's id.
@@ -23,7 +24,8 @@ class BusBridge:
     def __init__(self, port: int, epoch: str) -> None:
         self.sent = 0
         self._epoch = epoch
-        self._subject = Subjects("default").message(SESSION).encode()
+        self._subjects = Subjects("default")
+        self._last: dict[str, int] = {}
         self._socket = socket.create_connection(("127.0.0.1", port), 10)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         who = {"user": "mcp_node", "pass": PASSWORDS["mcp_node"]}
@@ -32,22 +34,25 @@ class BusBridge:
     def send(self) -> int:
         """Send the next message; when that was."""
         now = time.monotonic_ns()
-        self._socket.sendall(self._lines(1))
-        self.sent += 1
+        self.send_each((SESSION,))
         return now
 
     def burst(self, count: int) -> None:
         """Send so many messages."""
-        self._socket.sendall(self._lines(count))
-        self.sent += count
+        self.send_each((SESSION,) * count)
+
+    def send_each(self, sessions: Sequence[str]) -> None:
+        """Send a message of each session."""
+        lines = []
+        for session in sessions:
+            self.sent += 1
+            event = made_up(session, self._epoch, self.sent, self._last.get(session, 0), BODY_BYTES)
+            self._last[session] = self.sent
+            payload = pack(event)
+            subject = self._subjects.message(session).encode()
+            lines.append(b"PUB %b %d\r\n%b\r\n" % (subject, len(payload), payload))
+        self._socket.sendall(b"".join(lines))
 
     def close(self) -> None:
         """Close."""
         self._socket.close()
-
-    def _lines(self, count: int) -> bytes:
-        lines = []
-        for id_ in range(self.sent + 1, self.sent + count + 1):
-            payload = pack(made_up(SESSION, self._epoch, id_, id_ - 1, BODY_BYTES))
-            lines.append(b"PUB %b %d\r\n%b\r\n" % (self._subject, len(payload), payload))
-        return b"".join(lines)

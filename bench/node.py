@@ -28,8 +28,8 @@ from mcp_node import app
 from mcp_node.doors.mcp.tools.messages import Level
 from mcp_node.doors.mcp.tools.results import MessageAdded
 from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
-from mcp_node.log import writer
 from mcp_node.log.interface import Database
+from mcp_node.log.sqlite import commits
 from mcp_node.log.transaction import Committed, Transaction
 from mcp_node.services import Services
 from mcp_node.sessions.rows import INSERT_SESSION, session_row
@@ -46,8 +46,8 @@ _announced: dict[int, int] = {}
 _stores: list[Database] = []
 
 _app: Any = app
-_writer: Any = writer
-_make_server, _open_store, _commit = _app.make_server, _app.open_store, _writer.commit
+_commits: Any = commits
+_make_server, _open_store, _commit = _app.make_server, _app.open_store, _commits.commit
 
 
 class _Reach:
@@ -150,5 +150,5 @@ def _make_bench_server(services: Services, identity: Identity) -> FastMCP:
 if __name__ == "__main__":
     _app.make_server = _make_bench_server
     _app.open_store = _open_watched_store
-    _writer.commit = _timed_commit
+    _commits.commit = _timed_commit
     sys.exit(run_node(app.run))
