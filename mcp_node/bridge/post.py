@@ -16,11 +16,11 @@ from typing import Final
 
 import httpx
 
+from mcp_node.bridge.interface import Backlog
 from proto import wire
 from proto.messages import Message
 from proto.settings import Settings
 from proto.wire import Event, message_event
-from serving.backlog import Backlog
 from serving.peers.clients import ws_clients
 
 _TIMEOUT_SECONDS: Final = 2.0

@@ -10,8 +10,8 @@ from typing import Any, Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from mcp_node.bridge.interface import Backlog
 from proto.settings import Settings
-from serving.backlog import Backlog
 from serving.curve.keys import Credentials
 
 _LINGER_MS: Final = 300

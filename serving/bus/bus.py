@@ -17,7 +17,6 @@ from proto.errors import ConfigurationError
 from proto.hosts import is_loopback
 from proto.nats_servers import parse_nats_servers
 from proto.settings import Settings
-from serving.backlog import Backlog
 from serving.bus.credentials import read_credentials
 
 if TYPE_CHECKING:
@@ -39,9 +38,6 @@ CONFIRM_SECONDS: Final = 1.0
 
 DRAIN_SECONDS: Final = 0.3
 """How long what waits may take to leave when the node stops."""
-
-PENDING_BYTES: Final = 262_144
-"""What nats-py collects before it waits for the socket; beyond that the backlog fills."""
 
 YIELD_EVERY: Final = 100
 """Subscriptions made before other work gets a turn."""
@@ -92,8 +88,8 @@ class Bus:
             read_credentials(self._credentials_file)
         self._name = name
         self._largest = settings.max_bridge_bytes + _ENVELOPE_BYTES
-        self._backlog: Backlog[tuple[str, bytes]] = Backlog(settings.bridge_backlog_bytes)
-        self._filled = asyncio.Event()
+        self._most_unsent = settings.bridge_backlog_bytes
+        self._published_bytes = 0
         self._wanted: dict[str, Receive] = {}
         self._live: set[str] = set()
         self._changed: dict[str, None] = {}
@@ -116,15 +112,19 @@ class Bus:
 
     @property
     def waiting(self) -> int:
-        """Messages in the backlog."""
-        return len(self._backlog)
+        """About how many messages are unsent, by their mean size."""
+        if self._client is None or not self._published_bytes:
+            return 0
+        return -(-self._client.unsent * self.published // self._published_bytes)
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Send a message without waiting, or drop it."""
-        if self.connected and self._backlog.push((subject, payload), len(payload)):
-            self._filled.set()
-        else:
+        client, size = self._client, len(payload)
+        if client is None or size > client.max_payload or client.unsent + size > self._most_unsent:
             self.dropped += 1
+            return
+        self._published_bytes += client.send(subject, payload)
+        self.published += 1
 
     def subscribe(self, subject: str, receive: "Receive") -> None:
         """Give every message of a subject to a function, from soon on and over every connection."""
@@ -162,9 +162,9 @@ class Bus:
             except Exception:
                 logger.exception("the connection to nats-server failed")
             finally:
+                self.dropped += self.waiting
                 self._client = None
                 client.abort()
-                self.dropped += self._backlog.clear()
                 self._live.clear()
                 self._end_turn()
             if not self._away:
@@ -174,14 +174,12 @@ class Bus:
             pause = min(pause * 2, PAUSE_SECONDS[1])
 
     async def drain(self) -> None:
-        """Give what waits a short time to leave, `DRAIN_SECONDS` at most."""
+        """Give what is unsent a short time to leave, `DRAIN_SECONDS` at most."""
         client = self._client
         if client is None:
             return
         with contextlib.suppress(TimeoutError, self._errors.Error):
             async with asyncio.timeout(DRAIN_SECONDS):
-                while self._backlog:  # noqa: ASYNC110  # a matter of a few turns of the loop
-                    await asyncio.sleep(0.005)
                 await client.confirm()
 
     async def _connect(self, client: "Client") -> None:
@@ -202,7 +200,6 @@ class Bus:
                 max_reconnect_attempts=1,  # attempts after the first, of each server
                 reconnect_time_wait=0,
                 ping_interval=PING_SECONDS,
-                pending_size=PENDING_BYTES,
                 no_echo=True,
             )
 
@@ -217,37 +214,16 @@ class Bus:
                 client.max_payload,
                 self._largest,
             )
-        tasks = (
-            asyncio.create_task(self._send_for_ever(client), name="bus-send"),
-            asyncio.create_task(self._follow_for_ever(client), name="bus-subscriptions"),
-        )
+        following = asyncio.create_task(self._follow_for_ever(client), name="bus-subscriptions")
         try:
-            await asyncio.wait((client.ended, *tasks), return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
+            await asyncio.wait((client.ended, following), return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
             if client.last_error is not None:
                 self._why = str(client.last_error)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _send_for_ever(self, client: "Client") -> None:
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            while self._backlog:
-                subject, payload = self._backlog.pop()
-                try:
-                    await client.publish(subject, payload)
-                except self._errors.MaxPayloadError:
-                    self.dropped += 1
-                except self._errors.Error:
-                    self.dropped += 1
-                    raise
-                else:
-                    self.published += 1
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     async def _follow_for_ever(self, client: "Client") -> None:
         """Keep the server's subscriptions equal to those wanted."""

@@ -1,7 +1,7 @@
-"""One connection to nats-server: nats-py's client with three of its inner methods replaced.
+"""One connection to nats-server: nats-py's client, with some of its inside used and replaced.
 
-nats-py is pinned exactly because of them, and because of one that is called; ``tests/serving/bus``
-checks each against real sockets.
+nats-py is pinned exactly because of that; ``tests/serving/bus`` checks all of it against real
+sockets. Replaced:
 
 * ``_connect_command``: nats-py sends the credentials in plain text to a server that does not offer
   TLS, even if TLS was asked for. This client refuses such a server, and one that asks for no
@@ -10,6 +10,11 @@ checks each against real sockets.
   to a function straight from the parser, which takes half the time.
 * ``_close``: nats-py waits until the server has taken what is unsent, for ever if that is stopped.
   This client aborts the connection. It never reconnects: `serving.bus.bus` makes a new one.
+
+Used:
+
+* its socket, to publish: ``publish`` of nats-py takes two turns of the event loop before anything
+  is written, and waits where this client says how much is unsent.
 * ``_flush_pending`` before ``flush``: the PING of ``flush`` overtakes what nats-py has not yet
   written, so its PONG alone does not say that the server has a subscription.
 """
@@ -54,6 +59,17 @@ class Client(NatsClient):
         del self._receivers[subscription._id]
         await subscription.unsubscribe()
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the socket has not taken."""
+        return self._socket.get_write_buffer_size()
+
+    def send(self, subject: str, payload: bytes) -> int:
+        """Publish without waiting; the caller bounds what is `unsent`. Returns bytes written."""
+        line = b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
+        self._socket.write(line)
+        return len(line)
+
     async def confirm(self) -> None:
         """Wait until the server has taken everything that was sent.
 
@@ -68,11 +84,17 @@ class Client(NatsClient):
         for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
+        if self._transport:
+            self._socket.abort()
         if not self.ended.done():
             self.ended.set_result(None)
+
+    @property
+    def _socket(self) -> asyncio.WriteTransport:
+        """The transport under nats-py's: a TLS one where TLS is spoken."""
+        tcp: Any = self._transport
+        socket: asyncio.WriteTransport = tcp._io_writer.transport
+        return socket
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         self.abort()
