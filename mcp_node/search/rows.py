@@ -51,10 +51,10 @@ _HELD: Final = (
 )
 _VISIBLE: Final = (
     f"{_HELD} AND content <> ''"
-    " AND (:sessions IS NULL OR session_id IN (SELECT value FROM json_each(:sessions)))"
+    " AND (CAST(:sessions AS TEXT) IS NULL OR session_id IN (SELECT value FROM json_each(:sessions)))"
 )
 _WANTED: Final = (
-    f"{_VISIBLE} AND timestamp BETWEEN :since AND :until AND (:sender IS NULL OR sender = :sender"
+    f"{_VISIBLE} AND timestamp BETWEEN :since AND :until AND (CAST(:sender AS TEXT) IS NULL OR sender = :sender"
     " OR substr(sender, 1, length(:sender) + 1) = :sender || '/')"
 )
 _COLUMNS: Final = "m.id, session_id, sender, sender_type, timestamp, visibility, content"

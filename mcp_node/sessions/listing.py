@@ -90,7 +90,7 @@ def listing(keys: int, *, all_types: bool) -> str:
         "SELECT * FROM (SELECT s.*,"
         f" max(created_at, ifnull((SELECT max(last_at) FROM ({tallies}) AS seen), '')) AS activity"
         " FROM json_each(:within) AS one CROSS JOIN sessions AS s ON s.session_id = one.value"
-        ") AS wanted WHERE :since IS NULL OR activity >= :since"
+        ") AS wanted WHERE CAST(:since AS TEXT) IS NULL OR activity >= :since"
         " ORDER BY activity DESC, session_id LIMIT :limit"
     )
     return (

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from mcp_node.inbox.unread import Reach, ReadPosition, news, not_recorded, standing
-from mcp_node.search.index import add_search_functions
+from mcp_node.search.fts5 import add_search_functions
 from mcp_node.storage import SCHEMA
 from proto.messages import Audience
 from tests.mcp_node.making import opened

@@ -17,7 +17,7 @@ from mcp_node.log.pruning import PruneMessages, find_prunable
 from mcp_node.log.sqlite.schema import prepare
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import commit
-from mcp_node.search.index import add_search_functions
+from mcp_node.search.fts5 import add_search_functions
 from mcp_node.sessions import digests, tallies
 from mcp_node.sessions.delete_message import DeleteMessage
 from mcp_node.storage import SCHEMA, companions

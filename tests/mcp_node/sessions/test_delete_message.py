@@ -208,7 +208,7 @@ async def test_mentions_go_and_the_count_of_its_audience_shrinks(store: Database
     await storing.append(store, new_message())
     await change(
         store,
-        "INSERT OR REPLACE INTO mentions VALUES ('room', 'bob', 1), ('room', 'bob', 2)",
+        "INSERT INTO mentions VALUES ('room', 'bob', 1), ('room', 'bob', 2) ON CONFLICT DO NOTHING",
     )
     await delete(store, 1)
     await delete(store, 1)
