@@ -4,9 +4,8 @@ For environments where ZeroMQ cannot be used. One request runs at a time, which 
 with a timeout of 2 s. Messages that do not fit into the backlog, or that ws_node does not accept,
 are dropped and counted.
 
-The body is the message's WebSocket frame. What ws_node needs besides comes in headers:
-``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility``, ``-Sender-Type``. Requests use
-ws_node's Unix socket, or are signed if ws_node is on another machine.
+Requests are described in `proto.wire`. They use ws_node's Unix socket, or are signed if ws_node is
+on another machine.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from typing import Final
 import httpx
 
 from mcp_node.bridge.interface import Backlog
+from proto import wire
 from proto.messages import Message
 from proto.settings import Settings
 from proto.wire import Event, message_event
@@ -92,13 +92,13 @@ class PostPublisher:
     async def _post(self, event: Event) -> bool:
         headers = {
             "Content-Type": "application/json",
-            "X-Partyline-Epoch": event.epoch,
-            "X-Partyline-Prev": str(event.prev),
-            "X-Partyline-Principal": event.principal,
-            "X-Partyline-Visibility": str(event.visibility),
-            "X-Partyline-Sender-Type": event.sender_type,
+            wire.EPOCH_HEADER: event.epoch,
+            wire.PREV_HEADER: str(event.prev),
+            wire.PRINCIPAL_HEADER: event.principal,
+            wire.VISIBILITY_HEADER: str(event.visibility),
+            wire.SENDER_TYPE_HEADER: event.sender_type,
         }
-        path = f"/broadcast/{event.session_id}"
+        path = f"{wire.BROADCAST_PREFIX}{event.session_id}"
         taken = False
         for client in list(self._clients):
             try:

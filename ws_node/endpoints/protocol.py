@@ -96,6 +96,14 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self._frames += len(self.conn.events)
         super().handle_events()
 
+    async def send(self, message: Any) -> None:
+        """Send a message of the app: it accepts the handshake or refuses it with an HTTP answer."""
+        await super().send(message)
+        if self.close_sent and self.initial_response is not None:
+            # uvicorn does not count a refusal as the end of the handshake. It would log an error
+            # for each once the app returns, and strangers could fill the log.
+            self.handshake_complete = True
+
     async def receive(self) -> Any:
         """The next message for the app; what follows it is parsed once it has them all."""
         message: Any = await self.queue.get()
