@@ -116,9 +116,7 @@ async def build(
     """The node around an open database and a started publisher, listening at ``address``."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
-    for revocation in await database.read(revocations):
-        identity.revocations.add(revocation)
-    identity.revocations.complete = True
+    identity.revocations.replace(await database.read(revocations))
     bridge_key = keyfile.bridge_key(data_dir)  # made here, for an operator to copy
     services = make_services(database, settings, identity.is_valid)
     mcp = make_server(services, identity)

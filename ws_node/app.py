@@ -44,6 +44,7 @@ from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.disconnect import Disconnect
+from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 from ws_node.workers.siblings import Siblings
@@ -112,13 +113,29 @@ class Node:
         identity = Identity(verifier, auth_off=settings.auth == "off")
         self._settings = settings
         self._queue = EventQueue(settings.max_queued_events)
-        self._hub = Hub(settings, self._queue, identity.revocations)
+        # The hub notifies what is made after it from its rooms: hence the lambdas.
+        self._hub = Hub(
+            settings,
+            identity.revocations,
+            on_want=lambda room: self._following.fetch(room),
+            on_attendance=lambda room: self._presence.attendance_changed(room),
+        )
         self._history = History(settings)
         self._following = Following(settings, self._hub, self._queue, self._history)
+        self._dispatcher = Dispatcher(
+            self._hub,
+            self._queue,
+            on_want=self._following.fetch,
+            on_foreign=self._following.compare_soon,
+        )
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
-        watched = ViewerCounts(self._hub.rooms, settings.max_bridge_bytes)
+        watched = ViewerCounts(
+            self._hub.rooms,
+            settings.max_bridge_bytes,
+            on_change=lambda session_id: self._presence.counts_changed(session_id),
+        )
         self._presence = Presence(self._hub, self._history, watched)
         self._siblings = Siblings(
             settings,
@@ -171,6 +188,7 @@ class Node:
         )
         self._measured = Measured(
             hub=self._hub,
+            dispatcher=self._dispatcher,
             queue=self._queue,
             history=self._history,
             following=self._following,
@@ -201,9 +219,9 @@ class Node:
     async def running(self) -> AsyncIterator[None]:
         """Collect, follow and fan out for the length of a block.
 
-        Without the hub or the following a node would look alive and deliver nothing, and without
-        its siblings half of it: if one of them fails, the block is cancelled and the error leaves
-        it, so that the process ends with an exit code at which a supervisor starts it again.
+        A node without its dispatcher or its following would look alive and deliver nothing,
+        without its siblings half of it. So if one of these tasks fails, the block is cancelled and
+        the error leaves it: the process ends with an exit code at which a supervisor restarts it.
         """
         self._collector.start()
         try:
@@ -211,7 +229,7 @@ class Node:
                 tasks = [
                     group.create_task(work, name=name)
                     for name, work in (
-                        ("hub", self._hub.run()),
+                        ("dispatcher", self._dispatcher.run()),
                         ("following", self._following.run()),
                         ("trust", self._trust.run()),
                         ("siblings", self._siblings.run()),

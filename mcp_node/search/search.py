@@ -74,7 +74,7 @@ class Search:
             if name is not None:
                 await self._database.read(partial(reads.session, session_id=name))
             search = partial(find, vocabulary=self._vocabulary, wish=wish)
-            found = await self._database.read_apart(search)
+            found = await self._database.read_long(search)
         result = {
             "results": [_shown(hit) for hit in found.hits],
             "has_more": found.has_more,

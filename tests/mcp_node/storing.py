@@ -62,7 +62,7 @@ async def page(
 
 
 async def search(database: Database, wish: Wish) -> Found:
-    return await database.read_apart(partial(find, vocabulary=Vocabulary(), wish=wish))
+    return await database.read_long(partial(find, vocabulary=Vocabulary(), wish=wish))
 
 
 async def heads(database: Database, after: int) -> Heads:

@@ -40,8 +40,8 @@ _NO_HANDSHAKE: Final = (
 )
 
 
-def _nobody() -> None:
-    """The default for `LendingProtocol.on_leave`."""
+def _ignored() -> None:
+    """What a connection calls when it ends, until `LendingProtocol.call_on_leave`."""
 
 
 class LendingProtocol(WebSocketsSansIOProtocol):
@@ -52,12 +52,10 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     Attributes:
         framing: known once the connection is in its app's scope.
-        on_leave: called once, before anything that ends the connection: from then on no data
-            frame may be written.
     """
 
     framing = Framing.WEBSOCKET
-    on_leave: Callable[[], None] = staticmethod(_nobody)
+    _on_leave: Callable[[], None] = staticmethod(_ignored)
 
     def __init__(self, config: Config, *more: Any, **options: Any) -> None:
         super().__init__(config, *more, **options)
@@ -69,8 +67,15 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     @property
     def outlet(self) -> asyncio.Transport:
-        """The transport: whole frames may be written to it until `on_leave` is called."""
+        """The transport: whole frames may be written to it until the connection ends."""
         return self.transport
+
+    def call_on_leave(self, callback: Callable[[], None]) -> None:
+        """Have a callback called once, before anything that ends the connection.
+
+        From that call on no data frame may be written.
+        """
+        self._on_leave = callback
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: a handshake as it is, whatever follows with the limits of `Inflow`.
@@ -90,6 +95,14 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         """Handle what was parsed, and count it."""
         self._frames += len(self.conn.events)
         super().handle_events()
+
+    async def send(self, message: Any) -> None:
+        """Send a message of the app: it accepts the handshake or refuses it with an HTTP answer."""
+        await super().send(message)
+        if self.close_sent and self.initial_response is not None:
+            # uvicorn does not count a refusal as the end of the handshake. It would log an error
+            # for each once the app returns, and strangers could fill the log.
+            self.handshake_complete = True
 
     async def receive(self) -> Any:
         """The next message for the app; what follows it is parsed once it has them all."""
@@ -246,5 +259,5 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(seconds, self.transport.abort)
 
     def _leave(self) -> None:
-        self.on_leave()
-        self.on_leave = _nobody
+        self._on_leave()
+        self._on_leave = _ignored

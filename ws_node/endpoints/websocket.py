@@ -149,8 +149,9 @@ class Sockets:
         viewer = Viewer(connection, admission.principal)
         room = None
         if admission.session_id is not None:
-            subscription = self._hub.subscribe(viewer, admission.session_id)
-            subscription.presence = admission.presence
+            subscription = self._hub.subscribe(
+                viewer, admission.session_id, presence=admission.presence
+            )
             room = subscription.room
         try:
             if room is not None:
@@ -161,7 +162,7 @@ class Sockets:
                     body = b"the nodes differ in PARTYLINE_AUTH\n"
                     await respond(send, 503, [(b"retry-after", b"5")], body, websocket=True)
                     return
-                self._hub.let_in_early(room)
+                self._hub.promise(room)
             await send(accept)
             connection.forget_handshake()
             self._hub.connect(viewer)
@@ -216,11 +217,6 @@ class Sockets:
 
     def _start(self, viewer: Viewer, wish: Subscribe) -> None:
         """Start a session (anew): what was under way for it ends here."""
-        subscription = self._hub.subscribe(viewer, wish.session_id)
-        subscription.stop_replay()
+        subscription = self._hub.subscribe(viewer, wish.session_id, presence=wish.presence)
         subscription.room.part(subscription)
-        if wish.presence is not None:
-            subscription.presence = wish.presence
-        subscription.replay = asyncio.get_running_loop().create_task(
-            self._catch_up.subscribe(subscription, wish)
-        )
+        subscription.start_replay(self._catch_up.subscribe(subscription, wish))

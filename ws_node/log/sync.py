@@ -74,8 +74,6 @@ class Following:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
-        hub.wanted = self._wanted
-        hub.suspicious = self._prompted.set
 
     async def run(self) -> None:
         """Compare heads and sweep for ever; cancelling ends everything it started.
@@ -97,7 +95,8 @@ class Following:
 
     # What rooms want
 
-    def _wanted(self, room: Room) -> None:
+    def fetch(self, room: Room) -> None:
+        """Request from the log what a room's follower wants, if anything; the answer is queued."""
         follower = room.follower
         want = follower.ask()
         if want is Want.POSITION:
@@ -111,7 +110,7 @@ class Following:
         try:
             answer = await question(room, follower)
         except HistoryAway as away:
-            self._hub.refused_at = time.time() if away.refused else None
+            self._hub.log_unavailable(refused=away.refused)
             answer = None
         if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
             self._prompted.set()
@@ -162,6 +161,10 @@ class Following:
 
     # Comparing heads
 
+    def compare_soon(self) -> None:
+        """Compare the heads without waiting for the next poll: the log may have been replaced."""
+        self._prompted.set()
+
     async def _compare_for_ever(self) -> None:
         pause = BACKOFF_SECONDS[0]
         while True:
@@ -169,7 +172,7 @@ class Following:
             try:
                 complete = await self._compare()
             except HistoryAway as away:
-                self._hub.refused_at = time.time() if away.refused else None
+                self._hub.log_unavailable(refused=away.refused)
                 if self.reachable is None:
                     logger.info("waiting for mcp_node (%s)", away)
                 elif self.reachable:

@@ -98,9 +98,10 @@ class Trust:
 
     def _compare_auth(self, theirs: str) -> None:
         if theirs == self._auth:
-            self.mismatch, self._hub.closed = False, None
+            self.mismatch = False
+            self._hub.reopen()
             return
         if not self.mismatch:
             logger.error("mcp_node has another PARTYLINE_AUTH: nobody may watch")
-        self.mismatch, self._hub.closed = True, Disconnect.AUTH_DIFFERS
-        self._hub.disconnect_all(Disconnect.AUTH_DIFFERS)
+        self.mismatch = True
+        self._hub.close(Disconnect.AUTH_DIFFERS)  # each time: a handshake may just have completed

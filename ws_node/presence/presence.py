@@ -73,8 +73,6 @@ class Presence:
         self._wanted_since: dict[str, float] = {}
         self._prompted = asyncio.Event()
         self._away_since: float | None = None
-        hub.attended = self._attended
-        watched.changed = self._touch
 
     async def run(self) -> None:
         """Tell and ask for ever, until cancelled. Whatever fails is logged and tried again."""
@@ -82,8 +80,8 @@ class Presence:
             group.create_task(self._tell_for_ever())
             group.create_task(self._ask_for_ever())
 
-    def _attended(self, room: Room) -> None:
-        """Somebody came or left, or wants to be told."""
+    def attendance_changed(self, room: Room) -> None:
+        """A viewer entered or left a room of this worker, or subscribed to its presence."""
         self._watched.came_or_left()
         if not room.presence.asked:
             return
@@ -92,10 +90,10 @@ class Presence:
             self._asked_at[name] = float("-inf")
             self._wanted_since[name] = asyncio.get_running_loop().time()
             self._prompted.set()
-        self._touch(name)
+        self.counts_changed(name)
 
-    def _touch(self, session_id: str) -> None:
-        """Something changed in a session; perhaps nobody here wants to know."""
+    def counts_changed(self, session_id: str) -> None:
+        """Presence of a session changed; without subscribers here nothing follows."""
         if session_id in self._asked_at:
             self._changed[session_id] = None
             self._something.set()
@@ -181,7 +179,7 @@ class Presence:
                 agents = found.get(name, ())
                 if self._agents.get(name) != agents:
                     self._agents[name] = agents
-                    self._touch(name)
+                    self.counts_changed(name)
             await asyncio.sleep(LEAST_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout((ASK_SECONDS - LEAST_SECONDS) * random.uniform(0.8, 1)):
@@ -211,4 +209,4 @@ class Presence:
         if now - self._away_since >= PATIENCE_SECONDS:
             self._agents.clear()
             for name in self._asked_at:
-                self._touch(name)
+                self.counts_changed(name)

@@ -17,16 +17,16 @@ REPEAT: Final = 5
 class ViewerCounts:
     """The counts of this worker's rooms, and of its siblings'.
 
-    Attributes:
-        changed: called with a session whose count changed elsewhere.
-
     Args:
         rooms: this worker's.
         max_bytes: of a message to the siblings; sessions that do not fit are left out.
+        on_change: called with the id of a session whose count changed in another worker.
     """
 
-    def __init__(self, rooms: Mapping[str, Room], max_bytes: int) -> None:
-        self.changed: Callable[[str], None] = lambda session_id: None
+    def __init__(
+        self, rooms: Mapping[str, Room], max_bytes: int, *, on_change: Callable[[str], None]
+    ) -> None:
+        self._on_change = on_change
         self._rooms = rooms
         self._most = max_bytes // ENTRY_BYTES
         self._elsewhere: dict[int, dict[str, int]] = {}
@@ -63,4 +63,4 @@ class ViewerCounts:
                 self._sum[name] += moved
                 if not self._sum[name]:
                     del self._sum[name]
-                self.changed(name)
+                self._on_change(name)

@@ -5,8 +5,8 @@ Everything here is synchronous: what happens in a room happens between two await
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -68,8 +68,13 @@ class Subscription:
         if frames and not self.ended:
             self.outlet.write(frames)
 
+    def start_replay(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a replay in a task of its own, in place of the one under way."""
+        self.stop_replay()
+        self.replay = asyncio.create_task(work)
+
     def stop_replay(self) -> None:
-        """Cancel the catching up that may be under way."""
+        """Cancel the replay that may be under way."""
         replay, self.replay = self.replay, None
         if replay is not None:
             replay.cancel()
@@ -105,13 +110,19 @@ class Room:
         promise: what viewers were let in on before the position was known; None if none were.
         known_through: up to this position of the log it is known which messages the session has.
         presence: presence of the session, and what was last sent to each subscriber.
-        asked: called when somebody who wants to be told goes live.
         references: subscriptions and handshakes that hold the room open.
         behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
 
-    def __init__(self, session_id: str, settings: Settings, counts: Counts | None = None) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        settings: Settings,
+        counts: Counts | None = None,
+        *,
+        on_presence_wanted: Callable[["Room"], None] = lambda room: None,
+    ) -> None:
         self.session_id = session_id
         self.follower = RoomFollower(counts)
         self.ring: Ring | None = None
@@ -122,12 +133,12 @@ class Room:
         self.known_through = 0
         self._known_head = 0
         self.presence: RoomPresence[Subscription] = RoomPresence()
-        self.asked: Callable[[Room], None] = lambda room: None
         self.references = 0
         self.idle_since: float | None = None
         self.behind_since: float | None = None
         self.positioned = asyncio.Event()
         self._settings = settings
+        self._on_presence_wanted = on_presence_wanted
         self._members: dict[tuple[Audience, Framing], dict[Subscription, None]] = {}
         self._classes: list[Class] | None = None
         self._everyone: list[tuple[Framing, list[Subscription]]] | None = None
@@ -178,7 +189,7 @@ class Room:
         self._classes = self._everyone = None
         if subscription.presence:
             self.presence.ask(subscription)
-            self.asked(self)
+            self._on_presence_wanted(self)
 
     def part(self, subscription: Subscription) -> None:
         """Have a subscription take no more live frames; idempotent."""

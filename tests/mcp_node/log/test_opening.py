@@ -79,7 +79,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
         connection.execute(f"PRAGMA user_version = {newer}")
     text = await refused(tmp_path)
     assert f"version {newer}" in text
-    assert "install the newer" in text
+    assert "install a newer" in text
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (newer,)
 

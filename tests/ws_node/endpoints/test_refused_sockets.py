@@ -33,7 +33,9 @@ async def test_they_take_no_viewers_place_and_end_in_time(tmp_path: Path) -> Non
             await until(lambda: live.sockets.refusals.total == 0)
 
 
-async def test_only_so_many_are_told_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_so_many_are_told_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(ws_node.endpoints.websocket, "MAX_REFUSED", 3)
     live = Live(tmp_path)
     async with live.running():
@@ -43,6 +45,8 @@ async def test_only_so_many_are_told_why(tmp_path: Path, monkeypatch: pytest.Mon
                 async with live.viewer(additional_headers={"Authorization": "Basic x"}):
                     pass
             assert full.value.response.status_code == 503
+            await until(lambda: len(live.connections) == 4 and live.connections[3].disconnected)
+            assert not [record for record in caplog.records if record.levelname == "ERROR"]
             async with live.viewer() as one:
                 await one.send("ping")
                 assert await asyncio.wait_for(one.recv(), PATIENCE) == "pong"

@@ -65,7 +65,7 @@ class Guarded:
     async def arrived(self, count: int) -> list[int | None]:
         """The ids of everything that has arrived once there are so many."""
         await until(lambda: len(self.queue) >= count)
-        return [item.id for item in await self.queue.take() if isinstance(item, wire.Event)]
+        return [item.id for item in await self.queue.get() if isinstance(item, wire.Event)]
 
     def close(self) -> None:
         self.collector.close()

@@ -9,18 +9,17 @@ import msgspec
 import pytest
 
 from proto.messages import Audience
-from proto.revocations import Revocations
 from proto.settings import Settings
 from serving.peers.clients import mcp_socket
 from tests.pair import PATIENCE, until
-from tests.ws_node.making import make_settings
+from tests.ws_node.making import ignore, make_hub, make_settings
 from ws_node.app import Node
 from ws_node.log import client as history_module
 from ws_node.log.client import AT_ONCE, History, HistoryAway
 from ws_node.log.sync import Following
+from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue, FetchFailed
 from ws_node.rooms.follower import RoomFollower
-from ws_node.rooms.hub import Hub
 
 ANYBODY = Audience("anonymous", "anonymous")
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -187,7 +186,7 @@ async def test_following_survives_it_and_asks_again(
     monkeypatch.setattr("ws_node.log.sync.BACKOFF_SECONDS", (0.01, 0.05))
     async with answering(tmp_path, ODD[kind]) as settings, asking(settings) as history:
         queue = EventQueue(100)
-        hub = Hub(settings, queue, Revocations())
+        hub = make_hub(settings, on_want=lambda room: following.fetch(room))
         following = Following(settings, hub, queue, history)
         running = asyncio.create_task(following.run())
         hub.enter("room")
@@ -203,19 +202,24 @@ async def test_a_room_whose_question_failed_may_ask_again(tmp_path: Path) -> Non
     follower = RoomFollower()
     follower.ask()
     queue = EventQueue(16)
-    hub = Hub(make_settings(tmp_path), queue, Revocations())
+    hub = make_hub(make_settings(tmp_path))
     room = hub.enter("room")
     room.follower = follower
     asked: list[object] = []
-    hub.wanted = lambda room: asked.append(room.follower.ask().value)
-    draining = asyncio.create_task(hub.run())
+    dispatcher = Dispatcher(
+        hub,
+        queue,
+        on_want=lambda room: asked.append(room.follower.ask().value),
+        on_foreign=ignore,
+    )
+    dispatching = asyncio.create_task(dispatcher.run())
     queue.put_answer(FetchFailed("room", follower))
     await until(lambda: asked == ["position"])
-    draining.cancel()
-    await asyncio.gather(draining, return_exceptions=True)
+    dispatching.cancel()
+    await asyncio.gather(dispatching, return_exceptions=True)
 
 
-@pytest.mark.parametrize("part", ["_hub", "_following"])
+@pytest.mark.parametrize("part", ["_dispatcher", "_following"])
 async def test_a_task_that_must_not_end_takes_the_node_with_it(
     tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,7 +233,7 @@ async def test_a_task_that_must_not_end_takes_the_node_with_it(
     with pytest.raises(BaseExceptionGroup) as ended:
         async with asyncio.timeout(PATIENCE), node.running():
             await asyncio.sleep(0.05)
-            if part == "_hub":
+            if part == "_dispatcher":
                 node._queue._items = [None]  # type: ignore[list-item]
                 node._queue._add(None)  # type: ignore[arg-type]
             else:

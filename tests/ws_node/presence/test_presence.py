@@ -27,8 +27,11 @@ async def live(
 ) -> AsyncIterator[tuple[Live, Presence, ViewerCounts]]:
     """A hub with presence; its room has no viewers yet. There is no mcp_node."""
     made = Live(directory, **settings)
-    watched = ViewerCounts(made.hub.rooms, 1_000_000)
+    watched = ViewerCounts(
+        made.hub.rooms, 1_000_000, on_change=lambda session_id: presence.counts_changed(session_id)
+    )
     presence = Presence(made.hub, made.history, watched)
+    made.on_attendance = presence.attendance_changed
     made.open_room().references = 0  # what holds it open here is no viewer
     telling = asyncio.create_task(presence.run())
     try:

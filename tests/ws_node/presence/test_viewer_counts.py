@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.ws_node.making import make_settings
+from tests.ws_node.making import ignore, make_settings
 from ws_node.presence.viewer_counts import ENTRY_BYTES, REPEAT, ViewerCounts
 from ws_node.rooms.room import Room
 
@@ -15,9 +15,8 @@ def rooms(directory: Path, **references: int) -> dict[str, Room]:
 
 
 def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: Path) -> None:
-    watched = ViewerCounts(rooms(tmp_path, here=2), 1_000_000)
     changed: list[str] = []
-    watched.changed = changed.append
+    watched = ViewerCounts(rooms(tmp_path, here=2), 1_000_000, on_change=changed.append)
     watched.heard(1, {"here": 3, "there": 1})
     watched.heard(2, {"here": 1})
     assert (watched["here"], watched["there"], watched["nowhere"]) == (6, 1, 0)
@@ -32,7 +31,7 @@ def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: 
 
 
 def test_its_own_counts_are_told_when_they_change_and_now_and_then(tmp_path: Path) -> None:
-    watched = ViewerCounts(rooms(tmp_path, here=2, left=0), 1_000_000)
+    watched = ViewerCounts(rooms(tmp_path, here=2, left=0), 1_000_000, on_change=ignore)
     assert watched.news() == {"here": 2}
     assert [watched.news() for _ in range(REPEAT)] == [None] * (REPEAT - 1) + [{"here": 2}]
     watched.came_or_left()
@@ -40,5 +39,5 @@ def test_its_own_counts_are_told_when_they_change_and_now_and_then(tmp_path: Pat
 
 
 def test_what_it_tells_fits_a_message(tmp_path: Path) -> None:
-    watched = ViewerCounts(rooms(tmp_path, a=1, b=1, c=1), 2 * ENTRY_BYTES)
+    watched = ViewerCounts(rooms(tmp_path, a=1, b=1, c=1), 2 * ENTRY_BYTES, on_change=ignore)
     assert watched.news() == {"a": 1, "b": 1}

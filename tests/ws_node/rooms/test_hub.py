@@ -85,7 +85,7 @@ async def test_what_comes_twice_goes_by_once_and_is_counted(tmp_path: Path) -> N
                 live.queue.put(make_event(id_, body(id_)))
             live.queue.put(make_event(None, body(0)))
             assert await numbers(viewer, 4) == [1, 2, 3, 0]
-        assert (live.hub.counts.duplicates, live.hub.ephemeral) == (2, 1)
+        assert (live.hub.counts.duplicates, live.dispatcher.ephemeral) == (2, 1)
 
 
 def test_a_batch_is_joined_for_an_audience_and_a_framing() -> None:
@@ -113,7 +113,7 @@ async def test_a_batch_larger_than_a_write_arrives_whole(tmp_path: Path) -> None
 async def test_a_gap_holds_its_room_alone(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         wanted: list[Room] = []
-        live.hub.wanted = lambda room: wanted.append(room) if room.follower.ask().value else None
+        live.on_want = lambda room: wanted.append(room) if room.follower.ask().value else None
         room = live.open_room()
         live.open_room(session_id="other")
         async with live.viewer() as viewer, live.viewer("other") as other:
@@ -157,7 +157,7 @@ async def test_a_position_in_a_log_that_is_not_the_nodes_is_asked_again(tmp_path
         room.start_over()
         room.follower.ask()
         asked: list[Room] = []
-        live.hub.wanted = asked.append
+        live.on_want = asked.append
         live.queue.put_answer(PositionFound("room", room.follower, "late", 7, 7, []))
         await until(lambda: asked)
         assert (live.hub.epoch, room.follower.last) == (EPOCH, None)

@@ -14,7 +14,7 @@ import zmq
 from proto import wire
 from proto.endpoints import worker_endpoint
 from tests.pair import until
-from tests.ws_node.making import make_event, make_settings
+from tests.ws_node.making import ignore, make_event, make_settings
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.workers.siblings import Siblings
@@ -27,7 +27,7 @@ def sibling(directory: Path, worker: int, queue: EventQueue | None = None) -> Si
         data_dir=directory,
         queue=EventQueue(16) if queue is None else queue,
         figures=lambda: [("viewers", "Viewers.", worker + 1)],
-        watched=ViewerCounts({}, 1_000),
+        watched=ViewerCounts({}, 1_000, on_change=ignore),
     )
 
 
@@ -57,7 +57,7 @@ async def test_events_and_figures_cross_and_a_silent_one_is_away(tmp_path: Path)
             first.pass_on(durable)
             first.pass_on(ephemeral)
             await until(lambda: len(queue) == 2)
-            assert queue.take_now() == [durable, ephemeral]
+            assert queue.get_nowait() == [durable, ephemeral]
         await until(first.away)
         first.pass_on(durable)
         assert first.dropped == 1
@@ -110,7 +110,7 @@ async def test_one_worker_has_none_and_no_socket(tmp_path: Path) -> None:
         data_dir=tmp_path,
         queue=EventQueue(16),
         figures=lambda: [("viewers", "Viewers.", True)],
-        watched=ViewerCounts({}, 1_000),
+        watched=ViewerCounts({}, 1_000, on_change=ignore),
     )
     async with running(alone):
         alone.pass_on(make_event(1))
