@@ -3,9 +3,8 @@
 For places where ZeroMQ cannot be used. One pooled client, one request at a time (order), 2 s for
 each; what does not fit the backlog, or is not taken, is dropped and counted.
 
-The body is the message's WebSocket frame; what not every frame tells a ws_node comes in headers:
-``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility``, ``-Sender-Type``. It goes over
-ws_node's Unix socket, or signed to another machine.
+The requests are described in `proto.wire`. They go over ws_node's Unix socket, or signed to another
+machine.
 """
 
 import asyncio
@@ -18,6 +17,7 @@ from typing import Final
 import httpx
 
 from mcp_node.bridge.interface import Backlog
+from proto import wire
 from proto.messages import Message
 from proto.settings import Settings
 from proto.wire import Event, message_event
@@ -91,13 +91,13 @@ class PostPublisher:
     async def _post(self, event: Event) -> bool:
         headers = {
             "Content-Type": "application/json",
-            "X-Partyline-Epoch": event.epoch,
-            "X-Partyline-Prev": str(event.prev),
-            "X-Partyline-Principal": event.principal,
-            "X-Partyline-Visibility": str(event.visibility),
-            "X-Partyline-Sender-Type": event.sender_type,
+            wire.EPOCH_HEADER: event.epoch,
+            wire.PREV_HEADER: str(event.prev),
+            wire.PRINCIPAL_HEADER: event.principal,
+            wire.VISIBILITY_HEADER: str(event.visibility),
+            wire.SENDER_TYPE_HEADER: event.sender_type,
         }
-        path = f"/broadcast/{event.session_id}"
+        path = f"{wire.BROADCAST_PREFIX}{event.session_id}"
         taken = False
         for client in list(self._clients):
             try:
