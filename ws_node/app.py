@@ -16,6 +16,7 @@ from proto import endpoints, keyfile
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
+from proto.wire import BROADCAST_PREFIX
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
 from serving.http.doors import Doors, own_hosts
@@ -204,7 +205,7 @@ class Node:
             answering = SignedRequests(
                 answering,
                 Verifier(keyfile.bridge_key(data_dir), "ws_node"),
-                prefix="/broadcast/",
+                prefix=BROADCAST_PREFIX,
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 from mcp_node.commands.service import ask_mcp_node
 from mcp_node.links.rows import LOGIN
+from proto.internal_api import LINKS
 from proto.settings import Settings
 
 
@@ -20,7 +21,7 @@ def login(settings: Settings) -> tuple[str, str]:
     """
     if settings.auth == "off":
         return settings.page, "PARTYLINE_AUTH=off: everybody on this machine can open the page."
-    minted = ask_mcp_node(settings, "POST", "/api/links", {"kind": LOGIN})
+    minted = ask_mcp_node(settings, "POST", LINKS, {"kind": LOGIN})
     return minted["url"], (
         "Whoever opens this first is the operator, with every right, for 30 days. It works once,"
         " within 10 minutes, and is kept nowhere."
@@ -33,7 +34,7 @@ def links(settings: Settings) -> str:
     Raises:
         ConfigurationError: mcp_node does not run, or did not do it.
     """
-    found = ask_mcp_node(settings, "GET", "/api/links")["links"]
+    found = ask_mcp_node(settings, "GET", LINKS)["links"]
     if not found:
         return "There are no links."
     heads = ("LINK", "KIND", "SESSION", "MAY", "MINTED BY", "EXPIRES", "STATE")

@@ -6,6 +6,7 @@ from typing import Any
 from mcp_node.commands.service import ask_mcp_node
 from mcp_node.sessions.durations import duration_seconds
 from proto.errors import ConfigurationError
+from proto.internal_api import PRUNE
 from proto.messages import utc
 from proto.settings import Settings
 
@@ -32,7 +33,7 @@ def prune(settings: Settings, *, older_than: str, dry_run: bool) -> str:
 
 def _asked(settings: Settings, wish: dict[str, Any], so_far: int) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = ask_mcp_node(settings, "POST", "/api/prune", wish)
+        found: dict[str, Any] = ask_mcp_node(settings, "POST", PRUNE, wish)
     except ConfigurationError as error:
         if not so_far or wish["dry_run"]:
             raise

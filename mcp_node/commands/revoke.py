@@ -1,6 +1,7 @@
 """``partyline revoke``: takes tokens and links back, through the running mcp_node."""
 
 from mcp_node.commands.service import ask_mcp_node
+from proto.internal_api import REVOCATIONS
 from proto.settings import Settings
 
 
@@ -17,7 +18,7 @@ def revoke(
         ConfigurationError: mcp_node does not run, or did not do it.
     """
     wish = {"token_id": token_id, "agent_id": agent_id, "link_id": link_id}
-    ask_mcp_node(settings, "POST", "/api/revocations", wish)
+    ask_mcp_node(settings, "POST", REVOCATIONS, wish)
     if link_id:
         return (
             f"Revoked link {link_id}: its code is refused at once, and so are the tokens it gave;"

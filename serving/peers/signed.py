@@ -21,6 +21,7 @@ from proto.signing import (
     Verifier,
     body_digest,
 )
+from proto.wire import BRIDGE_HEADERS
 from serving.http.asgi import App, Message, Receive, Scope, Send
 from serving.http.bodies import read_body, replay
 from serving.http.identity import Headers, header_values
@@ -29,14 +30,7 @@ from serving.peers.local import PEER, UnsafePeer, is_peer
 MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
 """More than any answer of a node."""
 
-SIGNED_HEADERS: Final = (
-    b"authorization",
-    b"x-partyline-epoch",
-    b"x-partyline-prev",
-    b"x-partyline-principal",
-    b"x-partyline-visibility",
-    b"x-partyline-sender-type",
-)
+SIGNED_HEADERS: Final = (b"authorization", *(name.encode() for name in BRIDGE_HEADERS))
 """Request headers that mean something to a node; their values are signed, absent ones as empty."""
 
 _HEADER_NAME: Final = HEADER.encode()

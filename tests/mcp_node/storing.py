@@ -12,7 +12,8 @@ from mcp_node.sessions import listing, reads
 from mcp_node.sessions.listing import SessionListing
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
-from mcp_node.sessions.reads import Heads, LogPage, Page, PageQuery
+from mcp_node.sessions.reads import Page, PageQuery
+from proto.internal_api import Heads, LogPage
 from proto.messages import Audience, Message, Session, Visibility
 from proto.revocations import Revocation
 
@@ -66,7 +67,7 @@ async def search(database: Database, wish: Wish) -> Found:
 
 
 async def heads(database: Database, after: int) -> Heads:
-    return await database.read(partial(reads.heads, after=after))
+    return await database.read(partial(reads.heads, epoch=database.epoch, after=after))
 
 
 async def session_head(database: Database, session_id: str) -> int:
@@ -77,7 +78,9 @@ async def log_page(
     database: Database, session_id: str, *, after: int, limit: int, audience: Audience | None
 ) -> LogPage:
     query = PageQuery(session_id, after, None, limit)
-    return await database.read(partial(reads.log_stretch, audience=audience, query=query))
+    return await database.read(
+        partial(reads.log_page, epoch=database.epoch, audience=audience, query=query)
+    )
 
 
 async def revoke(

@@ -27,7 +27,7 @@ from proto.frames import RESERVED_TYPES
 from proto.names import NAME_PATTERN, check_name
 from proto.rate import Buckets
 from proto.settings import Settings
-from proto.wire import Event
+from proto.wire import BROADCAST_PREFIX, EPOCH_HEADER, Event
 from serving.http.asgi import Scope, Send, respond
 from serving.http.bodies import check_media_type, read_body
 from serving.http.identity import bearer_token, from_loopback, header_values
@@ -113,7 +113,7 @@ def add_broadcast(
     door = Broadcast(settings, queue=queue, forward=forward)
 
     @app.post(
-        "/broadcast/{session_id}",
+        f"{BROADCAST_PREFIX}{{session_id}}",
         tags=["broadcast"],
         summary="Send an ephemeral event to everybody who watches a session",
         description="Goes live to those `data.visibility` admits (default public), marked "
@@ -207,7 +207,7 @@ class Broadcast:
             Unauthenticated, Forbidden: it is not.
         """
         headers = scope["headers"]
-        if header_values(headers, b"x-partyline-epoch"):
+        if header_values(headers, EPOCH_HEADER.encode()):
             if is_peer(scope):
                 return True
             raise Unauthenticated("Only mcp_node adds to the log.")
@@ -248,7 +248,7 @@ def failure(error: PartylineError) -> bytes:
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
     """A request that ends before the route saw it, in this door's form or REST's."""
-    if scope["path"].startswith("/broadcast/"):
+    if scope["path"].startswith(BROADCAST_PREFIX):
         headers = [(b"content-type", b"application/json")]
         await respond(send, error.status, headers, failure(error))
     else:

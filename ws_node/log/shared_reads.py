@@ -12,9 +12,10 @@ those who come later need no question at all.
 import asyncio
 from typing import Final, NamedTuple
 
+from proto.internal_api import LogPage
 from proto.messages import Audience
 from proto.wire import message_event
-from ws_node.log.client import History, LogPage
+from ws_node.log.client import History
 from ws_node.rooms.framing import text_frame
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.ring import Ring

@@ -16,9 +16,10 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
+from proto.internal_api import Heads
 from proto.messages import MAX_ID
 from proto.settings import Settings
-from ws_node.log.client import Heads, History, HistoryUnavailable
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.event_queue import (
     Answer,
     EventQueue,

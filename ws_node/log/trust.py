@@ -12,9 +12,10 @@ import logging
 import random
 from typing import Final
 
+from proto.internal_api import Standing
 from proto.revocations import Revocations
 from proto.settings import Settings
-from ws_node.log.client import History, HistoryUnavailable, Standing
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 

@@ -15,9 +15,10 @@ import random
 from typing import Final
 
 from proto.frames import AgentHere, presence_frame
+from proto.internal_api import MAX_AGENTS_SESSIONS
 from proto.messages import Visibility
 from proto.wire import Event
-from ws_node.log.client import MAX_SESSIONS, History, HistoryUnavailable
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.hub import Hub
@@ -25,7 +26,7 @@ from ws_node.rooms.room import NEVER, Room, Subscription
 from ws_node.rooms.room_presence import PresenceState
 
 ASK_SECONDS: Final = 2.0
-"""How often mcp_node is asked; with more than `MAX_SESSIONS` rooms, for some of them in turn."""
+"""How often mcp_node is asked; beyond `MAX_AGENTS_SESSIONS` rooms, about some of them in turn."""
 
 MIN_ASK_SECONDS: Final = 0.25
 """Between two questions, when a room that nothing is known of prompts one."""
@@ -196,7 +197,7 @@ class Presence:
                 self._wanted_since.pop(name, None)
                 self._agents.pop(name, None)
                 self._later.pop(name, None)
-        names = sorted(self._asked_at, key=self._asked_at.__getitem__)[:MAX_SESSIONS]
+        names = sorted(self._asked_at, key=self._asked_at.__getitem__)[:MAX_AGENTS_SESSIONS]
         now = asyncio.get_running_loop().time()
         for name in names:
             self._asked_at[name] = now

@@ -1,4 +1,4 @@
-"""Pruning, for ``partyline prune``. Between our own processes only."""
+"""Pruning, for ``partyline prune``. Internal API (`proto.internal_api`)."""
 
 import time
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from mcp_node.log.interface import Database
 from mcp_node.log.pruning import PruneMessages, find_prunable
 from mcp_node.sessions import checks
 from proto.errors import InvalidInput
+from proto.internal_api import PRUNE
 from proto.messages import MAX_ID, utc_now
 from proto.settings import Settings
 
@@ -37,7 +38,7 @@ def make_prune_api(database: Database, settings: Settings, pruned: Callable[[], 
     """
     router = service_router()
 
-    @router.post("/prune")
+    @router.post(PRUNE)
     async def prune(request: Request) -> Response:
         wish = asked(await request.body(), PruneRequest, settings)
         before = checks.check_moment(wish.before, "before")

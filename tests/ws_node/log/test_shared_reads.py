@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from proto.internal_api import LogPage
 from proto.messages import Audience, Message, Visibility
 from proto.visibility import may_see
 from tests.pair import until
 from tests.ws_node.making import EPOCH, make_event, make_settings
-from ws_node.log.client import HistoryUnavailable, LogPage
+from ws_node.log.client import HistoryUnavailable
 from ws_node.log.shared_reads import LogRange, SharedReads
 from ws_node.rooms.follower import RoomFollower
 from ws_node.rooms.framing import Framing

@@ -15,9 +15,9 @@ import websockets
 import zmq
 
 from proto import endpoints, wire
+from proto.internal_api import LogPage
 from proto.wire import Event, message_event
 from tests.pair import START_SECONDS, Pair, frame, frames
-from ws_node.log.client import LogPage
 
 names = (f"room-{number}" for number in itertools.count())
 

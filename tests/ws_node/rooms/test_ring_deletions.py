@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.frames import message_frame
+from proto.internal_api import LogPage
 from proto.messages import ANONYMOUS, Audience, Message, Visibility, encode_metadata
 from proto.wire import message_event
 from tests.ws_node.making import EPOCH
-from ws_node.log.client import LogPage
 from ws_node.log.shared_reads import log_range
 from ws_node.rooms.framing import Framing, text_frame
 from ws_node.rooms.outgoing import Outgoing
