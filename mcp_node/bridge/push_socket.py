@@ -1,7 +1,7 @@
 """One PUSH socket to one ws_node process, sent to from the event loop without ever blocking.
 
-Bounded twice: libzmq holds ``BRIDGE_HWM`` messages for a connected peer, and what it does not
-take waits in a backlog bounded in bytes. Without a peer nothing is kept.
+Bounded twice: libzmq queues ``BRIDGE_HWM`` messages for a connected peer, and further ones
+wait in a backlog bounded in bytes. Without a peer nothing is kept.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ _RECONNECT_MAX_MS: Final = 500
 
 
 class PushSocket:
-    """A PUSH socket. Not safe for use outside the event loop's thread.
+    """A PUSH socket. Not thread-safe: use it in the event loop's thread.
 
     Attributes:
         published: messages handed to ZeroMQ.
-        dropped: messages that were not, because the other side is away or too slow.
+        dropped: messages dropped because ws_node was away or too slow.
 
     Raises:
-        ConfigurationError: the endpoint is tcp, and a key file is not usable, or it is one that
-            can only be bound.
+        ConfigurationError: the endpoint is tcp, and a key file is not usable or one cannot connect
+            to its host.
     """
 
     def __init__(self, settings: Settings, endpoint: str) -> None:
@@ -43,7 +43,7 @@ class PushSocket:
 
     @property
     def connected(self) -> bool:
-        """Whether its ws_node process is there."""
+        """Whether its ws_node process is connected."""
         return self._peers > 0
 
     @property
@@ -52,7 +52,7 @@ class PushSocket:
         return len(self._backlog)
 
     def start(self, context: zmq.Context[Any]) -> None:
-        """Connect; ZeroMQ goes on trying by itself while nobody is there."""
+        """Connect; while nobody listens, ZeroMQ retries by itself."""
         self._socket = context.socket(zmq.PUSH)
         self._socket.set(zmq.IMMEDIATE, 1)
         self._socket.set(zmq.SNDHWM, self._hwm)
@@ -71,24 +71,24 @@ class PushSocket:
         self._on_monitor()
 
     def ready(self) -> bool:
-        """Whether there is a peer; takes note of one that came or went, and sends what waits."""
+        """Whether a peer is connected. Processes monitor events and sends the backlog first."""
         self._on_monitor()
         if self._backlog:
             self.flush()
         return self._peers > 0
 
-    def take(self, frames: list[bytes]) -> None:
-        """Send a message, or hold it behind those that wait already, or drop it."""
+    def send(self, frames: list[bytes]) -> None:
+        """Send a message, or append it to the backlog; drop and count it if that is full too."""
         if not self._backlog and self._send(frames):
             return
         if not self._backlog.push(frames, len(frames[-1])):
             self.dropped += 1
 
     def flush(self) -> None:
-        """Send what waits, until it is empty or the socket is full again.
+        """Send the backlog until it is empty or the socket is full.
 
-        The descriptor is edge-triggered and reading EVENTS re-arms it: if that says there is room
-        again, nothing else will, so what waits must be tried once more.
+        The socket's descriptor is edge-triggered, and reading EVENTS re-arms it. If EVENTS reports
+        POLLOUT then, no event will follow, so the loop must try again itself.
         """
         while True:
             while self._backlog and self._send(self._backlog.first()):
@@ -97,7 +97,7 @@ class PushSocket:
                 return
 
     def close(self) -> None:
-        """Close at once; ZeroMQ lingers 0.3 s at most for what it holds."""
+        """Close without waiting; ZeroMQ sends its own queue for up to 0.3 s more."""
         self.dropped += self._backlog.clear()
         loop = asyncio.get_running_loop()
         for watched in (self._socket, self._monitor):

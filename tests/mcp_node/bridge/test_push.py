@@ -165,7 +165,9 @@ async def test_every_worker_gets_all_and_an_absent_one_holds_up_nobody(
     others = [f"{endpoint}-{number}" for number in (1, 2)]
     peers.extend([Peer(endpoint), Peer(others[0], hwm=10)])
     async with publishing(endpoint, *others, bridge_hwm=10) as publisher:
-        await until(lambda: [link.connected for link in publisher._links] == [True, True, False])
+        await until(
+            lambda: [socket.connected for socket in publisher._sockets] == [True, True, False]
+        )
         assert not publisher.connected
         publisher.publish(messages(1, 50))
         assert publisher.dropped == 50
