@@ -66,7 +66,7 @@ async def test_its_walk_through_prints_what_it_shows(tmp_path: Path) -> None:
             )
         try:
             assert await asyncio.wait_for(shell.wait(), 120) == 0, output.read_text()
-            await until(lambda: rest(output.read_text(), shown) is not None, within=30)
+            await until(lambda: rest(output.read_text(), shown) is not None)
         finally:
             with contextlib.suppress(ProcessLookupError):  # it has cleaned up
                 os.killpg(shell.pid, signal.SIGKILL)

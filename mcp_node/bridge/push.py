@@ -1,7 +1,8 @@
-"""The ZeroMQ bridge: every message encoded once, and pushed to each of ws_node's processes.
+"""The ZeroMQ bridge: encodes every message once and pushes it to each worker of ws_node.
 
-One PUSH connected to two PULLs would split the stream between them, so each worker has a socket of
-its own. A worker that is away or slow holds up nobody: it reads what it missed from the log.
+A PUSH socket connected to two PULL sockets splits the stream between them, so each worker has a
+PUSH socket of its own. A worker that is away or slow does not delay the others; it reads what it
+missed from the log.
 """
 
 import asyncio
@@ -18,16 +19,16 @@ from proto.wire import message_event
 
 
 class PushPublisher:
-    """Publishes over ZeroMQ. Not safe for use outside the event loop's thread.
+    """Publishes over ZeroMQ. Use it only in the event loop's thread.
 
     Args:
-        settings: of the node.
+        settings: limits, and the data directory with the keys.
         endpoints: one for each worker of ws_node.
         epoch: of the log.
 
     Raises:
-        ConfigurationError: an endpoint is tcp, and a key file is not usable, or it is one that
-            can only be bound.
+        ConfigurationError: an endpoint is tcp, and a key file cannot be used or the address can
+            only be bound, not connected to.
     """
 
     def __init__(self, settings: Settings, *, endpoints: Sequence[str], epoch: str) -> None:
@@ -37,12 +38,12 @@ class PushPublisher:
 
     @property
     def published(self) -> int:
-        """Messages handed to the bridge, for all workers together."""
+        """Messages handed to ZeroMQ, summed over all workers."""
         return sum(socket.published for socket in self._sockets)
 
     @property
     def dropped(self) -> int:
-        """Messages dropped, for all workers together."""
+        """Messages dropped, summed over all workers."""
         return sum(socket.dropped for socket in self._sockets)
 
     @property
@@ -52,24 +53,24 @@ class PushPublisher:
 
     @property
     def waiting(self) -> int:
-        """Messages in the backlogs."""
+        """Messages in the backlogs, summed over all workers."""
         return sum(socket.waiting for socket in self._sockets)
 
     async def start(self) -> None:
-        """Connect; while nobody listens, ZeroMQ retries by itself."""
+        """Connect. ZeroMQ retries by itself while a worker is away."""
         self._context = zmq.Context()
         for socket in self._sockets:
             socket.start(self._context)
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Send messages in their order; drop and count those that the bridge cannot hold."""
+        """Send messages in order; drop and count those that cannot be sent."""
         ready = []
         for socket in self._sockets:
             if socket.ready():
                 ready.append(socket)
             else:
                 socket.dropped += len(messages)
-        if not ready:
+        if not ready:  # nobody listens: do not spend time on encoding
             return
         now = time.monotonic_ns()
         for message in messages:
@@ -82,7 +83,7 @@ class PushPublisher:
                     socket.dropped += 1
 
     async def close(self) -> None:
-        """Close without waiting; ZeroMQ sends its own queue for up to 0.3 s more."""
+        """Close. ZeroMQ gets at most 0.3 s to send the messages it holds."""
         for socket in self._sockets:
             socket.close()
         await asyncio.to_thread(self._context.term)

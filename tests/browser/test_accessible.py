@@ -35,7 +35,7 @@ def axe() -> str:
         if npm is None:
             pytest.skip("no npm on this machine to get axe-core with (apt-get install npm)")
         command = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", str(FOLDER), AXE]
-        got = subprocess.run(command, capture_output=True, timeout=50)
+        got = subprocess.run(command, capture_output=True, timeout=60)
         if not SCRIPT.exists():
             pytest.skip(f"npm could not get {AXE}: {got.stderr.decode()[-200:]}")
     return SCRIPT.read_text("utf-8")

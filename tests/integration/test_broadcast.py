@@ -11,7 +11,7 @@ import pytest
 
 from proto.frames import RESERVED_TYPES
 from tests.integration.crowd import broadcast, is_quiet, make_room, say
-from tests.pair import Pair, frame, plain_client, whole
+from tests.pair import PATIENCE, Pair, frame, plain_client, whole
 
 DOCUMENTED = {
     "type": "new_message",
@@ -36,7 +36,7 @@ async def posted(pair: Pair, room: str, body: Any) -> tuple[int, str]:
     command += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     command.append(f"{pair.ws_url}/broadcast/{room}")
     done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=10, check=True
+        subprocess.run, command, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     text, _, status = done.stdout.rpartition("\n")
     return int(status), text

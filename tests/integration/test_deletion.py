@@ -13,7 +13,7 @@ from fastmcp.exceptions import ToolError
 
 from tests.integration.crowd import gathered, is_quiet, make_room, say, whole_log
 from tests.integration.test_event_stream import stream
-from tests.pair import Pair, frame, frames, until, whole
+from tests.pair import Pair, frame, frames, plain_client, until, whole
 
 SECRET = "hunter2 is the password"
 GONE = {"content": "", "metadata": {}, "deleted": True}
@@ -213,7 +213,7 @@ async def test_nobody_broadcasts_a_deletion(pair: Pair, room: str) -> None:
         said = await say(rest, room, "stays")
         await frame(viewer)
         forged = {"type": "message_deleted", "data": {"id": said}}
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with plain_client() as client:
             answer = await client.post(f"{pair.ws_url}/broadcast/{room}", json=forged)
         assert (answer.status_code, answer.json()["success"]) == (422, False)
         await is_quiet(viewer)
@@ -251,11 +251,11 @@ async def test_a_deletion_outlives_mcp_node_and_reaches_who_stayed(mortal: Pair,
             await deleted(rest, name, said)
             mortal.mcp.kill()
         await mortal.mcp.start()
-        end = await frame(stays, within=15)
+        end = await frame(stays)
         assert (end["type"], end["data"]) == ("message_deleted", {"id": said})
         async with mortal.rest() as rest:
             last = await say(rest, name, "last")
-            assert (await frame(stays, within=15))["position"] == last
+            assert (await frame(stays))["position"] == last
             await deleted(rest, name, said)
         await is_quiet(stays)
         async with mortal.viewer(name, query="?since=0") as late:
@@ -272,7 +272,7 @@ async def followed(pair: Pair, room: str, last: str) -> list[dict[str, Any]]:
         since = got[-1]["position"] if got else 0
         with contextlib.suppress(OSError, websockets.InvalidHandshake, websockets.ConnectionClosed):
             async with pair.viewer(room, query=f"?since={since}") as viewer:
-                assert (await frame(viewer, within=20))["recovered"] is True
+                assert (await frame(viewer))["recovered"] is True
                 async for text in viewer:
                     got.append(json.loads(text))
                     if got[-1]["data"].get("content") == last:

@@ -21,13 +21,14 @@ from tests.integration.ears import (
     subscriptions,
     unsubscribe,
 )
-from tests.integration.test_revocation import revoke
+from tests.integration.test_revocation import WITHIN, revoke
+from tests.integration.test_stopping import STOP_WITHIN
 from tests.integration.test_visibility import LEVELS, READERS, SEES, SENDER, Reader, post
 from tests.pair import Pair, until
 
 ERA = pytest.mark.parametrize("era", ERAS)
-WITHIN = 3.0 + 1.0
-"""How soon a dead token's subscription ends, and a second for a loaded machine."""
+BRIEF = 6
+"""Seconds that a token is valid: enough to subscribe with it, also on a slow machine."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -235,13 +236,12 @@ async def test_a_revoked_token_ends_it(own: Pair, name: str, era: str) -> None:
 @ERA
 async def test_an_expired_token_ends_it(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
-    async with ear_of(own, era, f"session://{name}", agent="brief", seconds=3) as ear:
-        assert await subscriptions(own) == 1
+    async with ear_of(own, era, f"session://{name}", agent="brief", seconds=BRIEF) as ear:
 
         async def ended() -> bool:
             return await subscriptions(own) == 0
 
-        await until(ended, within=3 + WITHIN)
+        await until(ended, within=BRIEF + WITHIN)
         if era == "modern":
             await until(lambda: ear.end is not None)
 
@@ -251,15 +251,14 @@ async def test_rights_are_those_of_the_token_that_subscribed(own: Pair, name: st
     await make_room(own, name)
     uri = f"session://{name}/messages"
     async with ear_of(own, "legacy", agent="alice") as ear, own.rest("alice") as rest:
-        speak_with(ear.client, own.token("alice", seconds=2))
+        speak_with(ear.client, own.token("alice", seconds=BRIEF))
         await subscribe(ear.client, uri)
         speak_with(ear.client, own.token("alice"))
-        assert await subscriptions(own) == 1
 
         async def ended() -> bool:
             return await subscriptions(own) == 0
 
-        await until(ended, within=2 + WITHIN)
+        await until(ended, within=BRIEF + WITHIN)
         await say(rest, name, "one")
         await subscribe(ear.client, f"session://{name}")  # the stream is still open
         await say(rest, name, "two")
@@ -310,7 +309,7 @@ async def test_streams_end_in_peace_when_the_node_stops(mortal: Pair, name: str)
         ear_of(mortal, "legacy", f"session://{name}"),
     ):
         code, seconds = await mortal.mcp.stop(signal.SIGTERM)
-        assert code == 0 and seconds < 3
+        assert code == 0 and seconds < STOP_WITHIN
         await until(lambda: modern.end and other.end)
         assert (modern.end, other.end) == ("graceful", "graceful")
     said = mortal.mcp.output()[before:]

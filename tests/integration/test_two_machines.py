@@ -67,14 +67,14 @@ async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path)
 
             to_mcp.invented = invented(200)
             to_mcp.cut()
-            async with plain_client(base_url=pair.ws_url, headers=operator, timeout=30) as page:
+            async with plain_client(base_url=pair.ws_url, headers=operator) as page:
                 assert (await page.get("/api/sessions")).status_code == 503
             await until(lambda: "is not signed with our bridge.key" in pair.ws.output())
             await is_quiet(viewer)
             former = next(bytes(one) for one in to_mcp.answered if b"taken" in one)
             to_mcp.invented = former
             to_mcp.cut()
-            async with plain_client(base_url=pair.ws_url, headers=operator, timeout=30) as page:
+            async with plain_client(base_url=pair.ws_url, headers=operator) as page:
                 assert (await page.get("/api/sessions")).status_code == 503
             await is_quiet(viewer)
 

@@ -144,7 +144,7 @@ async def test_addresses_that_no_page_writes_are_refused(pair: Pair, query: str)
 
 async def test_many_at_once_are_all_answered(pair: Pair, room: str) -> None:
     headers = pair.headers("busy")
-    async with plain_client(base_url=pair.ws_url, headers=headers, timeout=30) as client:
+    async with plain_client(base_url=pair.ws_url, headers=headers) as client:
         said = await asyncio.gather(*(say(client, room, f"{n}") for n in range(40)))
         assert len(set(said)) == 40
         page = (await client.get(f"/api/sessions/{room}/messages?limit=1000")).json()
@@ -156,7 +156,7 @@ async def test_without_mcp_node_it_says_so_and_goes_on_after(tmp_path: Path) -> 
         await make_room(own, "room")
         code = await login_code(own)
         own.mcp.kill()
-        async with plain_client(base_url=own.ws_url, headers=own.headers(), timeout=30) as client:
+        async with plain_client(base_url=own.ws_url, headers=own.headers()) as client:
             for _ in range(2):
                 away = await client.get("/api/sessions")
                 assert (away.status_code, away.json()["error"]["code"]) == (503, "UNAVAILABLE")
@@ -179,7 +179,7 @@ async def test_an_mcp_node_that_does_not_answer_is_not_waited_for_for_ever(tmp_p
                 asking = asyncio.create_task(client.get("/api/sessions"))
                 async with own.viewer("room") as viewer:
                     await viewer.send("ping")
-                    assert await asyncio.wait_for(viewer.recv(), 5) == "pong"
+                    assert await viewer.recv() == "pong"
                 answer = await asking
             finally:
                 own.mcp.process.send_signal(signal.SIGCONT)

@@ -7,7 +7,7 @@ import json
 import pytest
 import websockets
 
-from tests.pair import Pair, frame
+from tests.pair import PATIENCE, Pair, frame
 from tests.security.bad_messages import nested
 from tests.security.unharmed import MARK, make_room, unharmed
 
@@ -55,12 +55,12 @@ async def test_a_bad_command(pair: Pair) -> None:
             assert (answer["type"], answer["code"]) == ("error", "INVALID_INPUT"), bad
             assert MARK not in json.dumps(answer), bad
             await viewer.send("ping")
-            assert await asyncio.wait_for(viewer.recv(), 20) == "pong", bad
+            assert await asyncio.wait_for(viewer.recv(), PATIENCE) == "pong", bad
 
 
 async def closed_with(viewer: websockets.ClientConnection) -> int:
     with pytest.raises(websockets.ConnectionClosed) as closed:
-        await asyncio.wait_for(viewer.recv(), 20)
+        await asyncio.wait_for(viewer.recv(), PATIENCE)
     assert closed.value.rcvd is not None
     assert MARK not in closed.value.rcvd.reason
     return closed.value.rcvd.code
@@ -75,7 +75,7 @@ async def test_a_command_that_is_too_large(pair: Pair) -> None:
 async def test_many_small_pieces_of_one_that_is_too_large(pair: Pair) -> None:
     async with unharmed(pair) as room, pair.viewer(room) as viewer:
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await viewer.send(iter([MARK * 90] * 3_000))
                 await viewer.recv()
         assert closed.value.rcvd is None or closed.value.rcvd.code == 1009

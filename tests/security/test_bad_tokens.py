@@ -6,7 +6,7 @@ import json
 import pytest
 import websockets
 
-from tests.pair import Pair
+from tests.pair import PATIENCE, Pair, frame
 from tests.security.asking import ACCEPT, JSON, LEGACY, ask, legacy_session, say
 from tests.security.bad_tokens import BAD_TOKENS, bad_token, bearer, former_service_token
 from tests.security.unharmed import MARK, clean, unharmed
@@ -54,7 +54,7 @@ async def test_over_a_websocket(pair: Pair, way: str) -> None:
             ) as viewer:
                 assert viewer.subprotocol == "partyline"
                 with pytest.raises(websockets.ConnectionClosed) as closed:
-                    await asyncio.wait_for(viewer.recv(), 20)
+                    await frame(viewer)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 4500, name
             assert MARK not in closed.value.rcvd.reason
@@ -143,7 +143,7 @@ async def test_two_authorization_headers_are_none(pair: Pair) -> None:
         *(f"Authorization: Bearer {pair.token(name)}" for name in ("alice", "bob")),
     ]
     writer.write("\r\n".join([*lines, "", "{}"]).encode())
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 401 ")
 

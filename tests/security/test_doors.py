@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.pair import Pair
+from tests.pair import PATIENCE, Pair
 from tests.security.unharmed import MARK, make_room, unharmed
 
 
@@ -17,7 +17,7 @@ async def raw(
     head = [f"{method} {path} HTTP/1.1", *headers, f"Content-Length: {len(body)}", "", ""]
     writer.write("\r\n".join(head).encode("latin-1") + body)
     try:
-        first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         status = int(first.split()[1])
         if status == 101:
             return first
@@ -26,7 +26,7 @@ async def raw(
             for line in first.lower().split(b"\r\n")
             if line.startswith(b"content-length:")
         )
-        return first + await asyncio.wait_for(reader.readexactly(length), 5)
+        return first + await asyncio.wait_for(reader.readexactly(length), PATIENCE)
     finally:
         writer.close()
 

@@ -1,13 +1,12 @@
 """A valid token does what its scopes and sessions cover, over every path, and nothing else."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 import websockets
 
-from tests.pair import Pair
+from tests.pair import Pair, frame
 from tests.security.asking import JSON, TOOLS, Answer, ask, broadcast, say
 from tests.security.unharmed import MARK, add, clean, make_room, new_room, unharmed
 
@@ -60,7 +59,7 @@ async def test_a_token_for_other_sessions(pair: Pair, sessions: list[str], path:
 async def closed_code(pair: Pair, room: str, **rights: Any) -> int:
     async with pair.viewer(room, "mallory", **rights) as viewer:
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(viewer.recv(), 5)
+            await frame(viewer)
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code
 

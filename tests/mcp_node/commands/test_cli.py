@@ -166,7 +166,7 @@ def test_the_printed_lines_work_in_a_shell(data_dir, tmp_path):
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     arguments, token = json.loads(done.stdout)
     assert verified(odd, token).agent_id == "claude"

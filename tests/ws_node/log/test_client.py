@@ -11,7 +11,7 @@ import pytest
 from proto.messages import Audience
 from proto.settings import Settings
 from serving.peers.clients import mcp_socket
-from tests.pair import until
+from tests.pair import PATIENCE, until
 from tests.ws_node.making import ignore, make_hub, make_settings
 from ws_node.app import Node
 from ws_node.log import client as history_module
@@ -231,7 +231,7 @@ async def test_a_task_that_must_not_end_takes_the_node_with_it(
         raise broken
 
     with pytest.raises(BaseExceptionGroup) as ended:
-        async with asyncio.timeout(5), node.running():
+        async with asyncio.timeout(PATIENCE), node.running():
             await asyncio.sleep(0.05)
             if part == "_dispatcher":
                 node._queue._items = [None]  # type: ignore[list-item]

@@ -12,7 +12,7 @@ import pytest
 from proto.internal_api import LogPage
 from proto.messages import Audience, Message, Visibility
 from proto.visibility import may_see
-from tests.pair import until
+from tests.pair import PATIENCE, until
 from tests.ws_node.making import EPOCH, make_event, make_settings
 from ws_node.log.client import HistoryAway
 from ws_node.log.shared_reads import LogRange, Reading
@@ -93,7 +93,7 @@ async def test_a_hundred_places_and_audiences_need_a_few_questions(tmp_path: Pat
     room = open_room(tmp_path, 400)
     askers = [(137 * n % 390, Audience(f"viewer-{n}", "browser")) for n in range(100)]
     log.may_answer.set()
-    async with asyncio.timeout(5), asking(reading, room, *askers) as tasks:
+    async with asyncio.timeout(PATIENCE), asking(reading, room, *askers) as tasks:
         for (position, audience), stretch in zip(askers, await asyncio.gather(*tasks), strict=True):
             assert stretch.through == 400
             assert ids(stretch, position, audience) == list(range(position + 1, 401))
@@ -107,7 +107,7 @@ async def test_those_served_are_within_the_stretch_the_others_ask_again(tmp_path
     room = open_room(tmp_path, 40)
     log.may_answer.set()
     askers = [(10, ALICE), (19, BOB), (20, BOB), (9, ALICE), (29, ALICE)]
-    async with asyncio.timeout(5), asking(reading, room, *askers) as tasks:
+    async with asyncio.timeout(PATIENCE), asking(reading, room, *askers) as tasks:
         found = await asyncio.gather(*tasks)
     assert [stretch.through for stretch in found] == [20, 20, 30, 19, 30]
     assert [after for after, _ in log.questions] == [10, 20, 9]
@@ -132,7 +132,7 @@ async def test_a_filtered_stretch_serves_its_audience_alone_and_no_ring(tmp_path
     assert room.ring is not None
     room.ring.past_read = True
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(PATIENCE),
         asking(reading, room, (0, BOB)) as (bob,),
         asking(reading, room, (1, ALICE)) as (alice,),
     ):
@@ -179,7 +179,7 @@ async def test_what_does_not_meet_the_ring_leaves_it(tmp_path: Path, how: str) -
     room = open_room(tmp_path, 30)
     if how == "another log":
         log.epoch = "e2"
-    async with asyncio.timeout(5), asking(reading, room, (7, ALICE)) as (asked,):
+    async with asyncio.timeout(PATIENCE), asking(reading, room, (7, ALICE)) as (asked,):
         if how == "room started over":
             room.start_over()
             assert isinstance(room.follower, RoomFollower)
@@ -196,7 +196,7 @@ async def test_history_away_reaches_every_asker_and_the_next_may_ask_again(tmp_p
     reading = Reading(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 1)
     log.away = True
-    async with asyncio.timeout(5), asking(reading, room, (0, ALICE), (0, BOB)) as tasks:
+    async with asyncio.timeout(PATIENCE), asking(reading, room, (0, ALICE), (0, BOB)) as tasks:
         tasks[0].cancel()
         log.may_answer.set()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -209,7 +209,10 @@ async def test_an_asker_that_leaves_does_not_disturb_the_others(tmp_path: Path) 
     log = Log(*(message(id_) for id_ in range(1, 6)))
     reading = Reading(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 5)
-    async with asyncio.timeout(5), asking(reading, room, (3, ALICE), (1, BOB)) as (first, second):
+    async with (
+        asyncio.timeout(PATIENCE),
+        asking(reading, room, (3, ALICE), (1, BOB)) as (first, second),
+    ):
         first.cancel()
         log.may_answer.set()
         assert ids(await second, 1, BOB) == [2, 3, 4, 5]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import frame, until
+from tests.pair import PATIENCE, frame, until
 from tests.ws_node.making import Live, make_event
 from ws_node.presence.presence import MOST_UNSENT_BYTES, Presence
 from ws_node.presence.viewer_counts import ViewerCounts
@@ -103,7 +103,7 @@ async def test_it_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -
 async def test_a_query_that_is_none_is_refused(tmp_path: Path, query: str) -> None:
     async with live(tmp_path) as (here, _, _), here.viewer(query=query) as viewer:
         with pytest.raises(websockets.ConnectionClosed):
-            await asyncio.wait_for(viewer.recv(), 5)
+            await asyncio.wait_for(viewer.recv(), PATIENCE)
         assert viewer.close_code == 4502
 
 
@@ -165,7 +165,7 @@ async def test_who_does_not_read_is_skipped_and_delays_nobody(tmp_path: Path) ->
             here.queue.put(make_event(None, b'"' + b"x" * 8_000_000 + b'"'))
             outlet = here.connections[0].outlet
             await until(lambda: outlet.get_write_buffer_size() > MOST_UNSENT_BYTES)
-            assert len(await asyncio.wait_for(viewer.recv(), 5)) > 1_000
+            assert len(await asyncio.wait_for(viewer.recv(), PATIENCE)) > 1_000
             watched.heard(1, {"room": 8})
             await viewers_seen(viewer, 10)
             assert presence.skipped >= 1
