@@ -68,10 +68,10 @@ async def run(settings: Settings, worker: int | None = None) -> None:
         warn_of_open_doors(settings)
     data_dir = keyfile.open_data_dir(settings.data_dir)
     if worker is None:
-        lock = LockFile(data_dir / "ws.lock", "ws_node").take()
+        lock = LockFile(data_dir / "ws.lock", "ws_node").acquire()
     else:
         asyncio.get_running_loop().add_reader(LIFELINE, die_with_supervisor)
-        lock = await retrying(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").take)
+        lock = await retrying(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").acquire)
         settings = worker_settings(settings)
     shared = worker is not None
     with contextlib.ExitStack() as held:

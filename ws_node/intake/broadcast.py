@@ -227,7 +227,7 @@ class Broadcast:
         """
         now = asyncio.get_running_loop().time()
         address = (scope.get("client") or ("",))[0]
-        if not (self._each.take(address, now, cost) and self._all.take("", now, cost)):
+        if not (self._each.allow(address, now, cost) and self._all.allow("", now, cost)):
             raise RateLimited("Too many events.", "Nothing was sent; try again in a second.")
 
     async def _raw(self, request: Request, max_bytes: int) -> bytes:
