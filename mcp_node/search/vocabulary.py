@@ -55,8 +55,11 @@ class Words:
             self._by_length.setdefault(len(word), []).append(word)
             self.count += 1
 
-    def take(self, rows: Iterator[tuple[int, str]], most: int) -> Iterator[tuple[int, str]]:
-        """Keep rows of message and word until there are ``most``, all of a message; the rest."""
+    def add_rows(self, rows: Iterator[tuple[int, str]], most: int) -> Iterator[tuple[int, str]]:
+        """Add the words of rows (message, word) until there are ``most``; returns the other rows.
+
+        Words of one message are added together, even beyond ``most``.
+        """
         for id_, word in rows:
             if self.count >= most and id_ != self.through:
                 return chain([(id_, word)], rows)
@@ -105,7 +108,7 @@ class Vocabulary:
         words = self._scopes.pop(scope, None) or Words()
         rows = connection.execute(_NEW_WORDS, (scope, words.through))
         if words.count < self._most_of_scope:
-            rest = words.take(rows, self._most_of_scope)
+            rest = words.add_rows(rows, self._most_of_scope)
         else:
             rest = iter(rows)
         self._scopes[scope] = words

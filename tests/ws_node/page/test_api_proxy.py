@@ -17,7 +17,7 @@ from tests.ws_node.log import test_client as test_history
 from tests.ws_node.log.test_client import Answer, answering, drip, hang_up, silence
 from tests.ws_node.making import served
 from ws_node.page import api_proxy as forward_module
-from ws_node.page.api_proxy import Forward, allowed
+from ws_node.page.api_proxy import ApiProxy, allowed
 
 KEY = Ed25519PrivateKey.generate()
 CODE = {"code": "A" * 43}
@@ -37,10 +37,10 @@ def token(agent: str) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def forwarding(directory: Path, answer: Answer) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a Forward to a server that gives ``answer``."""
+    """A client of a ApiProxy to a server that gives ``answer``."""
     identity = Identity(PrincipalVerifier(public_pem(KEY)), auth_off=False)
     async with answering(directory, answer) as settings:
-        forward = Forward(settings, identity)
+        forward = ApiProxy(settings, identity)
         try:
             async with (
                 served(forward) as port,

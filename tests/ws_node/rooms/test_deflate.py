@@ -18,7 +18,7 @@ from tests.ws_node.making import make_event
 from ws_node.rooms.deflate import WINDOW_BITS, SharedDeflate, deflated_frame
 from ws_node.rooms.fan_out import joined
 from ws_node.rooms.framing import Framing, text_frame
-from ws_node.rooms.outgoing import LEAST_BYTES, Outgoing
+from ws_node.rooms.outgoing import MIN_BYTES, Outgoing
 from ws_node.rooms.ring import Ring
 
 ALICE, BOB = Audience("alice", "claude"), Audience("bob", "codex")
@@ -130,8 +130,8 @@ def test_a_frame_is_deflated_once_for_all_viewers_and_the_ring() -> None:
 
 
 def test_what_saves_nothing_goes_plain_among_the_others() -> None:
-    small, dense = outgoing(1, b"x" * (LEAST_BYTES - 1)), outgoing(2, os.urandom(2_000))
-    large = outgoing(3, b"x" * LEAST_BYTES)
+    small, dense = outgoing(1, b"x" * (MIN_BYTES - 1)), outgoing(2, os.urandom(2_000))
+    large = outgoing(3, b"x" * MIN_BYTES)
     assert small.framed(Framing.DEFLATED) is small.frame
     assert dense.framed(Framing.DEFLATED) is dense.frame
     assert len(large.framed(Framing.DEFLATED)) < 20

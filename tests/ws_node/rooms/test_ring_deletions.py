@@ -10,7 +10,7 @@ from proto.internal_api import LogPage
 from proto.messages import ANONYMOUS, Audience, Message, Visibility, encode_metadata
 from proto.wire import message_event
 from tests.ws_node.making import EPOCH
-from ws_node.log.shared_reads import stretch_of
+from ws_node.log.shared_reads import log_range
 from ws_node.rooms.framing import Framing, text_frame
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.ring import Ring
@@ -108,7 +108,7 @@ def test_what_was_read_before_a_deletion_does_not_bring_the_text_back(
     for message in log.messages[opened:]:
         ring.append(outgoing(message))
     page = LogPage(EPOCH, head, head, log.messages[start:])
-    older = stretch_of(page, start).messages
+    older = log_range(page, start).messages
     for step in later:
         added = log.step(*step)
         if added is not None:
