@@ -55,10 +55,11 @@ class WordList:
             self._by_length.setdefault(len(word), []).append(word)
             self.count += 1
 
-    def fill(self, rows: Iterator[tuple[int, str]], most: int) -> Iterator[tuple[int, str]]:
+    def add_rows(self, rows: Iterator[tuple[int, str]], most: int) -> Iterator[tuple[int, str]]:
         """Add rows of message id and word until there are ``most``; return the remaining rows.
 
-        All words of a message are added together, so that ``through`` tells what is cached.
+        All words of a message are added together, even beyond ``most``, so that ``through`` tells
+        what is cached.
         """
         for id_, word in rows:
             if self.count >= most and id_ != self.through:
@@ -108,7 +109,7 @@ class Vocabulary:
         words = self._scopes.pop(scope, None) or WordList()
         rows = connection.execute(_NEW_WORDS, (scope, words.through))
         if words.count < self._most_of_scope:
-            rest = words.fill(rows, self._most_of_scope)
+            rest = words.add_rows(rows, self._most_of_scope)
         else:
             rest = iter(rows)
         self._scopes[scope] = words

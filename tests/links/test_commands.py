@@ -41,7 +41,7 @@ async def test_revoking_a_guest_revokes_its_link(pair: Pair, room: str) -> None:
     assert (await redeem(pair, code_of(pair, other["url"]))).status_code == 200
 
 
-async def test_without_mcp_node_they_say_so(tmp_path: Path) -> None:
+async def test_login_and_links_without_mcp_node_say_so(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
     for command in ("login", "links"):
         done, out, err = await partyline(pair, command)

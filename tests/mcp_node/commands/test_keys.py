@@ -36,7 +36,7 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_it_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: Path) -> None:
+def test_keys_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: Path) -> None:
     lines = shown(keys, data_dir)
     client, server = curve.client_keys(data_dir), curve.server_keys(data_dir)
     assert lines == [
@@ -50,7 +50,7 @@ def test_it_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: Pa
     assert {file.stat().st_mode & 0o777 for file in data_dir.iterdir()} == {0o600}
 
 
-def test_two_machines_introduce_each_other(keys: Keys, tmp_path: Path) -> None:
+def test_exchanged_keys_let_two_machines_trust_each_other(keys: Keys, tmp_path: Path) -> None:
     """The recipe of docs/operations.md."""
     agents, viewers = tmp_path / "agents", tmp_path / "viewers"
     client = shown(keys, agents)[0].split()[-1]

@@ -39,7 +39,7 @@ async def settle(store: Database, request: pytest.FixtureRequest) -> Callable[[]
     return now
 
 
-async def test_newest_first_with_every_word(store: Database, say: Say, settle: Any) -> None:
+async def test_results_hold_every_word_newest_first(store: Database, say: Say, settle: Any) -> None:
     await say("the router drops packets")
     await say("packets arrive")
     await say("Router, and packets again")
@@ -60,7 +60,9 @@ async def test_a_limit_tells_whether_there_is_more(store: Database, say: Say, se
         assert result.has_more is more
 
 
-async def test_phrases_beginnings_and_other_scripts(store: Database, say: Say, settle: Any) -> None:
+async def test_phrases_prefixes_and_other_scripts_are_found(
+    store: Database, say: Say, settle: Any
+) -> None:
     await say("call add_message first")
     await say("message add, routing tables")
     await say("我们今天吃饭 Café")
@@ -122,7 +124,9 @@ async def test_since_and_until_count_themselves(store: Database, say: Say, settl
     assert await found(store, "hello", until="0001-01-01T00:00:00.000000Z") == []
 
 
-async def test_only_in_some_sessions(store: Database, say: Say, settle: Any) -> None:
+async def test_search_is_restricted_to_the_given_sessions(
+    store: Database, say: Say, settle: Any
+) -> None:
     await storing.create_session(store, new_session("other"))
     await say("hello")
     await say("hello", session_id="other")
