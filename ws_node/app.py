@@ -37,10 +37,10 @@ from ws_node.intake.broadcast import Broadcast, add_broadcast, refuse
 from ws_node.intake.collector import Collector
 from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
-from ws_node.log.sync import Following
+from ws_node.log.sync import LogSync
 from ws_node.log.trust import Trust
 from ws_node.metrics import Measured, figures
-from ws_node.page.api_proxy import Forward, allowed
+from ws_node.page.api_proxy import ApiProxy, allowed
 from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
 from ws_node.presence.viewer_counts import ViewerCounts
@@ -49,7 +49,7 @@ from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 from ws_node.workers.siblings import Siblings
-from ws_node.workers.workers import LIFELINE, die_with_supervisor, patiently, shared_out
+from ws_node.workers.workers import LIFELINE, die_with_supervisor, retrying, worker_settings
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ async def run(settings: Settings, worker: int | None = None) -> None:
         lock = LockFile(data_dir / "ws.lock", "ws_node").acquire()
     else:
         asyncio.get_running_loop().add_reader(LIFELINE, die_with_supervisor)
-        lock = await patiently(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").acquire)
-        settings = shared_out(settings)
+        lock = await retrying(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").acquire)
+        settings = worker_settings(settings)
     shared = worker is not None
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
@@ -118,16 +118,16 @@ class Node:
         self._hub = Hub(
             settings,
             identity.revocations,
-            on_want=lambda room: self._following.fetch(room),
+            on_want=lambda room: self._log_sync.fetch(room),
             on_attendance=lambda room: self._presence.attendance_changed(room),
         )
         self._history = History(settings)
-        self._following = Following(settings, self._hub, self._queue, self._history)
+        self._log_sync = LogSync(settings, self._hub, self._queue, self._history)
         self._dispatcher = Dispatcher(
             self._hub,
             self._queue,
-            on_want=self._following.fetch,
-            on_foreign=self._following.compare_soon,
+            on_want=self._log_sync.fetch,
+            on_foreign=self._log_sync.compare_soon,
         )
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
@@ -157,7 +157,7 @@ class Node:
             catch_up=catch_up,
             places=self._places,
         )
-        self._forward = Forward(settings, identity)
+        self._api_proxy = ApiProxy(settings, identity)
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
@@ -178,21 +178,21 @@ class Node:
             settings=settings,
             identity=identity,
             readiness=self._readiness,
-            figures=self._siblings.everyones_figures,
+            figures=self._siblings.all_figures,
             address=address,
         )
         self._broadcast: Broadcast = add_broadcast(
             api,
             settings=settings,
             queue=self._queue,
-            pass_on=self._siblings.pass_on,
+            forward=self._siblings.forward,
         )
         self._measured = Measured(
             hub=self._hub,
             dispatcher=self._dispatcher,
             queue=self._queue,
             history=self._history,
-            following=self._following,
+            following=self._log_sync,
             collector=self._collector,
             presence=self._presence,
             siblings=self._siblings,
@@ -200,7 +200,7 @@ class Node:
             sockets=self._sockets,
             broadcast=self._broadcast,
         )
-        answering = self._straight(api)
+        answering = self._routed(api)
         if settings.signed_requests:
             answering = SignedRequests(
                 answering,
@@ -231,7 +231,7 @@ class Node:
                     group.create_task(work, name=name)
                     for name, work in (
                         ("dispatcher", self._dispatcher.run()),
-                        ("following", self._following.run()),
+                        ("following", self._log_sync.run()),
                         ("trust", self._trust.run()),
                         ("siblings", self._siblings.run()),
                         ("presence", self._presence.run()),
@@ -247,21 +247,21 @@ class Node:
         finally:
             self._collector.close()
             await self._history.close()
-            await self._forward.close()
+            await self._api_proxy.close()
 
     async def drain(self) -> None:
         """Stopping begins: viewers are told to come back."""
         self._hub.disconnect_all(Disconnect.RESTART)
         await asyncio.sleep(0.1)
 
-    def _straight(self, api: App) -> App:
+    def _routed(self, api: App) -> App:
         """Viewers, the page and what it asks go straight to their endpoints, the rest to the API.
 
         Inside FastAPI each would hold the frames of its whole middleware while it is connected.
         Viewers and what the page asks go nowhere while `Trust` admits nobody.
         """
 
-        async def each_its_way(scope: Scope, receive: Receive, send: Send) -> None:
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
             kind = scope["type"]
             folder, _, session_id = scope.get("path", "").rpartition("/")
             app: App = api
@@ -270,7 +270,7 @@ class Node:
             elif kind == "http" and folder == "/events" and scope["method"] == "GET":
                 app = self._streams
             elif kind == "http" and allowed(scope):
-                app = self._forward
+                app = self._api_proxy
             elif kind == "http" and self._pages.serves(scope["path"]):
                 app = self._pages
             if app not in (api, self._pages):
@@ -279,11 +279,11 @@ class Node:
                     app = _unready
             await app(scope, receive, send)
 
-        return each_its_way
+        return route
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
         """Whether it serves, and words for strangers: figures are for /metrics."""
-        following, trust = self._following, self._trust
+        following, trust = self._log_sync, self._trust
         if trust.mismatch:
             return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
         admitting = trust.compared or self._settings.auth != "off"

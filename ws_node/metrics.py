@@ -10,7 +10,7 @@ from ws_node.endpoints.websocket import Sockets
 from ws_node.intake.broadcast import Broadcast
 from ws_node.intake.collector import Collector
 from ws_node.log.client import History
-from ws_node.log.sync import Following
+from ws_node.log.sync import LogSync
 from ws_node.presence.presence import Presence
 from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
@@ -26,7 +26,7 @@ class Measured:
     dispatcher: Dispatcher
     queue: EventQueue
     history: History
-    following: Following
+    following: LogSync
     collector: Collector
     presence: Presence
     siblings: Siblings
@@ -44,7 +44,7 @@ def figures(of: Measured) -> Iterator[Figure]:
     yield "rooms", "Sessions somebody watches.", len(hub.rooms)
     yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
     yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
-    yield "presence_frames_total", "Frames that told who is there.", of.presence.told
+    yield "presence_frames_total", "Frames that told who is there.", of.presence.sent
     yield (
         "presence_skipped_total",
         "Presence frames slow viewers missed.",

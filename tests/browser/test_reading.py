@@ -43,7 +43,7 @@ async def at_the_bottom(page: Page) -> bool:
     return distance < 2
 
 
-async def test_it_stays_at_the_bottom_or_says_what_is_new(
+async def test_the_page_stays_at_the_bottom_or_says_what_is_new(
     pair: Pair, people: People, name: str
 ) -> None:
     await filled(pair, name, 60)

@@ -54,7 +54,7 @@ async def test_screen_readers_are_told_what_is_new_and_nothing_that_was_there(
     assert await page.get_attribute("#announcer", "aria-live") == "polite"
 
 
-async def test_it_says_how_many_it_is_catching_up_on(
+async def test_the_page_says_how_many_messages_it_is_catching_up_on(
     mortal: Pair, people: People, name: str
 ) -> None:
     await filled(mortal, name, 1)

@@ -128,7 +128,7 @@ async def test_who_did_not_see_it_learns_nothing(bridged: Pair, name: str, level
                 await is_quiet(late)
 
 
-async def test_by_tool_and_what_a_refusal_says(pair: Pair, room: str) -> None:
+async def test_the_tool_deletes_or_says_why_not(pair: Pair, room: str) -> None:
     async with pair.agent("alice") as alice, pair.agent("bob") as bob:
         added = await alice.call_tool("add_message", {"session_id": room, "content": SECRET})
         hidden = await alice.call_tool(
@@ -158,7 +158,7 @@ async def test_by_tool_and_what_a_refusal_says(pair: Pair, room: str) -> None:
         assert [one.get("deleted") for one in view.structured_content["messages"]] == [True, None]
 
 
-async def test_over_rest_and_what_a_refusal_says(pair: Pair, room: str) -> None:
+async def test_rest_deletes_or_says_why_not(pair: Pair, room: str) -> None:
     async with pair.rest("alice") as alice, pair.rest("bob") as bob:
         said = await say(alice, room, SECRET)
         hidden = await say(alice, room, "x", visibility="private")
@@ -219,7 +219,9 @@ async def test_nobody_broadcasts_a_deletion(pair: Pair, room: str) -> None:
         await is_quiet(viewer)
 
 
-async def test_a_deletion_while_ws_node_is_away(mortal: Pair, name: str) -> None:
+async def test_a_deletion_while_ws_node_is_away_reaches_returning_viewers(
+    mortal: Pair, name: str
+) -> None:
     await make_room(mortal, name)
     async with mortal.rest() as rest:
         async with mortal.viewer(name) as viewer:
@@ -280,7 +282,9 @@ async def followed(pair: Pair, room: str, last: str) -> list[dict[str, Any]]:
         await asyncio.sleep(0.05)
 
 
-async def test_many_delete_while_many_watch_and_ws_node_dies(mortal: Pair, name: str) -> None:
+async def test_deletions_come_once_and_in_order_though_ws_node_dies(
+    mortal: Pair, name: str
+) -> None:
     """Every entry comes once; a text may come before the entry that deletes it, never after."""
     await make_room(mortal, name)
     following = [asyncio.create_task(followed(mortal, name, "last")) for _ in range(5)]

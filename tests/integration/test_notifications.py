@@ -98,9 +98,7 @@ async def test_two_subscribers_of_one_resource_have_each_their_own_rights(
 
 
 @ERA
-async def test_a_session_that_is_not_what_it_was_is_told_of(
-    pair: Pair, room: str, era: str
-) -> None:
+async def test_a_changed_or_closed_session_is_notified(pair: Pair, room: str, era: str) -> None:
     uri = f"session://{room}"
     async with ear_of(pair, era, uri, f"{uri}/messages") as ear, pair.agent("alice") as alice:
         await alice.call_tool("update_session", {"session_id": room, "purpose": "another"})
@@ -121,7 +119,7 @@ async def refusal(pair: Pair, client: Client[Any], era: str, uri: str) -> tuple[
 
 
 @ERA
-async def test_what_cannot_be_subscribed_to(pair: Pair, room: str, era: str) -> None:
+async def test_other_resources_are_refused_to_subscribers(pair: Pair, room: str, era: str) -> None:
     mode = "auto" if era == "modern" else "legacy"
     async with (
         pair.agent("erin", mode=mode, sessions=["elsewhere"]) as foreign,
@@ -178,7 +176,7 @@ async def test_both_eras_are_told_that_they_can_subscribe(pair: Pair, era: str) 
         assert found.completions is not None and found.prompts is not None
 
 
-async def test_unsubscribed_is_told_no_more(pair: Pair, room: str) -> None:
+async def test_an_unsubscribed_resource_is_not_notified_any_more(pair: Pair, room: str) -> None:
     uri, other = f"session://{room}", f"session://{room}/messages"
     async with ear_of(pair, "legacy", uri, other) as ear, pair.rest() as rest:
         await unsubscribe(ear.client, uri)
@@ -194,7 +192,7 @@ async def test_unsubscribed_is_told_no_more(pair: Pair, room: str) -> None:
 
 
 @ERA
-async def test_who_goes_leaves_nothing_behind(own: Pair, name: str, era: str) -> None:
+async def test_a_client_that_leaves_is_unsubscribed(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
     assert await subscriptions(own) == 0
     async with ear_of(own, era, f"session://{name}", f"session://{name}/messages"):
@@ -207,7 +205,7 @@ async def test_who_goes_leaves_nothing_behind(own: Pair, name: str, era: str) ->
 
 
 @ERA
-async def test_a_revoked_token_ends_it(own: Pair, name: str, era: str) -> None:
+async def test_a_revoked_token_ends_its_subscriptions(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
     uri = f"session://{name}"
     async with (
@@ -234,7 +232,7 @@ async def test_a_revoked_token_ends_it(own: Pair, name: str, era: str) -> None:
 
 
 @ERA
-async def test_an_expired_token_ends_it(own: Pair, name: str, era: str) -> None:
+async def test_an_expired_token_ends_its_subscriptions(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
     async with ear_of(own, era, f"session://{name}", agent="brief", seconds=BRIEF) as ear:
 
@@ -265,7 +263,7 @@ async def test_rights_are_those_of_the_token_that_subscribed(own: Pair, name: st
         await ear.hears(f"session://{name}")
 
 
-async def test_limits(name: str) -> None:
+async def test_subscriptions_beyond_a_limit_are_refused(name: str) -> None:
     limits = {"MAX_RESOURCE_SUBSCRIPTIONS": 3, "MAX_RESOURCE_SUBSCRIPTIONS_PER_PRINCIPAL": 2}
     async with Pair(start=("mcp",), mcp_settings=limits) as pair:
         await make_room(pair, name)

@@ -104,7 +104,7 @@ async def _until_presence(lines: Any) -> Any:
                 return
 
 
-async def test_while_mcp_node_is_away_it_says_less(mortal: Pair, name: str) -> None:
+async def test_while_mcp_node_is_away_presence_has_no_agents(mortal: Pair, name: str) -> None:
     await make_room(mortal, name)
     async with mortal.viewer(name, query=ASKING) as viewer:
         await told(viewer, lambda data: bool(data["agents"]))

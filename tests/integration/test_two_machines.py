@@ -28,7 +28,7 @@ def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: An
     return pair
 
 
-async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path) -> None:
+async def test_requests_are_signed_both_ways_and_cannot_be_replayed(tmp_path: Path) -> None:
     pairs: list[Pair] = []
     async with contextlib.AsyncExitStack() as stack:
         to_mcp = await stack.enter_async_context(Relay(lambda: pairs[0].mcp_port).listening())

@@ -134,9 +134,9 @@ class Live:
         self.hub.epoch = EPOCH
         room = self.hub.enter(session_id)
         if room.follower.last is None:
-            room.know(head, head)
+            room.learn_head(head, head)
             room.follower.positioned(EPOCH, head)
-            room.found()
+            room.open_ring()
         return room
 
     def viewer(self, session_id: str = "room", query: str = "", **more: Any) -> websockets.connect:

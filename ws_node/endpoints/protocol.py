@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidHandshake, InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
-from ws_node.endpoints.inflow import Inflow
+from ws_node.endpoints.read_buffer import ReadBuffer
 from ws_node.rooms.deflate import SharedDeflate
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.framing import Framing
@@ -59,7 +59,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, config: Config, *more: Any, **options: Any) -> None:
         super().__init__(config, *more, **options)
-        self._inflow = Inflow()
+        self._unparsed = ReadBuffer()
         self._frames = 0
         self._parsing: asyncio.Handle | None = None
         if config.ws_per_message_deflate:
@@ -78,12 +78,12 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self._on_leave = callback
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes: a handshake as it is, whatever follows with the limits of `Inflow`.
+        """Take bytes: a handshake as it is, whatever follows with the limits of `ReadBuffer`.
 
         uvicorn leaves a handshake that websockets cannot read unanswered, open.
         """
         if self.handshake_initiated:
-            self._inflow.add(data)
+            self._unparsed.add(data)
             if self._parsing is None:
                 self._parse()
             return
@@ -116,18 +116,18 @@ class LendingProtocol(WebSocketsSansIOProtocol):
     def _parse(self) -> None:
         """Parse what came, until the app has a message to take or the viewer has sent too much."""
         self._parsing = None
-        while self._inflow and not self.read_paused and not self.transport.is_closing():
+        while self._unparsed and not self.read_paused and not self.transport.is_closing():
             self._frames = 0
-            super().data_received(self._inflow.take())
+            super().data_received(self._unparsed.read())
             if self.conn.parser_exc is not None:
-                self._inflow.clear()
-            elif wait := self._inflow.wait(self._frames, self.loop.time()):
+                self._unparsed.clear()
+            elif wait := self._unparsed.delay(self._frames, self.loop.time()):
                 if self._parsing is None:
                     self._parsing = self.loop.call_later(wait, self._parse)
                 break
         if self.transport.is_closing():
-            self._inflow.clear()
-        elif self._inflow or self.read_paused:
+            self._unparsed.clear()
+        elif self._unparsed or self.read_paused:
             self.transport.pause_reading()
         elif not self.transport.is_reading():
             self.transport.resume_reading()
@@ -183,7 +183,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._leave()
-        self._inflow.clear()
+        self._unparsed.clear()
         if self._parsing is not None:
             self._parsing.cancel()
         super().connection_lost(exc)

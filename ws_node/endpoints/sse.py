@@ -18,7 +18,7 @@ from serving.http.identity import Identity, header_values
 from serving.http.problems import send_problem
 from serving.http.protocol import TRANSPORT
 from serving.quota import Quota
-from ws_node.endpoints.admission import admit, check_session, number, presence_of, wish_of
+from ws_node.endpoints.admission import admit, check_session, command_of, number, presence_of
 from ws_node.endpoints.commands import check_position
 from ws_node.endpoints.protocol import CLOSE_SECONDS
 from ws_node.log.catch_up import CatchUp, Subscribe
@@ -160,10 +160,10 @@ def _wish(session_id: str, scope: Scope) -> Subscribe:
     """Where a stream starts: Last-Event-ID, else the address, else from now."""
     last = header_values(scope["headers"], b"last-event-id")
     if last and last[-1]:
-        wished = wish_of(session_id, scope["query_string"])
+        wished = command_of(session_id, scope["query_string"])
         epoch = None if wished is None else wished.epoch
         return Subscribe(session_id, *check_position(number(last[-1]), epoch))
-    return wish_of(session_id, scope["query_string"]) or Subscribe(session_id)
+    return command_of(session_id, scope["query_string"]) or Subscribe(session_id)
 
 
 async def _until_gone(

@@ -107,10 +107,10 @@ def add_broadcast(
     *,
     settings: Settings,
     queue: EventQueue,
-    pass_on: Callable[[Event], None],
+    forward: Callable[[Event], None],
 ) -> "Broadcast":
     """Add the route to the node's app."""
-    door = Broadcast(settings, queue=queue, pass_on=pass_on)
+    door = Broadcast(settings, queue=queue, forward=forward)
 
     @app.post(
         f"{BROADCAST_PREFIX}{{session_id}}",
@@ -149,7 +149,7 @@ class Broadcast:
     Args:
         settings: of the node.
         queue: where events go.
-        pass_on: takes each event as well, for the node's other workers.
+        forward: takes each event as well, for the node's other workers.
 
     Attributes:
         taken: events put into the queue.
@@ -161,12 +161,12 @@ class Broadcast:
         settings: Settings,
         *,
         queue: EventQueue,
-        pass_on: Callable[[Event], None],
+        forward: Callable[[Event], None],
     ) -> None:
         self.taken = 0
         self.refused: dict[int, int] = {}
         self._queue = queue
-        self._pass_on = pass_on
+        self._pass_on = forward
         self._max_bytes = settings.max_body_bytes
         self._max_external_bytes = min(settings.max_broadcast_bytes, settings.max_body_bytes)
         rate = settings.broadcasts_per_second

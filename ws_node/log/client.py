@@ -39,7 +39,7 @@ Answer = TypeVar("Answer")
 _TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=1.0)
 
 
-class HistoryAway(Exception):
+class HistoryUnavailable(Exception):
     """mcp_node gave no answer that can be used.
 
     Args:
@@ -55,8 +55,8 @@ class HistoryAway(Exception):
 class History:
     """A client of mcp_node's log.
 
-    Every question raises `HistoryAway`, and nothing else, when it gets no good answer within 5
-    seconds. Cancelling one asker does not disturb others who share the question.
+    Every request raises `HistoryUnavailable`, and nothing else, if it gets no usable answer within
+    5 seconds. Requests that share an answer may be cancelled one by one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -138,19 +138,19 @@ class History:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._client.request(method, path, content=body, headers=headers)
         except httpx.ConnectError:
-            raise HistoryAway("it is not running", refused=True) from None
+            raise HistoryUnavailable("it is not running", refused=True) from None
         except UnsafePeer as error:
-            raise HistoryAway(str(error)) from None
+            raise HistoryUnavailable(str(error)) from None
         except (httpx.HTTPError, TimeoutError):
-            raise HistoryAway("it does not answer") from None
+            raise HistoryUnavailable("it does not answer") from None
         except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
-            raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
+            raise HistoryUnavailable(f"the connection failed: {type(error).__name__}") from None
         if answer.status_code != 200:
-            raise HistoryAway(f"it answers with status {answer.status_code}")
+            raise HistoryUnavailable(f"it answers with status {answer.status_code}")
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise HistoryAway("its answers are not of this version") from None
+            raise HistoryUnavailable("its answers are not of this version") from None
 
 
 def _question(session_id: str, after: int, audience: Audience | None) -> bytes:

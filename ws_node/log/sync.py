@@ -19,7 +19,7 @@ from typing import Any, Final
 from proto.internal_api import Heads
 from proto.messages import MAX_ID
 from proto.settings import Settings
-from ws_node.log.client import History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.event_queue import (
     Answer,
     EventQueue,
@@ -45,7 +45,7 @@ Question = Callable[[Room, RoomFollower], Awaitable[Answer | None]]
 logger = logging.getLogger(__name__)
 
 
-class Following:
+class LogSync:
     """Keeps the hub's rooms in step with the log.
 
     Attributes:
@@ -110,7 +110,7 @@ class Following:
         """Put the answer into the queue; without a good one FetchFailed, after a pause."""
         try:
             answer = await question(room, follower)
-        except HistoryAway as away:
+        except HistoryUnavailable as away:
             self._hub.log_unavailable(refused=away.refused)
             answer = None
         if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
@@ -172,7 +172,7 @@ class Following:
             self._prompted.clear()
             try:
                 complete = await self._compare()
-            except HistoryAway as away:
+            except HistoryUnavailable as away:
                 self._hub.log_unavailable(refused=away.refused)
                 if self.reachable is None:
                     logger.info("waiting for mcp_node (%s)", away)
@@ -205,14 +205,14 @@ class Following:
         heads = await self._history.heads(compared)
         complete = heads.through >= heads.head or compared > heads.head
         if not complete and heads.through <= compared:
-            raise HistoryAway("its heads make no progress")
+            raise HistoryUnavailable("its heads make no progress")
         if not self.reachable:
             logger.info("mcp_node is there")
             self.reachable_since = time.time()
         self.reachable = True
         if heads.pruned != self._pruned:
             self._pruned = heads.pruned
-            self._hub.forget_past()
+            self._hub.clear_rings()
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)

@@ -15,7 +15,7 @@ from typing import Final
 from proto.internal_api import Standing
 from proto.revocations import Revocations
 from proto.settings import Settings
-from ws_node.log.client import History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 
@@ -76,7 +76,7 @@ class Trust:
         while True:
             try:
                 await self._ask()
-            except HistoryAway:
+            except HistoryUnavailable:
                 await asyncio.sleep(retry * random.uniform(0.5, 1.0))
                 retry = min(retry * 2, POLL_SECONDS)
                 continue
@@ -87,7 +87,7 @@ class Trust:
         """One question.
 
         Raises:
-            HistoryAway: mcp_node did not answer; nothing changed.
+            HistoryUnavailable: mcp_node did not answer; nothing changed.
         """
         told = await self._history.standing()
         self._compare_auth(told.auth)

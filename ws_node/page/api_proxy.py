@@ -88,7 +88,7 @@ def allowed(scope: Scope) -> bool:
     return routes is not None and routes.fullmatch(path.decode("latin-1")) is not None
 
 
-class Forward:
+class ApiProxy:
     """Passes requests on that are `allowed`.
 
     Args:

@@ -39,11 +39,11 @@ class ViewerCounts:
         room = self._rooms.get(session_id)
         return self._sum[session_id] + (0 if room is None else room.references)
 
-    def came_or_left(self) -> None:
+    def mark_changed(self) -> None:
         """A count of this worker changed."""
         self._news = True
 
-    def news(self) -> dict[str, int] | None:
+    def changes(self) -> dict[str, int] | None:
         """This worker's counts, if they are to be told again; asked about once a second."""
         self._quiet += 1
         if not self._news and self._quiet < REPEAT:
@@ -52,7 +52,7 @@ class ViewerCounts:
         own = ((name, room.references) for name, room in self._rooms.items() if room.occupied)
         return dict(islice(own, self._most))
 
-    def heard(self, worker: int, counts: dict[str, int]) -> None:
+    def update(self, worker: int, counts: dict[str, int]) -> None:
         """A sibling told its counts; none: it is away."""
         former = self._elsewhere.get(worker, {})
         if counts == former:

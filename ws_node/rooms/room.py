@@ -188,13 +188,13 @@ class Room:
         self._members.setdefault(kind, {})[subscription] = None
         self._classes = self._everyone = None
         if subscription.presence:
-            self.presence.ask(subscription)
+            self.presence.subscribe(subscription)
             self._on_presence_wanted(self)
 
-    def part(self, subscription: Subscription) -> None:
+    def leave(self, subscription: Subscription) -> None:
         """Have a subscription take no more live frames; idempotent."""
         subscription.live_since = NEVER
-        self.presence.forget(subscription)
+        self.presence.unsubscribe(subscription)
         kind = (subscription.audience, subscription.framing)
         members = self._members.get(kind)
         if members is not None and subscription in members:
@@ -203,7 +203,7 @@ class Room:
                 del self._members[kind]
             self._classes = self._everyone = None
 
-    def went_by(self, events: list[Event]) -> list[Outgoing]:
+    def deliver(self, events: list[Event]) -> list[Outgoing]:
         """Frame messages that are to be delivered now, and remember them."""
         outgoing = [Outgoing(event, text_frame(event.body)) for event in events]
         if self.ring is not None:
@@ -212,7 +212,7 @@ class Room:
         self._wake()
         return outgoing
 
-    def know(self, head: int, through: int = 0) -> None:
+    def learn_head(self, head: int, through: int = 0) -> None:
         """The session is known to reach ``head``, and to end there in the log up to ``through``.
 
         Unlike the follower's target it does not make the room fetch anything: what is on its way
@@ -221,13 +221,13 @@ class Room:
         self._known_head = max(self._known_head, head)
         self.known_through = max(self.known_through, through)
 
-    def found(self) -> None:
+    def open_ring(self) -> None:
         """The position is known: open the ring from there."""
         if self.ring is None:
             self.ring = self._empty_ring()
         self.positioned.set()
 
-    def forget_past(self) -> None:
+    def clear_rings(self) -> None:
         """Remember nothing of what went by: it is read from the log again."""
         if self.ring is not None:
             self.ring = self._empty_ring()
@@ -260,18 +260,18 @@ class Room:
             finally:
                 self._reached = [entry for entry in self._reached if entry[1] is not waiter]
 
-    def passing(self, event: Event) -> Outgoing:
+    def frame(self, event: Event) -> Outgoing:
         """Frame an ephemeral event, which nothing remembers."""
         return Outgoing(event, text_frame(event.body))
 
-    def cut(self, head: int) -> None:
+    def truncate(self, head: int) -> None:
         """The log was seen to end at ``head``: nothing is known of what comes after it."""
         self._known_head = min(self._known_head, head)
         self.known_through = min(self.known_through, head)
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget the log: the position must be asked anew."""
-        self.cut(0)
+        self.truncate(0)
         self.follower = RoomFollower(self.follower.counts)
         self.ring = None
         self.promise = None

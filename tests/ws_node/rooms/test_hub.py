@@ -136,7 +136,7 @@ async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None
     async with Live(tmp_path).running() as live:
         room = live.open_room()
         former = room.follower
-        room.start_over()
+        room.reset()
         current = room.follower
         assert current.ask().value == "position"
         for answer in (
@@ -154,7 +154,7 @@ async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None
 async def test_a_position_in_a_log_that_is_not_the_nodes_is_asked_again(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         room = live.open_room()
-        room.start_over()
+        room.reset()
         room.follower.ask()
         asked: list[Room] = []
         live.on_want = asked.append
@@ -268,13 +268,13 @@ async def test_a_dead_token_ends_its_connection(tmp_path: Path) -> None:
 
 async def test_waiting_for_a_position_leaves_nothing_behind_when_cancelled(tmp_path: Path) -> None:
     room = Live(tmp_path).open_room()
-    room.know(5)
+    room.learn_head(5)
     waiting = [asyncio.create_task(room.reached(5)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.gather(waiting[0], return_exceptions=True)
     assert len(room._reached) == 2
-    room.went_by(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
+    room.deliver(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
     await asyncio.wait_for(asyncio.gather(*waiting[1:]), PATIENCE)
     assert room._reached == []
 
