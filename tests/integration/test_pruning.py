@@ -106,7 +106,7 @@ async def test_prune_without_mcp_node_says_so(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
     code, out, err = await partyline(pair, "prune", "--older-than", "30d")
     assert (code, out) == (2, "")
-    assert err.startswith("partyline: no mcp_node runs with the data directory ")
+    assert err.startswith("partyline: no mcp_node is running with the data directory ")
     assert "start it first" in err
 
 

@@ -25,7 +25,7 @@ async def test_links_are_listed_with_what_became_of_them(pair: Pair, room: str) 
     assert (done, err) == (0, "")
     assert out.splitlines()[0].split("  ")[0].strip() == "LINK"
     rows = {line.split()[0]: line for line in out.splitlines()}
-    for link, words in ((used, "works, was used"), (revoked, "revoked")):
+    for link, words in ((used, "valid, used"), (revoked, "revoked")):
         row = rows[link["link_id"]]
         assert row.endswith(words)
         assert f" {room} " in row and " lister " in row and " live " in row
@@ -47,5 +47,6 @@ async def test_login_and_links_without_mcp_node_say_so(tmp_path: Path) -> None:
         done, out, err = await partyline(pair, command)
         assert (done, out) == (2, "")
         assert err == (
-            f"partyline: no mcp_node runs with the data directory {pair.data_dir}; start it first\n"
+            f"partyline: no mcp_node is running with the data directory {pair.data_dir};"
+            " start it first\n"
         )

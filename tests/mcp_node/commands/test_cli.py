@@ -146,7 +146,7 @@ def test_welcome_says_where_things_are_and_holds_no_secret(data_dir):
 def test_welcome_without_a_link_says_how_to_get_one(data_dir):
     settings = load_settings(data_dir=data_dir, page_url="https://rooms.example/p")
     text = "\n".join(welcome(settings, Path("/opt/p/bin/partyline"), None))
-    assert "https://rooms.example/p/ (for a link to enter by:" in text
+    assert "https://rooms.example/p/ (to get a login link:" in text
     assert f"PARTYLINE_DATA_DIR={data_dir} /opt/p/bin/partyline login" in text
 
 

@@ -43,7 +43,7 @@ def test_keys_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: 
         f"mcp_node is        {client.public}",
         f"mcp_node sends to  {server.public} (the ws_node here)",
         f"ws_node is         {server.public}",
-        f"ws_node lets in    {client.public} (the mcp_node here)",
+        f"ws_node accepts    {client.public} (the mcp_node here)",
     ]
     for pair in (client, server):
         assert pair.secret.hex() not in "\n".join(lines)
@@ -58,7 +58,7 @@ def test_exchanged_keys_let_two_machines_trust_each_other(keys: Keys, tmp_path: 
     assert keys(viewers, "--allow", client).returncode == 0
     assert keys(agents, "--server", server).returncode == 0
     assert f"mcp_node sends to  {server}" in shown(keys, agents)
-    assert f"ws_node lets in    {client}" in shown(keys, viewers)
+    assert f"ws_node accepts    {client}" in shown(keys, viewers)
 
 
 def test_a_key_can_be_taken_off_again(keys: Keys, data_dir: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mcp_node.log.interface import Database
 from mcp_node.search.finding import find
 from mcp_node.search.query import parse
-from mcp_node.search.rows import SECONDS, Wish
+from mcp_node.search.rows import SECONDS, Criteria
 from mcp_node.search.vocabulary import Vocabulary
 from proto.messages import Message, Visibility
 from tests.mcp_node import storing
@@ -193,10 +193,10 @@ async def test_nothing_of_what_is_gone_stays_in_the_index(store: Database) -> No
 async def test_a_search_that_takes_too_long_ends_with_what_it_has(store: Database) -> None:
     for _ in range(3):
         await storing.append(store, new_message(content="hello"))
-    wish = Wish(CLAUDE, None, parse("hello"), None, None, None, 20)
+    criteria = Criteria(CLAUDE, None, parse("hello"), None, None, None, 20)
     ticks = iter([0.0, 0.0, 2 * SECONDS, 2 * SECONDS, 2 * SECONDS])
     result = await store.read(
-        lambda c: find(c, vocabulary=Vocabulary(), wish=wish, clock=lambda: next(ticks))
+        lambda c: find(c, vocabulary=Vocabulary(), criteria=criteria, clock=lambda: next(ticks))
     )
     assert [hit.message_id for hit in result.hits] == [3, 2]
     assert result.has_more

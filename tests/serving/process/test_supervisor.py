@@ -26,7 +26,7 @@ children = [Child(name, [sys.executable, "-c", p]) for name, p in zip(names, pro
 supervisor = Supervisor(
     children, console.line, grace_seconds=float(grace), environment={"PYTHONUNBUFFERED": "1"}
 )
-console.when_gone = lambda: supervisor.stop(1)
+console.on_closed = lambda: supervisor.stop(1)
 sys.exit(asyncio.run(supervisor.run()))
 """
 
