@@ -9,8 +9,8 @@ from typing import Any
 
 from proto import keyfile
 from tests.commands import partyline
-from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say
 from tests.integration.relay import Authority, Relay, sent_again
+from tests.integration.rooms import broadcast, is_quiet, make_room, readiness, say
 from tests.links.redeeming import bearer
 from tests.pair import START_SECONDS, Pair, frame, plain_client, until
 
@@ -28,7 +28,7 @@ def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: An
     return pair
 
 
-async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path) -> None:
+async def test_requests_are_signed_both_ways_and_cannot_be_replayed(tmp_path: Path) -> None:
     pairs: list[Pair] = []
     async with contextlib.AsyncExitStack() as stack:
         to_mcp = await stack.enter_async_context(Relay(lambda: pairs[0].mcp_port).listening())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.links.redeeming import bearer, login_code, redeem
 from tests.pair import Pair, plain_client, until
 from tests.security.bad_tokens import former_service_token
@@ -48,7 +48,9 @@ NOT_PASSED_ON = [
 
 
 @pytest.mark.parametrize(("method", "path"), NOT_PASSED_ON, ids=lambda part: part)
-async def test_nothing_else_is_passed_on(pair: Pair, room: str, method: str, path: str) -> None:
+async def test_other_routes_are_not_passed_on(
+    pair: Pair, room: str, method: str, path: str
+) -> None:
     for token in (pair.headers("root", scopes="read,write,admin"), former_service_token(pair)):
         headers = [
             f"Host: 127.0.0.1:{pair.ws_port}",
@@ -151,7 +153,9 @@ async def test_many_at_once_are_all_answered(pair: Pair, room: str) -> None:
     assert sorted(one["id"] for one in page["messages"]) == sorted(said)
 
 
-async def test_without_mcp_node_it_says_so_and_goes_on_after(tmp_path: Path) -> None:
+async def test_requests_without_mcp_node_are_answered_503_and_pass_again_after(
+    tmp_path: Path,
+) -> None:
     async with Pair(tmp_path) as own:
         await make_room(own, "room")
         code = await login_code(own)

@@ -117,7 +117,7 @@ async def test_what_is_no_code_is_refused_alike(pair: Pair, code: Any, door: str
     ],
     ids=["empty", "list", "twice", "more", "large"],
 )
-async def test_bad_bodies(pair: Pair, body: bytes, status: int, door: str) -> None:
+async def test_bad_bodies_are_refused(pair: Pair, body: bytes, status: int, door: str) -> None:
     headers = {"Content-Type": "application/json"}
     async with plain_client(base_url=pair.ws_url if door == "ws" else pair.mcp_url) as client:
         answer = await client.post("/api/redeem", content=body, headers=headers)

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 
 from tests.commands import partyline
-from tests.integration.crowd import make_room
+from tests.integration.rooms import make_room
 from tests.integration.test_revocation import WITHIN, closed
 from tests.links.redeeming import (
     bearer,
@@ -87,14 +87,14 @@ async def test_login_links_are_revoked_used_or_not(pair: Pair) -> None:
     code = await login_code(pair)
     (row,) = set(await listed()) - before
     assert row.split()[:4] == [row.split()[0], "login", "all", "everything"]
-    assert row.endswith("works")
+    assert row.endswith("valid")
     headers = await bearer(pair, code)
     assert (await partyline(pair, "revoke", "--link", row.split()[0]))[0] == 0
     assert await refused(pair, headers)
     unused = await login_code(pair)
     assert (await partyline(pair, "revoke", "--agent", "human"))[0] == 0
     assert (await redeem(pair, unused)).status_code == 401
-    assert not [line for line in await listed() if line.endswith("works")]
+    assert not [line for line in await listed() if line.endswith("valid")]
 
 
 async def test_redeeming_and_revoking_at_once_leaves_no_token_that_works(
@@ -117,7 +117,7 @@ async def test_what_cannot_be_revoked_says_so(pair: Pair) -> None:
     for arguments in (("--link", "absent-00000000"), ("--link", "no name"), ("--agent", "guest:")):
         code, out, err = await partyline(pair, "revoke", *arguments)
         assert (code, out) == (2, "")
-        assert err.startswith("partyline: mcp_node refused it (")
+        assert err.startswith("partyline: mcp_node refused the request (")
         assert "no name" not in err
     assert (await partyline(pair, "revoke", "--agent", "guest:absent-00000000"))[0] == 0
 

@@ -6,7 +6,7 @@ from functools import partial
 from mcp_node.links import revocations as taken_back
 from mcp_node.log.interface import Database
 from mcp_node.search.finding import Found, find
-from mcp_node.search.rows import Wish
+from mcp_node.search.rows import Criteria
 from mcp_node.search.vocabulary import Vocabulary
 from mcp_node.sessions import listing, reads
 from mcp_node.sessions.listing import SessionListing
@@ -62,8 +62,8 @@ async def page(
     return await database.read(partial(reads.page, audience=audience, query=query))
 
 
-async def search(database: Database, wish: Wish) -> Found:
-    return await database.read_long(partial(find, vocabulary=Vocabulary(), wish=wish))
+async def search(database: Database, criteria: Criteria) -> Found:
+    return await database.read_long(partial(find, vocabulary=Vocabulary(), criteria=criteria))
 
 
 async def heads(database: Database, after: int) -> Heads:

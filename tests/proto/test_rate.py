@@ -32,7 +32,7 @@ def test_a_key_that_rested_has_its_whole_burst_again() -> None:
     assert [buckets.allow("k", 10.0) for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_keys_do_not_share() -> None:
+def test_keys_have_separate_buckets() -> None:
     buckets = Buckets(1, 1)
     assert buckets.allow("a", 0.0)
     assert buckets.allow("b", 0.0)

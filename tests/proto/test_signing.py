@@ -123,7 +123,7 @@ def test_a_request_to_one_node_means_nothing_to_the_other() -> None:
         (86_400, False),
     ],
 )
-def test_it_is_taken_within_the_window(seconds: int, good: bool) -> None:
+def test_a_signed_request_is_accepted_within_the_window(seconds: int, good: bool) -> None:
     pair = Pair()
     header = pair.signed(at=NOW - seconds)
     if good:
@@ -132,7 +132,7 @@ def test_it_is_taken_within_the_window(seconds: int, good: bool) -> None:
         pair.refused(header)
 
 
-def test_it_is_taken_once() -> None:
+def test_a_signed_request_is_accepted_once() -> None:
     pair = Pair()
     header = pair.signed()
     pair.verified(header)
@@ -189,7 +189,9 @@ def test_memory_is_bounded_and_still_nothing_is_taken_twice(
     ),
     st.randoms(use_true_random=False),
 )
-def test_nothing_is_ever_taken_twice(steps: list[tuple[str, int]], chance: object) -> None:
+def test_no_signed_request_is_ever_accepted_twice(
+    steps: list[tuple[str, int]], chance: object
+) -> None:
     """Whatever the clock does, and however often the node starts anew."""
     pair, now = Pair(), float(NOW)
     seen: list[str] = []

@@ -26,7 +26,7 @@ def depth_of(value: Any) -> int:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
-def test_the_cap_is_exact(opening: str, closing: str) -> None:
+def test_the_maximum_depth_is_exact(opening: str, closing: str) -> None:
     step = len(opening.replace('"a":', ""))
     fits = MAX_DEPTH // step
     assert read(opening * fits + "1" + closing * fits)

@@ -93,7 +93,7 @@ async def test_bytes_are_those_of_all_values_after_the_write(store: Database, cl
     await store.write(setting(clock, at("a"), "12345", limits=ten))
 
 
-async def test_at_once_no_more_than_the_quota_get_in(store: Database, clock: Clock) -> None:
+async def test_concurrent_writes_do_not_exceed_the_quota(store: Database, clock: Clock) -> None:
     calls = [
         store.write(setting(clock, at(f"k{n}"), limits=MemoryLimits(5, 100))) for n in range(20)
     ]
@@ -175,7 +175,7 @@ async def test_what_is_set_anew_while_it_is_swept_stays(store: Database, clock: 
     assert rows(store) == 40
 
 
-async def test_it_outlives_a_restart(tmp_path: Path, clock: Clock) -> None:
+async def test_entries_outlive_a_restart(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         await store.write(setting(clock, at(), '{"é":[1]}'))

@@ -64,7 +64,7 @@ async def test_a_message_is_its_authors(rooms: Sessions) -> None:
     }
 
 
-async def test_each_sees_what_is_theirs(rooms: Sessions) -> None:
+async def test_each_principal_sees_what_it_may(rooms: Sessions) -> None:
     for level in ("public", "private", "agent_only"):
         await rooms.add_message(ALICE, "room", level, level)
     await rooms.add_message(ROOT, "room", "admin_only", "admin_only")
@@ -102,7 +102,7 @@ async def test_other_sessions_do_not_exist(rooms: Sessions) -> None:
     assert [one["session_id"] for one in await rooms.list_sessions(ELSEWHERE)] == ["other"]
 
 
-async def test_scopes(rooms: Sessions) -> None:
+async def test_a_token_without_the_scope_is_refused(rooms: Sessions) -> None:
     for call in (
         rooms.add_message(READER, "room", "a"),
         rooms.create_session(READER, "a"),
@@ -135,7 +135,7 @@ async def test_scopes(rooms: Sessions) -> None:
         ({"session_id": "unknown"}, SessionNotFound),
     ],
 )
-async def test_what_is_refused_leaves_nothing(
+async def test_a_refused_message_leaves_nothing(
     rooms: Sessions, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):

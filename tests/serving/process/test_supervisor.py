@@ -26,7 +26,7 @@ children = [Child(name, [sys.executable, "-c", p]) for name, p in zip(names, pro
 supervisor = Supervisor(
     children, console.line, grace_seconds=float(grace), environment={"PYTHONUNBUFFERED": "1"}
 )
-console.when_gone = lambda: supervisor.stop(1)
+console.on_closed = lambda: supervisor.stop(1)
 sys.exit(asyncio.run(supervisor.run()))
 """
 
@@ -123,7 +123,7 @@ async def test_every_line_of_a_child_carries_its_name():
     assert run.lines[:3] == ["mcp | one", "mcp | two", "mcp | no end"]
 
 
-async def test_it_says_which_process_a_child_is_each_time_it_starts():
+async def test_the_process_of_a_child_is_printed_each_time_it_starts():
     async with supervised(POLITE) as run:
         pids = [await run.pid("mcp")]
         os.kill(pids[0], signal.SIGKILL)
@@ -239,7 +239,7 @@ async def test_what_a_child_leaves_behind_ends_with_it():
     await has_ended(grandchild)
 
 
-async def test_it_stops_when_nobody_takes_its_output():
+async def test_the_supervisor_stops_when_nobody_takes_its_output():
     chatty = "import time\nwhile True: print('more'); time.sleep(0.01)"
     async with supervised(chatty) as run:
         await run.line(r"mcp \| more")

@@ -30,7 +30,7 @@ def quick_close(monkeypatch: pytest.MonkeyPatch) -> None:
 # What is private
 
 
-def test_the_pins() -> None:
+def test_uvicorn_and_websockets_are_the_pinned_versions() -> None:
     assert (version("uvicorn"), version("websockets")) == ("0.54.0", "17.4")
 
 

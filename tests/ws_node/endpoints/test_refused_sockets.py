@@ -20,7 +20,7 @@ async def refused(live: Live, count: int, stack: contextlib.ExitStack) -> None:
         stack.enter_context(contextlib.closing(await live.raw_viewer(header=BAD)))
 
 
-async def test_they_take_no_viewers_place_and_end_in_time(tmp_path: Path) -> None:
+async def test_refused_sockets_take_no_viewers_place_and_end(tmp_path: Path) -> None:
     live = Live(tmp_path, max_viewers=2)
     async with live.running():
         with contextlib.ExitStack() as stack:

@@ -126,7 +126,7 @@ async def test_any_odd_answer_is_history_away_for_every_question(
         assert not any(isinstance(a, HistoryUnavailable) and a.refused for a in answers)
 
 
-async def test_nobody_there_is_told_apart(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_told_apart(tmp_path: Path) -> None:
     async with asking(make_settings(tmp_path)) as history:
         with pytest.raises(HistoryUnavailable) as away:
             await history.heads(0)
@@ -179,7 +179,7 @@ def _read(data: bytes) -> asyncio.StreamReader:
 
 
 @pytest.mark.parametrize("kind", ["401", "500", "html", "drip", "hang up"])
-async def test_following_survives_it_and_asks_again(
+async def test_following_survives_odd_answers_and_asks_again(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_module, "ANSWER_SECONDS", 0.1)

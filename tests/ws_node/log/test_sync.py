@@ -176,7 +176,9 @@ async def test_some_repeated_and_reordered_frames_make_an_exact_transcript(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_from_now_on_is_exact_whatever_the_bridge_does(severed: Severed, seed: int) -> None:
+async def test_viewers_from_now_on_get_each_message_once_whatever_the_bridge_does(
+    severed: Severed, seed: int
+) -> None:
     """Who subscribes without a position gets everything after the one it is told, once."""
     chance = random.Random(seed)
     async with contextlib.AsyncExitStack() as stack:

@@ -83,7 +83,7 @@ async def test_who_did_not_ask_gets_the_first_event_first(tmp_path: Path) -> Non
         assert presence.sent >= 2
 
 
-async def test_it_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -> None:
+async def test_presence_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -> None:
     async with live(tmp_path) as (here, _, watched), here.viewer() as viewer:
         for asks, answers in ((True, True), (None, True), (False, False), (None, False)):
             command = {"type": "subscribe"} | ({} if asks is None else {"presence": asks})
@@ -100,7 +100,7 @@ async def test_it_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("query", ["?presence=yes", "?presence=", "?presence=1&presence=1"])
-async def test_a_query_that_is_none_is_refused(tmp_path: Path, query: str) -> None:
+async def test_a_bad_presence_query_is_refused(tmp_path: Path, query: str) -> None:
     async with live(tmp_path) as (here, _, _), here.viewer(query=query) as viewer:
         with pytest.raises(websockets.ConnectionClosed):
             await asyncio.wait_for(viewer.recv(), PATIENCE)
@@ -108,7 +108,7 @@ async def test_a_query_that_is_none_is_refused(tmp_path: Path, query: str) -> No
 
 
 @pytest.mark.parametrize("value", ["1", '"true"', "[]"])
-async def test_a_command_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
+async def test_a_bad_presence_command_is_refused(tmp_path: Path, value: str) -> None:
     async with live(tmp_path) as (here, _, _), here.viewer() as viewer:
         await viewer.send(f'{{"type":"subscribe","presence":{value}}}')
         answer = await frame(viewer)

@@ -14,7 +14,7 @@ def rooms(directory: Path, **references: int) -> dict[str, Room]:
     return made
 
 
-def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: Path) -> None:
+def test_counts_are_the_sum_of_all_workers_without_silent_ones(tmp_path: Path) -> None:
     changed: list[str] = []
     watched = ViewerCounts(rooms(tmp_path, here=2), 1_000_000, on_change=changed.append)
     watched.update(1, {"here": 3, "there": 1})
@@ -30,7 +30,7 @@ def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: 
     assert (watched["here"], watched["there"]) == (3, 0)
 
 
-def test_its_own_counts_are_told_when_they_change_and_now_and_then(tmp_path: Path) -> None:
+def test_a_workers_counts_are_sent_when_they_change_and_now_and_then(tmp_path: Path) -> None:
     watched = ViewerCounts(rooms(tmp_path, here=2, left=0), 1_000_000, on_change=ignore)
     assert watched.changes() == {"here": 2}
     assert [watched.changes() for _ in range(REPEAT)] == [None] * (REPEAT - 1) + [{"here": 2}]

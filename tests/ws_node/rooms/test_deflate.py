@@ -48,7 +48,7 @@ def inflated(data: bytes) -> list[bytes]:
 
 
 @given(st.lists(st.tuples(st.text(max_size=200), st.sampled_from([0, 1, 30, 2_000]))))
-def test_each_inflates_to_its_body_by_itself(parts: list[tuple[str, int]]) -> None:
+def test_each_deflated_frame_inflates_by_itself(parts: list[tuple[str, int]]) -> None:
     bodies = [(text * times).encode() for text, times in parts]
     frames = [deflated_frame(body) for body in bodies]
     assert all(frame[0] == 0xC1 for frame in frames)
@@ -110,7 +110,7 @@ def outgoing(id_: int, body: bytes, visibility: Visibility = Visibility.PUBLIC) 
     return Outgoing(make_event(id_, body, visibility=visibility), text_frame(body))
 
 
-def test_it_is_made_for_the_first_and_the_same_for_all_and_for_the_ring() -> None:
+def test_a_frame_is_deflated_once_for_all_viewers_and_the_ring() -> None:
     each, ring = outgoing(1, LONG), Ring(0, max_messages=9, max_bytes=1 << 20)
     ring.append(each)
     assert joined([each], ALICE, Framing.WEBSOCKET) == (each.frame, 1)

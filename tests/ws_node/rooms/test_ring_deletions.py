@@ -77,7 +77,7 @@ def given_by(ring: Ring, position: int) -> bytes:
 
 
 @given(steps, st.integers(1, 20), st.integers(1, 4_000))
-def test_it_gives_what_the_log_would_give(
+def test_a_ring_gives_what_the_log_would_give(
     made: list[tuple[bool, int]], most: int, most_bytes: int
 ) -> None:
     log, ring = Log(), Ring(0, max_messages=most, max_bytes=most_bytes)

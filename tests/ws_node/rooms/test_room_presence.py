@@ -154,7 +154,7 @@ def test_a_crowd_is_told_less_often() -> None:
     assert len(presence.due(CROWD_SECONDS)) == CROWD + 1
 
 
-def test_what_is_worth_telling() -> None:
+def test_only_changes_worth_announcing_are_announced() -> None:
     before = PresenceState(2, (agent("a"), agent("b")))
     assert not is_news(before, before)
     assert not is_news(before, PresenceState(2, (agent("b", 59), agent("a"))))

@@ -88,7 +88,9 @@ async def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     ],
     ids=range(9),
 )
-async def test_nothing_that_comes_stops_it(tmp_path: Path, frames: list[bytes]) -> None:
+async def test_malformed_messages_of_siblings_are_counted_and_do_not_stop_it(
+    tmp_path: Path, frames: list[bytes]
+) -> None:
     queue = EventQueue(16)
     own = sibling(tmp_path, 0, queue)
     context: zmq.Context[Any] = zmq.Context()
@@ -103,7 +105,7 @@ async def test_nothing_that_comes_stops_it(tmp_path: Path, frames: list[bytes]) 
     context.destroy(linger=0)
 
 
-async def test_one_worker_has_none_and_no_socket(tmp_path: Path) -> None:
+async def test_a_single_worker_has_no_siblings_and_no_socket(tmp_path: Path) -> None:
     alone = Siblings(
         make_settings(tmp_path),
         worker=0,
