@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
 from mcp_node.services import Services
+from mcp_node.sessions.checks import check_page
 from proto.messages import Principal
 from serving.http.identity import Identity
 
@@ -184,7 +185,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
         responses=documented(404),
     )
     async def get_session(caller: Caller, session_id: SessionId) -> dict[str, Any]:
-        return await rooms.get_session(caller, session_id)
+        return await services.inbox.get_session(caller, session_id, mark_read=False)
 
     @router.get(
         "/sessions/{session_id}/messages",
@@ -202,9 +203,8 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
         sender: str | None = None,
         visibility: Level | None = None,
     ) -> dict[str, Any]:
-        return await rooms.get_messages(
-            caller, session_id, after, before, limit, sender, visibility
-        )
+        query = check_page(session_id, after, before, limit, sender, visibility)
+        return await services.inbox.get_messages(caller, query, mark_read=False)
 
     @router.post(
         "/sessions/{session_id}/messages",

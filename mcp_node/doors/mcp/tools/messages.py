@@ -10,6 +10,8 @@ from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage, marked
 from mcp_node.doors.mcp.tools.sessions import ADDS, READS, Metadata, SessionId
 from mcp_node.services import Services
+from mcp_node.sessions.checks import check_page
+from proto.errors import InvalidInput
 from serving.http.identity import Identity
 
 Visible = Literal["public", "private", "agent_only", "admin_only"]
@@ -106,8 +108,16 @@ def add_message_tools(mcp: FastMCP, services: Services, identity: Identity) -> N
         """
         with tool_errors():
             principal = current_principal(identity)
-            page = await services.inbox.get_messages(
-                principal, session_id, after, before, limit, sender, visibility, unread_only
-            )
+            chosen = (sender, visibility)
+            if not unread_only:
+                query = check_page(session_id, after, before, limit, *chosen)
+                page = await services.inbox.get_messages(principal, query, mark_read=True)
+            elif any(value is not None for value in (after, before, *chosen)):
+                raise InvalidInput(
+                    "unread_only goes with limit alone.",
+                    "Leave out after, before, sender and visibility.",
+                )
+            else:
+                page = await services.inbox.get_unread(principal, session_id, limit)
             page["unread"] = await services.inbox.unread(principal, session_id)
         return cast(MessagePage, marked(page))

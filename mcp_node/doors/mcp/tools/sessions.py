@@ -72,6 +72,6 @@ def add_session_tools(mcp: FastMCP, services: Services, identity: Identity) -> N
         """See what a room is for and its 20 most recent messages. Use it when you join one."""
         with tool_errors():
             principal = current_principal(identity)
-            view = await inbox.get_session(principal, session_id)
+            view = await inbox.get_session(principal, session_id, mark_read=True)
             view["unread"] = await inbox.unread(principal, session_id)
         return cast(SessionView, marked(view))
