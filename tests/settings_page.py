@@ -1,24 +1,28 @@
-"""Prints docs/settings.md from the one table of settings: ``make docs`` writes it."""
+"""Prints docs/settings.md from the table of settings: ``make docs`` writes it."""
 
 import types
 from typing import Any, Final, Literal, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
 from proto.settings import Settings
 
 _HEAD: Final = """\
 # Settings
 
-Both nodes and the command line read their settings from environment variables, and refuse to
-start (exit code 2) with a value that is out of its bounds or would open a door, or with a variable
-whose name begins with `PARTYLINE_` and is not on this page. (Kubernetes adds such variables for a
-service named partyline: set `enableServiceLinks: false`.) A list has commas between its parts.
-This page is written by `make docs` from `proto/settings.py`.
+Both nodes and the command line read their settings from environment variables. They refuse to
+start (exit code 2) if a value is out of its bounds or would make the node unsafe, or if a variable
+begins with `PARTYLINE_` and is not on this page. (Kubernetes adds such variables for a service
+named partyline: set `enableServiceLinks: false`.) The parts of a list are separated by commas.
+This page is written by `make docs` from `proto/settings/`.
 
-`PARTYLINE_TOKEN` is no setting: it holds a client's token, for `.venv/bin/partyline watch` and
+`PARTYLINE_TOKEN` is not a setting: it holds a client's token, for `.venv/bin/partyline watch` and
 the programs of agents.
+"""
+_TABLE: Final = """
+## {}
 
 | name | default | values | description |
 |---|---|---|---|
@@ -29,14 +33,19 @@ _COMPUTED: Final = {
 
 
 def page() -> str:
-    """The whole page."""
+    """The whole page: a table for each theme."""
+    themes = (theme for theme in Settings.__bases__ if theme is not BaseSettings)
+    return _HEAD + "".join(map(_table, themes))
+
+
+def _table(theme: type[BaseModel]) -> str:
     prefix = Settings.model_config.get("env_prefix", "")
-    rows = (
+    heading = (theme.__doc__ or "").removesuffix(".")
+    return _TABLE.format(heading) + "".join(
         f"| `{prefix}{name.upper()}` | {_default(name, field)} | {_values(field)}"
         f" | {field.description} |\n"
-        for name, field in Settings.model_fields.items()
+        for name, field in theme.model_fields.items()
     )
-    return _HEAD + "".join(rows)
 
 
 def _default(name: str, field: FieldInfo) -> str:

@@ -32,7 +32,7 @@ MIGRATIONS: Final[Migrations] = {
     4: (
         "CREATE INDEX idempotency_by_message ON idempotency (message_id)",
         "ALTER TABLE sessions ADD COLUMN closed_at TEXT",
-        # Limits of one session; NULL: the server's own (proto/settings.py), 0: none.
+        # Limits of one session; NULL: the server's own (proto/settings), 0: none.
         "ALTER TABLE sessions ADD COLUMN messages_per_minute INTEGER",
         "ALTER TABLE sessions ADD COLUMN agent_messages INTEGER",
         # How many messages of each audience key a session has, the last of them, and the latest

@@ -15,7 +15,7 @@ from zmq.utils import z85
 
 from proto import keyfile
 from proto.errors import ConfigurationError, InvalidInput
-from proto.settings import tcp_host
+from proto.hosts import tcp_host
 
 SERVER_FILE: Final = "curve-server.key"
 CLIENT_FILE: Final = "curve-client.key"

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from proto.errors import Forbidden, PartylineError
+from proto.hosts import LOOPBACK_NAMES
 from proto.origins import DEFAULT_PORTS, parse_authority, parse_origin
-from proto.settings import LOOPBACK_NAMES, Settings
+from proto.settings import Settings
 from serving.http.asgi import App, Receive, Scope, Send, respond
 from serving.http.identity import Headers, header_values
 from serving.http.problems import problem, send_problem

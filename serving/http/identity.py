@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from proto.errors import InvalidInput, Unauthenticated, Unavailable
+from proto.hosts import is_loopback
 from proto.messages import ANONYMOUS, Principal
 from proto.names import check_free_name
 from proto.revocations import Revocations
-from proto.settings import is_loopback
 from proto.tokens import PrincipalVerifier
 
 Headers = Iterable[tuple[bytes, bytes]]

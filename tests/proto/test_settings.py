@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from proto.errors import ConfigurationError
-from proto.settings import Settings, is_loopback, load_settings, unknown_variables
+from proto.settings import Settings, load_settings, unknown_variables
 
 TOKEN = "0123456789abcdef"
 SECRET = "hunter2"
@@ -253,28 +253,6 @@ def test_a_refused_combination_does_not_repeat_values_either() -> None:
 def test_the_broadcast_token_is_not_printed() -> None:
     settings = load_settings(broadcast_token=TOKEN)
     assert TOKEN not in repr(settings) + str(settings) + str(settings.model_dump())
-
-
-LOOPBACK = [
-    *("127.0.0.1", "127.8.9.1", "::1", "localhost", "0:0:0:0:0:0:0:1"),
-    *("::ffff:127.0.0.1", "::ffff:7f00:1"),
-]
-
-
-@pytest.mark.parametrize("host", LOOPBACK)
-def test_loopback(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("", "0.0.0.0", "::", "10.0.0.1", "localhost.example", "127.0.0.1.example", "127.1"),
-        *("[::1]", "::ffff:10.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1"),
-    ],
-)
-def test_not_loopback(host: str) -> None:
-    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize(
