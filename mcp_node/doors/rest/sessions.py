@@ -1,15 +1,14 @@
-"""REST: the same rooms as the tools, for programs and pages. Authorization header only."""
+"""REST routes of sessions and messages, with the same services as the tools."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
 from mcp_node.services import Services
 from mcp_node.sessions.checks import check_page
-from proto.messages import Principal
-from serving.http.identity import Identity
 
 Level = Literal["public", "private", "agent_only", "admin_only"]
 
@@ -137,15 +136,10 @@ class MessageDeleted(BaseModel):
     deleted: bool
 
 
-def make_api(services: Services, identity: Identity) -> APIRouter:
+def make_api(services: Services) -> APIRouter:
     """The routes under /api."""
-    rooms = services.sessions
+    sessions = services.sessions
     router = APIRouter(prefix="/api", tags=["rooms"])
-
-    async def principal(request: Request) -> Principal:
-        return identity.from_headers(request.headers.raw)
-
-    Caller = Annotated[Principal, Depends(principal)]
 
     @router.get(
         "/sessions",
@@ -157,7 +151,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
     async def list_sessions(
         caller: Caller, limit: int = 20, active_since: str | None = None
     ) -> dict[str, Any]:
-        return {"sessions": await rooms.list_sessions(caller, limit, active_since)}
+        return {"sessions": await sessions.list_sessions(caller, limit, active_since)}
 
     @router.post(
         "/sessions",
@@ -173,7 +167,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
     async def create_session(
         caller: Caller, body: SessionBody, response: Response
     ) -> dict[str, Any]:
-        made = await rooms.create_session(caller, body.purpose, body.session_id, body.metadata)
+        made = await sessions.create_session(caller, body.purpose, body.session_id, body.metadata)
         response.status_code = 201 if made["created"] else 200
         return made
 
@@ -217,7 +211,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
     async def add_message(
         caller: Caller, session_id: SessionId, body: MessageBody
     ) -> dict[str, Any]:
-        message = await rooms.add_message(
+        message = await sessions.add_message(
             caller,
             session_id,
             body.content,
