@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import SessionId, documented
+from mcp_node.inbox.roster import AgentListed
 from mcp_node.services import Services
 
 
@@ -24,14 +25,8 @@ class UnreadAnswer(BaseModel):
     unread: int
 
 
-class AgentAnswer(BaseModel):
+class AgentAnswer(AgentListed):
     """Somebody who was in the session; ``waiting``: for messages, right now."""
-
-    name: str
-    agent_type: str
-    first_seen: str
-    last_seen: str
-    waiting: bool
 
 
 class AgentsAnswer(BaseModel):

@@ -9,6 +9,7 @@ from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
 from mcp_node.services import Services
 from mcp_node.sessions.checks import check_page
+from mcp_node.sessions.guard import ShownLimits
 
 Level = Literal["public", "private", "agent_only", "admin_only"]
 
@@ -54,11 +55,8 @@ class SessionAnswer(BaseModel):
     hidden_characters: int = 0
 
 
-class LimitsAnswer(BaseModel):
+class LimitsAnswer(ShownLimits):
     """What may be said in a session before its guard against loops steps in; 0: no limit."""
-
-    messages_per_minute: int
-    agent_messages: int
 
 
 class SessionMade(SessionAnswer):

@@ -1,14 +1,15 @@
 """Tools to hear others: wait_for_messages, get_receipts, list_agents."""
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal
 
 from fastmcp import Context
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 from typing_extensions import TypedDict
 
 from mcp_node.doors.mcp.tools.registry import READS, Tools
-from mcp_node.doors.mcp.tools.results import MessagePage
+from mcp_node.doors.mcp.tools.results import Marked, MessagePage
 from mcp_node.doors.mcp.tools.sessions import SessionId
+from mcp_node.inbox.roster import AgentListed
 from mcp_node.services import Services
 from proto.messages import Principal
 
@@ -41,7 +42,7 @@ class Mentioned(TypedDict):
     at: str | None
 
 
-class ReceiptsResult(TypedDict):
+class ReceiptsResult(Marked):
     """Who has a message and who does not, of those who may see it."""
 
     message_id: int
@@ -49,18 +50,6 @@ class ReceiptsResult(TypedDict):
     not_given: list[NotGiven]
     mentioned: list[Mentioned]
     unread: int
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
-
-
-class AgentListed(TypedDict):
-    """Somebody who was in the session; ``waiting``: it waits for messages right now."""
-
-    name: str
-    agent_type: str
-    first_seen: str
-    last_seen: str
-    waiting: bool
 
 
 class AgentList(TypedDict):

@@ -6,6 +6,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from typing_extensions import TypedDict
 
 from mcp_node.doors.mcp.tools.registry import CHANGES, READS, Tools
+from mcp_node.doors.mcp.tools.results import Marked
 from mcp_node.memory.memory import Memory
 from proto.messages import Principal
 
@@ -28,7 +29,7 @@ class MemorySet(TypedDict):
     expires_at: str | None
 
 
-class MemoryValue(TypedDict):
+class MemoryValue(Marked):
     """What is remembered under a key."""
 
     key: str
@@ -37,8 +38,6 @@ class MemoryValue(TypedDict):
     updated_at: str
     expires_at: str | None
     hidden_characters: NotRequired[int]
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
 
 
 class MemoryListed(TypedDict):
@@ -51,13 +50,11 @@ class MemoryListed(TypedDict):
     hidden_characters: NotRequired[int]
 
 
-class MemoryList(TypedDict):
+class MemoryList(Marked):
     """Keys in order; page on with ``after`` the last."""
 
     memories: list[MemoryListed]
     has_more: bool
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
 
 
 class MemoryDeleted(TypedDict):

@@ -6,6 +6,7 @@ from pydantic import Field, StrictInt
 from typing_extensions import TypedDict
 
 from mcp_node.doors.mcp.tools.registry import READS, Tools
+from mcp_node.doors.mcp.tools.results import Marked
 from mcp_node.services import Services
 from proto.messages import Principal
 
@@ -23,7 +24,7 @@ class SearchHit(TypedDict):
     hidden_characters: NotRequired[int]
 
 
-class SearchResult(TypedDict):
+class SearchResult(Marked):
     """What was found, newest first; ``corrected``: words searched for in place of mistyped ones.
 
     ``unread`` is there when one session was searched.
@@ -33,8 +34,6 @@ class SearchResult(TypedDict):
     has_more: bool
     corrected: NotRequired[dict[str, list[str]]]
     unread: NotRequired[int]
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
 
 
 def add_search_tools(tools: Tools, services: Services) -> None:
