@@ -23,7 +23,7 @@ from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
 from mcp_node.doors.rest.caller import install_identity
 from mcp_node.doors.rest.inbox import make_inbox_api
-from mcp_node.doors.rest.links import MAX_REDEEM_BYTES, REDEEM_PATH, make_link_api, make_redeem_api
+from mcp_node.doors.rest.links import make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
 from mcp_node.doors.rest.moderation import make_moderation_api
 from mcp_node.doors.rest.presence import make_presence_api
@@ -36,7 +36,7 @@ from mcp_node.links.revocations import revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
 from mcp_node.storage import open_store
-from proto import endpoints, keyfile
+from proto import endpoints, internal_api, keyfile
 from proto.errors import PartylineError
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
@@ -117,9 +117,7 @@ async def build(
     """The node around an open database and a started publisher, listening at ``address``."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
-    for revocation in await database.read(revocations):
-        identity.revocations.add(revocation)
-    identity.revocations.complete = True
+    identity.revocations.replace(await database.read(revocations))
     bridge_key = keyfile.bridge_key(data_dir)  # made here, for an operator to copy
     services = make_services(database, settings, identity.is_valid)
     mcp = make_server(services, identity)
@@ -167,7 +165,7 @@ async def build(
     public = StrictBodies(
         _beside(sessions, api, leases),
         max_bytes=settings.max_body_bytes,
-        smaller={REDEEM_PATH: MAX_REDEEM_BYTES},
+        smaller={internal_api.REDEEM: internal_api.MAX_REDEEM_BYTES},
         refuse=refuse,
         admit=lambda scope: _admit(scope, identity),
         check=lambda scope, value: check_envelope(value) if _is_mcp(scope) else None,
@@ -188,7 +186,7 @@ async def build(
         answering = SignedRequests(
             answering,
             Verifier(bridge_key, "mcp_node"),
-            prefix="/api/",
+            prefix=internal_api.PREFIX,
             max_bytes=settings.max_body_bytes,
             refuse=refuse,
         )
@@ -260,7 +258,7 @@ def _admit(scope: Scope, identity: Identity) -> None:
     Raises:
         Unauthenticated: its token is missing or not valid.
     """
-    if scope["path"] != REDEEM_PATH:  # there the code in the body is what counts
+    if scope["path"] != internal_api.REDEEM:  # there the code in the body is what counts
         identity.from_headers(scope["headers"])
 
 

@@ -1,7 +1,7 @@
-"""What is stored, put together: each feature's tables, and what it keeps in step with the log.
+"""Composes the database: each feature's tables, and what it keeps in step with the log.
 
-A feature that stores something registers here: its migrations in `SCHEMA`, and its companions in
-`companions`. The log's engine (`mcp_node.log`) knows no feature.
+A feature that stores something is registered here: its migrations in `SCHEMA`, its companions in
+`companions`. The engine (`mcp_node.log`) knows no feature.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from mcp_node.inbox import tables as inbox
 from mcp_node.inbox.mention_rows import Mentions
 from mcp_node.links import tables as links
 from mcp_node.log import tables as log
-from mcp_node.log.migrations import Schema, in_order
+from mcp_node.log.migrations import Schema, merge_versions
 from mcp_node.log.sqlite import SqliteDatabase, open_database
 from mcp_node.log.transaction import Companion
 from mcp_node.memory import tables as memory
@@ -27,7 +27,7 @@ from proto.keyfile import digests_key
 from proto.settings import Settings
 
 SCHEMA: Final = Schema(
-    in_order(
+    merge_versions(
         [
             log.MIGRATIONS,
             sessions.MIGRATIONS,
@@ -39,14 +39,14 @@ SCHEMA: Final = Schema(
     ),
     search.add_search_functions,
 )
-"""Every table of the database. Within a version, the log's own steps come first."""
+"""All tables of the database. Within a version, the log's own steps run first."""
 
 
 def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
-    """What the features keep in step with the log, for one opening of it.
+    """New companions of all features, for one opening of the database.
 
     Raises:
-        ConfigurationError: the key of the digests cannot be read or made.
+        ConfigurationError: the key file of the digests cannot be read or created.
     """
     return (
         SessionStates(Limits.of_server(settings)),
@@ -58,9 +58,9 @@ def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
 
 
 async def open_store(data_dir: Path, settings: Settings) -> SqliteDatabase:
-    """Open the deployment's database; see `open_database`.
+    """Open the database of a data directory; see `open_database`.
 
     Raises:
-        ConfigurationError: the database or the key of its digests cannot be used.
+        ConfigurationError: the database, or the key file of the digests, cannot be used.
     """
     return await open_database(data_dir, SCHEMA, partial(companions, data_dir, settings), settings)

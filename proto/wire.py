@@ -26,6 +26,9 @@ published_ns   int             sender's CLOCK_MONOTONIC in nanoseconds, 0 if unk
 =============  ==============  ===================================================
 
 The body is the WebSocket frame ready to send (`proto.frames`); a receiver SHOULD NOT parse it.
+
+Over HTTP, an event with an id is a POST to ``/broadcast/{session_id}`` with the same body. Epoch,
+prev, visibility, principal and sender_type are in the headers `BRIDGE_HEADERS`.
 """
 
 from collections.abc import Sequence
@@ -40,11 +43,28 @@ from proto.names import is_name
 
 VERSION: Final = 1
 MAX_HEADER_BYTES: Final = 1024
+MAX_WORD_CHARS: Final = 129
+MAX_EPOCH_CHARS: Final = 64
+
+BROADCAST_PREFIX: Final = "/broadcast/"
+EPOCH_HEADER: Final = "x-partyline-epoch"
+PREV_HEADER: Final = "x-partyline-prev"
+PRINCIPAL_HEADER: Final = "x-partyline-principal"
+VISIBILITY_HEADER: Final = "x-partyline-visibility"
+SENDER_TYPE_HEADER: Final = "x-partyline-sender-type"
+BRIDGE_HEADERS: Final = (
+    EPOCH_HEADER,
+    PREV_HEADER,
+    PRINCIPAL_HEADER,
+    VISIBILITY_HEADER,
+    SENDER_TYPE_HEADER,
+)
+"""In the order in which they are signed."""
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_Word = Annotated[str, msgspec.Meta(max_length=129)]
-_Epoch = Annotated[str, msgspec.Meta(max_length=64)]
+_Word = Annotated[str, msgspec.Meta(max_length=MAX_WORD_CHARS)]
+_Epoch = Annotated[str, msgspec.Meta(max_length=MAX_EPOCH_CHARS)]
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -41,6 +41,8 @@ from tests import forkserver
 # the timeout of a test (pyproject.toml), so that what waits fails and cleans up by itself.
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
+PATIENCE = 30.0
+"""For what takes well below a second on an idle machine."""
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Both nodes speak plain HTTP; without this every client loads all CAs, 25 ms of a core."""
@@ -51,7 +53,7 @@ UNANSWERED = (httpx.HTTPError, AttributeError)
 
 def plain_client(**options: Any) -> httpx.AsyncClient:
     """An HTTP client for a node, cheap to make: no proxies, no certificates."""
-    return httpx.AsyncClient(trust_env=False, verify=_NO_TLS, **options)
+    return httpx.AsyncClient(trust_env=False, verify=_NO_TLS, **{"timeout": PATIENCE, **options})
 
 
 @contextlib.contextmanager
@@ -67,7 +69,9 @@ def reserved_port(host: str = "127.0.0.1") -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
-async def until(condition: Callable[[], Any], *, within: float = 30.0, every: float = 0.02) -> Any:
+async def until(
+    condition: Callable[[], Any], *, within: float = PATIENCE, every: float = 0.02
+) -> Any:
     """What ``condition`` returns, once it is true (it may be a coroutine function).
 
     Raises:
@@ -364,6 +368,8 @@ class Pair:
             additional_headers=self.headers(agent, **rights),
             compression=compression,
             proxy=None,
+            open_timeout=PATIENCE,
+            ping_interval=None,  # a test may stop ws_node for longer
         )
 
     @property
@@ -379,7 +385,7 @@ class Pair:
     def service(self) -> httpx.AsyncClient:
         """A client of mcp_node as ws_node and the command line are: over its Unix socket."""
         transport = LocalTransport(self.mcp_socket, httpx.Limits())
-        return httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=20.0)
+        return httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=PATIENCE)
 
     def rest(self, agent: str = "alice", **rights: Any) -> httpx.AsyncClient:
         """A client of the REST API."""
@@ -391,7 +397,7 @@ def whole(message: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {}, "parent_message_id": None, **message}
 
 
-async def frame(viewer: Any, within: float = 20.0) -> dict[str, Any]:
+async def frame(viewer: Any, within: float = PATIENCE) -> dict[str, Any]:
     """The next frame a viewer gets."""
     received = await asyncio.wait_for(viewer.recv(), within)
     decoded = json.loads(received)
@@ -399,7 +405,7 @@ async def frame(viewer: Any, within: float = 20.0) -> dict[str, Any]:
     return decoded
 
 
-async def frames(viewer: Any, count: int, within: float = 30.0) -> list[dict[str, Any]]:
+async def frames(viewer: Any, count: int, within: float = PATIENCE) -> list[dict[str, Any]]:
     """The next ``count`` frames."""
     async with asyncio.timeout(within):
         return [json.loads(await viewer.recv()) for _ in range(count)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.commands.cli import command_line
+from mcp_node.commands.arguments import command_line
 from mcp_node.doors.mcp.prompts import PROMPTS
 from mcp_node.doors.mcp.resources.memory import MEMORY_URI
 from mcp_node.sessions.uris import MESSAGES, SESSION

@@ -16,6 +16,7 @@ from proto import endpoints, keyfile
 from proto.settings import Settings, node_url
 from proto.signing import Verifier
 from proto.tokens import PrincipalVerifier
+from proto.wire import BROADCAST_PREFIX
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
 from serving.http.doors import Doors, own_hosts
@@ -36,18 +37,19 @@ from ws_node.intake.broadcast import Broadcast, add_broadcast, refuse
 from ws_node.intake.collector import Collector
 from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
-from ws_node.log.sync import Following
+from ws_node.log.sync import LogSync
 from ws_node.log.trust import Trust
 from ws_node.metrics import Measured, figures
-from ws_node.page.api_proxy import Forward, allowed
+from ws_node.page.api_proxy import ApiProxy, allowed
 from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.disconnect import Disconnect
+from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 from ws_node.workers.siblings import Siblings
-from ws_node.workers.workers import LIFELINE, die_with_supervisor, patiently, shared_out
+from ws_node.workers.workers import LIFELINE, die_with_supervisor, retrying, worker_settings
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +68,11 @@ async def run(settings: Settings, worker: int | None = None) -> None:
         warn_of_open_doors(settings)
     data_dir = keyfile.open_data_dir(settings.data_dir)
     if worker is None:
-        lock = LockFile(data_dir / "ws.lock", "ws_node").take()
+        lock = LockFile(data_dir / "ws.lock", "ws_node").acquire()
     else:
         asyncio.get_running_loop().add_reader(LIFELINE, die_with_supervisor)
-        lock = await patiently(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").take)
-        settings = shared_out(settings)
+        lock = await retrying(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").acquire)
+        settings = worker_settings(settings)
     shared = worker is not None
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
@@ -112,13 +114,29 @@ class Node:
         identity = Identity(verifier, auth_off=settings.auth == "off")
         self._settings = settings
         self._queue = EventQueue(settings.max_queued_events)
-        self._hub = Hub(settings, self._queue, identity.revocations)
+        # The hub notifies what is made after it from its rooms: hence the lambdas.
+        self._hub = Hub(
+            settings,
+            identity.revocations,
+            on_want=lambda room: self._log_sync.fetch(room),
+            on_attendance=lambda room: self._presence.attendance_changed(room),
+        )
         self._history = History(settings)
-        self._following = Following(settings, self._hub, self._queue, self._history)
+        self._log_sync = LogSync(settings, self._hub, self._queue, self._history)
+        self._dispatcher = Dispatcher(
+            self._hub,
+            self._queue,
+            on_want=self._log_sync.fetch,
+            on_foreign=self._log_sync.compare_soon,
+        )
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
         self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
-        watched = ViewerCounts(self._hub.rooms, settings.max_bridge_bytes)
+        watched = ViewerCounts(
+            self._hub.rooms,
+            settings.max_bridge_bytes,
+            on_change=lambda session_id: self._presence.counts_changed(session_id),
+        )
         self._presence = Presence(self._hub, self._history, watched)
         self._siblings = Siblings(
             settings,
@@ -139,7 +157,7 @@ class Node:
             catch_up=catch_up,
             places=self._places,
         )
-        self._forward = Forward(settings, identity)
+        self._api_proxy = ApiProxy(settings, identity)
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
@@ -160,20 +178,21 @@ class Node:
             settings=settings,
             identity=identity,
             readiness=self._readiness,
-            figures=self._siblings.everyones_figures,
+            figures=self._siblings.all_figures,
             address=address,
         )
         self._broadcast: Broadcast = add_broadcast(
             api,
             settings=settings,
             queue=self._queue,
-            pass_on=self._siblings.pass_on,
+            forward=self._siblings.forward,
         )
         self._measured = Measured(
             hub=self._hub,
+            dispatcher=self._dispatcher,
             queue=self._queue,
             history=self._history,
-            following=self._following,
+            following=self._log_sync,
             collector=self._collector,
             presence=self._presence,
             siblings=self._siblings,
@@ -181,12 +200,12 @@ class Node:
             sockets=self._sockets,
             broadcast=self._broadcast,
         )
-        answering = self._straight(api)
+        answering = self._routed(api)
         if settings.signed_requests:
             answering = SignedRequests(
                 answering,
                 Verifier(keyfile.bridge_key(data_dir), "ws_node"),
-                prefix="/broadcast/",
+                prefix=BROADCAST_PREFIX,
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,
             )
@@ -201,9 +220,9 @@ class Node:
     async def running(self) -> AsyncIterator[None]:
         """Collect, follow and fan out for the length of a block.
 
-        Without the hub or the following a node would look alive and deliver nothing, and without
-        its siblings half of it: if one of them fails, the block is cancelled and the error leaves
-        it, so that the process ends with an exit code at which a supervisor starts it again.
+        A node without its dispatcher or its following would look alive and deliver nothing,
+        without its siblings half of it. So if one of these tasks fails, the block is cancelled and
+        the error leaves it: the process ends with an exit code at which a supervisor restarts it.
         """
         self._collector.start()
         try:
@@ -211,8 +230,8 @@ class Node:
                 tasks = [
                     group.create_task(work, name=name)
                     for name, work in (
-                        ("hub", self._hub.run()),
-                        ("following", self._following.run()),
+                        ("dispatcher", self._dispatcher.run()),
+                        ("following", self._log_sync.run()),
                         ("trust", self._trust.run()),
                         ("siblings", self._siblings.run()),
                         ("presence", self._presence.run()),
@@ -228,21 +247,21 @@ class Node:
         finally:
             self._collector.close()
             await self._history.close()
-            await self._forward.close()
+            await self._api_proxy.close()
 
     async def drain(self) -> None:
         """Stopping begins: viewers are told to come back."""
         self._hub.disconnect_all(Disconnect.RESTART)
         await asyncio.sleep(0.1)
 
-    def _straight(self, api: App) -> App:
+    def _routed(self, api: App) -> App:
         """Viewers, the page and what it asks go straight to their endpoints, the rest to the API.
 
         Inside FastAPI each would hold the frames of its whole middleware while it is connected.
         Viewers and what the page asks go nowhere while `Trust` admits nobody.
         """
 
-        async def each_its_way(scope: Scope, receive: Receive, send: Send) -> None:
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
             kind = scope["type"]
             folder, _, session_id = scope.get("path", "").rpartition("/")
             app: App = api
@@ -251,7 +270,7 @@ class Node:
             elif kind == "http" and folder == "/events" and scope["method"] == "GET":
                 app = self._streams
             elif kind == "http" and allowed(scope):
-                app = self._forward
+                app = self._api_proxy
             elif kind == "http" and self._pages.serves(scope["path"]):
                 app = self._pages
             if app not in (api, self._pages):
@@ -260,11 +279,11 @@ class Node:
                     app = _unready
             await app(scope, receive, send)
 
-        return each_its_way
+        return route
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
         """Whether it serves, and words for strangers: figures are for /metrics."""
-        following, trust = self._following, self._trust
+        following, trust = self._log_sync, self._trust
         if trust.mismatch:
             return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
         admitting = trust.compared or self._settings.auth != "off"

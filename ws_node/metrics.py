@@ -10,8 +10,9 @@ from ws_node.endpoints.websocket import Sockets
 from ws_node.intake.broadcast import Broadcast
 from ws_node.intake.collector import Collector
 from ws_node.log.client import History
-from ws_node.log.sync import Following
+from ws_node.log.sync import LogSync
 from ws_node.presence.presence import Presence
+from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Behind, Hub
 from ws_node.workers.siblings import Siblings
@@ -22,9 +23,10 @@ class Measured:
     """The parts that have figures."""
 
     hub: Hub
+    dispatcher: Dispatcher
     queue: EventQueue
     history: History
-    following: Following
+    following: LogSync
     collector: Collector
     presence: Presence
     siblings: Siblings
@@ -42,7 +44,7 @@ def figures(of: Measured) -> Iterator[Figure]:
     yield "rooms", "Sessions somebody watches.", len(hub.rooms)
     yield "deliveries_total", "Frames written to viewers by the fan-out.", hub.fan_out.delivered
     yield "slow_viewers_total", "Viewers closed as too slow.", hub.fan_out.slow
-    yield "presence_frames_total", "Frames that told who is there.", of.presence.told
+    yield "presence_frames_total", "Frames that told who is there.", of.presence.sent
     yield (
         "presence_skipped_total",
         "Presence frames slow viewers missed.",
@@ -76,7 +78,7 @@ def figures(of: Measured) -> Iterator[Figure]:
     yield "duplicates_total", "Messages that came twice, dropped.", counts.duplicates
     yield "not_held_total", "Messages that did not fit what is held.", counts.forgotten
     yield "unexplained_total", "Held messages that the log does not have.", counts.unexplained
-    yield "ephemeral_total", "Events without a position that came by.", hub.ephemeral
+    yield "ephemeral_total", "Events without a position that came by.", of.dispatcher.ephemeral
     yield "repairs_total", "Gaps read from history.", following.repairs
     yield "history_requests_total", "Questions to mcp_node.", of.history.requests
     yield (

@@ -24,9 +24,6 @@ LATELY: Final = timedelta(minutes=10)
 MOST_AGENTS: Final = 50
 """Agents told of a session: those that wait, then the latest seen."""
 
-MOST_SESSIONS: Final = 500
-"""Sessions asked for at once."""
-
 REMEMBERED: Final = 5_000
 """Sessions of which it is kept who had been there before this process."""
 
@@ -59,7 +56,7 @@ class AgentPresence:
         """Who waits in each session or was seen there lately; sessions without anybody left out.
 
         Args:
-            session_ids: well formed, `MOST_SESSIONS` at most; they need not exist.
+            session_ids: well formed; they need not exist.
 
         Raises:
             Unavailable: the database does not answer.

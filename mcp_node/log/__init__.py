@@ -1,22 +1,15 @@
-"""The log on disk: `interface` is what the node asks for, `sqlite.open_store` answers it.
+"""The engine of the log: one writer and two readers on one SQLite database. It knows no feature.
 
-======================  ==============================================================
-`interface`             the contract, whatever database is behind it
-`schema`                tables, numbered migrations, and the epoch of a database file
-`connection`            the aiosqlite connections, and a whole job in one thread hop
-`transaction`           many operations in one transaction, where a bad one fails alone
-`tail`, `guard`         what the writer remembers of each session; who has said too much
-`tallies`               how many messages a session has for whom; `listing`: the sessions
-`operations`            the writes of the log; `sessions`: closing and changing one
-`writer`                group commit: what is pending goes into the next transaction
-`queries`, `reads`      the SQL of every read, and each read as one snapshot
-`mark`                  ``log.mark``, by which a restored older file is noticed
-`words`, `matching`     what a word is; where a text holds what is looked for, and its snippet
-`search_query`          what was typed, as words
-`search_index`          the index of search, as it is written
-`search_rows`           what one reader may find in it
-`search`                a whole search, typing errors forgiven
-`vocabulary`            the words there are, and which of them may have been meant
-`sqlite`                the store that puts them together
-======================  ==============================================================
+==================================  ============================================================
+`interface`                         `Database`, which every feature reads and writes through
+`sqlite`                            its implementation: opens, reads, writes and closes
+`connection`                        aiosqlite connections; a whole job in one thread hop
+`writer`                            group commit: pending writes share the next transaction
+`transaction`                       many operations in one transaction; a bad one fails alone
+`tail`                              the writer's cache of last ids
+`messages`, `tables`                messages as rows; the log's own tables
+`migrations`, `schema`              numbered migrations; the database file and its epoch
+`mark`                              ``log.mark``, which reveals that an older file was restored
+`erasing`, `pruning`, `backup`      emptying the WAL after deletions; old messages; copies
+==================================  ============================================================
 """

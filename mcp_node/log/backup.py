@@ -1,7 +1,7 @@
-"""Copies of the log: made while the node runs, put back while it does not.
+"""Backup and restore of the log. A backup can be made while the node runs.
 
-A backup is one SQLite file, complete as of one moment. A restored log gets a new epoch: ids that
-viewers have seen beyond its end will be given out again, so their positions are worth nothing.
+A backup is one SQLite file, a snapshot of one moment. A restored log gets a new epoch: ids beyond
+its end, which viewers may have seen, will be assigned again, so their positions become invalid.
 """
 
 import os
@@ -15,61 +15,63 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcp_node.log.migrations import Schema
-from mcp_node.log.schema import DATABASE, prepare, rename
+from mcp_node.log.schema import DATABASE, change_epoch, prepare
 from proto.errors import ConfigurationError
 
 
 class Copy(NamedTuple):
-    """What a backup holds: the id of the last message, and how many bytes it takes."""
+    """A backup: the id of its last message, and its size in bytes."""
 
     head: int
     size: int
 
 
 def back_up(data_dir: Path, target: Path, schema: Schema) -> Copy:
-    """Write a backup of the log; the node may be running and writing meanwhile.
+    """Write a backup of the log. The node may be running and writing.
 
     Args:
-        data_dir: of the deployment.
-        target: a file that does not exist yet; it appears complete, with mode 0600.
-        schema: of the log.
+        data_dir: the data directory.
+        target: a file that does not exist yet; it is created atomically, with mode 0600.
+        schema: the schema of the log.
 
     Raises:
-        ConfigurationError: there is no log, the target exists, or one of them cannot be used.
+        ConfigurationError: there is no log, the target exists, or a file cannot be read or
+            written.
     """
     source = data_dir / DATABASE
     if not source.is_file():
         raise ConfigurationError(f"there is no log in {data_dir}; set PARTYLINE_DATA_DIR")
     if target.exists():
-        raise ConfigurationError(f"{target} exists already; name another file")
+        raise ConfigurationError(f"{target} already exists; choose another file")
     with _temporary(target) as temporary:
         try:
             with (
                 closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as log,
                 closing(sqlite3.connect(temporary)) as copied,
             ):
-                log.backup(copied, pages=-1)  # in one step: a stepwise one starts over on writes
+                # In one step: SQLite restarts a backup in steps whenever the source is written.
+                log.backup(copied, pages=-1)
                 copied.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             raise ConfigurationError(f"the log cannot be copied: {_kind(error)}") from None
         os.chmod(temporary, 0o600)
         _sync(temporary)
-        copy = _examined(temporary, schema)
+        copy = _inspect(temporary, schema)
         try:
             os.link(temporary, target)
         except OSError as error:
-            raise ConfigurationError(f"{target} cannot be made: {error.strerror}") from None
+            raise ConfigurationError(f"{target} cannot be created: {error.strerror}") from None
     _sync(target.parent)
     return copy
 
 
 def restore(data_dir: Path, source: Path, schema: Schema) -> Copy:
-    """Put a backup in the log's place, with a new epoch. The caller holds the node's lock.
+    """Replace the log with a backup, under a new epoch. The caller holds the node's lock.
 
-    The log that was there is kept beside it as ``partyline.db.before-restore``.
+    The previous log is kept as ``partyline.db.before-restore``.
 
     Raises:
-        ConfigurationError: the backup is not one, is damaged, or cannot be read or copied.
+        ConfigurationError: the file is not a backup, is damaged, or cannot be read or copied.
     """
     current = data_dir / DATABASE
     with _temporary(current) as temporary:
@@ -78,12 +80,12 @@ def restore(data_dir: Path, source: Path, schema: Schema) -> Copy:
         except OSError as error:
             raise ConfigurationError(f"{source} cannot be read: {error.strerror}") from None
         os.chmod(temporary, 0o600)
-        _examined(temporary, schema)
-        prepare(temporary, schema, None)  # an older version is brought up to date
+        _inspect(temporary, schema)
+        prepare(temporary, schema, None)  # migrates a backup of an older version
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            rename(connection, secrets.token_hex(16))
+            change_epoch(connection, secrets.token_hex(16))
             connection.execute("PRAGMA journal_mode = DELETE")
-        copy = _examined(temporary, schema)
+        copy = _inspect(temporary, schema)
         _sync(temporary)
         _set_aside(current)
         os.replace(temporary, current)
@@ -92,7 +94,7 @@ def restore(data_dir: Path, source: Path, schema: Schema) -> Copy:
 
 
 def _set_aside(current: Path) -> None:
-    """Fold the old log into one file and move it away."""
+    """Checkpoint the current log into one file, and rename it to ``….before-restore``."""
     if not current.exists():
         return
     with suppress(sqlite3.Error), closing(sqlite3.connect(current)) as connection:
@@ -103,8 +105,8 @@ def _set_aside(current: Path) -> None:
     os.replace(current, f"{current}.before-restore")
 
 
-def _examined(path: Path, schema: Schema) -> Copy:
-    """What a file holds, if it is a sound Partyline log of a version we know."""
+def _inspect(path: Path, schema: Schema) -> Copy:
+    """Check that a file is an undamaged Partyline log of a supported version."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -123,7 +125,7 @@ def _examined(path: Path, schema: Schema) -> Copy:
 
 @contextmanager
 def _temporary(target: Path) -> Iterator[Path]:
-    """A name beside the target for a file that is gone afterwards, whatever happens."""
+    """A path beside the target. What is left there at the end is deleted."""
     try:
         directory = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:

@@ -1,9 +1,9 @@
-"""The connections of a store, and a way to run a whole job in one thread hop.
+"""The database connections, and `run_job`, which runs a whole job in one thread hop.
 
-aiosqlite gives each connection a thread and sends it one statement at a time. A batch of 500
-statements would hop 500 times, so our `sqlite3.Connection` takes a `Job` where SQL is expected:
-aiosqlite's public ``execute_fetchall(sql)`` calls ``execute(sql).fetchall()`` in the thread, and
-that runs the whole job there. A test pins this behaviour of aiosqlite.
+aiosqlite gives each connection a thread and sends it one statement at a time, so a batch of 500
+statements would switch threads 500 times. Our `sqlite3.Connection` therefore accepts a `Job` in
+place of SQL: aiosqlite's public ``execute_fetchall(sql)`` calls ``execute(sql).fetchall()`` in its
+thread, which runs the whole job there. A test pins this behaviour of aiosqlite.
 """
 
 import sqlite3
@@ -15,11 +15,11 @@ import aiosqlite
 
 T = TypeVar("T")
 
-Equip = Callable[[sqlite3.Connection], None]
-"""Gives a writable connection what a feature's triggers need."""
+AddFunctions = Callable[[sqlite3.Connection], None]
+"""Registers the SQL functions that triggers call on a writable connection."""
 
 BUSY_MS: Final = 5_000
-"""How long a statement waits for somebody else's lock, such as a backup tool's."""
+"""How long a statement waits for a lock held by another program, such as a backup tool."""
 
 _SHARED: Final = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
@@ -30,18 +30,18 @@ _WRITER: Final = (
     *_SHARED,
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    # What is deleted is overwritten, not only unlinked.
+    # Overwrite deleted content with zeros.
     "PRAGMA secure_delete = ON",
     "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA journal_size_limit = 67108864",
-    # macOS alone heeds these: its fsync leaves data in the drive's cache.
+    # Only macOS uses these: its fsync leaves data in the drive's cache.
     "PRAGMA fullfsync = ON",
     "PRAGMA checkpoint_fullfsync = ON",
 )
 
 
 class Job:
-    """Work for a connection's thread."""
+    """A function to run in a connection's thread."""
 
     __slots__ = ("work",)
 
@@ -50,7 +50,7 @@ class Job:
 
 
 class Finished:
-    """What a job's cursor would be: one row, its result."""
+    """Stands in for the cursor of a `Job`; its only row is the result."""
 
     __slots__ = ("result",)
 
@@ -58,7 +58,7 @@ class Finished:
         self.result = result
 
     def fetchall(self) -> list[object]:
-        """The result, as the only row."""
+        """One row: the result."""
         return [self.result]
 
 
@@ -73,33 +73,35 @@ class JobConnection(sqlite3.Connection):
 
 
 async def run_job(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Run ``work`` in the connection's thread and give its result.
+    """Run ``work`` in the connection's thread and return its result.
 
-    A cancelled caller does not stop the work.
+    Cancelling does not stop work that has begun.
 
     Raises:
         ValueError: the connection is closed.
-        Exception: whatever ``work`` raises.
+        Exception: raised by ``work``.
     """
     (result,) = await connection.execute_fetchall(cast(str, Job(work)))
     return cast(T, result)
 
 
-async def connect_writer(path: Path, equip: Equip) -> aiosqlite.Connection:
-    """The one writable connection to an existing database; it also checkpoints the WAL.
+async def connect_writer(path: Path, add_functions: AddFunctions) -> aiosqlite.Connection:
+    """Open the only writable connection to an existing database. It also checkpoints the WAL.
 
     Args:
         path: the database.
-        equip: gives the connection the SQL functions that triggers call.
+        add_functions: registers the SQL functions that triggers call.
 
     Raises:
         sqlite3.Error: the database cannot be opened.
     """
-    return await _connect(path, "rw", _WRITER, equip)
+    return await _connect(path, "rw", _WRITER, add_functions)
 
 
 async def connect_reader(path: Path) -> aiosqlite.Connection:
-    """A read-only connection; it cannot checkpoint. Close it before the writer's.
+    """Open a read-only connection.
+
+    It cannot checkpoint. Close it before the writer's, whose close then removes the WAL.
 
     Raises:
         sqlite3.Error: the database cannot be opened.
@@ -115,7 +117,7 @@ async def _connect(
     path: Path,
     mode: str,
     pragmas: tuple[str, ...],
-    equip: Equip | None = None,
+    add_functions: AddFunctions | None = None,
 ) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(
         _uri(path, mode),
@@ -126,9 +128,9 @@ async def _connect(
     try:
         for pragma in pragmas:
             await connection.execute_fetchall(pragma)
-        if equip is not None:
-            await run_job(connection, equip)
-        # SQLite opens lazily: touch the file now, so that a bad one shows here.
+        if add_functions is not None:
+            await run_job(connection, add_functions)
+        # SQLite opens lazily: read the file now, so that an unusable one fails here.
         await connection.execute_fetchall("SELECT 1 FROM meta")
     except BaseException:
         await connection.close()

@@ -1,7 +1,8 @@
-"""After a deletion, what was deleted leaves the write-ahead log as well.
+"""Removes deleted content from the write-ahead log.
 
-A commit only adds to that log: the page that held a text stays in it until it is emptied, which
-would otherwise happen when it has grown and begins anew, on a quiet server days later.
+A commit only appends to the WAL, so older versions of a page, deleted content included, stay in it
+until the file is truncated or overwritten. Automatic checkpoints run only once the WAL has grown,
+which on a quiet server can take days.
 """
 
 import asyncio
@@ -12,15 +13,15 @@ from typing import Final
 from proto.errors import Unavailable
 
 ERASE_SECONDS: Final = 5.0
-"""From a deletion to an attempt, and between attempts: deletions in between share one."""
+"""Delay from a deletion to the checkpoint, and between attempts. Deletions share a checkpoint."""
 
 
 class Eraser:
-    """Empties the write-ahead log a while after it was asked to, until that succeeds.
+    """Truncates the WAL soon after each request, and retries until that succeeds.
 
     Args:
-        checkpoint: tries it; whether it is empty now.
-        pause: seconds before each attempt.
+        checkpoint: tries to truncate the WAL and returns whether it did.
+        pause: delay in seconds before each attempt.
     """
 
     def __init__(
@@ -28,25 +29,25 @@ class Eraser:
     ) -> None:
         self._checkpoint = checkpoint
         self._pause = pause
-        self._wanted = asyncio.Event()
+        self._requested = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="eraser")
 
-    def want(self) -> None:
-        """Something was deleted."""
-        self._wanted.set()
+    def request(self) -> None:
+        """Request a checkpoint, after content was deleted."""
+        self._requested.set()
 
     async def close(self) -> None:
-        """Try no more: closing the database empties the log too. Idempotent."""
+        """Stop; closing the database removes the WAL. Idempotent."""
         self._task.cancel()
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
         while True:
-            await self._wanted.wait()
+            await self._requested.wait()
             await asyncio.sleep(self._pause)
-            self._wanted.clear()
+            self._requested.clear()
             done = False
             with suppress(Unavailable):
                 done = await self._checkpoint()
             if not done:
-                self._wanted.set()
+                self._requested.set()

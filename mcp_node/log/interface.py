@@ -1,8 +1,9 @@
-"""What the node asks of its database, whatever engine is behind it.
+"""The database as features see it.
 
-It holds the log: messages in commit order, ``id`` 1, 2, 3 … (what was pruned leaves holes), each
-with ``prev``, the id of the message before it in its session. An awaited write that returned is
-durable: it survives ``kill -9`` and power loss. Reads see every write that has returned.
+The database holds the log: messages in commit order, with the ids 1, 2, 3 … (pruning leaves gaps).
+Each message has ``prev``, the id of the message before it in its session. Once an awaited write
+returns it is durable: it survives ``kill -9`` and power loss. Reads see every write that has
+returned.
 """
 
 import sqlite3
@@ -17,14 +18,14 @@ from proto.messages import Message
 T = TypeVar("T")
 
 CommitListener = Callable[[Sequence[Message]], None]
-"""Called in the event loop after each commit, in commit order, before the writers are answered.
+"""Called in the event loop after each commit, in commit order, before the writes return.
 
-It must not raise and must not block.
+It must not raise or block.
 """
 
 
 class Start(msgspec.Struct, frozen=True, array_like=True):
-    """An opening of the log: when (seconds of Unix time), and its last id then."""
+    """One opening of the database: its time (seconds of Unix time) and the log's last id then."""
 
     at: float
     head: int
@@ -33,65 +34,65 @@ class Start(msgspec.Struct, frozen=True, array_like=True):
 class Database(Protocol):
     """The log and everything stored beside it. Every feature reads and writes through it.
 
-    All methods are safe to call concurrently from one event loop. A feature keeps its SQL, its
-    operations and its reads in a folder of its own.
+    All methods may be called concurrently from one event loop.
     """
 
     @property
     def epoch(self) -> str:
-        """Random id of this log; a replaced log has another."""
+        """Random id of this log. A restored or replaced log has a different one."""
 
     @property
     def starts(self) -> list[Start]:
-        """The latest openings of the log, this one included, each with its last id then.
+        """The latest openings of the database, oldest first, this one included.
 
-        Before an opening nobody could write: what came after its head was committed after it.
+        Messages with ids above a start's ``head`` were committed after that start.
         """
 
     @property
     def pending(self) -> int:
-        """Writes waiting for their commit."""
+        """Number of writes that are not committed yet, including those in progress."""
 
     def on_commit(self, listener: CommitListener) -> None:
-        """Have ``listener`` called with the messages of every commit from now on."""
+        """Call ``listener`` with the messages of every commit from now on."""
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read in one snapshot of the database, in the reader's thread.
+        """Run ``work`` in one snapshot of the database, in the reader's thread.
 
-        Cancelling is safe: the read goes on in its thread, and nobody takes its result.
+        Cancelling is safe: the read continues in its thread and its result is discarded.
 
         Raises:
             Unavailable: the database failed or is closed.
-            PartylineError: whatever ``work`` refuses with.
+            PartylineError: raised by ``work``.
         """
 
-    async def read_apart(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read that may take long on a connection of its own.
+    async def read_long(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Like `read`, for reads that may take long.
 
-        Such reads take turns with each other and delay no other read. Otherwise as `read`.
+        They share a connection of their own, so they wait for each other but delay no other read.
         """
 
     async def write(self, operation: Operation[T]) -> T:
-        """Run an operation in the writer's next transaction; durable when this returns.
+        """Run an operation in the writer's next transaction. It is durable when this returns.
 
-        Cancelled before that begins, it is never run; afterwards it may still be committed.
+        If cancelled before that transaction begins, the operation does not run; if cancelled
+        later, it may still be committed.
 
         Raises:
-            Overloaded: too many writes are waiting; nothing was stored.
-            Unavailable: the commit failed; nothing was stored.
-            PartylineError: whatever else the operation refuses with.
+            Overloaded: too many writes are pending; nothing was stored.
+            Unavailable: the commit failed or the database is closed; nothing was stored.
+            PartylineError: raised by the operation; nothing was stored.
         """
 
     async def checkpoint(self) -> bool:
-        """Move what is in the write-ahead log to the database, and empty it.
+        """Copy the write-ahead log into the database file and truncate it.
 
         Returns:
-            Whether it is empty now; while a reader, such as a backup, needs it, it is tried again
-            later.
+            Whether it was truncated. A reader, such as a backup, can prevent that; it is then
+            retried in the background.
 
         Raises:
             Unavailable: the database failed or is closed.
         """
 
     async def close(self) -> None:
-        """Commit what is pending, then close the database. Idempotent."""
+        """Commit pending writes, then close the database. Idempotent."""

@@ -1,8 +1,8 @@
-"""``log.mark``: how far the log had come, kept outside the database.
+"""``log.mark``: the last durable id, stored outside the database.
 
-A database that was replaced by an older copy has a head below the mark of its own epoch. The
-file is JSON, ``{"epoch": "…", "id": 42}``; it is written at most a second after a commit, always
-after it, so it never runs ahead of what is durable.
+If the database is replaced by an older copy, its last id is below the mark of the same epoch. The
+file is JSON, ``{"epoch": "…", "id": 42}``. It is written within a second after a commit, and never
+before it, so the mark is never ahead of what is durable.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from typing import Annotated, Final
 import msgspec
 
 MARK_DELAY: Final = 0.5
-"""Seconds from a commit to its mark: commits in between share one."""
+"""Seconds from a commit to its mark. Commits within that time share one write."""
 
 logger = logging.getLogger(__name__)
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A log and an id that was durable in it."""
+    """An epoch, and an id that is durable in that log."""
 
     epoch: str
     id: Annotated[int, msgspec.Meta(ge=0)]
 
 
 def read_mark(path: Path) -> Mark | None:
-    """The mark in a file, None if it is missing or says nothing we understand."""
+    """Read a mark; None if the file is missing or invalid."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Mark)
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def read_mark(path: Path) -> Mark | None:
 
 
 def write_mark(path: Path, mark: Mark) -> None:
-    """Replace the file in one step; after a power cut it holds the old mark or the new one.
+    """Replace the file atomically: after a power cut it holds the old mark or the new one.
 
     Raises:
         OSError: the directory cannot be written.
@@ -54,12 +54,12 @@ def write_mark(path: Path, mark: Mark) -> None:
 
 
 class MarkKeeper:
-    """Keeps the mark at most a second behind the log, off the event loop.
+    """Writes the mark within a second after each commit, in a thread.
 
     Args:
         path: the file.
-        on_disk: what it holds now.
-        current: what it should hold; later ids come through `advance`.
+        on_disk: the mark in the file now.
+        current: the mark it should hold; `advance` moves it.
     """
 
     def __init__(self, path: Path, on_disk: Mark | None, current: Mark) -> None:
@@ -73,7 +73,7 @@ class MarkKeeper:
         self._task = asyncio.create_task(self._run(), name="log.mark")
 
     def advance(self, last_id: int) -> None:
-        """Note that ``last_id`` is durable."""
+        """Record that ``last_id`` is durable."""
         self._current = Mark(self._current.epoch, last_id)
         self._moved.set()
 

@@ -1,4 +1,4 @@
-"""Messages as rows: the columns of the log, and how a message becomes a row and back."""
+"""Messages as rows: the columns of the log, and the conversion in both directions."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,7 +19,7 @@ _VISIBILITY: Final = {str(visibility): visibility for visibility in Visibility}
 
 
 def message_row(message: Message) -> tuple[object, ...]:
-    """A message as the parameters of `INSERT_MESSAGE`."""
+    """The parameters of `INSERT_MESSAGE` for a message."""
     return (
         message.id,
         message.prev,
@@ -37,7 +37,7 @@ def message_row(message: Message) -> tuple[object, ...]:
 
 
 def message_from_row(row: Sequence[Any]) -> Message:
-    """A row of `COLUMNS` as a message."""
+    """The message in a row of `COLUMNS`."""
     return Message(
         row[0],
         row[1],

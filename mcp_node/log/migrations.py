@@ -1,7 +1,7 @@
-"""Migrations of the database: each feature has its own, by the schema version they make.
+"""Migrations: each feature declares the steps that bring its tables to a schema version.
 
-The versions are numbered for the whole database (SQLite's ``user_version``). Statements that were
-released are never edited: a change is a step of the next version.
+Versions are numbered for the whole database (SQLite's ``user_version``). Released steps are never
+edited, because databases in use have already run them; a change is a step of the next version.
 """
 
 import sqlite3
@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 Step = str | Callable[[sqlite3.Connection], None]
-"""A statement, or what takes more than one: it runs in the migration's transaction."""
+"""A statement, or a function for what needs more than one. Runs in the migration's transaction."""
 
 Migrations = Mapping[int, Sequence[Step]]
-"""A feature's steps by schema version, from 1."""
+"""A feature's steps by schema version; versions begin at 1."""
 
 
 class Schema(NamedTuple):
@@ -20,15 +20,15 @@ class Schema(NamedTuple):
 
     Attributes:
         versions: the steps of each schema version, from version 1.
-        equip: gives a writable connection the SQL functions that triggers call.
+        add_functions: registers the SQL functions that triggers call on a writable connection.
     """
 
     versions: Sequence[Sequence[Step]]
-    equip: Callable[[sqlite3.Connection], None]
+    add_functions: Callable[[sqlite3.Connection], None]
 
 
-def in_order(features: Sequence[Migrations]) -> Sequence[Sequence[Step]]:
-    """The steps of every version: within one, the features' in the order given.
+def merge_versions(features: Sequence[Migrations]) -> Sequence[Sequence[Step]]:
+    """The steps of every version. Within a version, features keep the given order.
 
     Raises:
         ValueError: a version below the latest has no steps.

@@ -1,9 +1,10 @@
-"""Pruning: what is older than a moment leaves the database, in small steps.
+"""Pruning: deletes messages older than a given time, in small transactions.
 
-Of every session and audience key the last entry stays, without its texts: ids are never given out
-again, and every position somebody holds still has something after it or is the end. For each key,
-so that what is left of the messages somebody may see says nothing of others that came after them.
-Who waits to write waits for one step at most.
+The last entry of every session and audience key keeps its row and loses only its content and
+metadata. So ids are never assigned again, and every position that a viewer holds is still at or
+before an entry. One is kept for each audience key, not only for each session, so that the
+remaining rows do not reveal later messages that a reader may not see. Other writes wait for one
+step at most.
 """
 
 import sqlite3
@@ -16,32 +17,32 @@ from mcp_node.log.transaction import Transaction
 from proto.messages import utc_now
 
 STEP_MESSAGES: Final = 100
-"""Messages pruned in one transaction."""
+"""Entries pruned in one transaction."""
 
-LOOK_ROWS: Final = 10_000
-"""Rows of the log one look goes through."""
+SCAN_ROWS: Final = 10_000
+"""Rows examined in one search for entries to prune."""
 
 _IS_LAST: Final = (
     "m.id = (SELECT max(id) FROM messages INDEXED BY messages_by_audience"
     " WHERE session_id = m.session_id AND audience = m.audience)"
 )
-_OF_STEP: Final = "(SELECT value FROM json_each(:ids))"
+_GIVEN_IDS: Final = "(SELECT value FROM json_each(:ids))"
 
-LOOK: Final = f"""
+FIND: Final = f"""
     SELECT m.id, m.timestamp < :before AND NOT (
         (m.deletes IS NOT NULL OR m.deleted_at IS NOT NULL) AND {_IS_LAST}
     ), m.deletes IS NULL
     FROM messages AS m WHERE m.id > :after ORDER BY m.id LIMIT :rows
 """
-LASTS: Final = f"SELECT m.id FROM messages AS m WHERE m.id IN {_OF_STEP} AND {_IS_LAST}"
-SESSIONS: Final = f"SELECT DISTINCT session_id FROM messages WHERE id IN {_OF_STEP}"
+LASTS: Final = f"SELECT m.id FROM messages AS m WHERE m.id IN {_GIVEN_IDS} AND {_IS_LAST}"
+SESSIONS: Final = f"SELECT DISTINCT session_id FROM messages WHERE id IN {_GIVEN_IDS}"
 REMOVE: Final = (
-    f"UPDATE messages SET parent_message_id = NULL WHERE parent_message_id IN {_OF_STEP}",
-    f"DELETE FROM messages WHERE id IN {_OF_STEP}",
+    f"UPDATE messages SET parent_message_id = NULL WHERE parent_message_id IN {_GIVEN_IDS}",
+    f"DELETE FROM messages WHERE id IN {_GIVEN_IDS}",
 )
 EMPTY: Final = f"""
     UPDATE messages SET content = '', metadata = '{{}}', deleted_at = :now
-    WHERE id IN {_OF_STEP} AND deletes IS NULL AND deleted_at IS NULL
+    WHERE id IN {_GIVEN_IDS} AND deletes IS NULL AND deleted_at IS NULL
 """
 COUNT_UP: Final = """
     INSERT INTO meta VALUES ('pruned', '1')
@@ -49,11 +50,14 @@ COUNT_UP: Final = """
 """
 
 
-class Look(NamedTuple):
-    """What of a stretch of the log is to be pruned.
+class Prunable(NamedTuple):
+    """Entries to prune, from one range of the log.
 
-    ``messages`` of the ``ids`` said something (the others are entries that delete); the stretch
-    goes to ``through``, and ``done`` says that this is the log's end.
+    Attributes:
+        ids: the entries.
+        messages: how many of them are messages; the others are deletions.
+        through: the last id of the range.
+        done: whether the range ends at the end of the log.
     """
 
     ids: list[int]
@@ -62,34 +66,34 @@ class Look(NamedTuple):
     done: bool
 
 
-def look(connection: sqlite3.Connection, *, before: str, after: int) -> Look:
-    """Find what is older than a moment among the next entries of the log.
+def find_prunable(connection: sqlite3.Connection, *, before: str, after: int) -> Prunable:
+    """Find the next entries to prune, at most `STEP_MESSAGES` of them.
 
     Args:
         connection: in a read transaction.
-        before: a timestamp as of `proto.messages.utc_now`.
-        after: the id the stretch begins after.
+        before: entries older than this are pruned; a timestamp as of `proto.messages.utc_now`.
+        after: the range begins after this id.
     """
     ids: list[int] = []
     messages = 0
     through, seen = after, 0
     for id_, old, said in connection.execute(
-        LOOK, {"before": before, "after": after, "rows": LOOK_ROWS}
+        FIND, {"before": before, "after": after, "rows": SCAN_ROWS}
     ):
         if old and len(ids) == STEP_MESSAGES:
-            return Look(ids, messages, through, done=False)
+            return Prunable(ids, messages, through, done=False)
         through, seen = id_, seen + 1
         if old:
             ids.append(id_)
             messages += said
-    return Look(ids, messages, through, done=seen < LOOK_ROWS)
+    return Prunable(ids, messages, through, done=seen < SCAN_ROWS)
 
 
 class PruneMessages:
-    """Take messages out of the database; of the last one under a key, only its texts.
+    """Delete entries; of the last one under a key, only its content and metadata.
 
     Args:
-        ids: of entries of the log that `look` found.
+        ids: ids of entries, from `find_prunable`.
     """
 
     size = 512
@@ -98,7 +102,8 @@ class PruneMessages:
         self._ids = list(ids)
 
     def apply(self, transaction: Transaction) -> None:
-        """Prune them. What refers to them is put right, here or by the companions."""
+        """Prune the entries, and update what refers to them here or in the companions."""
+        # Which entry is the last is decided here again: messages may have been added meanwhile.
         every = _step(self._ids)
         last = {row[0] for row in transaction.read(LASTS, every)}
         sessions = transaction.read(SESSIONS, every).fetchall()

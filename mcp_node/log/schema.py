@@ -1,7 +1,7 @@
-"""The database file: made, migrated, and the identity of the log in it.
+"""Prepares the database file: creates and migrates it, and determines the epoch of its log.
 
-Everything here runs before the node's own connections exist, on a plain one that is closed
-again, so that a file that cannot be used never leaves a thread behind.
+All of this runs on a temporary plain connection before the node's own connections are opened, so
+an unusable file leaves no aiosqlite thread behind.
 """
 
 import os
@@ -22,15 +22,15 @@ DATABASE: Final = "partyline.db"
 """Name of the file in the data directory."""
 
 LOCK_SECONDS: Final = 2.0
-"""How long opening waits for another program's lock."""
+"""How long opening waits for a lock held by another program."""
 
 
 KEPT_STARTS: Final = 20
-"""How many openings of the log are remembered."""
+"""How many openings of the database are kept."""
 
 
 class Log(NamedTuple):
-    """Which log a database file holds, its last id, and its latest openings, oldest first."""
+    """The log in a database file: its epoch, its last id, and its openings, oldest first."""
 
     epoch: str
     head: int
@@ -38,34 +38,34 @@ class Log(NamedTuple):
 
 
 def prepare(path: Path, schema: Schema, mark: Mark | None) -> Log:
-    """Make or migrate the database, and tell which log it holds.
+    """Create or migrate the database, and identify its log.
 
-    A head below the mark of the same epoch means that an older file was put in place: ids that
-    were given out will be given out again, so the log gets a new epoch.
+    If the log's last id is below the mark of the same epoch, the file was replaced by an older
+    copy. Ids that viewers have seen will be assigned again, so the log gets a new epoch.
 
     Args:
-        path: the database file; made with mode 0600 if it is missing.
-        schema: its tables.
-        mark: the last one written beside it.
+        path: the database file; created with mode 0600 if it is missing.
+        schema: its migrations.
+        mark: the mark stored beside it, if any.
 
     Raises:
         ConfigurationError: the file cannot be opened or written, is not a Partyline database,
-            or is one of a newer version.
+            or has a newer schema version.
     """
     _make_private(path)
     try:
         with closing(
             sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
         ) as connection:
-            schema.equip(connection)
+            schema.add_functions(connection)
             _migrate(connection, path, schema)
             return _identify(connection, mark)
     except sqlite3.Error as error:
-        raise ConfigurationError(_complaint(path, error)) from None
+        raise ConfigurationError(_explain(path, error)) from None
 
 
 def _make_private(path: Path) -> None:
-    """The file exists, is a regular one, and nobody else may read it."""
+    """Ensure that the file exists, is a regular file, and has mode 0600."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -87,9 +87,9 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(schema.versions):
         raise ConfigurationError(
-            f"database {path} has schema version {version}, this Partyline knows up to "
-            f"{len(schema.versions)}; install the newer Partyline, or set PARTYLINE_DATA_DIR to"
-            " another"
+            f"database {path} has schema version {version}; this Partyline supports versions up to"
+            f" {len(schema.versions)}; install a newer Partyline, or set PARTYLINE_DATA_DIR to"
+            " another directory"
         )
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise ConfigurationError(
@@ -103,6 +103,8 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
             "set PARTYLINE_DATA_DIR to a directory on a local disk"
         )
     connection.execute("PRAGMA synchronous = FULL")
+    # All steps and the new version are one transaction: a crash in between leaves the old schema,
+    # and the next start migrates from there.
     connection.execute("BEGIN IMMEDIATE")
     for steps in schema.versions[version:]:
         for step in steps:
@@ -119,7 +121,7 @@ def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
     (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
     if mark is not None and mark.epoch == epoch and head < mark.id:
         epoch = secrets.token_hex(16)
-        rename(connection, epoch)
+        change_epoch(connection, epoch)
     connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
     connection.execute(
         "DELETE FROM starts WHERE rowid <= (SELECT max(rowid) FROM starts) - ?", (KEPT_STARTS,)
@@ -128,21 +130,21 @@ def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
     return Log(epoch, head, [Start(*row) for row in rows])
 
 
-def rename(connection: sqlite3.Connection, epoch: str) -> None:
-    """Give the log another epoch: what was known of its past openings says nothing any more."""
+def change_epoch(connection: sqlite3.Connection, epoch: str) -> None:
+    """Give the log another epoch, and drop its openings: their ids belong to the old one."""
     connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
     connection.execute("DELETE FROM starts")
 
 
-def _complaint(path: Path, error: sqlite3.Error) -> str:
+def _explain(path: Path, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return f"database {path} is damaged or not a database; move it away or restore a backup"
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"database {path} is in use by another program; stop that one first"
+        return f"database {path} is in use by another program; stop that program first"
     if primary == sqlite3.SQLITE_FULL:
-        return f"database {path}: the disk is full; make room"
+        return f"database {path}: the disk is full; free some space"
     name = getattr(error, "sqlite_errorname", "an unknown error")
     return (
         f"database {path} cannot be opened ({name}); check the disk and the file's owner, "

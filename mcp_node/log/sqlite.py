@@ -1,4 +1,4 @@
-"""The database on SQLite: one writer, two readers (one for long reads), and the mark."""
+"""The database: one writer, two readers (one for long reads), and the mark."""
 
 import asyncio
 import logging
@@ -35,19 +35,19 @@ async def open_database(
     make_companions: Callable[[], Sequence[Companion]],
     settings: Settings,
 ) -> "SqliteDatabase":
-    """Open the log in a data directory, making it if there is none.
+    """Open the database in a data directory, creating it if there is none.
 
-    The caller holds the directory's lock file and must `SqliteDatabase.close` it: a connection
+    The caller holds the directory's lock file, and must call `SqliteDatabase.close`: a connection
     left open keeps the interpreter from exiting.
 
     Args:
         data_dir: the directory.
         schema: the tables.
-        make_companions: called in a thread once the tables are there.
-        settings: of the node.
+        make_companions: called in a thread once the tables exist.
+        settings: limits on pending writes.
 
     Raises:
-        ConfigurationError: the database cannot be used; the text tells the operator why.
+        ConfigurationError: the database cannot be used; the text says why.
     """
     path = data_dir / DATABASE
     on_disk = read_mark(data_dir / MARK)
@@ -58,7 +58,7 @@ async def open_database(
         path,
         max_pending=settings.max_pending_writes,
         max_pending_bytes=settings.max_pending_write_bytes,
-        equip=schema.equip,
+        add_functions=schema.add_functions,
         companions=companions,
     )
     database = SqliteDatabase(path, log, writer)
@@ -75,12 +75,12 @@ async def open_database(
 
 
 class SqliteDatabase:
-    """`mcp_node.log.interface.Database` on SQLite; made by `open_database`.
+    """`mcp_node.log.interface.Database` on SQLite; created by `open_database`.
 
     Args:
-        path: the database file, prepared.
-        log: what it holds.
-        make_writer: the writer, but for what it is to announce commits to.
+        path: the database file, after `mcp_node.log.schema.prepare`.
+        log: the log in it.
+        make_writer: makes the writer, given ``announce``.
     """
 
     def __init__(self, path: Path, log: Log, make_writer: Callable[..., Writer]) -> None:
@@ -88,7 +88,7 @@ class SqliteDatabase:
         self._log = log
         self._listeners: list[CommitListener] = []
         self._reader: aiosqlite.Connection | None = None
-        self._apart: aiosqlite.Connection | None = None
+        self._long_reader: aiosqlite.Connection | None = None
         self._mark: MarkKeeper | None = None
         self._eraser: Eraser | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -96,32 +96,32 @@ class SqliteDatabase:
 
     @property
     def epoch(self) -> str:
-        """Random id of this log; a replaced log has another."""
+        """Random id of this log; see `Database.epoch`."""
         return self._log.epoch
 
     @property
     def starts(self) -> list[Start]:
-        """The latest openings of the log, oldest first; see `Database.starts`."""
+        """The latest openings of the database; see `Database.starts`."""
         return self._log.starts
 
     @property
     def pending(self) -> int:
-        """Writes waiting for their commit, those under way included."""
+        """Number of writes that are not committed yet; see `Database.pending`."""
         return self._writer.pending
 
     def on_commit(self, listener: CommitListener) -> None:
-        """Have ``listener`` called with the messages of every commit from now on."""
+        """Call ``listener`` after every commit; see `Database.on_commit`."""
         self._listeners.append(listener)
 
     async def open(self, on_disk: Mark | None) -> None:
-        """Connect; ``on_disk`` is the mark as it was found.
+        """Open the connections; ``on_disk`` is the mark in its file.
 
         Raises:
             sqlite3.Error: the database cannot be opened.
         """
         await self._writer.open()
         self._reader = await connect_reader(self._path)
-        self._apart = await connect_reader(self._path)
+        self._long_reader = await connect_reader(self._path)
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
         self._eraser = Eraser(self._writer.checkpoint)
@@ -134,29 +134,31 @@ class SqliteDatabase:
         """Run a read in one snapshot of the database; see `Database.read`."""
         return await self._read(self._reader, work)
 
-    async def read_apart(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read that may take long; see `Database.read_apart`."""
-        return await self._read(self._apart, work)
+    async def read_long(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a long read; see `Database.read_long`."""
+        return await self._read(self._long_reader, work)
 
     async def checkpoint(self) -> bool:
-        """Empty the write-ahead log; see `Database.checkpoint`."""
+        """Truncate the write-ahead log; see `Database.checkpoint`."""
         emptied = await self._writer.checkpoint()
         if not emptied and self._eraser is not None:
-            self._eraser.want()
+            self._eraser.request()
         return emptied
 
     async def close(self) -> None:
-        """Commit what is pending, then close the database. Idempotent."""
+        """Commit pending writes, then close the database. Idempotent."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="database close")
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        # The readers close before the writer's connection: the last one to close removes the WAL,
+        # which a read-only connection cannot.
         await self._writer.drain()
         if self._eraser is not None:
             await self._eraser.close()
-        readers = [self._apart, self._reader]
-        self._apart = self._reader = None
+        readers = [self._long_reader, self._reader]
+        self._long_reader = self._reader = None
         try:
             for reader in readers:
                 if reader is not None:
@@ -181,7 +183,7 @@ class SqliteDatabase:
         if self._mark is not None:
             self._mark.advance(messages[-1].id)
         if self._eraser is not None and any(message.deletes for message in messages):
-            self._eraser.want()
+            self._eraser.request()
         for listener in self._listeners:
             try:
                 listener(messages)

@@ -1,4 +1,4 @@
-"""The tables of the log: messages in commit order, and what identifies the log."""
+"""The tables of the log: the messages, the epoch, and the openings of the database."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ MIGRATIONS: Final[Migrations] = {
     1: (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
         "INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))))",
-        # What heads() looks at stands before content: a long row's overflow pages stay unread.
+        # The short columns come first: reading them does not touch a long row's overflow pages.
         f"""
         CREATE TABLE messages (
             id          INTEGER PRIMARY KEY CHECK (id > 0),
@@ -35,12 +35,12 @@ MIGRATIONS: Final[Migrations] = {
     4: (
         "ALTER TABLE messages ADD COLUMN deletes INTEGER",
         "ALTER TABLE messages ADD COLUMN deleted_at TEXT",
-        # By these a message that is pruned finds what refers to it.
+        # Pruning a message looks up its replies.
         """
         CREATE INDEX messages_by_parent ON messages (parent_message_id)
             WHERE parent_message_id IS NOT NULL
         """,
-        # A human's word, by which the guard against loops counts.
+        # The guard against loops counts messages since the last one by a human.
         """
         CREATE INDEX messages_by_humans ON messages (session_id, id) WHERE sender_type = 'human'
         """,

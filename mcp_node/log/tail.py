@@ -1,7 +1,8 @@
-"""The writer's cache of where the log ends, and each session in it.
+"""The writer's cache of the last ids: of the log, and of each session.
 
-Authoritative because there is one writer: loaded from the database on demand, then kept, and
-forgotten whenever anything is rolled back.
+A message gets the log's last id + 1 as its id and the session's last id as its ``prev``. The cache
+is always right because only one process writes to the database. Ids are loaded on demand, and all
+are discarded after any rollback.
 """
 
 import sqlite3
@@ -11,11 +12,11 @@ from mcp_node.log.messages import HEAD, SESSION_HEAD
 from proto.messages import Message
 
 CACHED_SESSIONS: Final = 10_000
-"""Sessions the writer remembers; the one written to longest ago goes first."""
+"""Limit on cached sessions. Beyond it, the session written to longest ago is evicted."""
 
 
 class LogTail:
-    """The log's last id, and the last id of each session written to lately."""
+    """The log's last id, and the last ids of the sessions written to most recently."""
 
     def __init__(self) -> None:
         self._last: int | None = None
@@ -27,27 +28,28 @@ class LogTail:
             (self._last,) = connection.execute(HEAD).fetchone()
         return self._last
 
-    def known(self, session_id: str) -> int | None:
-        """A session's last id if it is cached."""
+    def cached(self, session_id: str) -> int | None:
+        """A session's last id, None if it is not cached."""
         return self._sessions.get(session_id)
 
     def load(self, connection: sqlite3.Connection, session_id: str) -> int:
-        """A session's last id from the database, where all its messages must be."""
+        """Read a session's last id from the database. All its messages must be inserted."""
         (last_id,) = connection.execute(SESSION_HEAD, (session_id,)).fetchone()
-        self._remember(session_id, last_id)
+        self._store(session_id, last_id)
         return int(last_id)
 
     def advance(self, message: Message) -> None:
-        """A message was added at the end."""
+        """Record a message that was appended to the log."""
         self._last = message.id
-        self._remember(message.session_id, message.id)
+        self._store(message.session_id, message.id)
 
     def forget(self) -> None:
-        """Load everything anew."""
+        """Discard everything, after a rollback."""
         self._last = None
         self._sessions.clear()
 
-    def _remember(self, session_id: str, last_id: int) -> None:
+    def _store(self, session_id: str, last_id: int) -> None:
+        # Removing it first moves the session to the end of the dict, which is the eviction order.
         self._sessions.pop(session_id, None)
         if len(self._sessions) >= CACHED_SESSIONS:
             del self._sessions[next(iter(self._sessions))]

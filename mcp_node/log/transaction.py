@@ -1,8 +1,9 @@
-"""Many operations in one transaction, of which a bad one fails alone.
+"""Runs many operations in one transaction, so that a bad one fails alone.
 
-The first attempt runs all operations straight through, their rows inserted together at the end.
-Should the database refuse anything, it is rolled back and every operation runs again under its
-own savepoint: then only the culprit fails. Both happen in the writer's thread.
+The first attempt runs all operations without savepoints and inserts their messages together at the
+end, which is fast. If anything fails unexpectedly, the transaction is rolled back and every
+operation runs again under a savepoint of its own, so that only the bad one fails. Both attempts
+run in the writer's thread.
 
 The log knows no feature. A feature that keeps rows or counts in step with the log registers a
 `Companion`, which the transaction calls whenever messages are added, erased or pruned.
@@ -25,42 +26,46 @@ Parameters = Sequence[object] | Mapping[str, object]
 
 
 class Companion:
-    """What a feature keeps in step with the log. Every method does nothing by default.
+    """What a feature keeps in step with the log. Methods do nothing unless overridden.
 
-    The methods run in the writer's thread, within its transaction. One instance serves a store
-    from its opening to its closing; after `forget` it must believe nothing that it has cached.
+    They run in the writer's thread, within its transaction. One instance is used from the opening
+    of the database to its closing.
     """
 
     def added(self, message: Message) -> None:
-        """A message was added; its row is inserted before `finish`."""
+        """Called when a message was added. Its row is inserted later, before `finish`."""
 
     def erasing(self, transaction: "Transaction", message: Message) -> None:
-        """A message's texts are about to be erased; ``message`` still has them."""
+        """Called before a message's content and metadata are erased; ``message`` has them."""
 
     def pruning(self, transaction: "Transaction", ids: str) -> None:
-        """Messages are about to be pruned: take back what refers to them.
+        """Called before messages are pruned, to remove what refers to them.
 
         Args:
             transaction: the one that prunes.
-            ids: a JSON array of their ids. Of a session's last message only the texts go.
+            ids: a JSON array of their ids. The last message of a session and audience keeps its
+                row and loses only its content and metadata.
         """
 
     def pruned(self, transaction: "Transaction", session_id: str) -> None:
-        """Messages of a session were pruned."""
+        """Called after messages of a session were pruned."""
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        """All messages added so far are inserted: write what follows from them."""
+        """Called when all messages added so far are inserted, to write what follows from them."""
 
     def forget(self) -> None:
-        """Something was rolled back: forget what is pending, and all that was cached."""
+        """Called after a rollback. Discard pending work and everything cached."""
 
 
 class Transaction:
-    """What an operation writes through.
+    """The transaction that an operation writes through.
 
-    Messages go in with `add`, so that the writer can announce them; everything else with
-    `write`. ``messages`` are those of this transaction, in commit order; ``changes`` counts its
-    writes.
+    Messages are added with `add`, so that the writer can announce them; everything else is
+    written with `write`.
+
+    Attributes:
+        messages: the messages added so far, in commit order.
+        changes: the number of writes so far.
     """
 
     def __init__(
@@ -69,7 +74,7 @@ class Transaction:
         self._connection = connection
         self._tail = tail
         self._companions = companions
-        self._unsent = 0
+        self._uninserted = 0
         self.messages: list[Message] = []
         self.changes = 0
 
@@ -79,76 +84,82 @@ class Transaction:
 
     def last_of(self, session_id: str) -> int:
         """A session's last id, 0 if it has no messages or does not exist."""
-        known = self._tail.known(session_id)
-        if known is None:
+        last_id = self._tail.cached(session_id)
+        if last_id is None:
+            # The cache evicts sessions, so a message of this transaction may be evicted before
+            # its row exists: insert it first, or the database would give an older id.
             self.flush()
-            known = self._tail.load(self._connection, session_id)
-        return known
+            last_id = self._tail.load(self._connection, session_id)
+        return last_id
 
     def companion(self, kind: type[C]) -> C:
-        """The registered companion of that class."""
+        """The registered companion of a class.
+
+        Raises:
+            LookupError: none of that class is registered.
+        """
         for companion in self._companions:
             if isinstance(companion, kind):
                 return companion
         raise LookupError(f"no {kind.__name__} is registered")
 
     def add(self, message: Message) -> None:
-        """Append a message; its id and prev follow from `last` and `last_of`."""
+        """Append a message. The caller has set its id and prev from `last` and `last_of`."""
         self.messages.append(message)
         self.changes += 1
-        self._unsent += 1
+        self._uninserted += 1
         self._tail.advance(message)
         for companion in self._companions:
             companion.added(message)
 
     def erasing(self, message: Message) -> None:
-        """Tell the companions that a message's texts are about to be erased."""
+        """Call `Companion.erasing` of every companion."""
         for companion in self._companions:
             companion.erasing(self, message)
 
     def pruning(self, ids: str) -> None:
-        """Tell the companions that messages are about to be pruned; see `Companion.pruning`."""
+        """Call `Companion.pruning` of every companion."""
         for companion in self._companions:
             companion.pruning(self, ids)
 
     def pruned(self, session_id: str) -> None:
-        """Tell the companions that messages of a session were pruned."""
+        """Call `Companion.pruned` of every companion."""
         for companion in self._companions:
             companion.pruned(self, session_id)
 
     def read(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run a statement that changes nothing; it sees all messages added before."""
+        """Run a statement that changes nothing. It sees all messages added before."""
         self.flush()
         return self._connection.execute(sql, parameters)
 
     def write(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run a statement that changes something; it sees all messages added before."""
+        """Run a statement that changes the database. It sees all messages added before."""
         self.flush()
         self.changes += 1
         return self._connection.execute(sql, parameters)
 
     def flush(self) -> None:
-        """Insert the messages that were added since the last time."""
-        if self._unsent:
-            added = self.messages[-self._unsent :]
-            self._unsent = 0
+        """Insert the rows of messages added since the last flush."""
+        if self._uninserted:
+            added = self.messages[-self._uninserted :]
+            self._uninserted = 0
             self._connection.executemany(INSERT_MESSAGE, map(message_row, added))
 
     def finish(self) -> None:
-        """Write what is left: the last messages, and what follows from them."""
+        """Insert the remaining messages and let the companions finish."""
         self.flush()
         for companion in self._companions:
             companion.finish(self._connection)
 
     def undo_to(self, count: int) -> None:
-        """Forget all messages but the first ``count``: a savepoint was rolled back."""
+        """Discard all messages but the first ``count``, after a savepoint was rolled back."""
         del self.messages[count:]
-        self._unsent = 0
-        forget(self._tail, self._companions)
+        self._uninserted = 0
+        _forget(self._tail, self._companions)
 
 
-def forget(tail: LogTail, companions: Sequence[Companion]) -> None:
-    """Something was rolled back: nothing that was cached is believed any more."""
+def _forget(tail: LogTail, companions: Sequence[Companion]) -> None:
+    """Discard all caches, after a rollback: they may contain what was rolled back."""
     tail.forget()
     for companion in companions:
         companion.forget()
@@ -157,27 +168,28 @@ def forget(tail: LogTail, companions: Sequence[Companion]) -> None:
 class Operation(Protocol[T_co]):
     """A write.
 
-    ``apply`` runs in the writer's thread and may run twice: it changes nothing but the database.
-    A `PartylineError` raised before the first change fails this operation and no other.
+    ``apply`` runs in the writer's thread and may run twice, so it must change nothing but the
+    database. A `PartylineError` raised before the first change fails this operation alone and
+    needs no rollback.
     """
 
     @property
     def size(self) -> int:
-        """Bytes it holds while it waits."""
+        """Approximate bytes of memory it uses while pending."""
 
     def apply(self, transaction: Transaction) -> T_co:
-        """Write, and return what the caller gets once it is committed."""
+        """Run the operation; the caller gets the result once it is committed."""
 
 
 class Outcome(NamedTuple):
-    """What became of an operation: its result, or the error it failed with."""
+    """The result of an operation, or the error it failed with."""
 
     result: Any = None
     error: Exception | None = None
 
 
 class Committed(NamedTuple):
-    """Outcomes in the order of the operations, and the messages that are now in the log."""
+    """The outcomes, in the order of the operations, and the messages that were committed."""
 
     outcomes: list[Outcome]
     messages: list[Message]
@@ -192,7 +204,7 @@ def commit(
     """Run all operations in one transaction and commit it.
 
     Raises:
-        sqlite3.Error: nothing was committed; the connection should not be used any more.
+        sqlite3.Error: nothing was committed. The connection must not be used again.
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -201,8 +213,8 @@ def commit(
         except Exception:
             _roll_back(connection, tail, companions)
             connection.execute("BEGIN IMMEDIATE")
-            apart = Transaction(connection, tail, companions)
-            committed = _run_apart(connection, apart, operations)
+            transaction = Transaction(connection, tail, companions)
+            committed = _run_separately(connection, transaction, operations)
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
@@ -218,14 +230,14 @@ def _run_together(transaction: Transaction, operations: Sequence[Operation[Any]]
         try:
             outcomes.append(Outcome(operation.apply(transaction)))
         except PartylineError as error:
-            if transaction.changes != before:
+            if transaction.changes != before:  # its writes must go: start over with savepoints
                 raise
             outcomes.append(Outcome(error=error))
     transaction.finish()
     return Committed(outcomes, transaction.messages)
 
 
-def _run_apart(
+def _run_separately(
     connection: sqlite3.Connection, transaction: Transaction, operations: Sequence[Operation[Any]]
 ) -> Committed:
     outcomes = []
@@ -236,7 +248,8 @@ def _run_apart(
             outcome = Outcome(operation.apply(transaction))
             transaction.finish()
         except Exception as error:
-            if not connection.in_transaction:  # the disk is full, or broken: SQLite rolled back
+            # On some errors, such as a full disk, SQLite has rolled back the whole transaction.
+            if not connection.in_transaction:
                 raise
             connection.execute("ROLLBACK TO operation")
             transaction.undo_to(count)
@@ -249,6 +262,6 @@ def _run_apart(
 def _roll_back(
     connection: sqlite3.Connection, tail: LogTail, companions: Sequence[Companion]
 ) -> None:
-    forget(tail, companions)
+    _forget(tail, companions)
     if connection.in_transaction:
         connection.execute("ROLLBACK")

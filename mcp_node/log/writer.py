@@ -1,7 +1,7 @@
-"""Group commit: one task takes what is pending and commits it in one transaction.
+"""Group commit: one task commits all pending writes in one transaction.
 
-While a commit is on its way the next batch gathers by itself, so throughput grows with the
-number of writers and nobody ever waits for a timer.
+An fsync costs far more than a row, so writes share one. While a commit runs, the next batch
+accumulates; throughput grows with the number of writers, and no write waits for a timer.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
-from mcp_node.log.connection import BUSY_MS, Equip, connect_writer, run_job
+from mcp_node.log.connection import BUSY_MS, AddFunctions, connect_writer, run_job
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import Companion, Operation, Outcome, commit
 from proto.errors import Overloaded, PartylineError, Unavailable
@@ -23,7 +23,7 @@ from proto.messages import Message, utc_now
 
 BATCH_OPERATIONS: Final = 512
 BATCH_BYTES: Final = 8 * 1024 * 1024
-"""The most that goes into one transaction (a single larger write goes alone)."""
+"""Limits of one transaction. A single larger write gets a transaction of its own."""
 
 T = TypeVar("T")
 
@@ -39,12 +39,13 @@ class Writer:
     """Owns the writable connection.
 
     Args:
-        path: the database, prepared.
-        max_pending: writes that may wait.
-        max_pending_bytes: and their bytes.
-        equip: gives a connection the SQL functions that triggers call.
-        companions: what the features keep in step with the log.
-        announce: called in the event loop after a commit, before its writers are answered.
+        path: the database file, after `mcp_node.log.schema.prepare`.
+        max_pending: limit on the number of pending writes.
+        max_pending_bytes: limit on their total size.
+        add_functions: registers the SQL functions that triggers call on a connection.
+        companions: what features keep in step with the log.
+        announce: called in the event loop with the messages of each commit, before its writes
+            return.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Writer:
         *,
         max_pending: int,
         max_pending_bytes: int,
-        equip: Equip,
+        add_functions: AddFunctions,
         companions: Sequence[Companion],
         announce: Callable[[Sequence[Message]], None],
     ) -> None:
@@ -65,7 +66,7 @@ class Writer:
         self._pending = 0
         self._pending_bytes = 0
         self._tail = LogTail()
-        self._equip = equip
+        self._add_functions = add_functions
         self._companions = companions
         self._connection: aiosqlite.Connection | None = None
         self._wake = asyncio.Event()
@@ -74,24 +75,24 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        """Writes waiting for their commit, those under way included."""
+        """Number of writes that are not committed yet, including those in progress."""
         return self._pending
 
     async def open(self) -> None:
-        """Connect and begin to work.
+        """Connect and start committing.
 
         Raises:
             sqlite3.Error: the database cannot be opened.
         """
-        self._connection = await connect_writer(self._path, self._equip)
+        self._connection = await connect_writer(self._path, self._add_functions)
         self._task = asyncio.create_task(self._run(), name="store writer")
 
     def submit(self, operation: Operation[T]) -> Awaitable[T]:
-        """Queue a write; what is returned resolves once it is durable.
+        """Queue a write. The result resolves when it is durable; see `Database.write`.
 
         Raises:
-            Overloaded: too much is waiting.
-            Unavailable: the store is closed.
+            Overloaded: too many writes, or too many bytes, are pending.
+            Unavailable: the writer is closed.
         """
         if self._closing:
             raise Unavailable("The message log is closed.")
@@ -108,17 +109,17 @@ class Writer:
         return answer
 
     async def checkpoint(self) -> bool:
-        """Empty the write-ahead log between two commits; see `Database.checkpoint`."""
+        """Truncate the write-ahead log between two commits; see `Database.checkpoint`."""
         if self._connection is None:
             raise Unavailable("The message log is closed.")
         try:
             return await run_job(self._connection, _checkpoint)
         except (sqlite3.Error, ValueError) as error:
-            logger.error("the write-ahead log cannot be emptied: %s", describe(error))
+            logger.error("the write-ahead log cannot be truncated: %s", describe(error))
             raise Unavailable("The message log cannot be written.") from None
 
     async def drain(self) -> None:
-        """Refuse new writes and commit what is pending."""
+        """Refuse new writes and commit pending ones."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -133,17 +134,19 @@ class Writer:
         try:
             while not (self._closing and not self._queue):
                 await self._wake.wait()
-                await asyncio.sleep(0)  # who writes in this same turn of the loop shares the commit
+                # One turn of the event loop, so that writes submitted in this turn share the
+                # commit. Without it the first of them would be committed alone.
+                await asyncio.sleep(0)
                 self._wake.clear()
-                while batch := self._take():
+                while batch := self._next_batch():
                     await self._commit(batch)
         finally:
             self._closing = True
-            while batch := self._take():
+            while batch := self._next_batch():
                 self._fail(batch)
 
-    def _take(self) -> list[_Pending]:
-        """The next batch: within both bounds, without those whose caller has gone."""
+    def _next_batch(self) -> list[_Pending]:
+        """Remove the next batch from the queue, skipping writes whose caller was cancelled."""
         batch: list[_Pending] = []
         size = 0
         while self._queue and len(batch) < BATCH_OPERATIONS:
@@ -162,7 +165,7 @@ class Writer:
         operations = [pending.operation for pending in batch]
         try:
             if self._connection is None:
-                self._connection = await connect_writer(self._path, self._equip)
+                self._connection = await connect_writer(self._path, self._add_functions)
             committed = await run_job(
                 self._connection,
                 lambda connection: commit(connection, self._tail, self._companions, operations),
@@ -172,7 +175,9 @@ class Writer:
             await self._reconnect()
             self._fail(batch)
             return
-        except asyncio.CancelledError:  # the loop is going down: it may still be committed
+        except asyncio.CancelledError:
+            # The event loop is stopping; the job may still commit in its thread, so the callers
+            # are cancelled rather than told that nothing was stored.
             for pending in batch:
                 self._settle(pending)
                 pending.answer.cancel()
@@ -183,19 +188,18 @@ class Writer:
             self._answer(pending, outcome)
 
     async def _reconnect(self) -> None:
-        """Start over on a new connection; without one, the next batch tries again.
-
-        A commit that failed in its fsync leaves whole frames in the WAL, which a restart would
-        bring back: a write of our own takes their place, even if its fsync fails too. (It must
-        change a value: SQLite does not write what stays the same.)
-        """
+        """Replace the connection after a failed commit. If that fails, the next batch retries."""
         await self._disconnect()
         try:
-            connection = await connect_writer(self._path, self._equip)
+            connection = await connect_writer(self._path, self._add_functions)
         except Exception as error:
             logger.error("database cannot be reopened: %s", describe(error))
             return
         self._connection = connection
+        # A commit whose fsync failed leaves complete frames in the WAL. Its callers are told that
+        # nothing was stored, but recovery after a crash would find those frames and bring the
+        # messages back. A write of our own overwrites them, even if its fsync fails too. It must
+        # change a value: SQLite does not write a page that stays the same.
         with suppress(sqlite3.Error):
             await connection.execute_fetchall(
                 "REPLACE INTO meta VALUES ('reopened', ?)", (utc_now(),)
@@ -207,7 +211,7 @@ class Writer:
             try:
                 await connection.close()
             except Exception as error:
-                logger.error("database did not close well: %s", describe(error))
+                logger.error("closing the database failed: %s", describe(error))
 
     def _answer(self, pending: _Pending, outcome: Outcome) -> None:
         self._settle(pending)
@@ -218,7 +222,7 @@ class Writer:
         elif isinstance(outcome.error, PartylineError):
             pending.answer.set_exception(outcome.error)
         else:
-            logger.error("a write was refused: %s", describe(outcome.error))
+            logger.error("a write failed: %s", describe(outcome.error))
             pending.answer.set_exception(_unavailable())
 
     def _fail(self, batch: list[_Pending]) -> None:
@@ -231,13 +235,13 @@ class Writer:
 
 
 def describe(error: BaseException) -> str:
-    """An error by its kind: its text could hold what somebody wrote."""
+    """Name the kind of an error. Its text is left out because it may contain users' content."""
     name = getattr(error, "sqlite_errorname", None)
     return f"{type(error).__name__} {name}" if name else type(error).__name__
 
 
 def _checkpoint(connection: sqlite3.Connection) -> bool:
-    """Without waiting for readers: every write would wait as well."""
+    # Do not wait for readers: this is the writer's thread, so every write would wait too.
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,21 +1,21 @@
-"""The index of search, as it is written.
+"""The search index: its tables, and how messages are added to it.
 
-A message is indexed under two *scopes*, its audience key within its session (*near*) and its
-audience key in all sessions (*wide*), and every term begins with the number of its scope:
-``12_hello`` and ``3_hello`` for a word, ``12_@claude-main`` for its sender. So a search touches
-nothing but what its reader may see: no list of postings, no vocabulary and no count is shared with
-what is hidden, and others' messages can neither slow it down nor show in it.
+A message is indexed under two *scopes*: its audience key within its session (*near*), and its
+audience key in all sessions (*wide*). Every term begins with the id of its scope: ``12_hello`` and
+``3_hello`` for a word, ``12_@claude-main`` for the sender. So a search reads only posting lists of
+messages that its reader may see. Other messages share no posting list, vocabulary or count with
+them, and can neither slow the search down nor show in its results.
 
-``search`` is an FTS5 table without content, positions or sizes: rowid is the message's id, and the
-text behind a hit is read (and compared again) in ``messages``. ``search_words`` has each word once
-per wide scope with a message that holds it, for `mcp_node.search.vocabulary`. Triggers take
-a message out of both when its content goes. FTS5 writes that down at once, and drops the bytes when
-it next merges that part of the index.
+``search`` is an FTS5 table without content, positions and sizes. Its rowid is the message's id; the
+content of a hit is read from ``messages`` and matched again. ``search_words`` has each word once
+per wide scope, with a message that contains it, for `mcp_node.search.vocabulary`. Triggers remove a
+message from both when its content is erased or its row deleted. FTS5 records the removal at once,
+and drops the bytes when it next merges that part of the index.
 
-FTS5 has a price per transaction that is several times the one per message. So messages are indexed
-some hundreds at a time, in the transaction that makes it so many; ``search_state.through`` says how
-far the index goes, and a search reads the few messages after it themselves. Nothing is lost by a
-crash: what is not indexed is after ``through``.
+FTS5 costs several times more per transaction than per message. Messages are therefore indexed
+some hundreds at a time, in the transaction that completes a batch. ``search_state.through`` is the
+last indexed id; a search reads the few messages after it directly. A crash loses nothing: what is
+not indexed has an id above ``through``.
 """
 
 import logging
@@ -32,20 +32,20 @@ from mcp_node.search.words import is_known, words
 from proto.messages import Message
 
 EVERYWHERE: Final = ""
-"""Stands for all sessions in the wide scopes; no session has that id."""
+"""The session id of wide scopes. No session has this id."""
 
 REMEMBERED_WORDS: Final = 300_000
-"""Words of all scopes that the writer knows to be in the vocabulary; beyond, it starts over."""
+"""Limit on words remembered to be in ``search_words``. Beyond it, all are forgotten."""
 
 DUE_MESSAGES: Final = 256
 DUE_CHARS: Final = 1_048_576
-"""When messages that are not indexed yet are: as soon as there are so many, or so long ones."""
+"""Messages are indexed as soon as this many, or messages with this many characters, are not."""
 
 REMEMBERED_SCOPES: Final = 20_000
-"""Scopes whose numbers it knows."""
+"""Limit on scopes whose ids are remembered. Beyond it, all are forgotten."""
 
 _PAGE: Final = 1_000
-_SOON_DONE: Final = 50_000
+_WORTH_A_WARNING: Final = 50_000
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ _SCOPES: Final = """
     WHERE near.session_id = OLD.session_id AND near.audience = OLD.audience
     AND wide.session_id = '' AND wide.audience = OLD.audience
 """
-# A word whose message goes belongs to the newest one that holds it, which pruning reaches last, or
-# to none (0).
+# A word in `search_words` whose message is removed is assigned to the newest other message that
+# contains it, which pruning reaches last. If there is none it gets 0 and is deleted.
 _LEAVE: Final = f"""
     INSERT INTO search (search, rowid, terms)
     SELECT 'delete', OLD.id, search_terms(OLD.content, OLD.sender, near.id, wide.id) FROM {_SCOPES};
@@ -86,7 +86,7 @@ SEARCH_SCHEMA: Final = (
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE UNIQUE INDEX search_words_by_word ON search_words (scope, word)",
-    # How far the index goes, and how many messages were taken out of it.
+    # The last indexed id, and how many messages were removed from the index.
     "CREATE TABLE search_state (through INTEGER NOT NULL, removals INTEGER NOT NULL) STRICT",
     "INSERT INTO search_state VALUES (0, 0)",
     """
@@ -118,15 +118,15 @@ _ADD_WORDS: Final = (
 
 
 def add_search_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the function that the triggers on messages call.
+    """Register the function that the triggers on ``messages`` call.
 
-    Whatever empties or removes messages needs it; without it SQLite refuses the statement.
+    Any connection that erases or deletes messages needs it; SQLite refuses the statement otherwise.
     """
     connection.create_function("search_terms", 4, _removed_terms, deterministic=True)
 
 
 def senders(sender: str) -> list[str]:
-    """The names a sender is found under: its own, and for ``main/label`` also ``main``."""
+    """The index terms of a sender: its name, and for ``main/label`` also ``main``."""
     main, slash, _ = sender.partition("/")
     return [f"@{sender}", f"@{main}"] if slash else [f"@{sender}"]
 
@@ -141,9 +141,9 @@ def _terms(found: Iterable[str], near: int, wide: int) -> str:
 
 
 class SearchIndex(Companion):
-    """The writer's side of the index: counts what is not in it yet, and puts it in.
+    """Keeps the index in step with the log: counts new messages and indexes them in batches.
 
-    What it remembers holds as long as nothing is rolled back: then `forget`.
+    It remembers which words and scopes are stored, which saves most of the writes.
     """
 
     def __init__(self) -> None:
@@ -151,25 +151,25 @@ class SearchIndex(Companion):
         self._words: dict[int, set[str]] = {}
         self._remembered = 0
         self._removals = -1
-        self._waiting = DUE_MESSAGES  # unknown: the first transaction looks
+        self._waiting = DUE_MESSAGES  # unknown yet, so the first transaction checks
         self._waiting_chars = 0
 
     def forget(self) -> None:
-        """Something was rolled back: know nothing any more."""
+        """Called after a rollback: discard everything remembered."""
         self._scopes.clear()
         self._forget_words()
         self._waiting = DUE_MESSAGES
 
     def added(self, message: Message) -> None:
-        """A message was added to the log."""
+        """Called when a message was added to the log."""
         self._waiting += 1
         self._waiting_chars += len(message.content)
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        """At the end of a transaction: index what waits, if it is enough.
+        """Called at the end of a transaction: index new messages if a batch is complete.
 
-        An index that fails must not keep the log from being written: it stays where it is, and
-        searches fail once too much is behind it.
+        A failure of the index must not fail the transaction. The index then stays where it is, and
+        searches fail once it is too far behind.
         """
         if self._waiting < DUE_MESSAGES and self._waiting_chars < DUE_CHARS:
             return
@@ -179,25 +179,25 @@ class SearchIndex(Companion):
             if self.catch_up(connection, pages=2):
                 self._waiting = DUE_MESSAGES
         except Exception as error:
-            if not connection.in_transaction:  # SQLite rolled back everything
+            if not connection.in_transaction:  # SQLite rolled back the whole transaction
                 raise
             connection.execute("ROLLBACK TO search")
             self.forget()
-            self._waiting = 0
+            self._waiting = 0  # try again with the next batch, not with the next transaction
             logger.error("messages cannot be indexed: %s", type(error).__name__)
         connection.execute("RELEASE search")
 
     def catch_up(self, connection: sqlite3.Connection, pages: int | None = None) -> bool:
-        """Index what is not indexed, in the transaction under way; whether something is left.
+        """Index new messages in the current transaction; return whether some are left.
 
         Args:
             connection: of the writer.
-            pages: stop after so many thousand messages.
+            pages: stop after so many thousand messages; None: index all.
         """
         through, removals = connection.execute(
             "SELECT through, removals FROM search_state"
         ).fetchone()
-        if removals != self._removals:  # words may have gone with their last message
+        if removals != self._removals:  # words were perhaps removed with their last message
             self._removals = removals
             self._forget_words()
         for _ in count() if pages is None else range(pages):
@@ -211,7 +211,8 @@ class SearchIndex(Companion):
         return True
 
     def _add(self, connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
-        """Two statements however many messages: between statements the thread may have to wait."""
+        # Two statements for any number of messages: after each statement the thread has to wait
+        # for the GIL again.
         terms: dict[int, str] = {}
         new: list[tuple[int, int, str]] = []
         for id_, session_id, audience, sender, content in rows:
@@ -236,7 +237,7 @@ class SearchIndex(Companion):
         return scope
 
     def _unknown(self, scope: int, found: set[str]) -> list[str]:
-        """Those that are not known to be in the vocabulary; from now on they are."""
+        """Those that may not be in the vocabulary yet. They are remembered to be from now on."""
         if self._remembered > REMEMBERED_WORDS:
             self._forget_words()
         known = self._words.setdefault(scope, set())
@@ -260,10 +261,10 @@ def _stored_scope(connection: sqlite3.Connection, session_id: str, audience: str
 
 
 def index_everything(connection: sqlite3.Connection) -> None:
-    """Index all that is not, in the transaction under way; a minute or two for a million."""
+    """Migration step: index all messages. A million takes a minute or two."""
     (last,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
-    if last > _SOON_DONE:
-        logger.warning("indexing up to %d messages for search, once; the node waits for it", last)
+    if last > _WORTH_A_WARNING:
+        logger.warning("indexing up to %d messages for search; the node starts afterwards", last)
     SearchIndex().catch_up(connection)
 
 

@@ -26,7 +26,7 @@ class Rights:
         """
         need(principal, "write")
         verified = bool(principal.token_id)  # where AUTH=off everybody may be the same nobody
-        if verified and not self._writes.take(principal.agent_id, time.monotonic()):
+        if verified and not self._writes.allow(principal.agent_id, time.monotonic()):
             raise RateLimited("You write faster than this server takes from one principal.")
 
 

@@ -104,7 +104,7 @@ class Guard:
                     "Stop, and ask a person: their next public message in this session lifts"
                     " this, or an admin or a person raises agent_messages with update_session.",
                 )
-        self._take(author.agent_id, now)
+        self._check_rate(author.agent_id, now)
 
     def note(self, message: Message) -> None:
         """A message was added to the session."""
@@ -122,14 +122,14 @@ class Guard:
             self._said[key] = count(key, self._limits.agent_messages)
         return self._said[key]
 
-    def _take(self, principal: str, now: float) -> None:
+    def _check_rate(self, principal: str, now: float) -> None:
         most = self._limits.messages_per_minute
         if not most:
             return
         if self._rates is None:
             self._rates = Buckets(most / 60, most, keys=GUARDED_PRINCIPALS)
-        if not self._rates.take(principal, now):
-            seconds = math.ceil(self._rates.wait(principal, now))
+        if not self._rates.allow(principal, now):
+            seconds = math.ceil(self._rates.retry_after(principal, now))
             raise LoopGuard(
                 f"You have added more messages to this session than {most} a minute.",
                 "Stop, and ask a person whether you are in a loop. One more message is taken in"

@@ -22,6 +22,7 @@ from mcp_node.sessions.rows import (
 )
 from mcp_node.sessions.tallies import message_count
 from proto.errors import SessionNotFound
+from proto.internal_api import Heads, LogPage
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
 
 PAGE_CHARS: Final = 8 * 1024 * 1024
@@ -42,32 +43,6 @@ class Page(msgspec.Struct, frozen=True):
         """The page as tools and REST give it."""
         messages = [message.shown() for message in self.messages]
         return {"messages": messages, "has_more": self.has_more}
-
-
-class LogPage(msgspec.Struct, frozen=True):
-    """A stretch of one session's log, from one read transaction.
-
-    ``through`` is how far the session has been read: the last message's id if the page is full,
-    else the session's last id (or ``after`` if that is larger), also when an audience filtered
-    everything out. ``head`` is the session's last id (0 if it has no messages).
-    """
-
-    head: int
-    through: int
-    messages: list[Message]
-
-
-class Heads(msgspec.Struct, frozen=True):
-    """Which sessions have messages after an id: ``changed`` maps them to their last id.
-
-    The look is bounded: ``through`` says how far it went (``head`` when it saw everything).
-    ``pruned`` is a number that grows whenever old messages are pruned.
-    """
-
-    head: int
-    changed: dict[str, int]
-    through: int
-    pruned: int = 0
 
 
 class Narrowing(NamedTuple):
@@ -132,10 +107,17 @@ def view(
     return found, count, page(connection, audience, newest)
 
 
-def log_stretch(
-    connection: sqlite3.Connection, audience: Audience | None, query: PageQuery
+def log_page(
+    connection: sqlite3.Connection, epoch: str, audience: Audience | None, query: PageQuery
 ) -> LogPage:
-    """A stretch of a session's log and how far it goes; unfiltered without an audience."""
+    """Entries of a session; unfiltered without an audience.
+
+    Args:
+        connection: to read from.
+        epoch: of the log, for the answer.
+        audience: who is to see the entries.
+        query: which entries.
+    """
     head = session_head(connection, query.session_id)
     if audience is None:
         rows: Iterable[Any] = connection.execute(EVERYTHING, _parameters(query))
@@ -144,7 +126,7 @@ def log_stretch(
     messages, more = _cut(rows, query.limit)
     full = more or len(messages) >= query.limit
     through = messages[-1].id if full and messages else max(head, query.after or 0)
-    return LogPage(head, through, messages)
+    return LogPage(epoch, head, through, messages)
 
 
 def head(connection: sqlite3.Connection) -> int:
@@ -162,14 +144,14 @@ def heads_of(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]
     return session_head(connection, session_id), head(connection)
 
 
-def heads(connection: sqlite3.Connection, after: int) -> Heads:
-    """Which sessions have messages after an id; see `Heads`."""
+def heads(connection: sqlite3.Connection, epoch: str, after: int) -> Heads:
+    """Which sessions have messages after an id, of at most `HEADS_ROWS` messages."""
     last = head(connection)
     rows = connection.execute(MOVED, (clamp(after), HEADS_ROWS)).fetchall()
     changed = {session_id: message_id for message_id, session_id in rows}
     through = rows[-1][0] if len(rows) == HEADS_ROWS else last
     pruned = connection.execute(PRUNED).fetchone()
-    return Heads(last, changed, through, 0 if pruned is None else int(pruned[0]))
+    return Heads(epoch, last, changed, through, 0 if pruned is None else int(pruned[0]))
 
 
 def session(connection: sqlite3.Connection, session_id: str) -> Session:

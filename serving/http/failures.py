@@ -30,7 +30,7 @@ class Failures:
     async def answered_late(self, scope: Any) -> None:
         """Count a failure of the connection's peer, and wait if it has too many."""
         address = (scope.get("client") or ("",))[0]
-        if not self._buckets.take(address, asyncio.get_running_loop().time()):
+        if not self._buckets.allow(address, asyncio.get_running_loop().time()):
             await asyncio.sleep(self._pause_seconds)
 
 

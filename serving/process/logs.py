@@ -76,7 +76,7 @@ class Sparing(logging.Filter):
         if record.name.partition(".")[0] in _OURS:
             return True
         key = f"{record.name} {record.levelname}"
-        if not self._buckets.take(key, self._clock()):
+        if not self._buckets.allow(key, self._clock()):
             self._left_out[key] = self._left_out.get(key, 0) + 1
             return False
         left_out = self._left_out.pop(key, 0)

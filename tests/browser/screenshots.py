@@ -31,7 +31,7 @@ async def main(folder: Path) -> None:
         await expect(wide.page.get_by_role("tablist")).to_be_visible()
         await shoot("empty", wide.page)
         session = await furnish(pair)
-        await expect(wide.page.locator(".session .last b")).to_have_count(3, timeout=20_000)
+        await expect(wide.page.locator(".session .last b")).to_have_count(3)
         await shoot("list", wide.page)
         await in_session(wide, session)
         await shoot("session", wide.page)

@@ -35,7 +35,7 @@ def axe() -> str:
         if npm is None:
             pytest.skip("no npm on this machine to get axe-core with (apt-get install npm)")
         command = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", str(FOLDER), AXE]
-        got = subprocess.run(command, capture_output=True, timeout=50)
+        got = subprocess.run(command, capture_output=True, timeout=60)
         if not SCRIPT.exists():
             pytest.skip(f"npm could not get {AXE}: {got.stderr.decode()[-200:]}")
     return SCRIPT.read_text("utf-8")
@@ -58,7 +58,7 @@ async def furnished(pair: Pair) -> str:
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_the_open_session(
+async def test_open_session_has_no_serious_violation(
     pair: Pair, people: People, axe: str, furnished: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
@@ -68,7 +68,7 @@ async def test_the_open_session(
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_the_list_of_sessions(
+async def test_list_of_sessions_has_no_serious_violation(
     pair: Pair, people: People, axe: str, furnished: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
@@ -78,7 +78,9 @@ async def test_the_list_of_sessions(
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_the_way_in(pair: Pair, people: People, axe: str, look: str) -> None:
+async def test_sign_in_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, look: str
+) -> None:
     stale = pair.token("olivia", kind="person")[:-4] + "AAAA"
     for token in ("", stale):
         stranger = await people.enter(pair, token, bypass_csp=True, **LOOKS[look])
@@ -90,7 +92,9 @@ async def test_the_way_in(pair: Pair, people: People, axe: str, look: str) -> No
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_no_session_yet(pair: Pair, people: People, axe: str, name: str, look: str) -> None:
+async def test_empty_list_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, name: str, look: str
+) -> None:
     nothing = pair.token("rita", kind="person", sessions=[name])
     person = await people.enter(pair, nothing, bypass_csp=True, **LOOKS[look])
     await person.page.goto("/")
@@ -100,7 +104,7 @@ async def test_no_session_yet(pair: Pair, people: People, axe: str, name: str, l
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_while_it_reconnects(
+async def test_reconnecting_page_has_no_serious_violation(
     pair: Pair, people: People, axe: str, furnished: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
@@ -113,7 +117,7 @@ async def test_while_it_reconnects(
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_what_a_search_found(
+async def test_search_results_have_no_serious_violation(
     pair: Pair, people: People, axe: str, furnished: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])

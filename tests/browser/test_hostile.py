@@ -115,7 +115,9 @@ async def unfold_all(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", ["markup", "links", "markdown", "letters", "long"])
-async def test_is_shown_as_text(pair: Pair, people: People, name: str, kind: str) -> None:
+async def test_hostile_messages_are_shown_as_text(
+    pair: Pair, people: People, name: str, kind: str
+) -> None:
     contents = {
         "markup": MARKUP,
         "links": LINKS,

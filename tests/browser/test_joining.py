@@ -1,9 +1,11 @@
 """People write: an agent that waits hears them (must hold 4), and nothing typed is lost."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import expect
 
 from tests.browser.conftest import People
@@ -31,7 +33,7 @@ async def test_a_reply_reaches_an_agent_that_waits(pair: Pair, people: People, n
         await until(lambda: waits(pair, name))
         person = await people.enter(pair)
         page = await person.open(name)
-        await expect(page.locator(".agent.waiting")).to_have_count(1, timeout=15_000)
+        await expect(page.locator(".agent.waiting")).to_have_count(1)
         message = page.locator(f"#message-{question}")
         await message.hover()
         await message.get_by_role("button", name="Reply").click()
@@ -73,9 +75,14 @@ async def test_what_could_not_be_sent_stays_and_is_said_once(
     await mortal.mcp.answers()
     await person.open(name)
     retry = page.get_by_role("button", name="Retry")
-    if await retry.count():  # unless the page has done it, being live again
-        await retry.click()
-    await until(lambda: said(page, ["Do not lose this"]), within=20)
+
+    async def sent() -> bool:
+        if await retry.count():  # unless the page does it, being live again
+            with contextlib.suppress(PlaywrightError):
+                await retry.click(timeout=1_000)
+        return await said(page, ["Do not lose this"])
+
+    await until(sent)
     await expect(page.locator(".pending-list > *")).to_have_count(0)
     async with mortal.rest() as rest:
         stored = (await rest.get(f"/api/sessions/{name}/messages")).json()["messages"]

@@ -89,7 +89,9 @@ async def last_is(page: Page, message_id: int) -> bool:
     return (await ids(page))[-1] == message_id
 
 
-async def test_a_thousand_replies_deep(large: Pair, seeded: Seeded, people: People) -> None:
+async def test_a_thousand_nested_replies_are_all_shown(
+    large: Pair, seeded: Seeded, people: People
+) -> None:
     made = seeded[DEEP]
     person = await people.enter(large)
     page = await person.open(DEEP)
@@ -106,7 +108,7 @@ async def begins(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("label", ["Export as Markdown", "Export as JSON Lines"])
-async def test_a_session_comes_whole(
+async def test_an_export_holds_the_whole_session(
     large: Pair, seeded: Seeded, people: People, tmp_path: Path, label: str
 ) -> None:
     made = seeded[LONGER]

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import Person, ids, texts
-from tests.pair import Pair, until
+from tests.pair import PATIENCE, START_SECONDS, Pair, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,7 +26,7 @@ class Writer:
     async def run(self) -> None:
         while not self._stop:
             with contextlib.suppress(Exception):  # mcp_node is dead: come back until it is not
-                async with asyncio.timeout(5), self._pair.agent("alice") as agent:
+                async with asyncio.timeout(PATIENCE), self._pair.agent("alice") as agent:
                     while not self._stop:
                         await self._say(agent, len(self.said))
                         await asyncio.sleep(0.02)
@@ -46,7 +46,7 @@ class Writer:
     async def more(self, count: int) -> None:
         """Wait until it has said that many more."""
         enough = len(self.said) + count
-        await until(lambda: len(self.said) >= enough, within=30)
+        await until(lambda: len(self.said) >= enough, within=START_SECONDS)
 
     def stop(self) -> None:
         self._stop = True
@@ -85,9 +85,7 @@ async def test_both_nodes_die_while_an_agent_writes(
 
 
 async def recovered(person: Person) -> None:
-    await expect(person.page.locator(".connection")).to_have_attribute(
-        "data-state", "live", timeout=30_000
-    )
+    await expect(person.page.locator(".connection")).to_have_attribute("data-state", "live")
 
 
 async def has_last(person: Person, last: int) -> bool:

@@ -59,7 +59,7 @@ async def test_a_log_put_back_is_shown_alone(people: People, name: str) -> None:
         await own.mcp.start()
         async with own.rest() as rest:
             new = await say(rest, name, "said instead")
-        await until(lambda: shows(page, "said instead"), within=30)
+        await until(lambda: shows(page, "said instead"))
         assert await ids(page) == [*old, new]
         assert (await texts(page))[-1] == "said instead"
         await expect(page.locator(".session")).to_have_count(1)

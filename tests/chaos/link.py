@@ -18,7 +18,7 @@ import zmq.asyncio
 
 from proto import keyfile
 from proto.endpoints import bridge_endpoint
-from proto.signing import HEADER, Answer, AskAgain, Request, Verifier
+from proto.signing import HEADER, Answer, Request, Verifier, WrongInstance
 from serving.peers.clients import ws_socket
 from serving.peers.local import LOCAL_URL, LocalTransport
 from serving.peers.signed import signed_values
@@ -292,9 +292,9 @@ class HttpLink:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         request = Request("POST", path.encode(), signed_values(raw))
         try:
-            signature = self._verifier.take(headers[HEADER], request, now=time.time())
-        except AskAgain as again:
-            signed = self._verifier.sign(again.signature, Answer(401, b""), b"", taken=False)
+            signature = self._verifier.verify(headers[HEADER], request, now=time.time())
+        except WrongInstance as again:
+            signed = self._verifier.sign(again.signature, Answer(401, b""), b"", accepted=False)
             return 401, signed
         status = await self._pass_on(path, headers, body)
         return status, self._verifier.sign(signature, Answer(status, b""), b"")

@@ -38,7 +38,7 @@ def _packable(value: Any) -> bool:
     return True
 
 
-async def test_frames(pair: Pair) -> None:
+async def test_generated_bridge_frames_are_collected_or_counted(pair: Pair) -> None:
     taken, bad = await figure(pair, "collected_total"), await figure(pair, "malformed_total")
     pushed = {"good": 0, "bad": 0}
 

@@ -66,7 +66,9 @@ def note(watch: Watch, path: str, answer: Any) -> None:
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize(("node", "method", "path"), CASES, ids=lambda part: part)
-async def test_a_route(pair: Pair, node: str, method: str, path: str, mode: GenerationMode) -> None:
+async def test_generated_requests_of_a_documented_route_do_no_harm(
+    pair: Pair, node: str, method: str, path: str, mode: GenerationMode
+) -> None:
     url = pair.mcp_url if node == "mcp" else pair.ws_url
     schema = schemathesis.openapi.from_dict(await document(url))
     headers = pair.headers("fuzzer") if node == "mcp" else {}

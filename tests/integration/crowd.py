@@ -93,7 +93,7 @@ async def broadcast(pair: Pair, room: str, body: Any, **headers: str) -> httpx.R
         return await client.post(f"{pair.ws_url}/broadcast/{room}", json=body, headers=headers)
 
 
-async def gathered(*awaitables: Any, within: float = 30.0) -> list[Any]:
+async def gathered(*awaitables: Any, within: float = 90.0) -> list[Any]:
     """All results, in bounded time."""
     async with asyncio.timeout(within):
         return list(await asyncio.gather(*awaitables))

@@ -71,6 +71,6 @@ async def test_up_prints_the_ports_that_were_got_and_commands_find_them(tmp_path
         ports = pair.mcp_port, pair.ws_port
         first = running.nodes()["mcp_node"]
         first.kill()
-        await until(lambda: running.nodes().get("mcp_node", first) != first, within=20)
+        await until(lambda: running.nodes().get("mcp_node", first) != first, within=START_SECONDS)
         await until(pair.joined, within=START_SECONDS)
         assert (pair.mcp_port, pair.ws_port) == ports

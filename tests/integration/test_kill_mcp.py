@@ -6,7 +6,7 @@ import contextlib
 import httpx
 
 from tests.integration.crowd import gathered, make_room, say, say_last, transcript, whole_log
-from tests.pair import Pair, until
+from tests.pair import START_SECONDS, Pair, until
 
 AGENTS = 9
 BETWEEN = 150
@@ -28,7 +28,7 @@ class Load:
     async def more(self, count: int) -> None:
         """Wait for that many more acknowledged messages."""
         goal = len(self.acknowledged) + count
-        await until(lambda: len(self.acknowledged) >= goal)
+        await until(lambda: len(self.acknowledged) >= goal, within=START_SECONDS)
 
     async def end(self) -> None:
         """Finish what is under way."""

@@ -48,7 +48,7 @@ async def put_back(pair: Pair, older: Path, how: str) -> None:
     command = [sys.executable, "-m", "mcp_node.commands.cli", "restore", str(older)]
     environment = os.environ | pair.environment
     done = await asyncio.to_thread(
-        subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, timeout=30
+        subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
 
@@ -78,7 +78,7 @@ async def test_no_position_of_the_former_log_is_recovered(
             if ws_node == "restarts":
                 await pair.ws.start()
             with pytest.raises(websockets.ConnectionClosed):
-                await asyncio.wait_for(viewer.recv(), 10)
+                await frame(viewer)
             assert viewer.close_code == (4002 if ws_node == "stays" else 4001)
         await until(pair.joined)
 

@@ -75,7 +75,7 @@ async def test_everything_is_pruned_and_ids_go_on_after_a_restart(mortal: Pair, 
         async with mortal.rest() as rest:
             new = await say(rest, name, "new")
         assert new > old[-1]
-        assert (await frame(stays, within=15))["position"] == new
+        assert (await frame(stays))["position"] == new
         await is_quiet(stays)
     assert [(one["id"], one["prev"]) for one in await whole_log(mortal, name)] == [
         (old[-1], old[-2]),
@@ -83,7 +83,7 @@ async def test_everything_is_pruned_and_ids_go_on_after_a_restart(mortal: Pair, 
     ]
 
 
-async def test_agents_write_while_it_prunes(mortal: Pair, name: str) -> None:
+async def test_messages_written_while_it_prunes_are_kept(mortal: Pair, name: str) -> None:
     await make_room(mortal, name)
     async with mortal.rest("alice") as rest:
         for number in range(0, 300, 20):
@@ -100,11 +100,11 @@ async def test_agents_write_while_it_prunes(mortal: Pair, name: str) -> None:
     assert 0 < len(kept) <= len(left) <= len(kept) + 1
 
 
-async def test_without_mcp_node_it_says_so(tmp_path: Path) -> None:
+async def test_prune_without_mcp_node_says_so(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
     code, out, err = await partyline(pair, "prune", "--older-than", "30d")
     assert (code, out) == (2, "")
-    assert err.startswith("partyline: no mcp_node runs with the data directory ")
+    assert err.startswith("partyline: no mcp_node is running with the data directory ")
     assert "start it first" in err
 
 

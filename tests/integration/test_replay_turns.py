@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.integration.crowd import is_quiet, make_room, say
-from tests.pair import Pair, frame, frames
+from tests.pair import PATIENCE, Pair, frame, frames
 
 MESSAGES = 120
 CONTENT = "x" * 100_000
@@ -30,7 +30,7 @@ async def stalled(pair: Pair, path: str, agent: str) -> AsyncIterator[None]:
         await loop.sock_sendall(raw, "\r\n".join([*lines, "", ""]).encode())
         heard = b""
         while b'"subscribed"' not in heard:
-            heard += await asyncio.wait_for(loop.sock_recv(raw, 1024), 5)
+            heard += await asyncio.wait_for(loop.sock_recv(raw, 1024), PATIENCE)
         yield
 
 

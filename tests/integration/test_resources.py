@@ -67,7 +67,7 @@ ASKS: dict[str, Ask] = {
 
 @ERA
 @pytest.mark.parametrize("who", [name for name in READERS if "other sessions" not in name])
-async def test_they_show_what_their_reader_may_see(
+async def test_resources_and_prompts_show_what_their_reader_may_see(
     pair: Pair, open_pair: Pair, name: str, who: str, mode: str
 ) -> None:
     rights = READERS[who]

@@ -13,7 +13,7 @@ import websockets
 
 from tests.integration.crowd import make_room, readiness, say
 from tests.integration.launching import ROOT
-from tests.integration.test_revocation import closed, revoke
+from tests.integration.test_revocation import WITHIN, closed, revoke
 from tests.pair import Pair, frame, plain_client, until
 
 ROOM = "room"
@@ -53,7 +53,7 @@ async def refused(pair: Pair) -> None:
 
 async def last_event(answer: httpx.Response) -> str:
     """What a stream ends with."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         return (await answer.aread()).decode().strip().splitlines()[-1]
 
 

@@ -28,7 +28,7 @@ def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: An
     return pair
 
 
-async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path) -> None:
+async def test_requests_are_signed_both_ways_and_cannot_be_replayed(tmp_path: Path) -> None:
     pairs: list[Pair] = []
     async with contextlib.AsyncExitStack() as stack:
         to_mcp = await stack.enter_async_context(Relay(lambda: pairs[0].mcp_port).listening())
@@ -67,14 +67,14 @@ async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path)
 
             to_mcp.invented = invented(200)
             to_mcp.cut()
-            async with plain_client(base_url=pair.ws_url, headers=operator, timeout=30) as page:
+            async with plain_client(base_url=pair.ws_url, headers=operator) as page:
                 assert (await page.get("/api/sessions")).status_code == 503
             await until(lambda: "is not signed with our bridge.key" in pair.ws.output())
             await is_quiet(viewer)
             former = next(bytes(one) for one in to_mcp.answered if b"taken" in one)
             to_mcp.invented = former
             to_mcp.cut()
-            async with plain_client(base_url=pair.ws_url, headers=operator, timeout=30) as page:
+            async with plain_client(base_url=pair.ws_url, headers=operator) as page:
                 assert (await page.get("/api/sessions")).status_code == 503
             await is_quiet(viewer)
 

@@ -92,7 +92,9 @@ async def post(author: Reader, content: str, visibility: str) -> int:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("who", READERS)
-async def test_who_sees_what(pair: Pair, open_pair: Pair, name: str, who: str, level: str) -> None:
+async def test_every_path_shows_what_its_reader_may_see(
+    pair: Pair, open_pair: Pair, name: str, who: str, level: str
+) -> None:
     where = open_pair if READERS[who] is None else pair
     author, reader = Reader(where, name, SENDER), Reader(where, name, READERS[who])
     async with author.rest() as client:

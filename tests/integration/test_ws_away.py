@@ -6,8 +6,8 @@ from pathlib import Path
 
 import websockets
 
-from tests.integration.crowd import LAST, make_room, readiness, say, say_last, whole_log
-from tests.pair import Pair, frame, until
+from tests.integration.crowd import LAST, gathered, make_room, readiness, say, say_last, whole_log
+from tests.pair import START_SECONDS, Pair, frame, until
 
 
 class Follower:
@@ -60,7 +60,7 @@ async def test_agents_notice_nothing_and_returning_viewers_miss_nothing(
 
     async def written(more: int) -> None:
         goal = len(said) + more
-        await until(lambda: len(said) >= goal)
+        await until(lambda: len(said) >= goal, within=START_SECONDS)
 
     for visit in (1, 2):
         await until(lambda visit=visit: all(one.visits == visit for one in followers))
@@ -73,8 +73,7 @@ async def test_agents_notice_nothing_and_returning_viewers_miss_nothing(
     enough.set()
     await asyncio.gather(*writing)
     said.append(await say_last(mortal, room))
-    async with asyncio.timeout(20):
-        await asyncio.gather(*following)
+    await gathered(*following)
 
     assert sorted(said) == list(range(min(said), min(said) + len(said)))
     assert [one["id"] for one in await whole_log(mortal, room)] == sorted(said)

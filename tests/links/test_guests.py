@@ -1,6 +1,5 @@
 """What a guest may do: one session, public words, nothing of its minter's."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ async def test_another_session_cannot_be_watched(pair: Pair, room: str) -> None:
     headers = await guest(pair, room)
     async with socket(pair, other, headers) as viewer:
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(viewer.recv(), 5)
+            await frame(viewer)
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 4501
     async with socket(pair, room, headers) as viewer:
         await viewer.send(f'{{"type":"subscribe","session_id":"{other}"}}')

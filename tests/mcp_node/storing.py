@@ -7,7 +7,7 @@ from typing import Any
 from mcp_node.links import revocations as taken_back
 from mcp_node.log.interface import Database
 from mcp_node.search.finding import Found, find
-from mcp_node.search.rows import Wish
+from mcp_node.search.rows import Criteria
 from mcp_node.search.vocabulary import Vocabulary
 from mcp_node.services import Services
 from mcp_node.sessions import listing, reads
@@ -15,7 +15,8 @@ from mcp_node.sessions.checks import check_page
 from mcp_node.sessions.listing import SessionListing
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
-from mcp_node.sessions.reads import Heads, LogPage, Page, PageQuery
+from mcp_node.sessions.reads import Page, PageQuery
+from proto.internal_api import Heads, LogPage
 from proto.messages import Audience, Message, Principal, Session, Visibility
 from proto.revocations import Revocation
 
@@ -75,12 +76,12 @@ async def view(able: Services, who: Principal, session_id: str = "room") -> dict
     return await able.inbox.get_session(who, session_id, mark_read=False)
 
 
-async def search(database: Database, wish: Wish) -> Found:
-    return await database.read_apart(partial(find, vocabulary=Vocabulary(), wish=wish))
+async def search(database: Database, criteria: Criteria) -> Found:
+    return await database.read_long(partial(find, vocabulary=Vocabulary(), criteria=criteria))
 
 
 async def heads(database: Database, after: int) -> Heads:
-    return await database.read(partial(reads.heads, after=after))
+    return await database.read(partial(reads.heads, epoch=database.epoch, after=after))
 
 
 async def session_head(database: Database, session_id: str) -> int:
@@ -91,7 +92,9 @@ async def log_page(
     database: Database, session_id: str, *, after: int, limit: int, audience: Audience | None
 ) -> LogPage:
     query = PageQuery(session_id, after, None, limit)
-    return await database.read(partial(reads.log_stretch, audience=audience, query=query))
+    return await database.read(
+        partial(reads.log_page, epoch=database.epoch, audience=audience, query=query)
+    )
 
 
 async def revoke(

@@ -77,7 +77,7 @@ async def figure(pair: Pair, name: str) -> float:
     return float(found[1])
 
 
-async def test_a_bad_frame(pair: Pair, push: zmq.Socket[bytes]) -> None:
+async def test_a_bad_frame_is_counted_and_dropped(pair: Pair, push: zmq.Socket[bytes]) -> None:
     before = await figure(pair, "malformed_total")
     async with unharmed(pair) as room:
         for number, (bad, frames) in enumerate(BAD_FRAMES.items(), 1):

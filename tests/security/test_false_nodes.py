@@ -114,7 +114,7 @@ async def test_a_false_mcp_node_learns_nothing_and_is_not_believed(tmp_path: Pat
             pair.mcp.kill()
             async with FalseNode().at(port) as false:
                 await until(lambda: "is away" in pair.ws.output() or false.heads)
-                async with plain_client(base_url=pair.ws_url, timeout=30) as page:
+                async with plain_client(base_url=pair.ws_url) as page:
                     for asking in (
                         page.get("/api/sessions", headers=pair.headers("victim")),
                         page.get(f"/api/sessions/{room}/messages", headers=pair.headers("victim")),
@@ -135,10 +135,10 @@ async def test_a_false_mcp_node_learns_nothing_and_is_not_believed(tmp_path: Pat
             await pair.mcp.start()
             async with pair.rest() as again:
                 second = await say(again, room, "said after it")
-            assert (await frame(viewer, within=20))["position"] == second, "still connected"
+            assert (await frame(viewer))["position"] == second, "still connected"
         assert await opened_by(pair, false.authorizations()) == []
         assert false.heads == [], "nobody even asked it"
-        async with plain_client(base_url=pair.ws_url, timeout=30) as page:
+        async with plain_client(base_url=pair.ws_url) as page:
             redeemed = await page.post("/api/redeem", json={"code": code})
             assert redeemed.status_code == 200, "the code was not used up by somebody else"
 

@@ -89,7 +89,7 @@ def same(raw: bytes, room: str) -> bytes:
     return raw
 
 
-async def test_the_answer_to_a_subscription(pair: Pair, rooms: Rooms) -> None:
+async def test_subscriptions_tell_nothing_of_hidden_messages(pair: Pair, rooms: Rooms) -> None:
     """On one socket for both, and in the address of a socket."""
     async with pair.viewer(SECOND, "eve") as viewer:
         for wish in rooms.wishes():
@@ -111,7 +111,7 @@ async def test_the_answer_to_a_subscription(pair: Pair, rooms: Rooms) -> None:
         assert told[0] == told[1], wish
 
 
-async def test_an_event_stream(pair: Pair, rooms: Rooms) -> None:
+async def test_event_streams_tell_nothing_of_hidden_messages(pair: Pair, rooms: Rooms) -> None:
     async with plain_client(base_url=pair.ws_url, headers=pair.headers("eve")) as client:
         for wish in rooms.wishes():
             told = []

@@ -10,7 +10,7 @@ import pytest
 from mcp_node.commands.watch import TOKEN_VARIABLE, Watch
 from proto.errors import ConfigurationError
 from proto.settings import Settings
-from tests.pair import Pair
+from tests.pair import START_SECONDS, Pair
 from tests.security.unharmed import add, make_room
 
 NASTY = (
@@ -32,7 +32,7 @@ async def test_the_terminal_gets_no_control_character(pair: Pair) -> None:
     )
     assert watching.stdout is not None
     try:
-        line = (await asyncio.wait_for(watching.stdout.readline(), 20)).decode()
+        line = (await asyncio.wait_for(watching.stdout.readline(), START_SECONDS)).decode()
     finally:
         watching.kill()
         await watching.communicate()

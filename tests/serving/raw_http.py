@@ -11,9 +11,9 @@ import uvicorn
 from serving.http.asgi import App
 from serving.http.protocol import LimitedHttp
 from serving.http.unread import Unread
-from tests.pair import until
+from tests.pair import PATIENCE, until
 
-SECONDS = 0.3
+SECONDS = 0.6
 RATE = 100_000.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -65,10 +65,10 @@ class Peer:
         assert found is not None
         return head + await self.reader.readexactly(int(found[1]))
 
-    async def cut(self, within: float = 20 * SECONDS) -> bytes:
+    async def cut(self) -> bytes:
         """What came before the end."""
         with contextlib.suppress(ConnectionResetError):
-            return await asyncio.wait_for(self.reader.read(), within)
+            return await asyncio.wait_for(self.reader.read(), PATIENCE)
         return b""
 
 

@@ -48,7 +48,7 @@ def test_one_principal_and_all_are_limited_and_what_is_released_is_free_again() 
     assert Quota(1).acquire("alice")
 
 
-def test_several_are_counted_at_once() -> None:
+def test_one_use_may_count_several_times() -> None:
     quota = Quota(3, 5)
     quota.add("alice", 3)
     assert quota.exceeds_own("alice") and not quota.exceeds_own("bob", 3)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
 from ws_node.endpoints.websocket import Sockets
 from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
+from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.room import Room
@@ -46,6 +47,16 @@ def make_event(id_: int | None, body: bytes = b"{}", **more: Any) -> Event:
 
 def make_settings(directory: Path, **more: Any) -> Settings:
     return Settings(data_dir=directory, auth="off", **more)
+
+
+def ignore(*_: object) -> None:
+    """A callback for what a test does not look at."""
+
+
+def make_hub(settings: Settings, revocations: Revocations | None = None, **callbacks: Any) -> Hub:
+    """A hub that notifies nobody, except by the callbacks given."""
+    notified = {"on_want": ignore, "on_attendance": ignore} | callbacks
+    return Hub(settings, revocations or Revocations(), **notified)
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +89,16 @@ class Live:
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.settings = make_settings(directory, **settings)
         self.queue = EventQueue(self.settings.max_queued_events)
-        self.hub = Hub(self.settings, self.queue, Revocations())
+        self.on_want: Callable[[Room], None] = ignore
+        self.on_attendance: Callable[[Room], None] = ignore
+        self.hub = make_hub(
+            self.settings,
+            on_want=lambda room: self.on_want(room),
+            on_attendance=lambda room: self.on_attendance(room),
+        )
+        self.dispatcher = Dispatcher(
+            self.hub, self.queue, on_want=lambda room: self.on_want(room), on_foreign=ignore
+        )
         self.history = History(self.settings)
         identity = Identity(None, auth_off=True)  # type: ignore[arg-type]  # no tokens here
         self.places = Quota(self.settings.max_viewers_per_principal, self.settings.max_viewers)
@@ -100,13 +120,13 @@ class Live:
             scope["path_params"] = {"session_id": scope["path"].rpartition("/")[2]}
             await self.sockets(scope, receive, send)
 
-        draining = asyncio.create_task(self.hub.run())
+        dispatching = asyncio.create_task(self.dispatcher.run())
         try:
             async with served(app, **options) as self.port:
                 yield self
         finally:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
+            dispatching.cancel()
+            await asyncio.gather(dispatching, return_exceptions=True)
             await self.history.close()
 
     def open_room(self, head: int = 0, session_id: str = "room") -> Room:
@@ -114,9 +134,9 @@ class Live:
         self.hub.epoch = EPOCH
         room = self.hub.enter(session_id)
         if room.follower.last is None:
-            room.know(head, head)
+            room.learn_head(head, head)
             room.follower.positioned(EPOCH, head)
-            room.found()
+            room.open_ring()
         return room
 
     def viewer(self, session_id: str = "room", query: str = "", **more: Any) -> websockets.connect:

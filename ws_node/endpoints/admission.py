@@ -52,7 +52,7 @@ def check_session(principal: Principal, session_id: Any) -> str:
     return name
 
 
-def wish_of(session_id: str, query: bytes) -> Subscribe | None:
+def command_of(session_id: str, query: bytes) -> Subscribe | None:
     """The position in an address, ``?since=ID[&epoch=E]``; None without one.
 
     Raises:

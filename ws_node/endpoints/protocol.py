@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidHandshake, InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
-from ws_node.endpoints.inflow import Inflow
+from ws_node.endpoints.read_buffer import ReadBuffer
 from ws_node.rooms.deflate import SharedDeflate
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.framing import Framing
@@ -40,8 +40,8 @@ _NO_HANDSHAKE: Final = (
 )
 
 
-def _nobody() -> None:
-    """The default for `LendingProtocol.on_leave`."""
+def _ignored() -> None:
+    """What a connection calls when it ends, until `LendingProtocol.call_on_leave`."""
 
 
 class LendingProtocol(WebSocketsSansIOProtocol):
@@ -52,16 +52,14 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     Attributes:
         framing: known once the connection is in its app's scope.
-        on_leave: called once, before anything that ends the connection: from then on no data
-            frame may be written.
     """
 
     framing = Framing.WEBSOCKET
-    on_leave: Callable[[], None] = staticmethod(_nobody)
+    _on_leave: Callable[[], None] = staticmethod(_ignored)
 
     def __init__(self, config: Config, *more: Any, **options: Any) -> None:
         super().__init__(config, *more, **options)
-        self._inflow = Inflow()
+        self._unparsed = ReadBuffer()
         self._frames = 0
         self._parsing: asyncio.Handle | None = None
         if config.ws_per_message_deflate:
@@ -69,16 +67,23 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     @property
     def outlet(self) -> asyncio.Transport:
-        """The transport: whole frames may be written to it until `on_leave` is called."""
+        """The transport: whole frames may be written to it until the connection ends."""
         return self.transport
 
+    def call_on_leave(self, callback: Callable[[], None]) -> None:
+        """Have a callback called once, before anything that ends the connection.
+
+        From that call on no data frame may be written.
+        """
+        self._on_leave = callback
+
     def data_received(self, data: bytes) -> None:
-        """Take bytes: a handshake as it is, whatever follows with the limits of `Inflow`.
+        """Take bytes: a handshake as it is, whatever follows with the limits of `ReadBuffer`.
 
         uvicorn leaves a handshake that websockets cannot read unanswered, open.
         """
         if self.handshake_initiated:
-            self._inflow.add(data)
+            self._unparsed.add(data)
             if self._parsing is None:
                 self._parse()
             return
@@ -90,6 +95,14 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         """Handle what was parsed, and count it."""
         self._frames += len(self.conn.events)
         super().handle_events()
+
+    async def send(self, message: Any) -> None:
+        """Send a message of the app: it accepts the handshake or refuses it with an HTTP answer."""
+        await super().send(message)
+        if self.close_sent and self.initial_response is not None:
+            # uvicorn does not count a refusal as the end of the handshake. It would log an error
+            # for each once the app returns, and strangers could fill the log.
+            self.handshake_complete = True
 
     async def receive(self) -> Any:
         """The next message for the app; what follows it is parsed once it has them all."""
@@ -103,18 +116,18 @@ class LendingProtocol(WebSocketsSansIOProtocol):
     def _parse(self) -> None:
         """Parse what came, until the app has a message to take or the viewer has sent too much."""
         self._parsing = None
-        while self._inflow and not self.read_paused and not self.transport.is_closing():
+        while self._unparsed and not self.read_paused and not self.transport.is_closing():
             self._frames = 0
-            super().data_received(self._inflow.take())
+            super().data_received(self._unparsed.read())
             if self.conn.parser_exc is not None:
-                self._inflow.clear()
-            elif wait := self._inflow.wait(self._frames, self.loop.time()):
+                self._unparsed.clear()
+            elif wait := self._unparsed.delay(self._frames, self.loop.time()):
                 if self._parsing is None:
                     self._parsing = self.loop.call_later(wait, self._parse)
                 break
         if self.transport.is_closing():
-            self._inflow.clear()
-        elif self._inflow or self.read_paused:
+            self._unparsed.clear()
+        elif self._unparsed or self.read_paused:
             self.transport.pause_reading()
         elif not self.transport.is_reading():
             self.transport.resume_reading()
@@ -170,7 +183,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._leave()
-        self._inflow.clear()
+        self._unparsed.clear()
         if self._parsing is not None:
             self._parsing.cancel()
         super().connection_lost(exc)
@@ -246,5 +259,5 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(seconds, self.transport.abort)
 
     def _leave(self) -> None:
-        self.on_leave()
-        self.on_leave = _nobody
+        self._on_leave()
+        self._on_leave = _ignored

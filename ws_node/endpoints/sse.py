@@ -18,7 +18,7 @@ from serving.http.identity import Identity, header_values
 from serving.http.problems import send_problem
 from serving.http.protocol import TRANSPORT
 from serving.quota import Quota
-from ws_node.endpoints.admission import admit, check_session, number, presence_of, wish_of
+from ws_node.endpoints.admission import admit, check_session, command_of, number, presence_of
 from ws_node.endpoints.commands import check_position
 from ws_node.endpoints.protocol import CLOSE_SECONDS
 from ws_node.log.catch_up import CatchUp, Subscribe
@@ -52,7 +52,7 @@ class EventStream:
     def __init__(self) -> None:
         self.writable = asyncio.Event()
         self.writable.set()
-        self.on_leave: Callable[[], None] = lambda: None
+        self._on_leave: Callable[[], None] = lambda: None
         self._pieces: list[bytes] = []
         self._unsent = 0
         self.over = asyncio.Event()
@@ -63,6 +63,10 @@ class EventStream:
     def outlet(self) -> "EventStream":
         """Itself."""
         return self
+
+    def call_on_leave(self, callback: Callable[[], None]) -> None:
+        """Have a callback called once, before the stream ends for whatever reason."""
+        self._on_leave = callback
 
     def write(self, data: bytes) -> None:
         """Queue bytes; the fan-out bounds how many wait."""
@@ -91,8 +95,8 @@ class EventStream:
         """Take no more."""
         self._ended = True
         self.over.set()
-        self.on_leave()
-        self.on_leave = lambda: None
+        self._on_leave()
+        self._on_leave = lambda: None
         self.writable.set()
         self._wake.set()
 
@@ -143,9 +147,8 @@ class EventStreams:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             self._hub.connect(viewer)
-            subscription = self._hub.subscribe(viewer, session_id)
-            subscription.presence = presence
-            subscription.replay = asyncio.create_task(self._catch_up.subscribe(subscription, wish))
+            subscription = self._hub.subscribe(viewer, session_id, presence=presence)
+            subscription.start_replay(self._catch_up.subscribe(subscription, wish))
             await _until_gone(stream, scope["extensions"][TRANSPORT], receive, send)
         finally:
             stream.end()
@@ -157,10 +160,10 @@ def _wish(session_id: str, scope: Scope) -> Subscribe:
     """Where a stream starts: Last-Event-ID, else the address, else from now."""
     last = header_values(scope["headers"], b"last-event-id")
     if last and last[-1]:
-        wished = wish_of(session_id, scope["query_string"])
+        wished = command_of(session_id, scope["query_string"])
         epoch = None if wished is None else wished.epoch
         return Subscribe(session_id, *check_position(number(last[-1]), epoch))
-    return wish_of(session_id, scope["query_string"]) or Subscribe(session_id)
+    return command_of(session_id, scope["query_string"]) or Subscribe(session_id)
 
 
 async def _until_gone(

@@ -25,7 +25,7 @@ from serving.http.asgi import Receive, Scope, Send, respond
 from serving.http.failures import Failures
 from serving.http.identity import Identity
 from serving.quota import Quota
-from ws_node.endpoints.admission import admit, check_session, presence_of, wish_of
+from ws_node.endpoints.admission import admit, check_session, command_of, presence_of
 from ws_node.endpoints.commands import Ping, Unsubscribe, parse_command
 from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
 from ws_node.log.catch_up import CatchUp, Subscribe
@@ -126,7 +126,7 @@ class Sockets:
                 return Admission(principal)
             session_id = check_session(principal, scope["path_params"]["session_id"])
             query = scope["query_string"]
-            wish = wish_of(session_id, query)
+            wish = command_of(session_id, query)
             return Admission(principal, session_id, wish, presence_of(query))
         except Unauthenticated:
             return Disconnect.BAD_TOKEN
@@ -149,8 +149,9 @@ class Sockets:
         viewer = Viewer(connection, admission.principal)
         room = None
         if admission.session_id is not None:
-            subscription = self._hub.subscribe(viewer, admission.session_id)
-            subscription.presence = admission.presence
+            subscription = self._hub.subscribe(
+                viewer, admission.session_id, presence=admission.presence
+            )
             room = subscription.room
         try:
             if room is not None:
@@ -161,7 +162,7 @@ class Sockets:
                     body = b"the nodes differ in PARTYLINE_AUTH\n"
                     await respond(send, 503, [(b"retry-after", b"5")], body, websocket=True)
                     return
-                self._hub.let_in_early(room)
+                self._hub.promise(room)
             await send(accept)
             connection.forget_handshake()
             self._hub.connect(viewer)
@@ -216,11 +217,6 @@ class Sockets:
 
     def _start(self, viewer: Viewer, wish: Subscribe) -> None:
         """Start a session (anew): what was under way for it ends here."""
-        subscription = self._hub.subscribe(viewer, wish.session_id)
-        subscription.stop_replay()
-        subscription.room.part(subscription)
-        if wish.presence is not None:
-            subscription.presence = wish.presence
-        subscription.replay = asyncio.get_running_loop().create_task(
-            self._catch_up.subscribe(subscription, wish)
-        )
+        subscription = self._hub.subscribe(viewer, wish.session_id, presence=wish.presence)
+        subscription.room.leave(subscription)
+        subscription.start_replay(self._catch_up.subscribe(subscription, wish))

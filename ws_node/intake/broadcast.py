@@ -27,7 +27,7 @@ from proto.frames import RESERVED_TYPES
 from proto.names import NAME_PATTERN, check_name
 from proto.rate import Buckets
 from proto.settings import Settings
-from proto.wire import Event
+from proto.wire import BROADCAST_PREFIX, EPOCH_HEADER, Event
 from serving.http.asgi import Scope, Send, respond
 from serving.http.bodies import check_media_type, read_body
 from serving.http.identity import bearer_token, from_loopback, header_values
@@ -107,13 +107,13 @@ def add_broadcast(
     *,
     settings: Settings,
     queue: EventQueue,
-    pass_on: Callable[[Event], None],
+    forward: Callable[[Event], None],
 ) -> "Broadcast":
     """Add the route to the node's app."""
-    door = Broadcast(settings, queue=queue, pass_on=pass_on)
+    door = Broadcast(settings, queue=queue, forward=forward)
 
     @app.post(
-        "/broadcast/{session_id}",
+        f"{BROADCAST_PREFIX}{{session_id}}",
         tags=["broadcast"],
         summary="Send an ephemeral event to everybody who watches a session",
         description="Goes live to those `data.visibility` admits (default public), marked "
@@ -149,7 +149,7 @@ class Broadcast:
     Args:
         settings: of the node.
         queue: where events go.
-        pass_on: takes each event as well, for the node's other workers.
+        forward: takes each event as well, for the node's other workers.
 
     Attributes:
         taken: events put into the queue.
@@ -161,12 +161,12 @@ class Broadcast:
         settings: Settings,
         *,
         queue: EventQueue,
-        pass_on: Callable[[Event], None],
+        forward: Callable[[Event], None],
     ) -> None:
         self.taken = 0
         self.refused: dict[int, int] = {}
         self._queue = queue
-        self._pass_on = pass_on
+        self._pass_on = forward
         self._max_bytes = settings.max_body_bytes
         self._max_external_bytes = min(settings.max_broadcast_bytes, settings.max_body_bytes)
         rate = settings.broadcasts_per_second
@@ -207,7 +207,7 @@ class Broadcast:
             Unauthenticated, Forbidden: it is not.
         """
         headers = scope["headers"]
-        if header_values(headers, b"x-partyline-epoch"):
+        if header_values(headers, EPOCH_HEADER.encode()):
             if is_peer(scope):
                 return True
             raise Unauthenticated("Only mcp_node adds to the log.")
@@ -227,7 +227,7 @@ class Broadcast:
         """
         now = asyncio.get_running_loop().time()
         address = (scope.get("client") or ("",))[0]
-        if not (self._each.take(address, now, cost) and self._all.take("", now, cost)):
+        if not (self._each.allow(address, now, cost) and self._all.allow("", now, cost)):
             raise RateLimited("Too many events.", "Nothing was sent; try again in a second.")
 
     async def _raw(self, request: Request, max_bytes: int) -> bytes:
@@ -248,7 +248,7 @@ def failure(error: PartylineError) -> bytes:
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
     """A request that ends before the route saw it, in this door's form or REST's."""
-    if scope["path"].startswith("/broadcast/"):
+    if scope["path"].startswith(BROADCAST_PREFIX):
         headers = [(b"content-type", b"application/json")]
         await respond(send, error.status, headers, failure(error))
     else:

@@ -80,16 +80,16 @@ class Collector:
             self._gate.close()
 
     def _collect(self) -> None:
-        drain(self._socket, self._take, again=self._collect, most=BATCH)
+        drain(self._socket, self._receive, again=self._collect, batch=BATCH)
 
-    def _receive(self) -> list[bytes]:
+    def _receive_frames(self) -> list[bytes]:
         """The next message, or nothing if its sender is not let in; raises zmq.Again."""
         if self._gate is None:
             return self._socket.recv_multipart(zmq.NOBLOCK)
         return self._gate.admitted(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
 
-    def _take(self) -> None:
-        frames = self._receive()
+    def _receive(self) -> None:
+        frames = self._receive_frames()
         if not frames:
             return
         try:

@@ -1,7 +1,6 @@
 """What the HTTP bridge posts to /broadcast: durable events.
 
-The body is the WebSocket frame as mcp_node made it; headers say what not every frame tells:
-``X-Partyline-Epoch``, ``-Prev``, ``-Principal``, ``-Visibility`` and ``-Sender-Type``.
+The requests are described in `proto.wire`.
 """
 
 import time
@@ -10,8 +9,10 @@ from typing import Any, Final
 import msgspec
 from fastapi import Request
 
+from proto import wire
 from proto.errors import InvalidInput
 from proto.messages import MAX_ID, Visibility
+from proto.names import check_principal
 from proto.wire import Event
 
 DURABLE_TYPES: Final = frozenset({"new_message", "message_deleted"})
@@ -26,7 +27,7 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
         InvalidInput: the frame or a header is not what `mcp_node` sends.
     """
     kind, data, headers = body.get("type"), body.get("data"), request.headers
-    prev = headers.get("x-partyline-prev", "")
+    prev = headers.get(wire.PREV_HEADER, "")
     if (
         not isinstance(kind, str)
         or kind not in DURABLE_TYPES
@@ -45,20 +46,20 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
     if kind == "new_message":
         level, sender_type = data.get("visibility", ""), str(data.get("sender_type", ""))
     else:
-        level = headers.get("x-partyline-visibility", "")
-        sender_type = headers.get("x-partyline-sender-type", "")
+        level = headers.get(wire.VISIBILITY_HEADER, "")
+        sender_type = headers.get(wire.SENDER_TYPE_HEADER, "")
     try:
         visibility = Visibility(level)
     except ValueError:
         raise InvalidInput("The message has no valid visibility.") from None
     return Event(
         session_id,
-        headers["x-partyline-epoch"][:64],
+        headers[wire.EPOCH_HEADER][: wire.MAX_EPOCH_CHARS],
         id_,
         int(prev),
         visibility,
-        check_principal(headers.get("x-partyline-principal", "")),
-        sender_type[:129],
+        check_principal(headers.get(wire.PRINCIPAL_HEADER), wire.PRINCIPAL_HEADER),
+        sender_type[: wire.MAX_WORD_CHARS],
         time.monotonic_ns(),
         _encode(body),
     )
@@ -73,6 +74,6 @@ def _fits(kind: str, id_: object, position: int) -> bool:
 
 def check_principal(name: str) -> str:
     """A principal's name as the bridge gives it, 1 to 129 characters."""
-    if not 0 < len(name) <= 129:
+    if not 0 < len(name) <= wire.MAX_WORD_CHARS:
         raise InvalidInput("The message has no valid principal.")
     return name

@@ -91,10 +91,10 @@ class Gate:
         return []
 
     def _answer(self) -> None:
-        drain(self._zap, self._judge, again=self._answer, most=_BATCH)
+        drain(self._zap, self._judge, again=self._answer, batch=_BATCH)
 
     def _count(self) -> None:
-        drain(self._monitor, self._note, again=self._count, most=_BATCH)
+        drain(self._monitor, self._note, again=self._count, batch=_BATCH)
 
     def _judge(self) -> None:
         """Answer one question: version, id, domain, address, identity, mechanism, key."""

@@ -15,8 +15,8 @@ import msgspec
 
 from proto.frames import subscribed_frame
 from serving.quota import ConcurrencyLimit
-from ws_node.log.client import History, HistoryAway
-from ws_node.log.shared_reads import LogRange, Reading
+from ws_node.log.client import History, HistoryUnavailable
+from ws_node.log.shared_reads import LogRange, SharedReads
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.ring import Ring
@@ -31,7 +31,7 @@ PAUSE_SECONDS: Final = (0.2, 0.4)
 CHUNK_BYTES: Final = 262_144
 """Most bytes written to a viewer that catches up before it has taken those before."""
 
-TAKING_SECONDS: Final = 30.0
+SEND_SECONDS: Final = 30.0
 """How long a viewer may take over a chunk while it holds a stretch others may wait for."""
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class CatchUp:
         self._hub = hub
         self._replays = ConcurrencyLimit(most_each)
         self._history = history
-        self._reading = Reading(history)
+        self._reads = SharedReads(history)
 
     async def subscribe(self, subscription: Subscription, wish: Subscribe) -> None:
         """Answer a subscription, replay what was missed, and go live.
@@ -73,7 +73,7 @@ class CatchUp:
         Cancelling it leaves the viewer out of the live set.
         """
         viewer, room = subscription.viewer, subscription.room
-        room.part(subscription)
+        room.leave(subscription)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 start, recovered = await self._start(subscription, wish)
@@ -104,10 +104,10 @@ class CatchUp:
             ring = room.ring
             if wish.since <= here or (ring and ring.shows(wish.since, subscription.audience)):
                 return wish.since, True
-            with contextlib.suppress(HistoryAway):
+            with contextlib.suppress(HistoryUnavailable):
                 head = await self._history.session_head(room.session_id)
                 if room.positioned.is_set() and head.epoch == room.follower.epoch:
-                    room.know(head.id, head.log_head)
+                    room.learn_head(head.id, head.log_head)
                     if wish.since <= head.log_head:
                         return wish.since, True
                     return self._hub.position_of(room), False
@@ -156,7 +156,7 @@ class CatchUp:
                 if not await self._feed(subscription, stretch.messages, cursor):
                     viewer.connection.disconnect(Disconnect.SLOW)
                     return
-                room.know(stretch.head)
+                room.learn_head(stretch.head)
                 cursor = stretch.through
 
     async def _read(self, subscription: Subscription, cursor: int) -> LogRange | None:
@@ -165,8 +165,8 @@ class CatchUp:
         end = loop.time() + PATIENCE_SECONDS
         while loop.time() < end and not subscription.ended:
             try:
-                return await self._reading.after(subscription.room, cursor, subscription.audience)
-            except HistoryAway:
+                return await self._reads.after(subscription.room, cursor, subscription.audience)
+            except HistoryUnavailable:
                 await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
         return None
 
@@ -183,7 +183,7 @@ class CatchUp:
             )
             subscription.send_framed(frames)
             try:
-                async with asyncio.timeout(TAKING_SECONDS):
+                async with asyncio.timeout(SEND_SECONDS):
                     await subscription.viewer.drained()
             except TimeoutError:
                 return False

@@ -13,8 +13,19 @@ from typing import Final, TypeVar
 import httpx
 import msgspec
 
+from proto import internal_api
 from proto.frames import AgentHere
-from proto.messages import Audience, Message
+from proto.internal_api import (
+    AgentsAnswer,
+    AgentsRequest,
+    Heads,
+    LogPage,
+    LogRequest,
+    RevocationsAnswer,
+    SessionHead,
+    Standing,
+)
+from proto.messages import Audience
 from proto.revocations import Revocation
 from proto.settings import Settings
 from serving.peers.clients import mcp_client
@@ -23,13 +34,12 @@ from serving.peers.local import UnsafePeer
 AT_ONCE: Final = 8
 ANSWER_SECONDS: Final = 5.0
 PAGE_MESSAGES: Final = 500
-MOST_SESSIONS: Final = 500
 Answer = TypeVar("Answer")
 
 _TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=1.0)
 
 
-class HistoryAway(Exception):
+class HistoryUnavailable(Exception):
     """mcp_node gave no answer that can be used.
 
     Args:
@@ -42,56 +52,11 @@ class HistoryAway(Exception):
         self.refused = refused
 
 
-class Heads(msgspec.Struct, frozen=True):
-    """Which sessions moved after an id; see ``mcp_node.doors.rest.log``."""
-
-    epoch: str
-    head: int
-    changed: dict[str, int]
-    through: int
-    pruned: int = 0
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """What decides who may be here; see ``mcp_node.doors.rest.revocations``."""
-
-    epoch: str
-    opened_at: float
-    auth: str
-    revocations: int
-
-
-class _AtWork(msgspec.Struct, frozen=True):
-    agents: dict[str, tuple[AgentHere, ...]]
-
-
-class _Revoked(msgspec.Struct, frozen=True):
-    revocations: list[Revocation]
-
-
-class SessionHead(msgspec.Struct, frozen=True):
-    """Where a session and the log stand; ``starts``: mcp_node's latest, and the log's head then."""
-
-    epoch: str
-    id: int
-    log_head: int
-    starts: list[tuple[float, int]]
-
-
-class LogPage(msgspec.Struct, frozen=True):
-    """A stretch of a session's log."""
-
-    epoch: str
-    head: int
-    through: int
-    messages: list[Message]
-
-
 class History:
     """A client of mcp_node's log.
 
-    Every question raises `HistoryAway`, and nothing else, when it gets no good answer within 5
-    seconds. Cancelling one asker does not disturb others who share the question.
+    Every request raises `HistoryUnavailable`, and nothing else, if it gets no usable answer within
+    5 seconds. Requests that share an answer may be cancelled one by one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -107,30 +72,32 @@ class History:
 
     async def heads(self, after: int) -> Heads:
         """Which sessions moved after an id."""
-        return await self._ask(Heads, "GET", f"/api/heads?after={after}")
+        return await self._ask(Heads, "GET", f"{internal_api.HEADS}?after={after}")
 
     async def standing(self) -> Standing:
         """What decides who may be here, as it is now."""
-        return await self._ask(Standing, "GET", "/api/standing")
+        return await self._ask(Standing, "GET", internal_api.STANDING)
 
     async def revocations(self) -> list[Revocation]:
         """Every token taken back."""
-        return (await self._ask(_Revoked, "GET", "/api/revocations")).revocations
+        return (await self._ask(RevocationsAnswer, "GET", internal_api.REVOCATIONS)).revocations
 
     async def agents(self, session_ids: Sequence[str]) -> dict[str, tuple[AgentHere, ...]]:
-        """Who is at work in each of some sessions, `MOST_SESSIONS` at most, where anybody is."""
-        question = msgspec.json.encode({"session_ids": session_ids})
-        return (await self._ask(_AtWork, "POST", "/api/agents", question)).agents
+        """The agents at work in sessions, at most `MAX_AGENTS_SESSIONS`; see `AgentsAnswer`."""
+        question = msgspec.json.encode(AgentsRequest(list(session_ids)))
+        return (await self._ask(AgentsAnswer, "POST", internal_api.AGENTS, question)).agents
 
     async def session_head(self, session_id: str) -> SessionHead:
         """Where a session stands now: never an answer to somebody's earlier question."""
         async with self._for_rooms:
-            return await self._ask(SessionHead, "GET", f"/api/heads/{session_id}")
+            path = internal_api.SESSION_HEAD.format(session_id=session_id)
+            return await self._ask(SessionHead, "GET", path)
 
     async def log(self, session_id: str, after: int) -> LogPage:
         """The next stretch of a session after an id, unfiltered, read after the question."""
         async with self._for_rooms:
-            return await self._ask(LogPage, "POST", "/api/log", _question(session_id, after, None))
+            question = _question(session_id, after, None)
+            return await self._ask(LogPage, "POST", internal_api.LOG, question)
 
     async def visible_log(self, session_id: str, after: int, audience: Audience | None) -> LogPage:
         """The next stretch after an id, for viewers; perhaps read a moment ago.
@@ -155,7 +122,7 @@ class History:
 
     async def _visible_log(self, question: bytes) -> LogPage:
         async with self._for_viewers:
-            return await self._ask(LogPage, "POST", "/api/log", question)
+            return await self._ask(LogPage, "POST", internal_api.LOG, question)
 
     def _answered(self, question: bytes, task: asyncio.Task[LogPage]) -> None:
         self._shared.pop(question, None)
@@ -171,22 +138,20 @@ class History:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._client.request(method, path, content=body, headers=headers)
         except httpx.ConnectError:
-            raise HistoryAway("it is not running", refused=True) from None
+            raise HistoryUnavailable("it is not running", refused=True) from None
         except UnsafePeer as error:
-            raise HistoryAway(str(error)) from None
+            raise HistoryUnavailable(str(error)) from None
         except (httpx.HTTPError, TimeoutError):
-            raise HistoryAway("it does not answer") from None
+            raise HistoryUnavailable("it does not answer") from None
         except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
-            raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
+            raise HistoryUnavailable(f"the connection failed: {type(error).__name__}") from None
         if answer.status_code != 200:
-            raise HistoryAway(f"it answers with status {answer.status_code}")
+            raise HistoryUnavailable(f"it answers with status {answer.status_code}")
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise HistoryAway("its answers are not of this version") from None
+            raise HistoryUnavailable("its answers are not of this version") from None
 
 
 def _question(session_id: str, after: int, audience: Audience | None) -> bytes:
-    return msgspec.json.encode(
-        {"session_id": session_id, "after": after, "limit": PAGE_MESSAGES, "audience": audience}
-    )
+    return msgspec.json.encode(LogRequest(session_id, after, PAGE_MESSAGES, audience))

@@ -12,9 +12,10 @@ those who come later need no question at all.
 import asyncio
 from typing import Final, NamedTuple
 
+from proto.internal_api import LogPage
 from proto.messages import Audience
 from proto.wire import message_event
-from ws_node.log.client import History, LogPage
+from ws_node.log.client import History
 from ws_node.rooms.framing import text_frame
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.ring import Ring
@@ -37,27 +38,27 @@ class LogRange(NamedTuple):
     messages: Ring
 
 
-class _Asker(NamedTuple):
+class _Waiter(NamedTuple):
     position: int
     audience: Audience
     answer: asyncio.Future[LogRange]
 
 
-class Reading:
+class SharedReads:
     """Reads sessions for all viewers of this node."""
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._askers: dict[str, list[_Asker]] = {}
+        self._askers: dict[str, list[_Waiter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def after(self, room: Room, position: int, audience: Audience) -> LogRange:
         """What comes after a position, for an audience; perhaps read a moment ago.
 
         Raises:
-            HistoryAway: mcp_node did not answer.
+            HistoryUnavailable: mcp_node did not answer.
         """
-        asker = _Asker(position, audience, asyncio.get_running_loop().create_future())
+        asker = _Waiter(position, audience, asyncio.get_running_loop().create_future())
         askers = self._askers.get(room.session_id)
         if askers is not None:
             askers.append(asker)
@@ -77,7 +78,7 @@ class Reading:
                 if not askers:
                     return
                 await self._ask(room, askers)
-        except Exception as error:  # HistoryAway above all: each asker knows what to do
+        except Exception as error:  # HistoryUnavailable above all: each asker knows what to do
             for asker in askers:
                 if not asker.answer.done():
                     asker.answer.set_exception(error)
@@ -86,7 +87,7 @@ class Reading:
             for asker in askers:
                 asker.answer.cancel()
 
-    async def _ask(self, room: Room, askers: list[_Asker]) -> None:
+    async def _ask(self, room: Room, askers: list[_Waiter]) -> None:
         """One question, and everybody whom its answer serves."""
         first, ring = askers[0], room.ring
         shared = any(asker.audience != first.audience for asker in askers)
@@ -94,7 +95,7 @@ class Reading:
             shared = ring.past_read = True
         audience = None if shared else first.audience
         page = await self._history.visible_log(room.session_id, first.position, audience)
-        stretch = stretch_of(page, first.position)
+        stretch = log_range(page, first.position)
         unchanged = room.ring is ring and room.follower.epoch == page.epoch
         if audience is None and ring is not None and unchanged:
             ring.extend(stretch.messages, page.through)
@@ -110,7 +111,7 @@ class Reading:
                     await asyncio.sleep(0)
 
 
-def stretch_of(page: LogPage, position: int) -> LogRange:
+def log_range(page: LogPage, position: int) -> LogRange:
     """A page that was read from a position, framed."""
     messages = Ring(position, max_messages=len(page.messages) + 1, max_bytes=1 << 62)
     for message in page.messages:

@@ -16,9 +16,10 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
+from proto.internal_api import Heads
 from proto.messages import MAX_ID
 from proto.settings import Settings
-from ws_node.log.client import Heads, History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.event_queue import (
     Answer,
     EventQueue,
@@ -44,7 +45,7 @@ Question = Callable[[Room, RoomFollower], Awaitable[Answer | None]]
 logger = logging.getLogger(__name__)
 
 
-class Following:
+class LogSync:
     """Keeps the hub's rooms in step with the log.
 
     Attributes:
@@ -74,8 +75,6 @@ class Following:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
-        hub.wanted = self._wanted
-        hub.suspicious = self._prompted.set
 
     async def run(self) -> None:
         """Compare heads and sweep for ever; cancelling ends everything it started.
@@ -97,7 +96,8 @@ class Following:
 
     # What rooms want
 
-    def _wanted(self, room: Room) -> None:
+    def fetch(self, room: Room) -> None:
+        """Request from the log what a room's follower wants, if anything; the answer is queued."""
         follower = room.follower
         want = follower.ask()
         if want is Want.POSITION:
@@ -110,8 +110,8 @@ class Following:
         """Put the answer into the queue; without a good one FetchFailed, after a pause."""
         try:
             answer = await question(room, follower)
-        except HistoryAway as away:
-            self._hub.refused_at = time.time() if away.refused else None
+        except HistoryUnavailable as away:
+            self._hub.log_unavailable(refused=away.refused)
             answer = None
         if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
             self._prompted.set()
@@ -162,14 +162,18 @@ class Following:
 
     # Comparing heads
 
+    def compare_soon(self) -> None:
+        """Compare the heads without waiting for the next poll: the log may have been replaced."""
+        self._prompted.set()
+
     async def _compare_for_ever(self) -> None:
         pause = BACKOFF_SECONDS[0]
         while True:
             self._prompted.clear()
             try:
                 complete = await self._compare()
-            except HistoryAway as away:
-                self._hub.refused_at = time.time() if away.refused else None
+            except HistoryUnavailable as away:
+                self._hub.log_unavailable(refused=away.refused)
                 if self.reachable is None:
                     logger.info("waiting for mcp_node (%s)", away)
                 elif self.reachable:
@@ -201,14 +205,14 @@ class Following:
         heads = await self._history.heads(compared)
         complete = heads.through >= heads.head or compared > heads.head
         if not complete and heads.through <= compared:
-            raise HistoryAway("its heads make no progress")
+            raise HistoryUnavailable("its heads make no progress")
         if not self.reachable:
             logger.info("mcp_node is there")
             self.reachable_since = time.time()
         self.reachable = True
         if heads.pruned != self._pruned:
             self._pruned = heads.pruned
-            self._hub.forget_past()
+            self._hub.clear_rings()
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)

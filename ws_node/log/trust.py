@@ -12,9 +12,10 @@ import logging
 import random
 from typing import Final
 
+from proto.internal_api import Standing
 from proto.revocations import Revocations
 from proto.settings import Settings
-from ws_node.log.client import History, HistoryAway, Standing
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 
@@ -75,7 +76,7 @@ class Trust:
         while True:
             try:
                 await self._ask()
-            except HistoryAway:
+            except HistoryUnavailable:
                 await asyncio.sleep(retry * random.uniform(0.5, 1.0))
                 retry = min(retry * 2, POLL_SECONDS)
                 continue
@@ -86,7 +87,7 @@ class Trust:
         """One question.
 
         Raises:
-            HistoryAway: mcp_node did not answer; nothing changed.
+            HistoryUnavailable: mcp_node did not answer; nothing changed.
         """
         told = await self._history.standing()
         self._compare_auth(told.auth)
@@ -98,9 +99,10 @@ class Trust:
 
     def _compare_auth(self, theirs: str) -> None:
         if theirs == self._auth:
-            self.mismatch, self._hub.closed = False, None
+            self.mismatch = False
+            self._hub.reopen()
             return
         if not self.mismatch:
             logger.error("mcp_node has another PARTYLINE_AUTH: nobody may watch")
-        self.mismatch, self._hub.closed = True, Disconnect.AUTH_DIFFERS
-        self._hub.disconnect_all(Disconnect.AUTH_DIFFERS)
+        self.mismatch = True
+        self._hub.close(Disconnect.AUTH_DIFFERS)  # each time: a handshake may just have completed

@@ -20,6 +20,7 @@ from typing import Final
 import httpx
 
 from proto.errors import InvalidInput, Overloaded, PartylineError, Unavailable
+from proto.internal_api import MAX_REDEEM_BYTES, REDEEM
 from proto.messages import ANONYMOUS
 from proto.names import NAME_PATTERN
 from proto.settings import Settings
@@ -29,9 +30,6 @@ from serving.http.identity import Identity, header_values
 from serving.http.problems import send_problem
 from serving.peers.clients import mcp_client
 from serving.quota import ConcurrencyLimit
-
-REDEEM: Final = "/api/redeem"
-MAX_REDEEM_BYTES: Final = 1_024
 
 AT_ONCE: Final = 256
 AT_ONCE_EACH: Final = 8
@@ -90,7 +88,7 @@ def allowed(scope: Scope) -> bool:
     return routes is not None and routes.fullmatch(path.decode("latin-1")) is not None
 
 
-class Forward:
+class ApiProxy:
     """Passes requests on that are `allowed`.
 
     Args:

@@ -15,9 +15,10 @@ import random
 from typing import Final
 
 from proto.frames import AgentHere, presence_frame
+from proto.internal_api import MAX_AGENTS_SESSIONS
 from proto.messages import Visibility
 from proto.wire import Event
-from ws_node.log.client import MOST_SESSIONS, History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.hub import Hub
@@ -25,9 +26,9 @@ from ws_node.rooms.room import NEVER, Room, Subscription
 from ws_node.rooms.room_presence import PresenceState
 
 ASK_SECONDS: Final = 2.0
-"""How often mcp_node is asked; with more than `MOST_SESSIONS` rooms, for some of them in turn."""
+"""How often mcp_node is asked; beyond `MAX_AGENTS_SESSIONS` rooms, about some of them in turn."""
 
-LEAST_SECONDS: Final = 0.25
+MIN_ASK_SECONDS: Final = 0.25
 """Between two questions, when a room that nothing is known of prompts one."""
 
 BACKOFF_SECONDS: Final = (0.5, 4.0)
@@ -45,7 +46,7 @@ PASS_SECONDS: Final = 0.1
 SLICE: Final = 250
 """Viewers told before the event loop gets a turn."""
 
-MOST_UNSENT_BYTES: Final = 65_536
+MAX_UNSENT_BYTES: Final = 65_536
 """Who has more unsent is not told this time."""
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Presence:
     """
 
     def __init__(self, hub: Hub, history: History, watched: ViewerCounts) -> None:
-        self.told = 0
+        self.sent = 0
         self.skipped = 0
         self._hub = hub
         self._history = history
@@ -73,8 +74,6 @@ class Presence:
         self._wanted_since: dict[str, float] = {}
         self._prompted = asyncio.Event()
         self._away_since: float | None = None
-        hub.attended = self._attended
-        watched.changed = self._touch
 
     async def run(self) -> None:
         """Tell and ask for ever, until cancelled. Whatever fails is logged and tried again."""
@@ -82,20 +81,20 @@ class Presence:
             group.create_task(self._tell_for_ever())
             group.create_task(self._ask_for_ever())
 
-    def _attended(self, room: Room) -> None:
-        """Somebody came or left, or wants to be told."""
-        self._watched.came_or_left()
-        if not room.presence.asked:
+    def attendance_changed(self, room: Room) -> None:
+        """A viewer entered or left a room of this worker, or subscribed to its presence."""
+        self._watched.mark_changed()
+        if not room.presence.subscribed:
             return
         name = room.session_id
         if name not in self._asked_at:
             self._asked_at[name] = float("-inf")
             self._wanted_since[name] = asyncio.get_running_loop().time()
             self._prompted.set()
-        self._touch(name)
+        self.counts_changed(name)
 
-    def _touch(self, session_id: str) -> None:
-        """Something changed in a session; perhaps nobody here wants to know."""
+    def counts_changed(self, session_id: str) -> None:
+        """Presence of a session changed; without subscribers here nothing follows."""
         if session_id in self._asked_at:
             self._changed[session_id] = None
             self._something.set()
@@ -123,7 +122,7 @@ class Presence:
                 changed[name] = None
         for name in changed:
             room = self._hub.rooms.get(name)
-            if room is None or not room.presence.asked:
+            if room is None or not room.presence.subscribed:
                 continue
             agents = self._agents.get(name)
             first_at = self._wanted_since.get(name, now) + FIRST_SECONDS
@@ -131,7 +130,7 @@ class Presence:
                 self._later[name] = first_at
                 continue
             presence = room.presence
-            presence.learn(PresenceState(self._watched[name], agents))
+            presence.update(PresenceState(self._watched[name], agents))
             if due := presence.due(now):
                 await self._tell(room, due)
             if (next_at := presence.next_at()) is not None:
@@ -139,23 +138,23 @@ class Presence:
 
     async def _tell(self, room: Room, askers: list[Subscription]) -> None:
         """Write to each, unless it left, started anew or is slow."""
-        there = room.presence.there
+        there = room.presence.state
         assert there is not None
         body = presence_frame(room.session_id, there.viewers, there.agents)
         nobody = ("", "", 0)
         event = Event(room.session_id, "", None, 0, Visibility.PUBLIC, *nobody, body)
-        outgoing = room.passing(event)
+        outgoing = room.frame(event)
         framed: dict[Framing, bytes] = {}
         for number, asker in enumerate(askers, 1):
             if asker.live_since != NEVER:
-                if asker.outlet.get_write_buffer_size() > MOST_UNSENT_BYTES:
+                if asker.outlet.get_write_buffer_size() > MAX_UNSENT_BYTES:
                     self.skipped += 1
                 else:
                     data = framed.get(asker.framing)
                     if data is None:
                         data = framed[asker.framing] = outgoing.framed(asker.framing)
                     asker.outlet.write(data)
-                    self.told += 1
+                    self.sent += 1
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -171,7 +170,7 @@ class Presence:
                 continue
             try:
                 found = await self._history.agents(names)
-            except HistoryAway:
+            except HistoryUnavailable:
                 self._unknown()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, BACKOFF_SECONDS[1])
@@ -181,10 +180,11 @@ class Presence:
                 agents = found.get(name, ())
                 if self._agents.get(name) != agents:
                     self._agents[name] = agents
-                    self._touch(name)
-            await asyncio.sleep(LEAST_SECONDS)
+                    self.counts_changed(name)
+            await asyncio.sleep(MIN_ASK_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout((ASK_SECONDS - LEAST_SECONDS) * random.uniform(0.8, 1)):
+                rest = (ASK_SECONDS - MIN_ASK_SECONDS) * random.uniform(0.8, 1)
+                async with asyncio.timeout(rest):
                     await self._prompted.wait()
 
     def _turn(self) -> list[str]:
@@ -192,12 +192,12 @@ class Presence:
         rooms = self._hub.rooms
         for name in list(self._asked_at):
             room = rooms.get(name)
-            if room is None or not room.presence.asked:
+            if room is None or not room.presence.subscribed:
                 del self._asked_at[name]
                 self._wanted_since.pop(name, None)
                 self._agents.pop(name, None)
                 self._later.pop(name, None)
-        names = sorted(self._asked_at, key=self._asked_at.__getitem__)[:MOST_SESSIONS]
+        names = sorted(self._asked_at, key=self._asked_at.__getitem__)[:MAX_AGENTS_SESSIONS]
         now = asyncio.get_running_loop().time()
         for name in names:
             self._asked_at[name] = now
@@ -211,4 +211,4 @@ class Presence:
         if now - self._away_since >= PATIENCE_SECONDS:
             self._agents.clear()
             for name in self._asked_at:
-                self._touch(name)
+                self.counts_changed(name)

@@ -17,16 +17,16 @@ REPEAT: Final = 5
 class ViewerCounts:
     """The counts of this worker's rooms, and of its siblings'.
 
-    Attributes:
-        changed: called with a session whose count changed elsewhere.
-
     Args:
         rooms: this worker's.
         max_bytes: of a message to the siblings; sessions that do not fit are left out.
+        on_change: called with the id of a session whose count changed in another worker.
     """
 
-    def __init__(self, rooms: Mapping[str, Room], max_bytes: int) -> None:
-        self.changed: Callable[[str], None] = lambda session_id: None
+    def __init__(
+        self, rooms: Mapping[str, Room], max_bytes: int, *, on_change: Callable[[str], None]
+    ) -> None:
+        self._on_change = on_change
         self._rooms = rooms
         self._most = max_bytes // ENTRY_BYTES
         self._elsewhere: dict[int, dict[str, int]] = {}
@@ -39,11 +39,11 @@ class ViewerCounts:
         room = self._rooms.get(session_id)
         return self._sum[session_id] + (0 if room is None else room.references)
 
-    def came_or_left(self) -> None:
+    def mark_changed(self) -> None:
         """A count of this worker changed."""
         self._news = True
 
-    def news(self) -> dict[str, int] | None:
+    def changes(self) -> dict[str, int] | None:
         """This worker's counts, if they are to be told again; asked about once a second."""
         self._quiet += 1
         if not self._news and self._quiet < REPEAT:
@@ -52,7 +52,7 @@ class ViewerCounts:
         own = ((name, room.references) for name, room in self._rooms.items() if room.occupied)
         return dict(islice(own, self._most))
 
-    def heard(self, worker: int, counts: dict[str, int]) -> None:
+    def update(self, worker: int, counts: dict[str, int]) -> None:
         """A sibling told its counts; none: it is away."""
         former = self._elsewhere.get(worker, {})
         if counts == former:
@@ -63,4 +63,4 @@ class ViewerCounts:
                 self._sum[name] += moved
                 if not self._sum[name]:
                     del self._sum[name]
-                self.changed(name)
+                self._on_change(name)

@@ -1,4 +1,4 @@
-"""The node's one internal queue: the bridge and /broadcast put in, the hub takes it out."""
+"""The node's one internal queue: the bridge, /broadcast and history put, the dispatcher gets."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ from proto.wire import Event
 from ws_node.rooms.follower import RoomFollower
 
 MAX_BYTES: Final = 64 * 1_048_576
-"""Bytes of bodies that may wait; as a count alone, large messages would fill the memory."""
+"""Most bytes of bodies that may wait: with a limit on the count alone, large messages would fill
+the memory."""
 
-TAKEN_AT_ONCE: Final = 1_000
-"""Most items taken together, so that other work gets a turn before the next."""
+BATCH: Final = 1_000
+"""Most items got at once, so that other work gets a turn before the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """What history told about a session, to the follower that was there when it was asked.
+    """What history answered about a session, for the follower that wanted it.
 
-    A room may start over while an answer waits: it must not reach the room's next follower.
+    A room may start over while an answer waits. The answer must not reach its next follower.
     """
 
     session_id: str
@@ -28,7 +29,7 @@ class _Answered:
 
 @dataclass(frozen=True, slots=True)
 class PositionFound(_Answered):
-    """Where a session stands, and the log at that moment."""
+    """A session's last id and the log's, at the same moment; ``starts`` as in `SessionHead`."""
 
     epoch: str
     head: int
@@ -38,7 +39,7 @@ class PositionFound(_Answered):
 
 @dataclass(frozen=True, slots=True)
 class PageFound(_Answered):
-    """What a session missed."""
+    """Messages that a room missed."""
 
     epoch: str
     messages: list[Message]
@@ -64,10 +65,10 @@ Item = Event | Answer
 
 
 class EventQueue:
-    """Bounded, many putters, one taker, all in one event loop.
+    """A bounded queue with many writers and one reader, all in one event loop.
 
-    A quarter of the room, in events and in bytes, is kept for durable events. History's answers
-    always fit: there are at most two under way for each room.
+    A quarter of the capacity, in events and in bytes, is reserved for durable events. History's
+    answers always fit: at most two are under way for each room.
 
     Args:
         max_events: events that may wait, at least 4.
@@ -79,14 +80,14 @@ class EventQueue:
         self._items: list[Item] = []
         self._events = 0
         self._bytes = 0
-        self._taker: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         """How many items wait."""
         return len(self._items)
 
     def put(self, event: Event) -> bool:
-        """Add an event; False if there is no room for one of its kind."""
+        """Add an event; False if the queue is full for events of its kind."""
         most, most_bytes = self._max_events, MAX_BYTES
         if event.id is None:
             most, most_bytes = self._max_external, MAX_BYTES - MAX_BYTES // 4
@@ -99,25 +100,28 @@ class EventQueue:
         return True
 
     def put_answer(self, answer: Answer) -> None:
-        """Add what history answered."""
+        """Add an answer of history."""
         self._add(answer)
 
-    async def take(self) -> list[Item]:
-        """What waits, in order, `TAKEN_AT_ONCE` at most; waits for something. One taker only."""
-        while not self._items:
-            self._taker = asyncio.get_running_loop().create_future()
-            await self._taker
-        return self.take_now()
+    async def get(self) -> list[Item]:
+        """Remove and return up to `BATCH` items, in order; waits for the first. One reader only.
 
-    def take_now(self) -> list[Item]:
-        """What waits now, `TAKEN_AT_ONCE` at most."""
-        if len(self._items) <= TAKEN_AT_ONCE:
+        Cancelling it removes nothing.
+        """
+        while not self._items:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self.get_nowait()
+
+    def get_nowait(self) -> list[Item]:
+        """Remove and return up to `BATCH` items, in order; none if none wait."""
+        if len(self._items) <= BATCH:
             items, self._items = self._items, []
             self._events = 0
             self._bytes = 0
             return items
-        items = self._items[:TAKEN_AT_ONCE]
-        del self._items[:TAKEN_AT_ONCE]
+        items = self._items[:BATCH]
+        del self._items[:BATCH]
         for item in items:
             if isinstance(item, Event):
                 self._events -= 1
@@ -126,7 +130,7 @@ class EventQueue:
 
     def _add(self, item: Item) -> None:
         self._items.append(item)
-        if self._taker is not None:
-            if not self._taker.done():
-                self._taker.set_result(None)
-            self._taker = None
+        if self._reader is not None:
+            if not self._reader.done():
+                self._reader.set_result(None)
+            self._reader = None

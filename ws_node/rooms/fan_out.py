@@ -51,14 +51,17 @@ class FanOut:
         delivered: frames written.
         slow: viewers closed because they did not keep up.
         latency: seconds from publishing to fan-out of the newest message.
-        failed: called with a room that could not be served; what it had to send is gone.
+
+    Args:
+        settings: of the node.
+        on_failure: called with a room that could not be served; its unsent messages are dropped.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, on_failure: Callable[[Room], None]) -> None:
         self.delivered = 0
         self.slow = 0
         self.latency = 0.0
-        self.failed: Callable[[Room], None] = lambda room: None
+        self._on_failure = on_failure
         self._max_unsent = settings.max_unsent_bytes
         self._busy: deque[tuple[Room, Iterator[int]]] = deque()
         self._waiting_bytes = 0
@@ -99,7 +102,7 @@ class FanOut:
                 logger.exception("a room failed; its viewers are sent away to come back")
                 room.sending = False
                 self._forget(room)
-                self.failed(room)
+                self._on_failure(room)
                 continue
             busy.append((room, sending))
 

@@ -8,7 +8,7 @@ from proto.wire import Event
 from ws_node.rooms.deflate import deflated_frame
 from ws_node.rooms.framing import Framing, stream_event
 
-LEAST_BYTES: Final = 256
+MIN_BYTES: Final = 256
 """Smaller messages are not compressed: the less than 80 bytes saved are lost in the packet."""
 
 
@@ -38,6 +38,6 @@ class Outgoing(msgspec.Struct, gc=False, eq=False):
     def _deflate(self) -> bytes:
         """Compressed, unless that saves nothing: a plain frame is valid among compressed ones."""
         body = self.event.body
-        if len(body) < LEAST_BYTES:
+        if len(body) < MIN_BYTES:
             return self.frame
         return min(self.frame, deflated_frame(body), key=len)

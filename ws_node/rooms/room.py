@@ -5,8 +5,8 @@ Everything here is synchronous: what happens in a room happens between two await
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -68,8 +68,13 @@ class Subscription:
         if frames and not self.ended:
             self.outlet.write(frames)
 
+    def start_replay(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a replay in a task of its own, in place of the one under way."""
+        self.stop_replay()
+        self.replay = asyncio.create_task(work)
+
     def stop_replay(self) -> None:
-        """Cancel the catching up that may be under way."""
+        """Cancel the replay that may be under way."""
         replay, self.replay = self.replay, None
         if replay is not None:
             replay.cancel()
@@ -105,13 +110,19 @@ class Room:
         promise: what viewers were let in on before the position was known; None if none were.
         known_through: up to this position of the log it is known which messages the session has.
         presence: presence of the session, and what was last sent to each subscriber.
-        asked: called when somebody who wants to be told goes live.
         references: subscriptions and handshakes that hold the room open.
         behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
 
-    def __init__(self, session_id: str, settings: Settings, counts: Counts | None = None) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        settings: Settings,
+        counts: Counts | None = None,
+        *,
+        on_presence_wanted: Callable[["Room"], None] = lambda room: None,
+    ) -> None:
         self.session_id = session_id
         self.follower = RoomFollower(counts)
         self.ring: Ring | None = None
@@ -122,12 +133,12 @@ class Room:
         self.known_through = 0
         self._known_head = 0
         self.presence: RoomPresence[Subscription] = RoomPresence()
-        self.asked: Callable[[Room], None] = lambda room: None
         self.references = 0
         self.idle_since: float | None = None
         self.behind_since: float | None = None
         self.positioned = asyncio.Event()
         self._settings = settings
+        self._on_presence_wanted = on_presence_wanted
         self._members: dict[tuple[Audience, Framing], dict[Subscription, None]] = {}
         self._classes: list[Class] | None = None
         self._everyone: list[tuple[Framing, list[Subscription]]] | None = None
@@ -177,13 +188,13 @@ class Room:
         self._members.setdefault(kind, {})[subscription] = None
         self._classes = self._everyone = None
         if subscription.presence:
-            self.presence.ask(subscription)
-            self.asked(self)
+            self.presence.subscribe(subscription)
+            self._on_presence_wanted(self)
 
-    def part(self, subscription: Subscription) -> None:
+    def leave(self, subscription: Subscription) -> None:
         """Have a subscription take no more live frames; idempotent."""
         subscription.live_since = NEVER
-        self.presence.forget(subscription)
+        self.presence.unsubscribe(subscription)
         kind = (subscription.audience, subscription.framing)
         members = self._members.get(kind)
         if members is not None and subscription in members:
@@ -192,7 +203,7 @@ class Room:
                 del self._members[kind]
             self._classes = self._everyone = None
 
-    def went_by(self, events: list[Event]) -> list[Outgoing]:
+    def deliver(self, events: list[Event]) -> list[Outgoing]:
         """Frame messages that are to be delivered now, and remember them."""
         outgoing = [Outgoing(event, text_frame(event.body)) for event in events]
         if self.ring is not None:
@@ -201,7 +212,7 @@ class Room:
         self._wake()
         return outgoing
 
-    def know(self, head: int, through: int = 0) -> None:
+    def learn_head(self, head: int, through: int = 0) -> None:
         """The session is known to reach ``head``, and to end there in the log up to ``through``.
 
         Unlike the follower's target it does not make the room fetch anything: what is on its way
@@ -210,13 +221,13 @@ class Room:
         self._known_head = max(self._known_head, head)
         self.known_through = max(self.known_through, through)
 
-    def found(self) -> None:
+    def open_ring(self) -> None:
         """The position is known: open the ring from there."""
         if self.ring is None:
             self.ring = self._empty_ring()
         self.positioned.set()
 
-    def forget_past(self) -> None:
+    def clear_rings(self) -> None:
         """Remember nothing of what went by: it is read from the log again."""
         if self.ring is not None:
             self.ring = self._empty_ring()
@@ -249,18 +260,18 @@ class Room:
             finally:
                 self._reached = [entry for entry in self._reached if entry[1] is not waiter]
 
-    def passing(self, event: Event) -> Outgoing:
+    def frame(self, event: Event) -> Outgoing:
         """Frame an ephemeral event, which nothing remembers."""
         return Outgoing(event, text_frame(event.body))
 
-    def cut(self, head: int) -> None:
+    def truncate(self, head: int) -> None:
         """The log was seen to end at ``head``: nothing is known of what comes after it."""
         self._known_head = min(self._known_head, head)
         self.known_through = min(self.known_through, head)
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget the log: the position must be asked anew."""
-        self.cut(0)
+        self.truncate(0)
         self.follower = RoomFollower(self.follower.counts)
         self.ring = None
         self.promise = None

@@ -18,10 +18,10 @@ CROWD: Final = 100
 
 CROWD_SECONDS: Final = 5.0
 
-FRESHEN: Final = timedelta(seconds=60)
+LAST_SEEN_STEP: Final = timedelta(seconds=60)
 """Minimum advance of ``last_seen`` worth announcing by itself."""
 
-Asker = TypeVar("Asker")
+Subscriber = TypeVar("Subscriber")
 
 
 class PresenceState(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class PresenceState(msgspec.Struct, frozen=True):
     agents: tuple[AgentHere, ...] | None
 
 
-class RoomPresence(Generic[Asker]):
+class RoomPresence(Generic[Subscriber]):
     """Presence of one room, and what was last sent of it to each subscriber.
 
     Attributes:
@@ -39,37 +39,37 @@ class RoomPresence(Generic[Asker]):
     """
 
     def __init__(self) -> None:
-        self.there: PresenceState | None = None
+        self.state: PresenceState | None = None
         self._compared: PresenceState | None = None
         self._version = 0
-        self._told_version = 0
-        self._told: dict[Asker, PresenceState | None] = {}
-        self._fresh: dict[Asker, None] = {}
+        self._sent_version = 0
+        self._sent: dict[Subscriber, PresenceState | None] = {}
+        self._fresh: dict[Subscriber, None] = {}
         self._next_at = float("-inf")
 
     @property
-    def asked(self) -> bool:
+    def subscribed(self) -> bool:
         """Whether there are subscribers."""
-        return bool(self._told)
+        return bool(self._sent)
 
-    def ask(self, asker: Asker) -> None:
+    def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber; the first thing sent to it is the whole presence."""
-        self._told[asker] = None
-        self._fresh[asker] = None
+        self._sent[subscriber] = None
+        self._fresh[subscriber] = None
 
-    def forget(self, asker: Asker) -> None:
+    def unsubscribe(self, subscriber: Subscriber) -> None:
         """Remove a subscriber; idempotent."""
-        self._told.pop(asker, None)
-        self._fresh.pop(asker, None)
+        self._sent.pop(subscriber, None)
+        self._fresh.pop(subscriber, None)
 
-    def learn(self, there: PresenceState) -> None:
+    def update(self, there: PresenceState) -> None:
         """This is who is there now."""
-        self.there = there
-        if self._compared is None or worth_telling(self._compared, there):
+        self.state = there
+        if self._compared is None or is_news(self._compared, there):
             self._compared = there
             self._version += 1
 
-    def due(self, at: float) -> list[Asker]:
+    def due(self, at: float) -> list[Subscriber]:
         """Who is to be told now of who is there; they count as told.
 
         Whoever is new is told at once; the others all together, when something has changed and
@@ -78,42 +78,42 @@ class RoomPresence(Generic[Asker]):
         Args:
             at: now, in seconds.
         """
-        if self.there is None:
+        if self.state is None:
             return []
         due, self._fresh = list(self._fresh), {}
-        if self._told_version != self._version and at >= self._next_at:
-            self._told_version = self._version
+        if self._sent_version != self._version and at >= self._next_at:
+            self._sent_version = self._version
             if late := self._late():
                 due += late
-                crowd = self.there.viewers > CROWD
+                crowd = self.state.viewers > CROWD
                 self._next_at = at + (CROWD_SECONDS if crowd else EVERY_SECONDS)
-        for asker in due:
-            self._told[asker] = self.there
+        for subscriber in due:
+            self._sent[subscriber] = self.state
         return due
 
-    def _late(self) -> list[Asker]:
+    def _late(self) -> list[Subscriber]:
         """Those that were told of something else; what came and went is nothing else."""
-        there = self.there
+        there = self.state
         assert there is not None
         differs: dict[int, bool] = {}
         late = []
-        for asker, told in self._told.items():
+        for subscriber, told in self._sent.items():
             if told is None or told is there:
                 continue
             if id(told) not in differs:  # few, and all alive
-                differs[id(told)] = worth_telling(told, there)
+                differs[id(told)] = is_news(told, there)
             if differs[id(told)]:
-                late.append(asker)
+                late.append(subscriber)
         return late
 
     def next_at(self) -> float | None:
         """When to ask again for who is due; None: when something changes."""
-        if self.there is None or not self._told or self._told_version == self._version:
+        if self.state is None or not self._sent or self._sent_version == self._version:
             return None
         return self._next_at
 
 
-def worth_telling(before: PresenceState, now: PresenceState) -> bool:
+def is_news(before: PresenceState, now: PresenceState) -> bool:
     """Whether who is there differs by more than that an agent was just seen again."""
     if before == now:
         return False
@@ -131,4 +131,4 @@ def _moved(before: AgentHere | None, now: AgentHere) -> bool:
     if before.last_seen == now.last_seen:
         return False
     seen, again = datetime.fromisoformat(before.last_seen), datetime.fromisoformat(now.last_seen)
-    return again - seen >= FRESHEN
+    return again - seen >= LAST_SEEN_STEP

@@ -24,17 +24,18 @@ class Connection(Protocol):
 
     Attributes:
         framing: how it carries JSON texts.
-        writable: set while little is unsent, and for ever once it is gone.
-        on_leave: called once, before it ends for whatever reason.
+        writable: set while little is unsent, and permanently once the connection has ended.
     """
 
     framing: Framing
     writable: asyncio.Event
-    on_leave: Callable[[], None]
 
     @property
     def outlet(self) -> Outlet:
         """Where to write."""
+
+    def call_on_leave(self, callback: Callable[[], None]) -> None:
+        """Have a callback called once, before the connection ends for whatever reason."""
 
     def disconnect(self, why: Disconnect) -> None:
         """End it, telling the client why; idempotent."""

@@ -108,14 +108,14 @@ class Siblings:
             self._collect()
             while True:
                 self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
-                self._tell_who_watches()
+                self._send_counts()
                 await asyncio.sleep(FIGURES_SECONDS)
         finally:
             loop.remove_reader(self._pull.fileno())
             context.destroy(linger=0)
             self._pushes = {}
 
-    def pass_on(self, event: Event) -> None:
+    def forward(self, event: Event) -> None:
         """Give every sibling an event."""
         if self._pushes:
             self.dropped += self._send(wire.encode(event))
@@ -125,20 +125,20 @@ class Siblings:
         since = time.monotonic() - SILENT_SECONDS
         return sum(self._heard.get(other, (0.0, []))[0] < since for other in self._others)
 
-    def everyones_figures(self) -> dict[int, list[Figure]]:
+    def all_figures(self) -> dict[int, list[Figure]]:
         """The figures of this worker now, and of the others as they were a second ago at most."""
         since = time.monotonic() - SILENT_SECONDS
         known = {n: figures for n, (at, figures) in self._heard.items() if at >= since}
         return {**known, self.worker: self._own_figures()}
 
-    def _tell_who_watches(self) -> None:
-        counts = self._watched.news()
+    def _send_counts(self) -> None:
+        counts = self._watched.changes()
         if counts is not None:
             self._send([_WATCHED, _encode((self.worker, counts))])
         since = time.monotonic() - SILENT_SECONDS
         for other in self._others:
             if self._heard.get(other, (0.0, []))[0] < since:
-                self._watched.heard(other, {})
+                self._watched.update(other, {})
 
     def _own_figures(self) -> list[Figure]:
         return [(name, text, float(value)) for name, text, value in self._figures()]
@@ -164,14 +164,14 @@ class Siblings:
         return missed
 
     def _collect(self) -> None:
-        drain(self._pull, self._take, again=self._collect, most=_BATCH)
+        drain(self._pull, self._receive, again=self._collect, batch=_BATCH)
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         """Take one message. Nothing it may hold raises: what is there behind it would wait."""
         frames = self._pull.recv_multipart(zmq.NOBLOCK)
         try:
             if frames[0] == _WATCHED and len(frames) == 2:
-                self._take_watched(*_decode_watched(frames[1]))
+                self._receive_counts(*_decode_watched(frames[1]))
                 return
             if frames[0] != _FIGURES or len(frames) != 2:
                 if not self._queue.put(wire.decode(frames, max_body=self._max_bytes)):
@@ -183,13 +183,13 @@ class Siblings:
             return
         if number in self._others:
             if number not in self._heard:
-                self._watched.came_or_left()  # it does not know our counts yet
+                self._watched.mark_changed()  # it does not know our counts yet
             self._heard[number] = time.monotonic(), figures
         else:
             self.malformed += 1
 
-    def _take_watched(self, number: int, counts: dict[str, int]) -> None:
+    def _receive_counts(self, number: int, counts: dict[str, int]) -> None:
         if number in self._others:
-            self._watched.heard(number, counts)
+            self._watched.update(number, counts)
         else:
             self.malformed += 1

@@ -69,11 +69,11 @@ async def _port(settings: Settings, former: int) -> socket.socket:
 
     if not settings.ws_port and former:
         with contextlib.suppress(ConfigurationError):
-            return await patiently(lambda: reserved(former))
-    return await patiently(lambda: reserved(settings.ws_port))
+            return await retrying(lambda: reserved(former))
+    return await retrying(lambda: reserved(settings.ws_port))
 
 
-async def patiently(take: Callable[[], T]) -> T:
+async def retrying(attempt: Callable[[], T]) -> T:
     """What ``take`` gives, once whoever has it lets go.
 
     Workers may outlive a killed supervisor for a moment.
@@ -85,14 +85,14 @@ async def patiently(take: Callable[[], T]) -> T:
     end = loop.time() + PATIENCE_SECONDS
     while True:
         try:
-            return take()
+            return attempt()
         except ConfigurationError:
             if loop.time() > end:
                 raise
         await asyncio.sleep(0.05)
 
 
-def shared_out(settings: Settings) -> Settings:
+def worker_settings(settings: Settings) -> Settings:
     """The settings of one worker: its share of what bounds the whole node."""
     workers = settings.ws_workers
     names = ("max_viewers", "max_viewers_per_principal", "max_unsent_node_bytes")

@@ -100,12 +100,12 @@ class LegacySessions:
             if ids or scope["method"] != "POST":
                 await self._go_on(ids[0] if ids else "", owner, scope, receive, send)
             else:
-                self._take_place(owner)
+                self._acquire_slot(owner)
                 await self._open(owner, scope, receive, send)
         except PartylineError as error:
             await refuse(scope, send, error)
 
-    def _take_place(self, owner: str) -> None:
+    def _acquire_slot(self, owner: str) -> None:
         """Count a session that is about to be opened.
 
         Raises:

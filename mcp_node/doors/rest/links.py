@@ -15,13 +15,11 @@ from mcp_node.doors.rest.documents import documented
 from mcp_node.doors.rest.service import answered, asked, service_router
 from mcp_node.links.links import Links, Redeemed
 from mcp_node.links.rows import LOGIN
+from proto.internal_api import LINKS, REDEEM
 from proto.messages import GUEST, HUMAN, utc
 from proto.names import GUEST_PREFIX
 from proto.settings import Settings
 from proto.tokens import SCOPES, sign_guest, sign_human
-
-REDEEM_PATH: Final = "/api/redeem"
-MAX_REDEEM_BYTES: Final = 1_024
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -56,7 +54,7 @@ def make_redeem_api(links: Links, key: Ed25519PrivateKey) -> APIRouter:
     router = APIRouter(tags=["links"])
 
     @router.post(
-        REDEEM_PATH,
+        REDEEM,
         summary="Redeem a link's code for a token",
         response_model=RedeemAnswer,
         responses=documented(413, 415, 503),
@@ -73,11 +71,11 @@ def make_link_api(links: Links, settings: Settings) -> APIRouter:
     """GET and POST /api/links, for our own processes, outside the OpenAPI document."""
     router = service_router()
 
-    @router.get("/links")
+    @router.get(LINKS)
     async def listed() -> Response:
         return answered({"links": await links.newest()})
 
-    @router.post("/links")
+    @router.post(LINKS)
     async def mint(request: Request) -> Response:
         asked(await request.body(), LinkRequest, settings)
         minted = await links.mint_login()

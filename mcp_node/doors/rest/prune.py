@@ -1,4 +1,4 @@
-"""Pruning, for ``partyline prune``. Between our own processes only."""
+"""Pruning, for ``partyline prune``. Internal API (`proto.internal_api`)."""
 
 import time
 from collections.abc import Callable
@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request, Response
 
 from mcp_node.doors.rest.service import answered, asked, service_router
 from mcp_node.log.interface import Database
-from mcp_node.log.pruning import PruneMessages, look
+from mcp_node.log.pruning import PruneMessages, find_prunable
 from mcp_node.sessions import checks
 from proto.errors import InvalidInput
+from proto.internal_api import PRUNE
 from proto.messages import MAX_ID, utc_now
 from proto.settings import Settings
 
@@ -37,7 +38,7 @@ def make_prune_api(database: Database, settings: Settings, pruned: Callable[[], 
     """
     router = service_router()
 
-    @router.post("/prune")
+    @router.post(PRUNE)
     async def prune(request: Request) -> Response:
         wish = asked(await request.body(), PruneRequest, settings)
         before = checks.check_moment(wish.before, "before")
@@ -48,7 +49,7 @@ def make_prune_api(database: Database, settings: Settings, pruned: Callable[[], 
         messages, through, done = 0, wish.after, False
         end = time.monotonic() + WORK_SECONDS
         while not done and time.monotonic() < end:
-            found = await database.read(partial(look, before=before, after=through))
+            found = await database.read(partial(find_prunable, before=before, after=through))
             if found.ids and not wish.dry_run:
                 await database.write(PruneMessages(found.ids))
                 pruned()

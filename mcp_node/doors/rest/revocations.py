@@ -1,9 +1,8 @@
-"""Revocations: taken by ``partyline revoke``, told to ws_node. Between our own processes only.
+"""Revocations: made by ``partyline revoke``, read by ws_node. Internal API (`proto.internal_api`).
 
-ws_node asks for the standing every second or so, and for the list when the standing differs from
-the one before: it is answered from memory. ``opened_at`` says when this process opened the log
-(seconds of Unix time), so that another database is noticed whatever is in it; ``auth`` is this
-node's AUTH, so that a ws_node with another one lets nobody in.
+ws_node asks for the standing every second or so, which is answered from memory, and for the list
+when the standing has changed. ``opened_at`` reveals another database, whatever is in it. ``auth``
+lets a ws_node with another setting refuse all viewers.
 """
 
 import time
@@ -16,6 +15,7 @@ from mcp_node.links import revocations as taken_back
 from mcp_node.links.links import Links
 from mcp_node.log.interface import Database
 from proto.errors import InvalidInput
+from proto.internal_api import REVOCATIONS, STANDING, RevocationsAnswer, Standing
 from proto.names import check_name, check_principal
 from proto.settings import Settings
 from serving.http.identity import Identity
@@ -38,22 +38,16 @@ def make_revocation_api(
     """
     router = service_router()
 
-    @router.get("/standing")
+    @router.get(STANDING)
     async def standing() -> Response:
-        return answered(
-            {
-                "epoch": database.epoch,
-                "opened_at": database.starts[-1].at,
-                "auth": settings.auth,
-                "revocations": identity.revocations.number,
-            }
-        )
+        opened_at, number = database.starts[-1].at, identity.revocations.number
+        return answered(Standing(database.epoch, opened_at, settings.auth, number))
 
-    @router.get("/revocations")
+    @router.get(REVOCATIONS)
     async def revocations() -> Response:
-        return answered({"revocations": await database.read(taken_back.revocations)})
+        return answered(RevocationsAnswer(await database.read(taken_back.revocations)))
 
-    @router.post("/revocations")
+    @router.post(REVOCATIONS)
     async def revoke(request: Request) -> Response:
         wish = asked(await request.body(), RevocationRequest, settings)
         if [wish.token_id, wish.agent_id, wish.link_id].count(None) != 2:
@@ -70,6 +64,6 @@ def make_revocation_api(
             revocations = await database.write(revoke_all)
         for revocation in revocations:
             identity.revocations.add(revocation)
-        return answered({"revocations": revocations}, status=201)
+        return answered(RevocationsAnswer(revocations), status=201)
 
     return router

@@ -1,32 +1,28 @@
-"""Routes that only this deployment's own processes may ask; outside the document.
+"""The app of the internal API (`proto.internal_api`): routes for this deployment's own processes.
 
-They are an app of their own, which requests reach over ``mcp.sock``, or signed by the node of
-another machine. At the port there are no such routes.
+Requests reach it over ``mcp.sock``, or signed by the node of another machine.
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Response
 
 from proto import strictjson
 from proto.errors import InvalidInput
+from proto.internal_api import INTERNAL_PATHS
 from proto.settings import Settings
 from serving.http import problems
 from serving.http.asgi import Scope
 from serving.peers.local import is_peer
 
-_RESOURCES: Final = frozenset(
-    {"agents", "heads", "links", "log", "prune", "revocations", "standing"}
-)
-
 T = TypeVar("T")
 
 
 def service_router() -> APIRouter:
-    """A router under /api that documents nothing."""
-    return APIRouter(prefix="/api", include_in_schema=False)
+    """A router whose routes are not documented."""
+    return APIRouter(include_in_schema=False)
 
 
 def service_app(routers: Iterable[APIRouter]) -> FastAPI:
@@ -39,11 +35,11 @@ def service_app(routers: Iterable[APIRouter]) -> FastAPI:
 
 
 def for_service(scope: Scope) -> bool:
-    """Whether a request is one of these routes', asked by whom they answer."""
+    """Whether a request is for the internal API, and from a process that may ask it."""
     return (
         scope["type"] == "http"
         and is_peer(scope)
-        and scope["path"].removeprefix("/api/").partition("/")[0] in _RESOURCES
+        and "/".join(scope["path"].split("/", 3)[:3]) in INTERNAL_PATHS
     )
 
 

@@ -122,7 +122,7 @@ async def test_an_argument_that_a_tool_has_not(agents: tuple[Agent, Agent, Agent
     assert text.endswith("are session_id, after, timeout_seconds, mentions_only.")
 
 
-async def test_visibility_is_an_enum(agents: tuple[Agent, Agent, Agent]) -> None:
+async def test_visibility_is_an_enum_in_the_schemas(agents: tuple[Agent, Agent, Agent]) -> None:
     alice, _, _ = agents
     tools = await alice.tools()
     assert tools["add_message"].input_schema["properties"]["visibility"]["enum"] == LEVELS
@@ -166,7 +166,7 @@ async def test_a_retry_of_what_was_deleted_says_so(agents: tuple[Agent, Agent, A
     assert text.startswith("KEY_REUSED: ")
 
 
-async def test_a_retraction_is_no_text(agents: tuple[Agent, Agent, Agent]) -> None:
+async def test_a_retraction_is_heard_without_text(agents: tuple[Agent, Agent, Agent]) -> None:
     alice, bob, _ = agents
     said = (await alice.say("oops"))["message_id"]
     await bob("get_messages", session_id="room")

@@ -176,7 +176,7 @@ async def test_a_count_while_messages_pour_in_is_exact(able: Services) -> None:
     assert len(await read_unread(able, BOB, limit=1000)) == left
 
 
-async def test_the_count_is_bounded(able: Services) -> None:
+async def test_the_unread_count_is_bounded(able: Services) -> None:
     await asyncio.gather(*(say(able, ALICE, "m") for _ in range(COUNTED + 5)))
     assert await read(able, BOB, after=0, limit=1) == [1]
     assert await unread(able, BOB) == COUNTED
@@ -207,7 +207,7 @@ async def test_waiting_is_woken_by_what_it_may_see_alone(able: Services) -> None
     assert len(able.waiting) == 0
 
 
-async def test_waiting_for_a_mention(able: Services) -> None:
+async def test_a_mention_wakes_who_waits_for_one_and_is_given_once(able: Services) -> None:
     await say(able, ALICE, "nobody in particular", "@bob look")
     assert await wait(able, BOB, mentions_only=True) == [2]
     assert await wait(able, BOB, mentions_only=True, timeout_seconds=0) == []  # once is enough
@@ -279,7 +279,7 @@ async def test_a_revoked_token_hears_nothing(able: Services) -> None:
     assert await unread(able, gone) == 1
 
 
-async def test_bad_arguments(able: Services) -> None:
+async def test_bad_arguments_are_refused(able: Services) -> None:
     for how in (
         {"timeout_seconds": -1},
         {"timeout_seconds": 301},

@@ -24,7 +24,7 @@ async def here(able: Services, session_id: str = "room") -> list[dict[str, Any]]
     return [msgspec.to_builtins(one) for one in found.get(session_id, [])]
 
 
-async def test_those_that_wait_come_first_then_the_latest_seen(able: Services) -> None:
+async def test_agents_that_wait_come_first_then_the_latest_seen(able: Services) -> None:
     assert [one["name"] for one in await here(able)] == ["alice"]  # who made it
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
@@ -41,7 +41,7 @@ async def test_those_that_wait_come_first_then_the_latest_seen(able: Services) -
     assert not any(one["waiting"] for one in await here(able))
 
 
-async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Services) -> None:
+async def test_agents_are_listed_by_session_without_anonymous_readers(able: Services) -> None:
     await able.sessions.create_session(BOB, "else", "other")
     await storing.read(able, NOBODY, "other")
     found = await able.presence.at_work(["other", "room", "no-such-room"])
@@ -74,7 +74,7 @@ async def test_what_nobody_else_may_see_leaves_no_trace(able: Services) -> None:
     assert "eve" in {one["name"] for one in await here(able)}
 
 
-async def test_so_many_and_no_more(able: Services) -> None:
+async def test_agents_of_a_session_are_bounded(able: Services) -> None:
     for number in range(MOST_AGENTS + 5):
         await read(able, Principal(f"a{number}", "claude", frozenset({"read"}), token_id="t"))
     agents = await here(able)

@@ -76,7 +76,7 @@ PIECES = st.sampled_from((*TICKS, *SPACES, *BLOCKS, "@", "@", "@", "x"))
 
 @given(st.lists(PIECES, max_size=30))
 @example(["> ", "\n", "    ", "@"])
-def test_it_agrees_with_a_commonmark_parser(pieces: list[str]) -> None:
+def test_mentions_agree_with_a_commonmark_parser(pieces: list[str]) -> None:
     text = "".join(
         f" @n{number} " if piece == "@" else piece for number, piece in enumerate(pieces)
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_node.log.interface import CommitListener, Database
-from mcp_node.log.pruning import PruneMessages, look
+from mcp_node.log.pruning import PruneMessages, find_prunable
 from mcp_node.services import Services, make_services
 from proto.messages import Message, Principal, Visibility
 from proto.settings import load_settings
@@ -112,7 +112,7 @@ async def check_unread(able: Services, who: Principal) -> int:
 
 async def prune(slow: Late) -> None:
     """Everything there is, but for what of a last message stays."""
-    found = await slow.read(lambda connection: look(connection, before="9999", after=0))
+    found = await slow.read(lambda connection: find_prunable(connection, before="9999", after=0))
     await slow.write(PruneMessages(found.ids))
 
 

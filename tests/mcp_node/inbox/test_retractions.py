@@ -44,7 +44,7 @@ async def news(able: Services, who: Principal, **how: Any) -> list[dict[str, Any
 
 
 @pytest.mark.parametrize("mentions_only", [False, True])
-async def test_it_wakes_who_had_the_text(able: Services, mentions_only: bool) -> None:
+async def test_a_retraction_wakes_who_had_the_text(able: Services, mentions_only: bool) -> None:
     (said,) = await say(able, ALICE, "@bob the password is x")
     how = {"mentions_only": mentions_only}
     assert (await able.inbox.wait(BOB, "room", **how))["messages"][0]["id"] == said
@@ -59,7 +59,7 @@ async def test_it_wakes_who_had_the_text(able: Services, mentions_only: bool) ->
     assert (again["messages"], again["outcome"]) == ([], "timeout")
 
 
-async def test_it_is_unread_and_given_in_its_place(able: Services) -> None:
+async def test_a_retraction_is_unread_and_given_in_its_place(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await read(able, BOB)
     await say(able, ALICE, "three")

@@ -67,7 +67,7 @@ async def test_a_log_can_be_restored_where_there_is_none(tmp_path: Path) -> None
 async def test_backup_never_writes_over_a_file(tmp_path: Path) -> None:
     await filled(tmp_path, 1)
     (target := tmp_path / "copy").write_text("precious")
-    with pytest.raises(ConfigurationError, match="exists already"):
+    with pytest.raises(ConfigurationError, match="already exists"):
         back_up(tmp_path, target, SCHEMA)
     assert target.read_text() == "precious"
 

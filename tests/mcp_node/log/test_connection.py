@@ -60,7 +60,7 @@ async def test_an_error_in_a_job_reaches_its_caller_and_leaves_the_connection_us
 
 
 async def test_the_writer_is_durable_and_the_reader_cannot_write(database: Path):
-    writer = await connect_writer(database, SCHEMA.equip)
+    writer = await connect_writer(database, SCHEMA.add_functions)
     reader = await connect_reader(database)
     try:
         for pragma, value in {
@@ -83,7 +83,7 @@ async def test_the_writer_is_durable_and_the_reader_cannot_write(database: Path)
 
 @pytest.mark.parametrize(
     "connect",
-    [partial(connect_writer, equip=SCHEMA.equip), connect_reader],
+    [partial(connect_writer, add_functions=SCHEMA.add_functions), connect_reader],
     ids=["writer", "reader"],
 )
 async def test_a_failed_connection_leaves_no_thread_behind(tmp_path: Path, connect):
@@ -93,5 +93,5 @@ async def test_a_failed_connection_leaves_no_thread_behind(tmp_path: Path, conne
     with pytest.raises(sqlite3.DatabaseError):
         await connect(garbage)
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=5)
+        thread.join(timeout=30)
         assert not thread.is_alive()

@@ -13,7 +13,7 @@ import pytest
 from mcp_node.inbox import mention_rows
 from mcp_node.log import pruning
 from mcp_node.log.interface import Database
-from mcp_node.log.pruning import PruneMessages, look
+from mcp_node.log.pruning import PruneMessages, find_prunable
 from mcp_node.log.schema import prepare
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import commit
@@ -42,7 +42,7 @@ async def prune(store: Database, before: str = MOMENT, *, dry_run: bool = False)
     """As the route does it: how many messages."""
     messages, through, done = 0, 0, False
     while not done:
-        found = await store.read(partial(look, before=before, after=through))
+        found = await store.read(partial(find_prunable, before=before, after=through))
         if found.ids and not dry_run:
             await store.write(PruneMessages(found.ids))
         messages += found.messages
@@ -158,7 +158,7 @@ async def test_the_key_of_the_last_is_forgotten_like_all_others(store: Database)
     assert (again.id, again.content) == (first.id + 1, "y")
 
 
-async def test_counts_are_put_right(store: Database) -> None:
+async def test_pruning_corrects_the_message_counts(store: Database) -> None:
     levels = [Visibility.PUBLIC, Visibility.PRIVATE, Visibility.PUBLIC, Visibility.ADMIN_ONLY]
     for level in levels:
         await storing.append(store, new_message(visibility=level))
@@ -185,11 +185,11 @@ async def test_steps_and_looks_are_bounded_and_miss_nothing(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "STEP_MESSAGES", 3)
-    monkeypatch.setattr(pruning, "LOOK_ROWS", 5)
+    monkeypatch.setattr(pruning, "SCAN_ROWS", 5)
     for _ in range(23):
         await storing.append(store, new_message())
     await age(store, *(id_ for id_ in range(1, 24) if id_ % 4))
-    found = await store.read(partial(look, before=MOMENT, after=0))
+    found = await store.read(partial(find_prunable, before=MOMENT, after=0))
     assert found == ([1, 2, 3], 3, 4, False)
     assert await prune(store, dry_run=True) == 18
     assert await prune(store) == 18
@@ -211,7 +211,7 @@ async def test_a_message_added_between_the_look_and_the_step_takes_over_as_the_l
 ) -> None:
     await storing.append(store, new_message())
     await age(store)
-    found = await store.read(partial(look, before=MOMENT, after=0))
+    found = await store.read(partial(find_prunable, before=MOMENT, after=0))
     await storing.append(store, new_message(content="late"))
     await store.write(PruneMessages(found.ids))
     assert [message["content"] for message in await shown(store)] == ["late"]
@@ -257,7 +257,7 @@ def test_nothing_that_pruning_does_scans_a_table(tmp_path: Path) -> None:
     fields: dict[str, Any] = dict.fromkeys(
         ("ids", "before", "after", "rows", "session", "audience", "count", "now"), "[]"
     )
-    statements = [pruning.LOOK, pruning.LASTS, pruning.SESSIONS, tallies.PRUNED]
+    statements = [pruning.FIND, pruning.LASTS, pruning.SESSIONS, tallies.PRUNED]
     statements += [*pruning.REMOVE, pruning.EMPTY]
     statements += [tallies.UNCOUNT, mention_rows.UNADVANCE, mention_rows.PRUNE, digests.PRUNE]
     with closing(sqlite3.connect(tmp_path / "partyline.db")) as database:

@@ -140,9 +140,9 @@ async def test_an_index_that_fails_stops_searches_and_nothing_else(
 
 
 async def test_a_search_delays_no_other_read_and_no_write(store: Database) -> None:
-    assert store._apart is not None
+    assert store._long_reader is not None
     go_on = threading.Event()
-    holding = asyncio.create_task(run_job(store._apart, lambda _: go_on.wait(10)))
+    holding = asyncio.create_task(run_job(store._long_reader, lambda _: go_on.wait(10)))
     searching = asyncio.create_task(found(store, "hello"))
     message = await storing.append(store, new_message())
     page = await storing.page(store, "room", CLAUDE, after=None, before=None, limit=1)

@@ -151,7 +151,7 @@ async def test_deleting_again_changes_nothing(store: Database) -> None:
         (Visibility.PRIVATE, CLAUDE, None),
     ],
 )
-async def test_who_may_delete_what(
+async def test_only_senders_and_admins_delete_what_they_see(
     store: Database,
     visibility: Visibility,
     who: Audience,

@@ -84,7 +84,7 @@ async def test_others_and_what_is_not_there(
     assert [message["content"] for message in page["messages"]] == ["public", "private"]
 
 
-async def test_it_counts_as_a_write(services: Services) -> None:
+async def test_a_deletion_counts_as_a_write(services: Services) -> None:
     with pytest.raises(RateLimited):
         for _ in range(50):
             await services.deletion.delete_message(ALICE, "room", 1)

@@ -127,7 +127,7 @@ async def test_nothing_is_added_after_closing(all_of: Services) -> None:
     assert (await storing.view(all_of, MAKER))["message_count"] == len(added)
 
 
-async def test_it_stays_closed_after_a_restart(tmp_path: Path) -> None:
+async def test_a_closed_session_stays_closed_after_a_restart(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
         services = make_services(store, settings)

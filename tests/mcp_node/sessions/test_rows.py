@@ -108,7 +108,7 @@ def test_what_was_said_since_a_person_spoke_is_found_by_seeks(database):
         (messages.HEAD, ()),
     ],
 )
-def test_heads_seek(database, sql, parameters):
+def test_heads_are_read_by_index(database, sql, parameters):
     (step,) = plan(database, sql, parameters)
     assert step.startswith("SEARCH messages")
 

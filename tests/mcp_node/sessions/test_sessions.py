@@ -73,7 +73,7 @@ async def test_a_message_is_its_authors(able: Services, sessions: Sessions) -> N
     }
 
 
-async def test_each_sees_what_is_theirs(able: Services, sessions: Sessions) -> None:
+async def test_each_principal_sees_what_it_may(able: Services, sessions: Sessions) -> None:
     for level in ("public", "private", "agent_only"):
         await sessions.add_message(ALICE, "room", level, level)
     await sessions.add_message(ROOT, "room", "admin_only", "admin_only")
@@ -111,7 +111,7 @@ async def test_other_sessions_do_not_exist(able: Services, sessions: Sessions) -
     assert [one["session_id"] for one in await sessions.list_sessions(ELSEWHERE)] == ["other"]
 
 
-async def test_scopes(able: Services, sessions: Sessions) -> None:
+async def test_a_token_without_the_scope_is_refused(able: Services, sessions: Sessions) -> None:
     for call in (
         sessions.add_message(READER, "room", "a"),
         sessions.create_session(READER, "a"),
@@ -144,7 +144,7 @@ async def test_scopes(able: Services, sessions: Sessions) -> None:
         ({"session_id": "unknown"}, SessionNotFound),
     ],
 )
-async def test_what_is_refused_leaves_nothing(
+async def test_a_refused_message_leaves_nothing(
     sessions: Sessions, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):

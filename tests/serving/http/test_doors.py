@@ -41,11 +41,11 @@ def test_own_hosts_enter_on_any_port(host: str) -> None:
         *("xlocalhost", "localhost.evil", "*", "\xe9", "localhost\x00", "localhost\n"),
     ],
 )
-def test_other_hosts_do_not(host: str) -> None:
+def test_other_hosts_are_refused(host: str) -> None:
     assert refused(("Host", host)) == "The Host header names another server."
 
 
-def test_a_host_is_needed_once() -> None:
+def test_exactly_one_host_is_required() -> None:
     assert refused()
     assert refused(("Host", OURS), ("Host", OURS))
     assert refused(("Host", OURS), ("host", "evil.example"))
@@ -87,12 +87,12 @@ def test_own_and_allowed_origins_enter(host: str, origin: str, scheme: str) -> N
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 @pytest.mark.parametrize("scheme", ["http", "ws"])
-def test_other_origins_do_not(origin: str, method: str, scheme: str) -> None:
+def test_other_origins_are_refused(origin: str, method: str, scheme: str) -> None:
     reason = refused(("Host", OURS), ("Origin", origin), method=method, scheme=scheme)
     assert reason == "The Origin header names another site."
 
 
-def test_two_origins_are_none() -> None:
+def test_two_origins_are_refused() -> None:
     own = ("Origin", f"http://{OURS}")
     assert refused(("Host", OURS), own, own)
     assert refused(("Host", OURS), own, ("origin", "http://evil.example"))
@@ -117,7 +117,7 @@ def test_behind_tls_the_own_origin_is_https(scheme: str) -> None:
         (["cross-site"], "GET", True),
     ],
 )
-def test_what_the_browser_says_of_the_site(sites: list[str], method: str, enters: bool) -> None:
+def test_sec_fetch_site_decides_who_enters(sites: list[str], method: str, enters: bool) -> None:
     said = [("Sec-Fetch-Site", site) for site in sites]
     assert (refused(("Host", OURS), *said, method=method) is None) == enters
 
@@ -167,7 +167,7 @@ async def test_what_may_enter_is_passed_on(kind: str) -> None:
     assert sent == [{"type": "reached"}]
 
 
-async def test_a_lifespan_has_no_host() -> None:
+async def test_a_lifespan_is_passed_on_without_a_host() -> None:
     sent = Sent()
     await DOORS({"type": "lifespan"}, receiving([]), sent)
     assert sent == [{"type": "reached"}]

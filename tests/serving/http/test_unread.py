@@ -11,7 +11,7 @@ import uvloop
 from serving.http.asgi import Message, Receive, Scope, Send
 from serving.http.protocol import TRANSPORT
 from serving.http.unread import Unread
-from tests.pair import until
+from tests.pair import PATIENCE, until
 from tests.serving.raw_http import RATE, SECONDS, Impatient, Peer, peer, served
 
 LARGE = 1_500_000
@@ -71,7 +71,7 @@ async def test_a_body_that_does_not_come_is_answered_408(log: Log, says: bytes) 
 async def test_a_body_that_comes_in_drops_ends_as_well(log: Log) -> None:
     async with served(log) as port, peer(port, HEAD % 500) as one:
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(20 * SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 while not one.reader.at_eof():
                     one.writer.write(b"x")
                     await one.writer.drain()
@@ -82,17 +82,22 @@ async def test_a_body_that_comes_in_drops_ends_as_well(log: Log) -> None:
 
 
 async def test_a_body_that_keeps_coming_has_the_time_it_needs(log: Log) -> None:
-    piece, times = b"x" * int(RATE * SECONDS), 8
-    async with served(log) as port, peer(port, HEAD % (len(piece) * times)) as one:
+    class Patient(Impatient):
+        body_seconds = 2.0
+
+    piece, times = b"x" * int(RATE * Patient.body_seconds), 8
+    async with served(log, Patient) as port, peer(port, HEAD % (len(piece) * times)) as one:
         for _ in range(times):
             one.writer.write(piece)
-            await asyncio.sleep(SECONDS / 2)
+            await asyncio.sleep(Patient.body_seconds / 6)
         assert b"200 OK" in await one.answer()
         assert log.bodies == [len(piece) * times]
 
 
 async def test_sixty_bodies_that_do_not_come_end_in_time_and_are_counted(log: Log) -> None:
     class Few(Impatient):
+        head_seconds = 60
+        body_seconds = 3  # all have come by then
         max_silent = 20
         awaited = {}  # noqa: RUF012
 
@@ -146,8 +151,9 @@ async def test_an_answer_that_is_read_slowly_is_whole(log: Log) -> None:
         begin = asyncio.get_running_loop().time()
         head = await one.reader.readuntil(b"\r\n\r\n")
         while got < LARGE:
-            got += len(await one.reader.read(200_000))
-            if got < LARGE // 2:
+            slowly = got < LARGE // 2
+            got += len(await one.reader.read(2_000 if slowly else LARGE))
+            if slowly:
                 await asyncio.sleep(0.002)
         assert b"200 OK" in head and got == LARGE
         assert asyncio.get_running_loop().time() - begin > SECONDS

@@ -136,7 +136,7 @@ async def test_another_user_is_cut_even_where_the_files_would_let_it_in() -> Non
             script = (
                 "import os, socket, sys\n"
                 f"os.setgid({NOBODY}); os.setuid({NOBODY})\n"
-                "peer = socket.socket(socket.AF_UNIX); peer.settimeout(10)\n"
+                "peer = socket.socket(socket.AF_UNIX); peer.settimeout(30)\n"
                 f"peer.connect({os.fspath(path)!r})\n"
                 "try:\n"
                 "    peer.sendall(b'GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')\n"

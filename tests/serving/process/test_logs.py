@@ -35,7 +35,7 @@ def test_what_is_escaped_can_still_be_read() -> None:
     assert escape("a\nb\x1b[31m\x7f\x85\u2028é ü") == "a\\x0ab\\x1b[31m\\x7f\\x85\\u2028é ü"
 
 
-def test_a_text_line() -> None:
+def test_a_text_line_escapes_control_characters() -> None:
     line = TextLines().format(record("who: %s", "a\r\nWARNING forged"))
     assert line.endswith("Z INFO ws_node.rooms.hub: who: a\\x0d\\x0aWARNING forged")
     assert "\n" not in line

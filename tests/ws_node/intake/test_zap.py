@@ -14,7 +14,7 @@ from proto import wire
 from proto.errors import ConfigurationError
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
-from tests.pair import reserved_port, until
+from tests.pair import PATIENCE, reserved_port, until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.intake.collector import Collector
 from ws_node.rooms.event_queue import EventQueue
@@ -65,7 +65,7 @@ class Guarded:
     async def arrived(self, count: int) -> list[int | None]:
         """The ids of everything that has arrived once there are so many."""
         await until(lambda: len(self.queue) >= count)
-        return [item.id for item in await self.queue.take() if isinstance(item, wire.Event)]
+        return [item.id for item in await self.queue.get() if isinstance(item, wire.Event)]
 
     def close(self) -> None:
         self.collector.close()
@@ -154,7 +154,7 @@ async def test_other_protocols_are_cut_off(guarded: Guarded, said: bytes) -> Non
         peer.setblocking(False)
         await loop.sock_connect(peer, ("127.0.0.1", guarded.port))
         await loop.sock_sendall(peer, said)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             try:
                 while await loop.sock_recv(peer, 1_000):
                     pass

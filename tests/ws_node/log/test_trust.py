@@ -13,11 +13,10 @@ from proto.messages import Principal
 from proto.revocations import Revocation, Revocations
 from tests.pair import until
 from tests.ws_node.log.test_client import answering, asking, http
-from tests.ws_node.making import make_settings
+from tests.ws_node.making import make_hub, make_settings
 from ws_node.log import trust as trust_module
 from ws_node.log.trust import Trust
 from ws_node.rooms.disconnect import Disconnect
-from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 
 FIRST = {"epoch": "e1", "opened_at": 1.5, "auth": "off", "revocations": 2}
@@ -54,7 +53,7 @@ async def trusting(
     monkeypatch.setattr(trust_module, "POLL_SECONDS", 0.02)
     async with answering(directory, answerer.answer) as settings, asking(settings) as history:
         known = Revocations()
-        hub = Hub(settings, EventQueue(16), known)
+        hub = make_hub(settings, known)
         trust = Trust(settings, hub, history, known)
         running = asyncio.create_task(trust.run())
         try:
@@ -122,7 +121,7 @@ async def test_before_the_first_answer_auth_off_admits_nobody(
     settings = make_settings(tmp_path).model_copy(update={"auth": auth})
     async with asking(settings) as history:
         known = Revocations()
-        hub = Hub(settings, EventQueue(16), known)
+        hub = make_hub(settings, known)
         trust = Trust(settings, hub, history, known)
         assert await trust.admits() is admitted
         assert not known.complete

@@ -1,4 +1,4 @@
-"""The queue: order, both bounds, room kept for messages, and waking its taker."""
+"""The queue: order, both bounds, room kept for messages, and waking its reader."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.wire import Event
+from tests.pair import PATIENCE
 from tests.ws_node.making import make_event
 from ws_node.rooms.event_queue import MAX_BYTES, EventQueue, FetchFailed
 from ws_node.rooms.follower import RoomFollower
@@ -22,30 +23,30 @@ async def test_everything_comes_out_at_once_in_order() -> None:
         else:
             queue.put_answer(item)
     assert len(queue) == 4
-    assert await queue.take() == items
+    assert await queue.get() == items
     assert len(queue) == 0
 
 
 @pytest.mark.parametrize("put_first", [True, False])
-async def test_the_taker_wakes_up(put_first: bool) -> None:
+async def test_the_reader_wakes_up(put_first: bool) -> None:
     queue = EventQueue(16)
-    taker = asyncio.ensure_future(queue.take())
+    reader = asyncio.ensure_future(queue.get())
     if not put_first:
         await asyncio.sleep(0)
-        assert not taker.done()
+        assert not reader.done()
     queue.put(make_event(1))
     queue.put(make_event(2))
-    assert len(await asyncio.wait_for(taker, 1)) == 2
+    assert len(await asyncio.wait_for(reader, PATIENCE)) == 2
 
 
-async def test_a_cancelled_taker_loses_nothing() -> None:
+async def test_a_cancelled_reader_loses_nothing() -> None:
     queue = EventQueue(16)
-    taker = asyncio.ensure_future(queue.take())
+    reader = asyncio.ensure_future(queue.get())
     await asyncio.sleep(0)
-    taker.cancel()
-    await asyncio.gather(taker, return_exceptions=True)
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
     queue.put(make_event(1))
-    assert await asyncio.wait_for(queue.take(), 1) == [make_event(1)]
+    assert await asyncio.wait_for(queue.get(), PATIENCE) == [make_event(1)]
 
 
 @given(st.integers(4, 40), st.lists(st.booleans(), max_size=120))
@@ -77,7 +78,7 @@ async def test_bytes_are_bounded_and_free_again_once_taken() -> None:
         taken += 1
     assert taken == MAX_BYTES // len(body)
     queue.put_answer(FetchFailed("room", RoomFollower()))  # always fits
-    assert len(await queue.take()) == taken + 1
+    assert len(await queue.get()) == taken + 1
     assert queue.put(make_event(1, body))
 
 

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from proto.messages import Audience, Message, Visibility, encode_metadata
-from tests.pair import until
+from tests.pair import PATIENCE, until
 from tests.ws_node.making import EPOCH, Live, make_event
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import FetchFailed, HeadSeen, PageFound, PositionFound
@@ -35,18 +35,18 @@ def message(id_: int) -> Message:
 
 
 async def numbers(viewer: Any, count: int) -> list[int]:
-    got = [json.loads(await asyncio.wait_for(viewer.recv(), 5)) for _ in range(count)]
+    got = [json.loads(await asyncio.wait_for(viewer.recv(), PATIENCE)) for _ in range(count)]
     return [one["n"] if "n" in one else one["position"] for one in got]
 
 
 async def nothing_more(viewer: Any) -> None:
     await viewer.send("ping")
-    assert await asyncio.wait_for(viewer.recv(), 5) == "pong"
+    assert await asyncio.wait_for(viewer.recv(), PATIENCE) == "pong"
 
 
 async def closed_with(viewer: Any) -> int:
     with pytest.raises(websockets.ConnectionClosed) as closed:
-        await asyncio.wait_for(viewer.recv(), 5)
+        await asyncio.wait_for(viewer.recv(), PATIENCE)
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code
 
@@ -85,7 +85,7 @@ async def test_what_comes_twice_goes_by_once_and_is_counted(tmp_path: Path) -> N
                 live.queue.put(make_event(id_, body(id_)))
             live.queue.put(make_event(None, body(0)))
             assert await numbers(viewer, 4) == [1, 2, 3, 0]
-        assert (live.hub.counts.duplicates, live.hub.ephemeral) == (2, 1)
+        assert (live.hub.counts.duplicates, live.dispatcher.ephemeral) == (2, 1)
 
 
 def test_a_batch_is_joined_for_an_audience_and_a_framing() -> None:
@@ -113,7 +113,7 @@ async def test_a_batch_larger_than_a_write_arrives_whole(tmp_path: Path) -> None
 async def test_a_gap_holds_its_room_alone(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         wanted: list[Room] = []
-        live.hub.wanted = lambda room: wanted.append(room) if room.follower.ask().value else None
+        live.on_want = lambda room: wanted.append(room) if room.follower.ask().value else None
         room = live.open_room()
         live.open_room(session_id="other")
         async with live.viewer() as viewer, live.viewer("other") as other:
@@ -136,7 +136,7 @@ async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None
     async with Live(tmp_path).running() as live:
         room = live.open_room()
         former = room.follower
-        room.start_over()
+        room.reset()
         current = room.follower
         assert current.ask().value == "position"
         for answer in (
@@ -154,10 +154,10 @@ async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None
 async def test_a_position_in_a_log_that_is_not_the_nodes_is_asked_again(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         room = live.open_room()
-        room.start_over()
+        room.reset()
         room.follower.ask()
         asked: list[Room] = []
-        live.hub.wanted = asked.append
+        live.on_want = asked.append
         live.queue.put_answer(PositionFound("room", room.follower, "late", 7, 7, []))
         await until(lambda: asked)
         assert (live.hub.epoch, room.follower.last) == (EPOCH, None)
@@ -208,7 +208,7 @@ async def test_subscribing_during_the_fan_out_neither_repeats_nor_loses(tmp_path
             await viewer.send('{"type":"subscribe","since":900}')
             got: list[dict[str, Any]] = []
             while not got or got[-1]["position"] != 900 or "recovered" not in got[-1]:
-                got.append(json.loads(await asyncio.wait_for(viewer.recv(), 5)))
+                got.append(json.loads(await asyncio.wait_for(viewer.recv(), PATIENCE)))
             last = 0
             for one in got[:-1]:
                 if "recovered" in one:
@@ -268,14 +268,14 @@ async def test_a_dead_token_ends_its_connection(tmp_path: Path) -> None:
 
 async def test_waiting_for_a_position_leaves_nothing_behind_when_cancelled(tmp_path: Path) -> None:
     room = Live(tmp_path).open_room()
-    room.know(5)
+    room.learn_head(5)
     waiting = [asyncio.create_task(room.reached(5)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
-    await asyncio.wait(waiting, timeout=0.01)
+    await asyncio.gather(waiting[0], return_exceptions=True)
     assert len(room._reached) == 2
-    room.went_by(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
-    await asyncio.wait_for(asyncio.gather(*waiting[1:]), 1)
+    room.deliver(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
+    await asyncio.wait_for(asyncio.gather(*waiting[1:]), PATIENCE)
     assert room._reached == []
 
 

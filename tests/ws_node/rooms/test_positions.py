@@ -20,7 +20,7 @@ async def subscribed(viewer: Any, **wish: Any) -> tuple[int, bool]:
     return answer["position"], answer["recovered"]
 
 
-async def test_it_moves_with_the_whole_log(tmp_path: Path) -> None:
+async def test_a_position_moves_with_the_whole_log(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         live.open_room(head=3)
         live.open_room(session_id="other")

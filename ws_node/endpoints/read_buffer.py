@@ -11,7 +11,7 @@ FRAMES_PER_SECOND: Final = 100.0
 FRAMES_AT_ONCE: Final = 200.0
 
 
-class Inflow:
+class ReadBuffer:
     """Bytes of one connection that are not parsed yet. No clock of its own."""
 
     __slots__ = ("_bytes", "_free_at")
@@ -28,7 +28,7 @@ class Inflow:
         """Bytes came."""
         self._bytes += data
 
-    def take(self) -> bytes:
+    def read(self) -> bytes:
         """The next bytes to be parsed."""
         piece = bytes(self._bytes[:PIECE_BYTES])
         del self._bytes[:PIECE_BYTES]
@@ -38,7 +38,7 @@ class Inflow:
         """Nothing of it is needed any more."""
         self._bytes.clear()
 
-    def wait(self, frames: int, now: float) -> float:
+    def delay(self, frames: int, now: float) -> float:
         """Seconds until more may be parsed, after so many frames at ``now``."""
         most_behind = now - FRAMES_AT_ONCE / FRAMES_PER_SECOND
         self._free_at = max(self._free_at, most_behind) + frames / FRAMES_PER_SECOND
