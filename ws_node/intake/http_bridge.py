@@ -70,10 +70,3 @@ def _fits(kind: str, id_: object, position: int) -> bool:
     if type(id_) is not int:
         return False
     return id_ == position if kind == "new_message" else 0 < id_ < position
-
-
-def check_principal(name: str) -> str:
-    """A principal's name as the bridge gives it, 1 to 129 characters."""
-    if not 0 < len(name) <= wire.MAX_WORD_CHARS:
-        raise InvalidInput("The message has no valid principal.")
-    return name
