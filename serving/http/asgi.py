@@ -1,4 +1,4 @@
-"""ASGI in types, and an answer without a framework."""
+"""Types of ASGI, and a response without a framework."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -18,7 +18,7 @@ async def respond(
     *,
     websocket: bool = False,
 ) -> None:
-    """One whole answer; with ``websocket``, as the refusal of a handshake."""
+    """Send a complete response; with ``websocket``, as the refusal of a handshake."""
     prefix = "websocket.http.response" if websocket else "http.response"
     length = (b"content-length", str(len(body)).encode())
     await send({"type": f"{prefix}.start", "status": status, "headers": [*headers, length]})

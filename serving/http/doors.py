@@ -1,7 +1,7 @@
-"""The first check on every door, HTTP and WebSocket alike: Host, Origin and the browser's own word.
+"""The first check of every HTTP and WebSocket request: Host, Origin and Sec-Fetch-Site.
 
-Without it a web page in the user's browser could reach a node on loopback by its address, or by
-a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+Without it, a web page in the user's browser could reach a node on loopback: by its address, or by
+a foreign name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,10 +24,10 @@ class Doors:
     """ASGI middleware that refuses foreign Hosts and Origins with 403, before anything else.
 
     Args:
-        app: what is behind the doors.
-        hosts: host names answered to, without port, lower case.
-        origins: foreign origins let in, each ``scheme://host[:port]``.
-        refuse: how a path answers a refusal over HTTP; REST's form by default.
+        app: the wrapped app.
+        hosts: accepted host names, without port, lower case.
+        origins: accepted foreign origins, each ``scheme://host[:port]``.
+        refuse: answers a refused HTTP request; by default as REST does.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Doors:
         self._refuse = refuse or (lambda _scope, send, error: send_problem(send, error))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may enter."""
+        """Pass the request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -60,7 +60,7 @@ class Doors:
             await self._refuse(scope, send, error)
 
     def refusal(self, scheme: str, method: str, headers: Headers) -> str | None:
-        """Why a request may not enter; None if it may."""
+        """Why a request is refused; None if it is not."""
         headers = list(headers)
         hosts = header_values(headers, b"host")
         authority = parse_authority(hosts[0]) if len(hosts) == 1 else None
@@ -81,7 +81,7 @@ class Doors:
 
 
 def own_hosts(settings: Settings, bind_host: str) -> set[str]:
-    """The names a node answers to: loopback, what it binds to, and what the operator allows."""
+    """The host names that a node accepts: loopback, its bind host, and the configured ones."""
     names = {name.lower() for name in settings.allowed_hosts}
     if bind_host not in ("0.0.0.0", "::"):
         names.add(bind_host.lower())

@@ -108,7 +108,7 @@ class Sockets:
             if isinstance(admission, Disconnect):
                 self.refused[admission.code] = self.refused.get(admission.code, 0) + 1
                 if admission is Disconnect.BAD_TOKEN:
-                    await self._failures.answered_late(scope)
+                    await self._failures.delay(scope)
                 await send(accept)
                 connection.disconnect(admission, REFUSED_SECONDS)
             else:
