@@ -98,7 +98,7 @@ async def test_a_hundred_places_and_audiences_need_a_few_questions(tmp_path: Pat
             assert stretch.through == 400
             assert ids(stretch, position, audience) == list(range(position + 1, 401))
     assert len(log.questions) < 12
-    await until(lambda: not reads._askers)
+    await until(lambda: not reads._waiters)
 
 
 async def test_those_served_are_within_the_stretch_the_others_ask_again(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ async def test_a_missing_answer_becomes_a_problem(
         ):
             away = await asking
             assert (away.status_code, away.json()["error"]["code"]) == (503, "UNAVAILABLE")
-        assert "look before you try again" in away.json()["error"]["next_step"]
+        assert "check before you try again" in away.json()["error"]["next_step"]
 
 
 async def test_headers_of_the_answer_go_no_further(tmp_path: Path) -> None:
