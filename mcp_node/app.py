@@ -21,6 +21,7 @@ from mcp_node.doors.mcp.envelope import check_envelope
 from mcp_node.doors.mcp.errors import refuse
 from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
+from mcp_node.doors.rest.caller import install_identity
 from mcp_node.doors.rest.inbox import make_inbox_api
 from mcp_node.doors.rest.links import make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
@@ -143,6 +144,7 @@ async def build(
         redirect_slashes=False,  # it would repeat the path
     )
     problems.install(api)
+    install_identity(api, identity)
     add_api_docs(api)
     add_operator_routes(
         api,
@@ -155,10 +157,10 @@ async def build(
         figures=lambda: {0: _figures(database, publisher, services, sessions)},
         address=address,
     )
-    api.include_router(make_api(services, identity))
-    api.include_router(make_inbox_api(services, identity))
-    api.include_router(make_moderation_api(services.moderation, identity))
-    api.include_router(make_search_api(services.search, identity))
+    api.include_router(make_api(services))
+    api.include_router(make_inbox_api(services))
+    api.include_router(make_moderation_api(services.moderation))
+    api.include_router(make_search_api(services.search))
     api.include_router(make_redeem_api(services.links, keyfile.signing_key(data_dir)))
     public = StrictBodies(
         _beside(sessions, api, leases),

@@ -18,10 +18,10 @@ from typing import Self
 
 import psutil  # type: ignore[import-untyped]
 
-from bench.audience import Viewers
 from bench.bridge import BODY_BYTES
+from bench.measured_pair import SESSION
 from bench.peers.interface import Missing
-from bench.stand import SESSION
+from bench.viewer_group import Viewers
 from bench.viewers import connect, handshake, split
 from tests.pair import reserved_port, until
 

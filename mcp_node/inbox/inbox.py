@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, named
 from mcp_node.sessions.reads import Page, PageQuery
-from mcp_node.sessions.sessions import Sessions, shown_page
+from mcp_node.sessions.sessions import Sessions
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
 
@@ -28,8 +29,8 @@ class Inbox:
     """Reading and waiting, with read positions; methods raise as those of `Sessions` do.
 
     Args:
-        store: the log.
-        rooms: pages come from there.
+        database: the log.
+        sessions: describes and lists sessions.
         readers: keep the positions.
         waiting: wakes.
         is_valid: whether somebody's token still is; else it hears nothing more.
@@ -38,13 +39,13 @@ class Inbox:
     def __init__(
         self,
         database: Database,
-        rooms: Sessions,
+        sessions: Sessions,
         readers: Readers,
         waiting: Waiting,
         is_valid: Callable[[Principal], bool],
     ) -> None:
         self._database = database
-        self._rooms = rooms
+        self._sessions = sessions
         self._readers = readers
         self._waiting = waiting
         self._is_valid = is_valid
@@ -57,71 +58,70 @@ class Inbox:
         self, principal: Principal, limit: Any = 20, active_since: Any = None
     ) -> list[dict[str, Any]]:
         """The sessions a principal may enter, latest activity first, and what it has not read."""
-        listed = await self._rooms.list_sessions(principal, limit, active_since)
+        listed = await self._sessions.list_sessions(principal, limit, active_since)
         names = [one["session_id"] for one in listed]
         unread = await self._readers.unread_in(principal, names)
         return [{**one, "unread": unread[one["session_id"]]} for one in listed]
 
-    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
-        """A session and its most recent messages, which are then read."""
+    async def get_session(
+        self, principal: Principal, session_id: Any, *, mark_read: bool
+    ) -> dict[str, Any]:
+        """A session and its most recent messages.
+
+        Args:
+            principal: who reads.
+            session_id: the session.
+            mark_read: whether the messages count as read by the principal.
+        """
         name = entered(principal, session_id, "read")
-        async with self._readers.turn(principal, name):
-            about, page = await self._rooms.view(principal, name)
-            await self._given(principal, name, page, None)
-        return {**about, **shown_page(page)}
+        async with self._turn(principal, name, mark_read):
+            about, page = await self._sessions.view(principal, name)
+            if mark_read:
+                await self._given(principal, name, page, None)
+        return {**about, **page.shown()}
 
     async def get_messages(
-        self,
-        principal: Principal,
-        session_id: Any,
-        after: Any = None,
-        before: Any = None,
-        limit: Any = 50,
-        sender: Any = None,
-        visibility: Any = None,
-        unread_only: bool = False,
+        self, principal: Principal, query: PageQuery, *, mark_read: bool
     ) -> dict[str, Any]:
-        """A page of messages, which are then read.
+        """A page of messages, ascending by id.
 
-        With ``after`` and no filter it also has the deletions that happened there. With
-        ``unread_only``: others' messages and deletions that were not read yet, oldest first.
+        Args:
+            principal: who reads.
+            query: what to read, from `mcp_node.sessions.checks.check_page`.
+            mark_read: whether the page counts as read by the principal. Then a page ``after`` an
+                id, without filters, also has the deletions that happened there.
         """
-        chosen = (after, before, sender, visibility)
+        name = entered(principal, query.session_id, "read")
+        if mark_read and query.after is not None and not query.filtered:
+            query = query._replace(deletions=True)
+        async with self._turn(principal, name, mark_read):
+            await self._enter(principal, name)
+            page = await self._page(principal, query)
+            if mark_read and query.filtered:
+                await self._readers.was_given_out_of_turn(principal, name, page.messages)
+            elif mark_read:
+                await self._given(principal, name, page, query.after)
+        return page.shown()
+
+    async def get_unread(
+        self, principal: Principal, session_id: Any, limit: Any = 50
+    ) -> dict[str, Any]:
+        """Others' messages and deletions that are not read yet, oldest first; they are then read.
+
+        Args:
+            principal: who reads.
+            session_id: the session.
+            limit: the most messages, 1 to 1,000.
+
+        Raises:
+            Forbidden: the principal has no name, so it has no read position.
+        """
         name = entered(principal, session_id, "read")
         async with self._readers.turn(principal, name):
-            if not unread_only:
-                return shown_page(await self._chosen(principal, name, *chosen, limit))
-            if any(value is not None for value in chosen):
-                raise InvalidInput(
-                    "unread_only goes with limit alone.",
-                    "Leave out after, before, sender and visibility.",
-                )
             await self._enter(principal, name)
             named(principal, "read position")
             page, _ = await self._unread(principal, name, checks.check_limit(limit))
-            return shown_page(page)
-
-    async def _chosen(
-        self,
-        principal: Principal,
-        name: str,
-        after: Any,
-        before: Any,
-        sender: Any,
-        visibility: Any,
-        limit: Any,
-    ) -> Page:
-        """A page as `Sessions.page` gives it; it is then read."""
-        filtered = sender is not None or visibility is not None
-        deletions = after is not None and not filtered
-        page = await self._rooms.page(
-            principal, name, after, before, limit, sender, visibility, deletions=deletions
-        )
-        if filtered:
-            await self._readers.was_given_out_of_turn(principal, name, page.messages)
-        else:
-            await self._given(principal, name, page, after)
-        return page
+        return page.shown()
 
     async def read_through(self, principal: Principal, session_id: Any, through: Any) -> int:
         """Say that everything up to a message was read, such as by a person; what is left unread.
@@ -176,7 +176,7 @@ class Inbox:
             waiter.closed = waiter.closed or session.closed_at is not None
             if not page.messages:
                 page = await self._listen(waiter, name, since, seconds, report)
-            return {**shown_page(page), "outcome": self._outcome(page, waiter)}
+            return {**page.shown(), "outcome": self._outcome(page, waiter)}
 
     def _outcome(self, page: Page, waiter: Waiter) -> str:
         if page.messages:
@@ -235,10 +235,7 @@ class Inbox:
 
     async def _after(self, principal: Principal, name: str, since: int) -> tuple[Page, int]:
         """Everything after an id, and that id."""
-        query = PageQuery(name, since, None, HELD, deletions=True)
-        page = await self._database.read(
-            partial(reads.page, audience=principal.audience, query=query)
-        )
+        page = await self._page(principal, PageQuery(name, since, None, HELD, deletions=True))
         await self._given(principal, name, page, since)
         return page, since
 
@@ -292,6 +289,17 @@ class Inbox:
             await self._readers.was_given_out_of_turn(principal, name, page.messages)
         else:
             await self._readers.was_given(principal, name, page.messages, start, through)
+
+    async def _page(self, principal: Principal, query: PageQuery) -> Page:
+        return await self._database.read(
+            partial(reads.page, audience=principal.audience, query=query)
+        )
+
+    def _turn(
+        self, principal: Principal, name: str, mark_read: bool
+    ) -> AbstractAsyncContextManager[None]:
+        """`Readers.turn` if what is read is then marked as read."""
+        return self._readers.turn(principal, name) if mark_read else nullcontext()
 
     async def _enter(self, principal: Principal, name: str) -> None:
         await self._database.read(partial(reads.session, session_id=name))

@@ -4,6 +4,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
+from typing_extensions import TypedDict
+
 from mcp_node.inbox.mentions import calls, mentioned
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.rows import Receipts, RosterEntry, receipts, roster, roster_of
@@ -19,6 +21,16 @@ MOST_AGENTS: Final = 500
 """How many of a session are listed, the latest seen first."""
 
 
+class AgentListed(TypedDict):
+    """Somebody who was in the session; ``waiting``: it waits for messages right now."""
+
+    name: str
+    agent_type: str
+    first_seen: str
+    last_seen: str
+    waiting: bool
+
+
 class Roster:
     """Who is in a session and has what; methods raise as those of `Sessions` do."""
 
@@ -27,12 +39,12 @@ class Roster:
         self._readers = readers
         self._waiting = waiting
 
-    async def agents(self, principal: Principal, session_id: Any) -> list[dict[str, Any]]:
+    async def agents(self, principal: Principal, session_id: Any) -> list[AgentListed]:
         """Who was in a session, the latest seen first, and whether it waits there now."""
         name = await self._entered(principal, session_id)
         await self._readers.save()
         everybody = await self._database.read(partial(roster, session_id=name))
-        shown = [
+        shown: list[AgentListed] = [
             {
                 "name": each.audience.agent_id,
                 "agent_type": each.audience.agent_type,
@@ -43,7 +55,7 @@ class Roster:
             }
             for each in everybody
         ]
-        shown.sort(key=lambda one: str(one["last_seen"]), reverse=True)
+        shown.sort(key=itemgetter("last_seen"), reverse=True)
         return shown[:MOST_AGENTS]
 
     async def receipts(

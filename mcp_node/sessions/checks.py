@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from mcp_node.sessions.reads import PageQuery
 from proto.errors import Forbidden, InvalidInput, TooLarge
 from proto.messages import ANONYMOUS, MAX_ID, Visibility, encode_metadata
-from proto.names import check_free_name
+from proto.names import check_free_name, check_name
 from proto.settings import Settings
 from proto.strictjson import check_text, check_value
 
@@ -84,6 +85,26 @@ def check_limit(limit: Any, most: int = MAX_PAGE) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
         raise InvalidInput(f"limit must be an integer from 1 to {most}.")
     return limit
+
+
+def check_page(
+    session_id: Any,
+    after: Any = None,
+    before: Any = None,
+    limit: Any = 50,
+    sender: Any = None,
+    visibility: Any = None,
+) -> PageQuery:
+    """A page of a session: the oldest messages behind ``after``, or else the newest."""
+    return PageQuery(
+        check_name(session_id, "session_id"),
+        first := check_id(after, "after"),
+        check_id(before, "before"),
+        check_limit(limit),
+        descending=first is None,
+        sender=check_sender(sender),
+        visibility=None if visibility is None else check_visibility(visibility),
+    )
 
 
 def check_key(key: Any) -> str | None:

@@ -16,6 +16,8 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
+from typing_extensions import TypedDict
+
 from proto.errors import LoopGuard
 from proto.messages import HUMAN, Audience, Message, Session, Visibility
 from proto.rate import Buckets
@@ -34,6 +36,13 @@ SAID_SINCE_HUMAN: Final = (
     " ORDER BY id DESC LIMIT 1), 0) LIMIT :limit)"
 )
 """Messages under an audience key since a person's last word, at most ``limit``."""
+
+
+class ShownLimits(TypedDict):
+    """The fields of `Limits`, as tools and REST give them."""
+
+    messages_per_minute: int
+    agent_messages: int
 
 
 class Limits(NamedTuple):

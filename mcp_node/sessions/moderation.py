@@ -10,7 +10,7 @@ from mcp_node.sessions.authorization import Rights, entered, named, no_guest
 from mcp_node.sessions.changes import CloseSession, UpdateSession
 from mcp_node.sessions.guard import Limits
 from proto.errors import Forbidden, InvalidInput
-from proto.messages import GUEST, HUMAN, Principal, Session
+from proto.messages import HUMAN, Principal, Session
 from proto.settings import Settings
 
 MOST: Final = 1_000_000
@@ -116,7 +116,7 @@ class Moderation:
 
 def _is_trusted(principal: Principal) -> bool:
     """Whether it is an admin or a person; whatever its link allows, a guest is neither."""
-    return principal.agent_type == HUMAN or (principal.is_admin and principal.agent_type != GUEST)
+    return principal.agent_type == HUMAN or (principal.is_admin and not principal.is_guest)
 
 
 def _may_moderate(principal: Principal, session: Session) -> bool:

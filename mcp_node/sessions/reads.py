@@ -39,6 +39,11 @@ class Page(msgspec.Struct, frozen=True):
     messages: list[Message]
     has_more: bool
 
+    def shown(self) -> dict[str, Any]:
+        """The page as tools and REST give it."""
+        messages = [message.shown() for message in self.messages]
+        return {"messages": messages, "has_more": self.has_more}
+
 
 class Narrowing(NamedTuple):
     """A condition, as `queries.visible` takes it, and what it names."""
@@ -50,9 +55,18 @@ class Narrowing(NamedTuple):
 
 
 class PageQuery(NamedTuple):
-    """Which part of a session to read: ids above ``after`` and below ``before``.
+    """Which part of a session to read; `mcp_node.sessions.checks.check_page` makes a caller's.
 
-    ``deletions``: whether the entries that delete are wanted too.
+    Attributes:
+        session_id: the session.
+        after: only ids above this one.
+        before: only ids below this one.
+        limit: the most messages of a page.
+        descending: whether a page has the newest messages of the part, not the oldest.
+        sender: only messages of this sender.
+        visibility: only messages of this visibility.
+        deletions: whether deletion entries are included.
+        narrowing: a further condition.
     """
 
     session_id: str
@@ -64,6 +78,11 @@ class PageQuery(NamedTuple):
     visibility: Visibility | None = None
     deletions: bool = False
     narrowing: Narrowing = Narrowing()
+
+    @property
+    def filtered(self) -> bool:
+        """Whether the page leaves out messages between those it has."""
+        return self.sender is not None or self.visibility is not None
 
 
 def page(connection: sqlite3.Connection, audience: Audience, query: PageQuery) -> Page:

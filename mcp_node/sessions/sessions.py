@@ -1,4 +1,4 @@
-"""Sessions and messages: making, finding, adding, reading."""
+"""Sessions and messages: creating, listing, adding. `mcp_node.inbox` reads messages."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from mcp_node.sessions.authorization import Rights, entered, need, no_guest
 from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
-from mcp_node.sessions.reads import Page, PageQuery
+from mcp_node.sessions.reads import Page
 from proto.errors import Forbidden
 from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
 from proto.names import check_name, new_session_id
@@ -82,11 +82,6 @@ class Sessions:
             for one in listings
         ]
 
-    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
-        """A session and its most recent visible messages."""
-        about, page = await self.view(principal, session_id)
-        return {**about, **shown_page(page)}
-
     async def view(self, principal: Principal, session_id: Any) -> tuple[dict[str, Any], Page]:
         """A session as it is shown, and its most recent visible messages."""
         name = entered(principal, session_id, "read")
@@ -150,46 +145,6 @@ class Sessions:
             self._seen(principal, name)
         return message
 
-    async def get_messages(
-        self,
-        principal: Principal,
-        session_id: Any,
-        after: Any = None,
-        before: Any = None,
-        limit: Any = 50,
-        sender: Any = None,
-        visibility: Any = None,
-    ) -> dict[str, Any]:
-        """A page of visible messages, ascending by id."""
-        return shown_page(
-            await self.page(principal, session_id, after, before, limit, sender, visibility)
-        )
-
-    async def page(
-        self,
-        principal: Principal,
-        session_id: Any,
-        after: Any = None,
-        before: Any = None,
-        limit: Any = 50,
-        sender: Any = None,
-        visibility: Any = None,
-        *,
-        deletions: bool = False,
-    ) -> Page:
-        """A page of visible messages as values, with the entries that delete if wanted."""
-        name = entered(principal, session_id, "read")
-        first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
-        most = checks.check_limit(limit)
-        level = None if visibility is None else checks.check_visibility(visibility)
-        who = checks.check_sender(sender)
-        await self._database.read(partial(reads.session, session_id=name))
-        self._seen(principal, name)
-        query = PageQuery(name, first, last, most, first is None, who, level, deletions)
-        return await self._database.read(
-            partial(reads.page, audience=principal.audience, query=query)
-        )
-
 
 def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
     """What of ``new`` a session that was there already did not take, as a sentence; or nothing."""
@@ -203,11 +158,3 @@ def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
         f"The session exists already, so your {' and '.join(unused)} {were} not used. "
         "Whoever made it may change what it has with update_session."
     )
-
-
-def shown_page(page: Page) -> dict[str, Any]:
-    """A page as tools and REST give it."""
-    return {
-        "messages": [message.shown() for message in page.messages],
-        "has_more": page.has_more,
-    }

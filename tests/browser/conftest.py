@@ -56,20 +56,20 @@ async def pair() -> AsyncIterator[Pair]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def _mortal() -> AsyncIterator[Pair]:
+async def _killable() -> AsyncIterator[Pair]:
     async with Pair(LOG_POLL_SECONDS=0.2) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def mortal(_mortal: Pair) -> AsyncIterator[Pair]:
+async def killable(_killable: Pair) -> AsyncIterator[Pair]:
     """Both nodes, ready, for tests that kill them; the next test gets them mended."""
-    for node in (_mortal.mcp, _mortal.ws):
+    for node in (_killable.mcp, _killable.ws):
         if node.process is None or node.process.poll() is not None:
             node.spawn()
         await node.answers()
-    await until(_mortal.joined)
-    yield _mortal
+    await until(_killable.joined)
+    yield _killable
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def name() -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(browser: Browser) -> AsyncIterator["People"]:
     """Whoever a test lets in; at its end each must have met no error."""
-    crowd = People(browser)
-    yield crowd
-    for person in crowd.all:
+    everybody = People(browser)
+    yield everybody
+    for person in everybody.all:
         problems = [*person.problems, *await person.violations()]
         await person.context.close()
         assert problems == []

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.pair import Pair, until
+from tests.pair import START_SECONDS, Pair, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -128,11 +128,11 @@ async def test_hostile_messages_are_shown_as_text(
     person = await people.enter(pair)
     page = await person.open(name)
     live = await said(pair, name, contents)
-    await until(lambda: same(page, live))
+    await until(lambda: same(page, live), within=START_SECONDS)
     await unfold_all(page)
     await unharmed(page)
     await page.reload()  # the same from history; what long ones hold has been shown above
-    await until(lambda: same(page, live))
+    await until(lambda: same(page, live), within=START_SECONDS)
     if kind != "long":
         await unfold_all(page)
     await unharmed(page)

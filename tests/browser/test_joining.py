@@ -58,12 +58,12 @@ async def waits(pair: Pair, name: str) -> bool:
 
 
 async def test_what_could_not_be_sent_stays_and_is_said_once(
-    mortal: Pair, people: People, name: str
+    killable: Pair, people: People, name: str
 ) -> None:
-    await opened(mortal, name)
-    person = await people.enter(mortal)
+    await opened(killable, name)
+    person = await people.enter(killable)
     page = await person.open(name)
-    mortal.mcp.kill()
+    killable.mcp.kill()
     await page.fill("#composer-text", "Do not lose this")
     await page.press("#composer-text", "Enter")
     await expect(page.locator(".pending .status")).to_have_text("no answer yet, trying again…")
@@ -71,8 +71,8 @@ async def test_what_could_not_be_sent_stays_and_is_said_once(
     await page.reload()  # the page goes, what was typed stays
     await expect(page.locator("#composer-text")).to_have_value("and this draft")
     await expect(page.locator(".pending .content")).to_have_text("Do not lose this")
-    mortal.mcp.spawn()
-    await mortal.mcp.answers()
+    killable.mcp.spawn()
+    await killable.mcp.answers()
     await person.open(name)
     retry = page.get_by_role("button", name="Retry")
 
@@ -84,7 +84,7 @@ async def test_what_could_not_be_sent_stays_and_is_said_once(
 
     await until(sent)
     await expect(page.locator(".pending-list > *")).to_have_count(0)
-    async with mortal.rest() as rest:
+    async with killable.rest() as rest:
         stored = (await rest.get(f"/api/sessions/{name}/messages")).json()["messages"]
     assert [one["content"] for one in stored] == ["Do not lose this"]
 

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.pair import Pair, until
+from tests.pair import START_SECONDS, Pair, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -80,7 +80,7 @@ async def test_older_messages_come_on_scrolling_up_and_nothing_jumps(
             await page.mouse.wheel(0, -3000)
         return await at_least(page, 350)
 
-    await until(all_there)
+    await until(all_there, within=START_SECONDS)
     assert await ids(page) == made
     await page.evaluate("document.querySelector('.scroller').scrollTop = 0")
     await expect(page.locator(".older")).to_have_text("The beginning of this session")

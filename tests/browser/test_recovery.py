@@ -53,28 +53,28 @@ class Writer:
 
 
 async def test_both_nodes_die_while_an_agent_writes(
-    mortal: Pair, people: People, name: str
+    killable: Pair, people: People, name: str
 ) -> None:
-    async with mortal.agent("alice") as agent:
+    async with killable.agent("alice") as agent:
         await agent.call_tool("create_session", {"session_id": name, "purpose": "To be broken"})
-    person = await people.enter(mortal)
+    person = await people.enter(killable)
     page = await person.open(name)
-    writer = Writer(mortal, name)
+    writer = Writer(killable, name)
     writing = asyncio.create_task(writer.run())
     await writer.more(20)
 
-    mortal.ws.kill()
+    killable.ws.kill()
     await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
     await expect(page.locator(".state-text")).to_contain_text("reconnecting in")
     await writer.more(20)
-    mortal.ws.spawn()
-    await mortal.ws.answers()
+    killable.ws.spawn()
+    await killable.ws.answers()
     await recovered(person)
     await writer.more(20)
 
-    mortal.mcp.kill()
-    mortal.mcp.spawn()
-    await mortal.mcp.answers()
+    killable.mcp.kill()
+    killable.mcp.spawn()
+    await killable.mcp.answers()
     await writer.more(20)
     writer.stop()
     await writing

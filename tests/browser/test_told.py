@@ -55,18 +55,18 @@ async def test_screen_readers_are_told_what_is_new_and_nothing_that_was_there(
 
 
 async def test_the_page_says_how_many_messages_it_is_catching_up_on(
-    mortal: Pair, people: People, name: str
+    killable: Pair, people: People, name: str
 ) -> None:
-    await filled(mortal, name, 1)
-    page = await (await people.enter(mortal)).open(name)
-    mortal.ws.kill()
+    await filled(killable, name, 1)
+    page = await (await people.enter(killable)).open(name)
+    killable.ws.kill()
     await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
     await page.evaluate(RECORD, ".state-text")
-    made = await filled(mortal, name, 120)
+    made = await filled(killable, name, 120)
     over = time.monotonic() + 2.5  # what is fresher than two seconds is not the past
     await until(lambda: time.monotonic() > over)
-    mortal.ws.spawn()
-    await mortal.ws.answers()
+    killable.ws.spawn()
+    await killable.ws.answers()
     await expect(page.locator(".connection")).to_have_attribute("data-state", "live")
     await until(lambda: has(page, 121))
     assert (await ids(page))[1:] == made

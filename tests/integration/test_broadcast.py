@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proto.frames import RESERVED_TYPES
-from tests.integration.crowd import broadcast, is_quiet, make_room, say
+from tests.integration.rooms import broadcast, is_quiet, make_room, say
 from tests.pair import PATIENCE, Pair, frame, plain_client, whole
 
 DOCUMENTED = {

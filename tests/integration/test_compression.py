@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.integration.test_event_stream import Reader, stream
 from tests.pair import Pair, frames
 

@@ -11,7 +11,7 @@ import pytest
 import websockets
 from fastmcp.exceptions import ToolError
 
-from tests.integration.crowd import gathered, is_quiet, make_room, say, whole_log
+from tests.integration.rooms import gathered, is_quiet, make_room, say, whole_log
 from tests.integration.test_event_stream import stream
 from tests.pair import Pair, frame, frames, plain_client, until, whole
 
@@ -220,20 +220,20 @@ async def test_nobody_broadcasts_a_deletion(pair: Pair, room: str) -> None:
 
 
 async def test_a_deletion_while_ws_node_is_away_reaches_returning_viewers(
-    mortal: Pair, name: str
+    killable: Pair, name: str
 ) -> None:
-    await make_room(mortal, name)
-    async with mortal.rest() as rest:
-        async with mortal.viewer(name) as viewer:
+    await make_room(killable, name)
+    async with killable.rest() as rest:
+        async with killable.viewer(name) as viewer:
             said = await say(rest, name, SECRET)
             assert (await frame(viewer))["data"]["content"] == SECRET
-        mortal.ws.kill()
+        killable.ws.kill()
         await deleted(rest, name, said)
-        await mortal.ws.start()
-        await until(mortal.joined)
+        await killable.ws.start()
+        await until(killable.joined)
         async with (
-            mortal.viewer(name, query=f"?since={said}") as back,
-            mortal.viewer(name, query="?since=0") as fresh,
+            killable.viewer(name, query=f"?since={said}") as back,
+            killable.viewer(name, query="?since=0") as fresh,
         ):
             for viewer in (back, fresh):
                 assert (await frame(viewer))["recovered"] is True
@@ -243,27 +243,29 @@ async def test_a_deletion_while_ws_node_is_away_reaches_returning_viewers(
             assert await frame(back) == end
 
 
-async def test_a_deletion_outlives_mcp_node_and_reaches_who_stayed(mortal: Pair, name: str) -> None:
+async def test_a_deletion_outlives_mcp_node_and_reaches_who_stayed(
+    killable: Pair, name: str
+) -> None:
     """It is killed as soon as it has answered: the frame may be lost, what it says is not."""
-    await make_room(mortal, name)
-    async with mortal.viewer(name) as stays:
-        async with mortal.rest() as rest:
+    await make_room(killable, name)
+    async with killable.viewer(name) as stays:
+        async with killable.rest() as rest:
             said = await say(rest, name, SECRET)
             await frame(stays)
             await deleted(rest, name, said)
-            mortal.mcp.kill()
-        await mortal.mcp.start()
+            killable.mcp.kill()
+        await killable.mcp.start()
         end = await frame(stays)
         assert (end["type"], end["data"]) == ("message_deleted", {"id": said})
-        async with mortal.rest() as rest:
+        async with killable.rest() as rest:
             last = await say(rest, name, "last")
             assert (await frame(stays))["position"] == last
             await deleted(rest, name, said)
         await is_quiet(stays)
-        async with mortal.viewer(name, query="?since=0") as late:
+        async with killable.viewer(name, query="?since=0") as late:
             await frame(late)
             assert SECRET not in str(await frames(late, 3))
-    log = await whole_log(mortal, name)
+    log = await whole_log(killable, name)
     assert [one["prev"] for one in log] == [0, *(one["id"] for one in log[:-1])]
 
 
@@ -283,16 +285,16 @@ async def followed(pair: Pair, room: str, last: str) -> list[dict[str, Any]]:
 
 
 async def test_deletions_come_once_and_in_order_though_ws_node_dies(
-    mortal: Pair, name: str
+    killable: Pair, name: str
 ) -> None:
     """Every entry comes once; a text may come before the entry that deletes it, never after."""
-    await make_room(mortal, name)
-    following = [asyncio.create_task(followed(mortal, name, "last")) for _ in range(5)]
+    await make_room(killable, name)
+    following = [asyncio.create_task(followed(killable, name, "last")) for _ in range(5)]
     half = asyncio.Event()
 
     async def talk(agent: str) -> list[int]:
         taken_back = []
-        async with mortal.rest(agent) as rest:
+        async with killable.rest(agent) as rest:
             for number in range(15):
                 said = await say(rest, name, f"{agent} {number}")
                 if number % 3 == 0:
@@ -304,13 +306,13 @@ async def test_deletions_come_once_and_in_order_though_ws_node_dies(
 
     talking = [asyncio.create_task(talk(f"agent-{n}")) for n in range(4)]
     await half.wait()
-    mortal.ws.kill()
+    killable.ws.kill()
     taken_back = sorted(itertools.chain(*await gathered(*talking)))
-    await mortal.ws.start()
-    async with mortal.rest() as rest:
+    await killable.ws.start()
+    async with killable.rest() as rest:
         await say(rest, name, "last")
-    log = [one["id"] for one in await whole_log(mortal, name)]
-    async with mortal.viewer(name, query="?since=0") as late:
+    log = [one["id"] for one in await whole_log(killable, name)]
+    async with killable.viewer(name, query="?since=0") as late:
         await frame(late)
         fresh = await frames(late, len(log))
         assert [one["position"] for one in fresh if "deleted" in one["data"]] == taken_back

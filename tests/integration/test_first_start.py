@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.pair import Pair, frame
 
 

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from tests.integration.crowd import (
+from tests.integration.rooms import (
     broadcast,
     gathered,
     is_quiet,

@@ -12,8 +12,8 @@ import pytest
 import websockets
 
 from mcp_node.log.mark import Mark, read_mark
-from tests.integration.crowd import make_room, say
 from tests.integration.launching import ROOT
+from tests.integration.rooms import make_room, say
 from tests.pair import Pair, frame, until
 
 ROOM = "room"

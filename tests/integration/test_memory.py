@@ -121,19 +121,19 @@ async def test_a_session_outside_the_token_answers_like_none(
         assert (await resource(elsewhere))["memories"] == []
 
 
-async def test_memory_is_there_after_a_restart_and_a_kill(mortal: Pair, alice: str) -> None:
-    async with mortal.agent(alice) as agent:
+async def test_memory_is_there_after_a_restart_and_a_kill(killable: Pair, alice: str) -> None:
+    async with killable.agent(alice) as agent:
         await call(agent, "set_memory", key="k", value={"step": 3}, expires_in="7d")
-    mortal.mcp.kill()
-    await mortal.mcp.start()
-    async with mortal.agent(alice) as agent:
+    killable.mcp.kill()
+    await killable.mcp.start()
+    async with killable.agent(alice) as agent:
         assert (await call(agent, "get_memory", key="k"))["value"] == {"step": 3}
         assert (await failure(agent, "set_memory", key="k", value=1, overwrite=False)).startswith(
             "MEMORY_EXISTS: "
         )
-        assert (await mortal.mcp.stop())[0] == 0
-    await mortal.mcp.start()
-    async with mortal.agent(alice) as agent:
+        assert (await killable.mcp.stop())[0] == 0
+    await killable.mcp.start()
+    async with killable.agent(alice) as agent:
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": True}
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": False}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proto.frames import RESERVED_TYPES
-from tests.integration.crowd import readiness
+from tests.integration.rooms import readiness
 from tests.pair import Pair, plain_client
 
 NODES = pytest.mark.parametrize("node", ["mcp", "ws"])

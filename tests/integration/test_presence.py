@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.integration.crowd import broadcast, make_room, say
+from tests.integration.rooms import broadcast, make_room, say
 from tests.integration.worker_viewers import VIEWERS, viewers_of_both
 from tests.pair import PATIENCE, Pair, frame, plain_client, until
 
@@ -104,16 +104,16 @@ async def _until_presence(lines: Any) -> Any:
                 return
 
 
-async def test_while_mcp_node_is_away_presence_has_no_agents(mortal: Pair, name: str) -> None:
-    await make_room(mortal, name)
-    async with mortal.viewer(name, query=ASKING) as viewer:
+async def test_while_mcp_node_is_away_presence_has_no_agents(killable: Pair, name: str) -> None:
+    await make_room(killable, name)
+    async with killable.viewer(name, query=ASKING) as viewer:
         await told(viewer, lambda data: bool(data["agents"]))
-        mortal.mcp.kill()
+        killable.mcp.kill()
         await told(viewer, lambda data: data["agents"] is None)
-        async with mortal.viewer(name, query=ASKING) as another:
+        async with killable.viewer(name, query=ASKING) as another:
             assert (await told(another, lambda data: True))["agents"] is None
             await told(viewer, lambda data: data == {"viewers": 2, "agents": None})
-        await mortal.mcp.start()
+        await killable.mcp.start()
         back = await told(viewer, lambda data: bool(data["agents"]))
         assert "alice" in {one["name"] for one in back["agents"]}  # from before the kill
 

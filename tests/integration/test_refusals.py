@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import readiness, say
 from tests.integration.launching import refusal, refusals
+from tests.integration.rooms import readiness, say
 from tests.pair import Pair, frame, until
 
 
@@ -88,21 +88,21 @@ def test_broadcast_for_other_machines_without_its_token_is_refused(unstarted: Pa
     assert "BROADCAST_TOKEN" in refusal(unstarted, "ws_node", WS_HOST="0.0.0.0")
 
 
-async def test_nodes_that_differ_in_auth_are_not_ready(mortal: Pair) -> None:
-    mortal.ws.kill()
-    same = mortal.ws.environment
-    mortal.ws.environment = same | {"PARTYLINE_AUTH": "off"}
+async def test_nodes_that_differ_in_auth_are_not_ready(killable: Pair) -> None:
+    killable.ws.kill()
+    same = killable.ws.environment
+    killable.ws.environment = same | {"PARTYLINE_AUTH": "off"}
     try:
-        mortal.ws.spawn()
+        killable.ws.spawn()
 
         async def unready() -> bool:
-            code, words = await readiness(mortal.ws_url)
+            code, words = await readiness(killable.ws_url)
             return code == 503 and words["status"] == "misconfigured" and "AUTH" in words["log"]
 
         await until(unready)
     finally:
-        mortal.ws.kill()
-        mortal.ws.environment = same
+        killable.ws.kill()
+        killable.ws.environment = same
 
 
 def test_what_a_pair_leaves_on_disk_is_its_owners_alone(pair: Pair) -> None:

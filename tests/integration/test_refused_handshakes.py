@@ -3,7 +3,7 @@
 import pytest
 import websockets
 
-from tests.integration.crowd import say
+from tests.integration.rooms import say
 from tests.pair import Pair, frame
 
 

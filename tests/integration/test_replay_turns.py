@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.integration.crowd import is_quiet, make_room, say
+from tests.integration.rooms import is_quiet, make_room, say
 from tests.pair import PATIENCE, Pair, frame, frames
 
 MESSAGES = 120

@@ -19,7 +19,7 @@ from mcp_types import (
 
 from mcp_node.doors.mcp.prompts import PROMPTS
 from mcp_node.doors.mcp.tools.results import NOTICE
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.integration.test_visibility import LEVELS, READERS, SEES, SENDER, Reader, post
 from tests.pair import Pair
 

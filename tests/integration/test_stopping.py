@@ -8,7 +8,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.integration.crowd import is_quiet, make_room, say
+from tests.integration.rooms import is_quiet, make_room, say
 from tests.pair import Node, Pair, frame, plain_client, until
 
 STOP_WITHIN = 15.0
@@ -55,15 +55,15 @@ async def deaf_viewer(pair: Pair, room: str):
 
 @SIGNALS
 async def test_ws_node_sends_its_viewers_away_with_4001(
-    mortal: Pair, name: str, number: int
+    killable: Pair, name: str, number: int
 ) -> None:
-    await make_room(mortal, name)
+    await make_room(killable, name)
     async with contextlib.AsyncExitStack() as stack:
-        viewers = [await stack.enter_async_context(mortal.viewer(name)) for _ in range(5)]
-        late = await stack.enter_async_context(mortal.viewer(name, query="?since=0"))
+        viewers = [await stack.enter_async_context(killable.viewer(name)) for _ in range(5)]
+        late = await stack.enter_async_context(killable.viewer(name, query="?since=0"))
         assert (await frame(late))["type"] == "subscribed"
-        await stack.enter_async_context(deaf_viewer(mortal, name))
-        await assert_stops(mortal.ws, number)
+        await stack.enter_async_context(deaf_viewer(killable, name))
+        await assert_stops(killable.ws, number)
         for viewer in (*viewers, late):
             with pytest.raises(websockets.ConnectionClosedError):
                 await viewer.recv()
@@ -73,11 +73,11 @@ async def test_ws_node_sends_its_viewers_away_with_4001(
             )
 
 
-async def test_a_handshake_under_way_is_told_to_come_back(mortal: Pair, name: str) -> None:
-    mortal.mcp.kill()  # its answer is what a handshake waits for, for a second
-    joining = [asyncio.ensure_future(mortal.viewer(name)) for _ in range(3)]
-    await until(lambda: _connections(mortal, 3))
-    await assert_stops(mortal.ws, signal.SIGTERM)
+async def test_a_handshake_under_way_is_told_to_come_back(killable: Pair, name: str) -> None:
+    killable.mcp.kill()  # its answer is what a handshake waits for, for a second
+    joining = [asyncio.ensure_future(killable.viewer(name)) for _ in range(3)]
+    await until(lambda: _connections(killable, 3))
+    await assert_stops(killable.ws, signal.SIGTERM)
     for outcome in await asyncio.gather(*joining, return_exceptions=True):
         if isinstance(outcome, websockets.ClientConnection):  # it was let in meanwhile
             await outcome.wait_closed()
@@ -95,10 +95,10 @@ async def _connections(pair: Pair, count: int) -> bool:
 
 
 @pytest.mark.parametrize("module", ["mcp", "ws"])
-async def test_a_second_signal_changes_nothing(mortal: Pair, name: str, module: str) -> None:
-    node: Node = getattr(mortal, module)
+async def test_a_second_signal_changes_nothing(killable: Pair, name: str, module: str) -> None:
+    node: Node = getattr(killable, module)
     assert node.process is not None
-    async with mortal.viewer(name), open_get_stream(mortal):
+    async with killable.viewer(name), open_get_stream(killable):
         node.process.send_signal(signal.SIGINT)
         await assert_stops(node, signal.SIGTERM)
 
@@ -127,19 +127,19 @@ async def open_get_stream(pair: Pair):
 
 
 @SIGNALS
-async def test_mcp_node_stops_under_its_clients(mortal: Pair, name: str, number: int) -> None:
-    await make_room(mortal, name)
+async def test_mcp_node_stops_under_its_clients(killable: Pair, name: str, number: int) -> None:
+    await make_room(killable, name)
     async with (
-        mortal.viewer(name) as viewer,
-        open_get_stream(mortal) as stream,
-        mortal.agent("modern") as modern,
-        mortal.agent("older", mode="legacy") as older,
-        mortal.rest() as rest,
+        killable.viewer(name) as viewer,
+        open_get_stream(killable) as stream,
+        killable.agent("modern") as modern,
+        killable.agent("older", mode="legacy") as older,
+        killable.rest() as rest,
     ):
         for client in (modern, older):
             await client.call_tool("add_message", {"session_id": name, "content": "still here"})
         last = await say(rest, name, "the last word")
-        await assert_stops(mortal.mcp, number)
+        await assert_stops(killable.mcp, number)
         with contextlib.suppress(httpx.TransportError):
             async with asyncio.timeout(STOP_WITHIN):
                 async for _ in stream.aiter_bytes():

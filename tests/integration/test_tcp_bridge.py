@@ -10,7 +10,7 @@ import zmq
 from proto import keyfile, wire
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.pair import START_SECONDS, Pair, frame, plain_client, reserved_port, until
 from tests.security.unharmed import new_room
 from tests.ws_node.making import make_event

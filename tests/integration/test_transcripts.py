@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from tests.integration.crowd import gathered, make_room, say, say_last, transcript, whole_log
+from tests.integration.rooms import gathered, make_room, say, say_last, transcript, whole_log
 from tests.pair import Pair
 
 AGENTS, EACH, VIEWERS = 20, 100, 10

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import websockets
 
-from tests.integration.crowd import make_room, readiness, say
 from tests.integration.launching import ROOT
+from tests.integration.rooms import make_room, readiness, say
 from tests.integration.test_revocation import WITHIN, closed, revoke
 from tests.pair import Pair, frame, plain_client, until
 

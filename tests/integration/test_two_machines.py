@@ -9,8 +9,8 @@ from typing import Any
 
 from proto import keyfile
 from tests.commands import partyline
-from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say
 from tests.integration.relay import Authority, Relay, sent_again
+from tests.integration.rooms import broadcast, is_quiet, make_room, readiness, say
 from tests.links.redeeming import bearer
 from tests.pair import START_SECONDS, Pair, frame, plain_client, until
 

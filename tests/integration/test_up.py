@@ -14,8 +14,8 @@ import psutil
 
 from proto import keyfile
 from tests.commands import partyline
-from tests.integration.crowd import make_room, say, status
 from tests.integration.launching import ROOT
+from tests.integration.rooms import make_room, say, status
 from tests.integration.test_stopping import STOP_WITHIN
 from tests.links.redeeming import code_of, redeem
 from tests.pair import START_SECONDS, Pair, frame, until

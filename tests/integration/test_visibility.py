@@ -10,7 +10,7 @@ import websockets
 from fastmcp import Client
 from fastmcp.exceptions import ToolError
 
-from tests.integration.crowd import LAST, is_quiet
+from tests.integration.rooms import LAST, is_quiet
 from tests.pair import Pair, frame, plain_client, whole
 
 LEVELS = ("public", "private", "agent_only", "admin_only")

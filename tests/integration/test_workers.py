@@ -9,7 +9,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import websockets
 
-from tests.integration.crowd import broadcast, make_room, say
+from tests.integration.rooms import broadcast, make_room, say
 from tests.integration.worker_viewers import VIEWERS, viewers_of_both, viewers_of_workers
 from tests.pair import PATIENCE, START_SECONDS, Pair, frame, until
 

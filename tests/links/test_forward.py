@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.links.redeeming import bearer, login_code, redeem
 from tests.pair import Pair, plain_client, until
 from tests.security.bad_tokens import former_service_token

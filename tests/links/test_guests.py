@@ -7,7 +7,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.links.redeeming import bearer, guest, login_code
 from tests.pair import Pair, frame, plain_client
 from tests.security.asking import TOOLS

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 
 from tests.commands import partyline
-from tests.integration.crowd import make_room
+from tests.integration.rooms import make_room
 from tests.integration.test_revocation import WITHIN, closed
 from tests.links.redeeming import (
     bearer,

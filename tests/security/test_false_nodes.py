@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.commands import partyline
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.links.redeeming import live_link
 from tests.pair import Pair, frame, plain_client, until
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest_asyncio
 import websockets
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.links.redeeming import guest
 from tests.pair import Pair, frame, plain_client, until
 

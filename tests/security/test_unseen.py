@@ -18,7 +18,7 @@ import pytest
 from fastmcp import Client
 from mcp.client.subscriptions import listen
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.pair import PATIENCE, Pair, frame, until
 
 SECRET = "zanzibar"

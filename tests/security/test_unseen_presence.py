@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.pair import Pair
 from tests.security.test_unseen import KINDS, NOWHERE, TOOLS, Room, listed, looking
 

@@ -18,6 +18,7 @@ from mcp_node.doors.mcp.tools.links import add_link_tools
 from mcp_node.doors.mcp.tools.memory import add_memory_tools
 from mcp_node.doors.mcp.tools.messages import add_message_tools
 from mcp_node.doors.mcp.tools.moderation import add_moderation_tools
+from mcp_node.doors.mcp.tools.registry import Tools
 from mcp_node.doors.mcp.tools.search import add_search_tools
 from mcp_node.doors.mcp.tools.sessions import add_session_tools
 from mcp_node.services import Services
@@ -45,19 +46,20 @@ def make_server(services: Services, identity: Identity) -> FastMCP:
         mask_error_details=True,
         middleware=[ArgumentErrors()],
     )
-    add_session_tools(mcp, services, identity)
-    add_message_tools(mcp, services, identity)
-    add_inbox_tools(mcp, services, identity)
-    add_memory_tools(mcp, services.memory, identity)
+    tools = Tools(mcp, services.inbox, identity)
+    add_session_tools(tools, services)
+    add_message_tools(tools, services)
+    add_inbox_tools(tools, services)
+    add_memory_tools(tools, services.memory)
     add_memory_resource(mcp, services.memory, identity)
-    add_moderation_tools(mcp, services, identity)
-    add_deletion_tools(mcp, services, identity)
+    add_moderation_tools(tools, services)
+    add_deletion_tools(tools, services)
     add_session_resources(mcp, services, identity)
     add_prompts(mcp, services, identity)
     add_completion(mcp, services.sessions, identity)
     add_notifications(mcp, services.subscriptions, identity)
-    add_link_tools(mcp, services, identity)
-    add_search_tools(mcp, services, identity)
+    add_link_tools(tools, services)
+    add_search_tools(tools, services)
     return mcp
 
 

@@ -183,3 +183,14 @@ async def test_a_retraction_is_heard_without_text(agents: tuple[Agent, Agent, Ag
 def test_a_value_that_is_nothing_is_somebodys_text_all_the_same() -> None:
     assert marked({"key": "k", "value": None})["notice"] == NOTICE
     assert "notice" not in marked({"memories": [], "has_more": False})
+
+
+async def test_unread_only_goes_with_limit_alone(agents: tuple[Agent, Agent, Agent]) -> None:
+    alice, bob, _ = agents
+    await alice.say("one")
+    for more in ({"after": 0}, {"before": 9}, {"sender": "alice"}, {"visibility": "public"}):
+        refusal = await bob.refused("get_messages", session_id="room", unread_only=True, **more)
+        assert refusal.startswith("INVALID_INPUT: unread_only goes with limit alone.")
+    page = await bob("get_messages", session_id="room", unread_only=True, limit=1)
+    assert [one["content"] for one in page["messages"]] == ["one"]
+    assert page["unread"] == 0

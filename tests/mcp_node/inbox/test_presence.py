@@ -12,6 +12,7 @@ from mcp_node.services import Services, make_services
 from proto.messages import Principal
 from proto.settings import load_settings
 from serving.http.identity import NOBODY
+from tests.mcp_node import storing
 from tests.mcp_node.inbox.test_inbox import ALICE, BOB, EVE, ROOT, able, read, say, wait, waits
 from tests.mcp_node.making import opened
 
@@ -42,7 +43,7 @@ async def test_agents_that_wait_come_first_then_the_latest_seen(able: Services) 
 
 async def test_agents_are_listed_by_session_without_anonymous_readers(able: Services) -> None:
     await able.sessions.create_session(BOB, "else", "other")
-    await able.inbox.get_messages(NOBODY, "other")
+    await storing.read(able, NOBODY, "other")
     found = await able.presence.at_work(["other", "room", "no-such-room"])
     assert {name: [one.name for one in agents] for name, agents in found.items()} == {
         "other": ["bob"],

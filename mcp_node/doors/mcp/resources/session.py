@@ -16,6 +16,7 @@ from mcp_node.doors.mcp.errors import component_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import marked
 from mcp_node.services import Services
+from mcp_node.sessions.checks import check_page
 from mcp_node.sessions.uris import MESSAGES, SESSION
 from proto.messages import Principal
 from serving.http.identity import Identity
@@ -41,7 +42,7 @@ def add_session_resources(mcp: FastMCP, services: Services, identity: Identity) 
 
 async def session_view(services: Services, principal: Principal, session_id: str) -> dict[str, Any]:
     """What get_session gives, without counting it as read."""
-    view = await services.sessions.get_session(principal, session_id)
+    view = await services.inbox.get_session(principal, session_id, mark_read=False)
     view["unread"] = await services.inbox.unread(principal, session_id)
     return marked(view)
 
@@ -50,7 +51,8 @@ async def messages_view(
     services: Services, principal: Principal, session_id: str
 ) -> dict[str, Any]:
     """What get_messages gives, without counting it as read."""
-    page = await services.sessions.get_messages(principal, session_id)
+    query = check_page(session_id)
+    page = await services.inbox.get_messages(principal, query, mark_read=False)
     page["unread"] = await services.inbox.unread(principal, session_id)
     return marked(page)
 

@@ -1,4 +1,4 @@
-"""Many agents and many viewers: what they post, what they got, and what the log holds."""
+"""Sessions of a real pair: what is added to them, what viewers get, and what the log holds."""
 
 import asyncio
 import json

@@ -12,7 +12,7 @@ READ_SECONDS = 0.5
 TIMEOUT_SECONDS = 0.3
 
 
-class Gauges:
+class NodeCounters:
     """The counters of both nodes, as far as they could be read before a node died.
 
     Attributes:
