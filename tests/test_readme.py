@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ import uvicorn
 from serving.http.asgi import App
 from serving.http.protocol import LimitedHttp
 from serving.http.unsent import Unsent
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 
 SECONDS = 0.6
 RATE = 100_000.0

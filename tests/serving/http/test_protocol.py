@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 import serving.http.protocol
 from serving.http.asgi import Message, Receive, Scope, Send
 from serving.http.protocol import LimitedHttp
-from tests.pair import until
 from tests.serving.raw_http import GET, SECONDS, Impatient, Peer, peer, served
+from tests.waiting import until
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,8 +11,8 @@ import uvloop
 from serving.http.asgi import Message, Receive, Scope, Send
 from serving.http.protocol import TRANSPORT
 from serving.http.unsent import Unsent
-from tests.pair import PATIENCE, until
 from tests.serving.raw_http import RATE, SECONDS, Impatient, Peer, peer, served
+from tests.waiting import PATIENCE, until
 
 LARGE = 1_500_000
 
