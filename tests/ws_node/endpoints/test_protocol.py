@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.server import ServerProtocol
 
 import ws_node.endpoints.protocol
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.endpoints.protocol import LendingProtocol
 from ws_node.rooms.disconnect import Disconnect

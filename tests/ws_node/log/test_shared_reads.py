@@ -12,7 +12,7 @@ import pytest
 from proto.internal_api import LogPage
 from proto.messages import Audience, Message, Visibility
 from proto.visibility import may_see
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import EPOCH, make_event, make_settings
 from ws_node.log.client import HistoryUnavailable
 from ws_node.log.shared_reads import LogRange, SharedReads

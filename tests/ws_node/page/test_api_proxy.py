@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from proto.keyfile import public_pem
 from proto.tokens import PrincipalVerifier, sign_principal
 from serving.http.identity import Identity
-from tests.pair import plain_client, until
+from tests.clients import plain_client
+from tests.waiting import until
 from tests.ws_node.log import test_client as test_history
 from tests.ws_node.log.test_client import Answer, answering, drip, hang_up, silence
 from tests.ws_node.making import served
