@@ -44,11 +44,11 @@ from proto.tokens import PrincipalVerifier
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send
 from serving.http.bodies import StrictBodies
-from serving.http.doors import Doors, own_hosts
 from serving.http.failures import Failures, SlowFailures
 from serving.http.identity import Identity
 from serving.http.leases import Leases
 from serving.http.operators import add_api_docs, add_operator_routes
+from serving.http.origin_check import OriginCheck, own_hosts
 from serving.peers.clients import mcp_socket
 from serving.peers.local import listening
 from serving.peers.signed import SignedRequests
@@ -191,8 +191,8 @@ async def build(
             refuse=refuse,
         )
     slow = SlowFailures(answering, Failures(settings.failed_token_seconds))
-    doors = Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
-    return Node(doors, partial(_drain, services))
+    checked = OriginCheck(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+    return Node(checked, partial(_drain, services))
 
 
 def _lifespan(

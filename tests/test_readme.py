@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -41,7 +42,7 @@ def test_what_the_readme_links_to_exists() -> None:
 
 
 async def test_the_readmes_walk_through_prints_what_it_shows(tmp_path: Path) -> None:
-    walk = README.split("## A walk through")[1].split("\n## ")[0]
+    walk = README.split("## A walk-through")[1].split("\n## ")[0]
     blocks = BLOCK.findall(walk)
     async with Pair(tmp_path) as pair:
         script = tmp_path / "walk.sh"

@@ -1,4 +1,4 @@
-"""ws_node put together: lock, port, collector, hub, following, doors; then it serves.
+"""ws_node, assembled from its parts: the constructor calls show which part calls which.
 
 One process, or one worker of several (`ws_node.workers.workers`).
 """
@@ -19,10 +19,10 @@ from proto.tokens import PrincipalVerifier
 from proto.wire import BROADCAST_PREFIX
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
-from serving.http.doors import Doors, own_hosts
 from serving.http.failures import Failures, SlowFailures
 from serving.http.identity import Identity
 from serving.http.operators import add_api_docs, add_operator_routes
+from serving.http.origin_check import OriginCheck, own_hosts
 from serving.peers.clients import ws_socket
 from serving.peers.local import listening
 from serving.peers.signed import SignedRequests
@@ -59,7 +59,7 @@ async def run(settings: Settings, worker: int | None = None) -> None:
 
     Args:
         settings: of the node.
-        worker: number of this process if it is one of several, whose supervisor has the port.
+        worker: number of this process if it is a worker; its supervisor holds the lock file.
 
     Raises:
         ConfigurationError: it cannot start; the text says what to change.
@@ -102,7 +102,7 @@ async def run(settings: Settings, worker: int | None = None) -> None:
 
 
 BEHIND_SECONDS: Final = 1.0
-"""A gap that is younger is being filled as a matter of course, and no reason to worry."""
+"""How long a room may be behind before readiness says so: most gaps are filled sooner."""
 
 
 class Node:
@@ -169,7 +169,7 @@ class Node:
             "(server-sent events); send events to its viewers here.",
             docs_url=None,
             redoc_url=None,
-            redirect_slashes=False,  # it would repeat the path
+            redirect_slashes=False,  # a redirect would repeat the path
         )
         problems.install(api)
         add_api_docs(api)
@@ -209,7 +209,7 @@ class Node:
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,
             )
-        self.app = Doors(
+        self.app = OriginCheck(
             SlowFailures(answering, failures),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,
@@ -218,7 +218,7 @@ class Node:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Collect, follow and fan out for the length of a block.
+        """Run the node's tasks for the length of a block.
 
         A node without its dispatcher or its following would look alive and deliver nothing,
         without its siblings half of it. So if one of these tasks fails, the block is cancelled and
@@ -250,15 +250,15 @@ class Node:
             await self._api_proxy.close()
 
     async def drain(self) -> None:
-        """Stopping begins: viewers are told to come back."""
+        """The node stops: disconnect viewers, which are to reconnect."""
         self._hub.disconnect_all(Disconnect.RESTART)
         await asyncio.sleep(0.1)
 
     def _routed(self, api: App) -> App:
-        """Viewers, the page and what it asks go straight to their endpoints, the rest to the API.
+        """Route viewers, the page and its requests to their endpoints, everything else to the API.
 
-        Inside FastAPI each would hold the frames of its whole middleware while it is connected.
-        Viewers and what the page asks go nowhere while `Trust` admits nobody.
+        Inside FastAPI every viewer would keep the stack of its middleware in memory. Viewers and
+        requests of the page are answered 503 while `Trust` admits nobody.
         """
 
         async def route(scope: Scope, receive: Receive, send: Send) -> None:
@@ -282,7 +282,7 @@ class Node:
         return route
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
-        """Whether it serves, and words for strangers: figures are for /metrics."""
+        """Whether the node is ready, and why; it has no figures, because anybody may read it."""
         following, trust = self._log_sync, self._trust
         if trust.mismatch:
             return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
@@ -300,7 +300,7 @@ class Node:
 
 
 async def _unready(scope: Scope, receive: Receive, send: Send) -> None:
-    """503, for WebSocket and HTTP."""
+    """Answer 503, to WebSocket handshakes and HTTP requests."""
     websocket = scope["type"] == "websocket"
     if websocket:
         await receive()

@@ -27,7 +27,8 @@ from bench.stalled import LastingViewers, SmallViewer
 from bench.steady import SteadyLoad
 from bench.viewer_group import quantile_ms
 from bench.viewers import connect, handshake
-from tests.pair import Pair, plain_client
+from tests.clients import plain_client
+from tests.pair import Pair
 from ws_node.rooms.disconnect import Disconnect
 
 RATE = 100

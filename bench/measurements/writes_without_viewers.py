@@ -13,7 +13,8 @@ from bench.calls import Caller, add_message, callers
 from bench.measured_pair import SESSION, bench_pair
 from bench.row import Row, median
 from bench.viewers import connect, handshake
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 TOLERANCE = 0.10
 

@@ -14,7 +14,7 @@ from bench.child import Child
 from bench.measured_pair import SESSION
 from bench.viewer_group import Viewers
 from bench.viewers import connect, handshake
-from tests.pair import reserved_port
+from tests.node_process import reserved_port
 
 NO_EPOCH = "bench"
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import Pair, frame, whole
+from tests.clients import frame, whole
+from tests.pair import Pair
 
 
 @pytest.mark.parametrize("bridge", ["zmq", "http"])

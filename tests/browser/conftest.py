@@ -14,7 +14,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.browser.people import Person, operators_token
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 COMMANDS = ("chromium-headless-shell", "chromium", "chromium-browser")
 CHROMIUM = next(filter(None, map(shutil.which, COMMANDS)), None)

@@ -10,8 +10,10 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import Person, ids
+from tests.clients import plain_client
 from tests.commands import partyline
-from tests.pair import Pair, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

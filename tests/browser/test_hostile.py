@@ -7,7 +7,8 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.pair import START_SECONDS, Pair, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,8 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids, operators_token, texts
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

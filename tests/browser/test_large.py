@@ -13,7 +13,8 @@ from tests.browser.people import ids
 from tests.browser.seeding import seed
 from tests.browser.test_hostile import unharmed
 from tests.browser.test_reading import at_least, say
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

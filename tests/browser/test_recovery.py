@@ -9,7 +9,8 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import Person, ids, texts
-from tests.pair import PATIENCE, START_SECONDS, Pair, until
+from tests.pair import Pair
+from tests.waiting import PATIENCE, START_SECONDS, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,8 @@ from tests.browser.people import ids, operators_token, texts
 from tests.browser.test_entering import login_link
 from tests.browser.test_reading import filled, say
 from tests.commands import partyline
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,8 @@ import time
 import psutil  # type: ignore[import-untyped]
 
 from tests.chaos.node_counters import NodeCounters
-from tests.pair import Node, Pair
+from tests.node_process import Node
+from tests.pair import Pair
 
 WATCH_SECONDS = 0.1
 WORKER = "one worker"

@@ -23,7 +23,7 @@ from serving.peers.clients import ws_socket
 from serving.peers.local import LOCAL_URL, LocalTransport
 from serving.peers.signed import signed_values
 from tests.chaos.link_faults import LinkFaults, Odds
-from tests.pair import UNANSWERED
+from tests.clients import UNANSWERED
 
 NOT_FORWARDED: Final = {"host", "content-length", "connection", HEADER}
 

@@ -23,7 +23,8 @@ from tests.chaos.viewer_faults import ViewerFaults
 from tests.chaos.viewer_kinds import deliveries_by_kind, kinds_of, make_viewers
 from tests.chaos.viewer_log import ViewerLog
 from tests.chaos.viewers import Viewer
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 HEAL_SECONDS: Final = 20.0
 """How long everything may take to arrive once nothing is broken any more."""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from tests.chaos.viewer_log import Frame, decode
 from tests.chaos.viewers import Viewer
-from tests.pair import UNANSWERED, plain_client
+from tests.clients import UNANSWERED, plain_client
 
 _markers: Final = itertools.count(1)
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.chaos.link import make_link
 from tests.chaos.link_faults import ALL_LOST, LinkFaults
+from tests.clients import frame
 from tests.integration.rooms import make_room, say
-from tests.pair import Pair, frame
+from tests.pair import Pair
 
 HEAL_SECONDS = 3.0
 

@@ -10,7 +10,7 @@ import zmq.asyncio
 from proto.endpoints import bridge_endpoint
 from tests.chaos.link import ZmqLink
 from tests.chaos.link_faults import ALL_LOST, LinkFaults
-from tests.pair import until
+from tests.waiting import until
 
 
 async def test_what_one_lane_loses_another_passes(short_directory: Path) -> None:

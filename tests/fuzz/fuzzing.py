@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from serving.peers.local import LOCAL_URL, BlockingTransport
-from tests.pair import _NO_TLS, PATIENCE, Pair, frame, until
+from tests.clients import NO_TLS, frame
+from tests.pair import Pair
 from tests.security.asking import Answer, broadcast
 from tests.security.unharmed import MARK, add, clean, log_head, make_room, room_names
+from tests.waiting import PATIENCE, until
 
 TIMES: Final = int(os.environ.get("FUZZ_EXAMPLES", "1"))
 """How many times the default number of examples; above 1 they differ from run to run."""
@@ -124,7 +126,7 @@ def client(url: str | Path) -> httpx.Client:
     """A client of a node, at its address or Unix socket, for use in a thread."""
     if isinstance(url, Path):
         return httpx.Client(base_url=LOCAL_URL, transport=BlockingTransport(url), timeout=PATIENCE)
-    return httpx.Client(base_url=url, trust_env=False, verify=_NO_TLS, timeout=PATIENCE)
+    return httpx.Client(base_url=url, trust_env=False, verify=NO_TLS, timeout=PATIENCE)
 
 
 def judged(answer: httpx.Response) -> httpx.Response:

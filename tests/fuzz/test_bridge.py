@@ -12,9 +12,10 @@ from proto import endpoints, keyfile
 from proto.errors import WireError
 from proto.wire import decode
 from tests.fuzz.fuzzing import PIECES, VALUES, attack, bounded, damaged, watched
-from tests.pair import Pair, until
+from tests.pair import Pair
 from tests.security.test_bad_frames import figure
 from tests.security.unharmed import MARK
+from tests.waiting import until
 
 FIELDS: list[Any] = [1, "epoch", 7, 0, "public", "alice", "claude", 0]
 BODY = b'{"type":"new_message","data":{"content":"%b"}}' % MARK.encode()

@@ -14,8 +14,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.clients import plain_client
 from tests.fuzz.fuzzing import Watch, attack, bounded, watched
-from tests.pair import Pair, plain_client
+from tests.pair import Pair
 from tests.security.unharmed import Answer, clean
 
 CHECKS = [

@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.rooms import make_room
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 _numbers = itertools.count(1)
 

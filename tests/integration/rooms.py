@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import websockets
 
-from tests.pair import Pair, frame, plain_client
+from tests.clients import frame, plain_client
+from tests.pair import Pair
 
 LAST = "that is all"
 """Content of the public message after which a transcript ends."""

@@ -15,8 +15,10 @@ from mcp.client.subscriptions import ResourceUpdated, SubscriptionLost, listen
 from mcp.shared.exceptions import MCPDeprecationWarning
 from pydantic import SecretStr
 
+from tests.clients import plain_client
 from tests.integration.rooms import make_room, say
-from tests.pair import Pair, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ERAS = ("modern", "legacy")
 

@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from serving.process.address import Name, address_path, running_url
+from tests.clients import plain_client
 from tests.commands import partyline
 from tests.integration.test_up import launched
-from tests.pair import START_SECONDS, Node, Pair, plain_client, until
+from tests.node_process import Node
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 async def words(node: Node) -> dict[str, str]:

@@ -11,9 +11,11 @@ import pytest
 import websockets
 from fastmcp.exceptions import ToolError
 
+from tests.clients import frame, frames, plain_client, whole
 from tests.integration.rooms import gathered, is_quiet, make_room, say, whole_log
 from tests.integration.test_event_stream import stream
-from tests.pair import Pair, frame, frames, plain_client, until, whole
+from tests.pair import Pair
+from tests.waiting import until
 
 SECRET = "hunter2 is the password"
 GONE = {"content": "", "metadata": {}, "deleted": True}

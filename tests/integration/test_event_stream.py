@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.pair import PATIENCE, Pair, plain_client, until
+from tests.clients import plain_client
+from tests.pair import Pair
+from tests.waiting import PATIENCE, until
 
 
 class Reader:

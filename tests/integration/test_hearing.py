@@ -9,7 +9,8 @@ from fastmcp.exceptions import ToolError
 
 from tests.integration.rooms import make_room, say
 from tests.integration.test_revocation import WITHIN
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 MODES = ["auto", "legacy"]
 

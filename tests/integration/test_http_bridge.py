@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from tests.clients import frame
 from tests.integration.rooms import (
     broadcast,
     gathered,
@@ -14,7 +15,8 @@ from tests.integration.rooms import (
     say_last,
     transcript,
 )
-from tests.pair import Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import until
 
 READERS = {
     "alice": {"kind": "claude"},

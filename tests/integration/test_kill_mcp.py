@@ -6,7 +6,8 @@ import contextlib
 import httpx
 
 from tests.integration.rooms import gathered, make_room, say, say_last, transcript, whole_log
-from tests.pair import START_SECONDS, Pair, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 AGENTS = 9
 BETWEEN = 150

@@ -12,9 +12,11 @@ import pytest
 import websockets
 
 from mcp_node.log.mark import Mark, read_mark
+from tests.clients import frame
 from tests.integration.launching import ROOT
 from tests.integration.rooms import make_room, say
-from tests.pair import Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOM = "room"
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import websockets
 
+from tests.clients import frame, frames
 from tests.integration.rooms import broadcast, is_quiet, make_room, readiness, say, status
-from tests.pair import Pair, frame, frames, until
+from tests.pair import Pair
+from tests.waiting import until
 
 
 async def noticed(pair: Pair) -> bool:

@@ -12,7 +12,8 @@ from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 from mcp import MCPError
 
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ERAS = ["auto", "legacy"]
 URI = "agent://me/memory"

@@ -24,7 +24,8 @@ from tests.integration.subscribers import (
 from tests.integration.test_revocation import WITHIN, revoke
 from tests.integration.test_stopping import STOP_WITHIN
 from tests.integration.test_visibility import LEVELS, READERS, SEES, SENDER, Reader, post
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ERA = pytest.mark.parametrize("era", ERAS)
 BRIEF = 6

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from proto.frames import RESERVED_TYPES
+from tests.clients import plain_client
 from tests.integration.rooms import readiness
-from tests.pair import Pair, plain_client
+from tests.pair import Pair
 
 NODES = pytest.mark.parametrize("node", ["mcp", "ws"])
 

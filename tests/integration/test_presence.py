@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import websockets
 
+from tests.clients import frame, plain_client
 from tests.integration.rooms import broadcast, make_room, say
 from tests.integration.worker_viewers import VIEWERS, viewers_of_both
-from tests.pair import PATIENCE, Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import PATIENCE, until
 
 ASKING = "?presence=1"
 Told = dict[str, Any]

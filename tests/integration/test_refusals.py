@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients import frame
 from tests.integration.launching import refusal, refusals
 from tests.integration.rooms import readiness, say
-from tests.pair import Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.clients import frame, frames
 from tests.integration.rooms import is_quiet, make_room, say
-from tests.pair import PATIENCE, Pair, frame, frames
+from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 MESSAGES = 120
 CONTENT = "x" * 100_000

@@ -7,8 +7,9 @@ import httpx
 import pytest
 import websockets
 
+from tests.clients import frame, plain_client
 from tests.commands import partyline
-from tests.pair import Pair, frame, plain_client
+from tests.pair import Pair
 
 WITHIN = 15.0
 """Three seconds are promised, on a machine that is not busy with other tests."""

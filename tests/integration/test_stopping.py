@@ -8,8 +8,11 @@ import httpx
 import pytest
 import websockets
 
+from tests.clients import frame, plain_client
 from tests.integration.rooms import is_quiet, make_room, say
-from tests.pair import Node, Pair, frame, plain_client, until
+from tests.node_process import Node
+from tests.pair import Pair
+from tests.waiting import until
 
 STOP_WITHIN = 15.0
 """Five seconds are promised, on a machine that is not busy with other tests."""

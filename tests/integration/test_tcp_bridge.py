@@ -10,9 +10,12 @@ import zmq
 from proto import keyfile, wire
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
+from tests.clients import frame, plain_client
 from tests.integration.rooms import make_room, say
-from tests.pair import START_SECONDS, Pair, frame, plain_client, reserved_port, until
+from tests.node_process import reserved_port
+from tests.pair import Pair
 from tests.security.unharmed import new_room
+from tests.waiting import START_SECONDS, until
 from tests.ws_node.making import make_event
 
 

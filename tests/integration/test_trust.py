@@ -11,10 +11,12 @@ import httpx
 import pytest
 import websockets
 
+from tests.clients import frame, plain_client
 from tests.integration.launching import ROOT
 from tests.integration.rooms import make_room, readiness, say
 from tests.integration.test_revocation import WITHIN, closed, revoke
-from tests.pair import Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOM = "room"
 ALICE = {"X-Partyline-Agent": "alice", "X-Partyline-Agent-Type": "claude"}

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from proto import keyfile
+from tests.clients import frame, plain_client
 from tests.commands import partyline
 from tests.integration.relay import Authority, Relay, sent_again
 from tests.integration.rooms import broadcast, is_quiet, make_room, readiness, say
 from tests.links.redeeming import bearer
-from tests.pair import START_SECONDS, Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: Any) -> Pair:

@@ -13,12 +13,14 @@ from pathlib import Path
 import psutil
 
 from proto import keyfile
+from tests.clients import frame
 from tests.commands import partyline
 from tests.integration.launching import ROOT
 from tests.integration.rooms import make_room, say, status
 from tests.integration.test_stopping import STOP_WITHIN
 from tests.links.redeeming import code_of, redeem
-from tests.pair import START_SECONDS, Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 class Launched:

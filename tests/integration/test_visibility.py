@@ -10,8 +10,9 @@ import websockets
 from fastmcp import Client
 from fastmcp.exceptions import ToolError
 
+from tests.clients import frame, plain_client, whole
 from tests.integration.rooms import LAST, is_quiet
-from tests.pair import Pair, frame, plain_client, whole
+from tests.pair import Pair
 
 LEVELS = ("public", "private", "agent_only", "admin_only")
 SENDER = {"agent": "alice", "kind": "claude", "scopes": "read,write,admin"}

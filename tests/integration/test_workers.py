@@ -9,9 +9,11 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import websockets
 
+from tests.clients import frame
 from tests.integration.rooms import broadcast, make_room, say
 from tests.integration.worker_viewers import VIEWERS, viewers_of_both, viewers_of_workers
-from tests.pair import PATIENCE, START_SECONDS, Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import PATIENCE, START_SECONDS, until
 
 
 def processes(pair: Pair) -> list[psutil.Process]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import websockets
 
+from tests.clients import frame
 from tests.integration.rooms import LAST, gathered, make_room, readiness, say, say_last, whole_log
-from tests.pair import START_SECONDS, Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 class Follower:

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 VIEWERS = 24
 """That all of them come to one worker happens once in eight million times."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from tests.pair import Pair, plain_client
+from tests.clients import plain_client
+from tests.pair import Pair
 
 URL = re.compile(r"http://127\.0\.0\.1:(\d+)/#code=([A-Za-z0-9_-]{43})")
 

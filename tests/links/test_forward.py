@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients import plain_client
 from tests.integration.rooms import make_room, say
 from tests.links.redeeming import bearer, login_code, redeem
-from tests.pair import Pair, plain_client, until
+from tests.pair import Pair
 from tests.security.bad_tokens import former_service_token
 from tests.security.test_doors import raw, status
+from tests.waiting import until
 
 NOT_PASSED_ON = [
     ("GET", "/api/heads"),

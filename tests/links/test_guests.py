@@ -7,9 +7,10 @@ import httpx
 import pytest
 import websockets
 
+from tests.clients import frame, plain_client
 from tests.integration.rooms import make_room, say
 from tests.links.redeeming import bearer, guest, login_code
-from tests.pair import Pair, frame, plain_client
+from tests.pair import Pair
 from tests.security.asking import TOOLS
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastmcp.exceptions import ToolError
 
+from tests.clients import frame, plain_client
 from tests.links.redeeming import (
     bearer,
     code_of,
@@ -18,7 +19,8 @@ from tests.links.redeeming import (
     login_code,
     redeem,
 )
-from tests.pair import Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 
 def seconds_from_now(timestamp: str) -> float:

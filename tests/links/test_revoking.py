@@ -16,8 +16,9 @@ from tests.links.redeeming import (
     redeem,
 )
 from tests.links.test_guests import client, socket
-from tests.pair import Pair, until
+from tests.pair import Pair
 from tests.security.asking import modern
+from tests.waiting import until
 
 
 async def refused(pair: Pair, headers: dict[str, str]) -> bool:

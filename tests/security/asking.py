@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from serving.peers.local import LOCAL_URL, LocalTransport
-from tests.pair import PATIENCE, Pair
+from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 MODERN: Final = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"}
 LEGACY: Final = {"MCP-Protocol-Version": "2025-06-18"}

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from proto.frames import RESERVED_TYPES
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import ask, broadcast, post
 from tests.security.bad_messages import nested
 from tests.security.bad_tokens import former_service_token

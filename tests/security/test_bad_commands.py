@@ -7,9 +7,11 @@ import json
 import pytest
 import websockets
 
-from tests.pair import PATIENCE, Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.bad_messages import nested
 from tests.security.unharmed import MARK, make_room, unharmed
+from tests.waiting import PATIENCE
 
 BAD_COMMANDS: dict[str, str | bytes] = {
     "empty": "",

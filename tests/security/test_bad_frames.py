@@ -8,9 +8,10 @@ import pytest
 import zmq
 
 from proto import endpoints, keyfile
-from tests.pair import Pair, until
+from tests.pair import Pair
 from tests.security.asking import ask
 from tests.security.unharmed import MARK, unharmed
+from tests.waiting import until
 
 M = MARK.encode()
 BODY = b'{"type":"new_message","data":{"content":"%b"}}' % M

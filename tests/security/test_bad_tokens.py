@@ -6,10 +6,12 @@ import json
 import pytest
 import websockets
 
-from tests.pair import PATIENCE, Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import ACCEPT, JSON, LEGACY, ask, legacy_session, say
 from tests.security.bad_tokens import BAD_TOKENS, bad_token, bearer, former_service_token
 from tests.security.unharmed import MARK, clean, unharmed
+from tests.waiting import PATIENCE
 
 SAY = b'"content":"%b"' % MARK.encode()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.pair import Pair, frame, plain_client
+from tests.clients import frame, plain_client
+from tests.pair import Pair
 from tests.security.asking import JSON
 
 EVENT = b'{"type":"a","data":{}}'

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.pair import PATIENCE, Pair
+from tests.pair import Pair
 from tests.security.unharmed import MARK, make_room, unharmed
+from tests.waiting import PATIENCE
 
 
 async def raw(

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.clients import frame, plain_client
 from tests.commands import partyline
 from tests.integration.rooms import make_room, say
 from tests.links.redeeming import live_link
-from tests.pair import Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 SERVICE = [
     ("GET", "/api/heads?after=0", None),

@@ -6,7 +6,8 @@ from typing import Any
 
 import websockets
 
-from tests.pair import Pair, frame, plain_client
+from tests.clients import frame, plain_client
+from tests.pair import Pair
 
 ZWSP = "\u200b"
 TAGS = "".join(chr(0xE0000 + ord(one)) for one in "ignore")

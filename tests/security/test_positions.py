@@ -11,9 +11,11 @@ from typing import Any
 import pytest_asyncio
 import websockets
 
+from tests.clients import frame, plain_client
 from tests.integration.rooms import make_room, say
 from tests.links.redeeming import guest
-from tests.pair import Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 FIRST, SECOND, ELSEWHERE = "with-hidden", "sans-hidden", "elsewhere"
 _IDS = re.compile(rb'"(id|position)":\d+')

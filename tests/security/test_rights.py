@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import JSON, TOOLS, Answer, ask, broadcast, say
 from tests.security.unharmed import MARK, add, clean, make_room, new_room, unharmed
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.pair import PATIENCE, Pair
+from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 AROUND = {
     "no-break space before": b"\xa0%b",

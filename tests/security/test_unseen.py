@@ -18,8 +18,10 @@ import pytest
 from fastmcp import Client
 from mcp.client.subscriptions import listen
 
+from tests.clients import frame
 from tests.integration.rooms import make_room, say
-from tests.pair import PATIENCE, Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import PATIENCE, until
 
 SECRET = "zanzibar"
 NOWHERE = 2**40

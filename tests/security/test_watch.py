@@ -10,8 +10,9 @@ import pytest
 from mcp_node.commands.watch import TOKEN_VARIABLE, Watch
 from proto.errors import ConfigurationError
 from proto.settings import Settings
-from tests.pair import START_SECONDS, Pair
+from tests.pair import Pair
 from tests.security.unharmed import add, make_room
+from tests.waiting import START_SECONDS
 
 NASTY = (
     "\x1b]0;title\x07 \x1b[2J \x9b2J \x9d0;title\x9c \x7f \x85 \x08\x08 \r\n \u2028 \u202ex"

@@ -3,7 +3,7 @@
 import asyncio
 
 from serving.quota import ConcurrencyLimit, Quota
-from tests.pair import until
+from tests.waiting import until
 
 
 async def test_the_rest_wait_in_line_and_leaving_it_frees_the_place() -> None:

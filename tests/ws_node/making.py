@@ -17,7 +17,7 @@ from proto.wire import Event
 from serving.http.failures import Failures
 from serving.http.identity import Identity
 from serving.quota import Quota
-from tests.pair import until
+from tests.waiting import until
 from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
 from ws_node.endpoints.websocket import Sockets
 from ws_node.log.catch_up import CatchUp

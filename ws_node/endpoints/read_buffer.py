@@ -1,18 +1,22 @@
-"""What a viewer sends: so many bytes are parsed at a time, and so many frames a second.
+"""Received bytes that are not parsed yet, and the limits on parsing them.
 
-One read from a socket holds 256 KiB, or 40,000 empty frames, which take a third of a second to
-parse. Viewers send little: a pong now and then, and commands.
+One read from a socket may return 256 KiB: that is 40,000 empty frames, which would block the event
+loop for a third of a second. Viewers send little, so their frames are parsed in small pieces and at
+a limited rate.
 """
 
 from typing import Final
 
 PIECE_BYTES: Final = 1_024
+"""Most bytes parsed at once."""
+
 FRAMES_PER_SECOND: Final = 100.0
 FRAMES_AT_ONCE: Final = 200.0
+"""The rate of frames of one connection, and its burst."""
 
 
 class ReadBuffer:
-    """Bytes of one connection that are not parsed yet. No clock of its own."""
+    """The bytes of one connection that are not parsed yet. The caller gives the time."""
 
     __slots__ = ("_bytes", "_free_at")
 
@@ -21,25 +25,25 @@ class ReadBuffer:
         self._free_at = 0.0
 
     def __len__(self) -> int:
-        """How many bytes wait."""
+        """The number of bytes that wait."""
         return len(self._bytes)
 
     def add(self, data: bytes) -> None:
-        """Bytes came."""
+        """Add received bytes."""
         self._bytes += data
 
     def read(self) -> bytes:
-        """The next bytes to be parsed."""
+        """Remove and return the next bytes to parse, at most `PIECE_BYTES`."""
         piece = bytes(self._bytes[:PIECE_BYTES])
         del self._bytes[:PIECE_BYTES]
         return piece
 
     def clear(self) -> None:
-        """Nothing of it is needed any more."""
+        """Drop all bytes."""
         self._bytes.clear()
 
     def delay(self, frames: int, now: float) -> float:
-        """Seconds until more may be parsed, after so many frames at ``now``."""
+        """Count frames parsed at ``now``; returns the seconds until more may be parsed."""
         most_behind = now - FRAMES_AT_ONCE / FRAMES_PER_SECOND
         self._free_at = max(self._free_at, most_behind) + frames / FRAMES_PER_SECOND
         return max(0.0, self._free_at - now)

@@ -66,7 +66,7 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
 
 
 def _fits(kind: str, id_: object, position: int) -> bool:
-    """A message's id is its position; what is deleted came before."""
+    """Whether an id fits the position: a message's equals it, a deleted message's is below it."""
     if type(id_) is not int:
         return False
     return id_ == position if kind == "new_message" else 0 < id_ < position

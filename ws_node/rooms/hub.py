@@ -102,7 +102,7 @@ class Hub:
             del self.rooms[room.session_id]
 
     def abandon(self, room: Room) -> None:
-        """A room failed: its viewers are to reconnect, and it follows the log anew."""
+        """Reset a room that failed; its viewers are disconnected and may reconnect."""
         self._disconnect_members(room, Disconnect.RESTART)
         room.reset()
         self._on_want(room)
@@ -254,7 +254,7 @@ class Hub:
     def clear_rings(self) -> None:
         """Old messages were pruned from the log: no room may replay them from its ring."""
         for room in self.rooms.values():
-            room.clear_rings()
+            room.clear_ring()
 
     def learn_heads(self, changed: Mapping[str, int], through: int) -> None:
         """The heads were compared up to ``through``: ``changed`` has the sessions that moved."""

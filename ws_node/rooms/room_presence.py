@@ -1,6 +1,6 @@
-"""Who is there, and what a room's viewers were told of it: what changed is what is sent.
+"""Presence of one room, and what was last sent of it to each subscriber: only changes are sent.
 
-No clock and no sockets: whoever keeps it says what time it is and sends what it gives.
+Pure: the caller gives the time, and sends.
 """
 
 from datetime import datetime, timedelta
@@ -14,9 +14,10 @@ EVERY_SECONDS: Final = 1.0
 """Minimum time between two presence frames to the same subscriber."""
 
 CROWD: Final = 100
-"""Above so many viewers, presence is sent less often: every change goes to everybody."""
+"""With more viewers presence is sent less often, because each change goes to all of them."""
 
 CROWD_SECONDS: Final = 5.0
+"""`EVERY_SECONDS` with more than `CROWD` viewers."""
 
 LAST_SEEN_STEP: Final = timedelta(seconds=60)
 """Minimum advance of ``last_seen`` worth announcing by itself."""
@@ -25,7 +26,7 @@ Subscriber = TypeVar("Subscriber")
 
 
 class PresenceState(msgspec.Struct, frozen=True):
-    """Who is there: so many connections, and these agents; None: they are not known."""
+    """How many connections watch a session, and which agents are at work; None: not known."""
 
     viewers: int
     agents: tuple[AgentHere, ...] | None
@@ -35,7 +36,7 @@ class RoomPresence(Generic[Subscriber]):
     """Presence of one room, and what was last sent of it to each subscriber.
 
     Attributes:
-        there: the latest presence; None before the first.
+        state: the latest presence; None before the first.
     """
 
     def __init__(self) -> None:
@@ -62,18 +63,18 @@ class RoomPresence(Generic[Subscriber]):
         self._sent.pop(subscriber, None)
         self._fresh.pop(subscriber, None)
 
-    def update(self, there: PresenceState) -> None:
-        """This is who is there now."""
-        self.state = there
-        if self._compared is None or is_news(self._compared, there):
-            self._compared = there
+    def update(self, state: PresenceState) -> None:
+        """Set the latest presence."""
+        self.state = state
+        if self._compared is None or is_news(self._compared, state):
+            self._compared = state
             self._version += 1
 
     def due(self, at: float) -> list[Subscriber]:
-        """Who is to be told now of who is there; they count as told.
+        """The subscribers to send the presence to now; it counts as sent.
 
-        Whoever is new is told at once; the others all together, when something has changed and
-        they were not told of another change a moment ago.
+        New subscribers are due at once. The others are due together, once the presence has changed
+        and `EVERY_SECONDS` have passed since the last change was sent.
 
         Args:
             at: now, in seconds.
@@ -92,29 +93,29 @@ class RoomPresence(Generic[Subscriber]):
         return due
 
     def _late(self) -> list[Subscriber]:
-        """Those that were told of something else; what came and went is nothing else."""
-        there = self.state
-        assert there is not None
+        """Subscribers whose last sent presence differs from the latest."""
+        latest = self.state
+        assert latest is not None
         differs: dict[int, bool] = {}
         late = []
-        for subscriber, told in self._sent.items():
-            if told is None or told is there:
+        for subscriber, sent in self._sent.items():
+            if sent is None or sent is latest:
                 continue
-            if id(told) not in differs:  # few, and all alive
-                differs[id(told)] = is_news(told, there)
-            if differs[id(told)]:
+            if id(sent) not in differs:  # few objects, all referenced, so ids are unique
+                differs[id(sent)] = is_news(sent, latest)
+            if differs[id(sent)]:
                 late.append(subscriber)
         return late
 
     def next_at(self) -> float | None:
-        """When to ask again for who is due; None: when something changes."""
+        """When to call `due` again; None: not before the presence changes."""
         if self.state is None or not self._sent or self._sent_version == self._version:
             return None
         return self._next_at
 
 
 def is_news(before: PresenceState, now: PresenceState) -> bool:
-    """Whether who is there differs by more than that an agent was just seen again."""
+    """Whether two presences differ by more than a small advance of ``last_seen``."""
     if before == now:
         return False
     if before.viewers != now.viewers or before.agents is None or now.agents is None:

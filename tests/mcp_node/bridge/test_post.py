@@ -15,7 +15,7 @@ from mcp_node.bridge.post import PostPublisher
 from proto.settings import load_settings
 from serving.peers.clients import ws_socket
 from tests.mcp_node.bridge.test_push import messages
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 
 
 class Door:

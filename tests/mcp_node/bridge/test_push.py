@@ -14,7 +14,7 @@ from mcp_node.bridge.push import PushPublisher
 from proto import wire
 from proto.messages import Message, Visibility, utc_now
 from proto.settings import load_settings
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 
 MAX = 2_097_152
 

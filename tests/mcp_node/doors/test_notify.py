@@ -18,7 +18,7 @@ from serving.http.identity import Identity
 from tests.integration.subscribers import subscribe
 from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
-from tests.pair import until
+from tests.waiting import until
 
 METHODS = ("subscriptions/listen", "resources/subscribe", "resources/unsubscribe")
 

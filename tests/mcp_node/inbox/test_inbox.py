@@ -22,7 +22,7 @@ from proto.settings import load_settings
 from serving.http.identity import NOBODY
 from tests.mcp_node import storing
 from tests.mcp_node.making import opened
-from tests.pair import until
+from tests.waiting import until
 
 BOTH = frozenset({"read", "write"})
 ALICE = Principal("alice", "claude", BOTH, token_id="a", issued_at=1)

@@ -18,7 +18,7 @@ from proto.settings import load_settings
 from proto.visibility import may_see
 from tests.mcp_node import storing
 from tests.mcp_node.making import opened
-from tests.pair import until
+from tests.waiting import until
 
 BOTH = frozenset({"read", "write"})
 ALICE = Principal("alice", "claude", BOTH, token_id="a", issued_at=1)

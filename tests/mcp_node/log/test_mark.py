@@ -9,7 +9,7 @@ import pytest
 from mcp_node.log.mark import Mark, MarkKeeper, read_mark
 from tests.mcp_node import storing
 from tests.mcp_node.making import new_message, new_session, opened
-from tests.pair import until
+from tests.waiting import until
 
 
 async def test_the_mark_follows_a_commit_soon_and_by_itself(tmp_path: Path):

@@ -26,7 +26,7 @@ from proto.errors import (
 from proto.messages import MAX_ID, Audience, Message, Visibility
 from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
-from tests.pair import until
+from tests.waiting import until
 
 SECRET = "hunter2-is-the-password"
 

@@ -25,8 +25,9 @@ from serving.peers.local import (
     listening,
 )
 from serving.process.server import NodeServer
-from tests.pair import plain_client, until
+from tests.clients import plain_client
 from tests.proto.unprivileged import NOBODY, scratch_of_nobody
+from tests.waiting import until
 
 
 async def tells(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from serving.process.supervisor import Backoff
-from tests.pair import PATIENCE
+from tests.waiting import PATIENCE
 
 SUPERVISE = """
 import asyncio, sys

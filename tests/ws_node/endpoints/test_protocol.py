@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.server import ServerProtocol
 
 import ws_node.endpoints.protocol
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.endpoints.protocol import LendingProtocol
 from ws_node.rooms.disconnect import Disconnect
@@ -38,7 +38,7 @@ async def test_every_private_thing_we_use_is_there(tmp_path: Path) -> None:
     """Each ``self.name`` of our class is uvicorn's, on a real connection, or our own."""
     source = inspect.getsource(LendingProtocol)
     used = set(re.findall(r"self\.(\w+)", source)) | {"queue", "writable", "disconnected"}
-    own = {"_on_leave", "_leave", "_cut_later", "_refuse_handshake"}
+    own = {"_on_leave", "_leave", "_abort_later", "_refuse_handshake"}
     async with Live(tmp_path).running() as live:
         live.open_room()
         async with live.viewer():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live
 from ws_node.endpoints.read_buffer import FRAMES_AT_ONCE, FRAMES_PER_SECOND, PIECE_BYTES, ReadBuffer
 

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 import ws_node.endpoints.websocket
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live
 
 BAD = "Authorization: Basic x\r\n"

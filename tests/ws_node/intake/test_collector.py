@@ -13,7 +13,7 @@ import zmq
 from proto import wire
 from proto.errors import ConfigurationError
 from proto.wire import Event
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.intake.collector import BATCH, Collector
 from ws_node.rooms.event_queue import EventQueue

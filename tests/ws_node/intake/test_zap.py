@@ -14,7 +14,8 @@ from proto import wire
 from proto.errors import ConfigurationError
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
-from tests.pair import PATIENCE, reserved_port, until
+from tests.node_process import reserved_port
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.intake.collector import Collector
 from ws_node.rooms.event_queue import EventQueue

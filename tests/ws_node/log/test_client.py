@@ -11,7 +11,7 @@ import pytest
 from proto.messages import Audience
 from proto.settings import Settings
 from serving.peers.clients import mcp_socket
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import ignore, make_hub, make_settings
 from ws_node.app import Node
 from ws_node.log import client as history_module

@@ -12,7 +12,7 @@ import pytest
 from proto.internal_api import LogPage
 from proto.messages import Audience, Message, Visibility
 from proto.visibility import may_see
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import EPOCH, make_event, make_settings
 from ws_node.log.client import HistoryUnavailable
 from ws_node.log.shared_reads import LogRange, SharedReads
@@ -98,7 +98,7 @@ async def test_a_hundred_places_and_audiences_need_a_few_questions(tmp_path: Pat
             assert stretch.through == 400
             assert ids(stretch, position, audience) == list(range(position + 1, 401))
     assert len(log.questions) < 12
-    await until(lambda: not reads._askers)
+    await until(lambda: not reads._waiters)
 
 
 async def test_those_served_are_within_the_stretch_the_others_ask_again(tmp_path: Path) -> None:

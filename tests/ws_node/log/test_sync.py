@@ -18,7 +18,9 @@ import zmq
 from proto import endpoints, wire
 from proto.internal_api import LogPage
 from proto.wire import Event, message_event
-from tests.pair import PATIENCE, START_SECONDS, Pair, frame, frames
+from tests.clients import frame, frames
+from tests.pair import Pair
+from tests.waiting import PATIENCE, START_SECONDS
 
 names = (f"room-{number}" for number in itertools.count())
 

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from proto.keyfile import public_pem
 from proto.tokens import PrincipalVerifier, sign_principal
 from serving.http.identity import Identity
-from tests.pair import plain_client, until
+from tests.clients import plain_client
+from tests.waiting import until
 from tests.ws_node.log import test_client as test_history
 from tests.ws_node.log.test_client import Answer, answering, drip, hang_up, silence
 from tests.ws_node.making import served
@@ -66,7 +67,7 @@ async def test_a_missing_answer_becomes_a_problem(
         ):
             away = await asking
             assert (away.status_code, away.json()["error"]["code"]) == (503, "UNAVAILABLE")
-        assert "look before you try again" in away.json()["error"]["next_step"]
+        assert "check before you try again" in away.json()["error"]["next_step"]
 
 
 async def test_headers_of_the_answer_go_no_further(tmp_path: Path) -> None:

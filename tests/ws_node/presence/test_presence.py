@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import PATIENCE, frame, until
+from tests.clients import frame
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.presence.presence import MAX_UNSENT_BYTES, Presence
 from ws_node.presence.viewer_counts import ViewerCounts

@@ -15,7 +15,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Opcode
 
 from proto.messages import Visibility
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.rooms.deflate import deflated_frame
 from ws_node.rooms.framing import Framing, text_frame

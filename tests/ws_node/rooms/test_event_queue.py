@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.wire import Event
-from tests.pair import PATIENCE
+from tests.waiting import PATIENCE
 from tests.ws_node.making import make_event
 from ws_node.rooms.event_queue import MAX_BYTES, EventQueue, FetchFailed
 from ws_node.rooms.follower import RoomFollower

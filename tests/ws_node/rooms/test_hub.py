@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from proto.messages import Audience, Message, Visibility, encode_metadata
-from tests.pair import PATIENCE, until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import EPOCH, Live, make_event
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import FetchFailed, HeadSeen, PageFound, PositionFound

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from proto.messages import Visibility
-from tests.pair import frame, until
+from tests.clients import frame
+from tests.waiting import until
 from tests.ws_node.making import EPOCH, Live, make_event
 from tests.ws_node.rooms.test_hub import body, nothing_more, numbers
 

@@ -13,7 +13,7 @@ import zmq
 
 from proto import wire
 from proto.endpoints import worker_endpoint
-from tests.pair import until
+from tests.waiting import until
 from tests.ws_node.making import ignore, make_event, make_settings
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.event_queue import EventQueue
