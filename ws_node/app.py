@@ -19,10 +19,10 @@ from proto.tokens import PrincipalVerifier
 from proto.wire import BROADCAST_PREFIX
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
-from serving.http.doors import Doors, own_hosts
 from serving.http.failures import Failures, SlowFailures
 from serving.http.identity import Identity
 from serving.http.operators import add_api_docs, add_operator_routes
+from serving.http.origin_check import OriginCheck, own_hosts
 from serving.peers.clients import ws_socket
 from serving.peers.local import listening
 from serving.peers.signed import SignedRequests
@@ -209,7 +209,7 @@ class Node:
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,
             )
-        self.app = Doors(
+        self.app = OriginCheck(
             SlowFailures(answering, failures),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,

@@ -1,16 +1,15 @@
 """Request bodies: read up to a size limit, checked to be strict JSON, passed on unchanged."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from proto import strictjson
 from proto.errors import InvalidInput, PartylineError, TooLarge, WrongMediaType
-from serving.http.asgi import App, Message, Receive, Scope, Send
+from serving.http.asgi import App, Message, Receive, Refuse, Scope, Send
 from serving.http.identity import header_values
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
-Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
 Admit = Callable[[Scope], None]
 """Raises `PartylineError` for a request that is refused before its body is read."""
 Check = Callable[[Scope, Any], None]

@@ -6,7 +6,7 @@ what                  deadline
 the head of a request ``head_seconds`` after the connection, or after its first byte
 its body              ``body_seconds`` after the head, and a second more for each ``body_rate``
                       bytes received; then 408
-reading a response    see `Unread`
+reading a response    see `Unsent`
 ====================  =====================================================================
 
 At most ``max_silent`` connections may be silent, that is, owe a head or a body; beyond that, the
@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from serving.http.unread import Unread, due
+from serving.http.unsent import Unsent, due
 
 TRANSPORT: Final = "partyline.transport"
 """Key of the transport in ``scope["extensions"]`` of an HTTP request."""
@@ -60,46 +60,46 @@ class LimitedHttp(HttpToolsProtocol):
     body_rate: ClassVar[float] = 16_384.0
     max_silent: ClassVar[int] = 2_000
 
-    awaited: ClassVar[dict["LimitedHttp", None]] = {}
+    silent: ClassVar[dict["LimitedHttp", None]] = {}
     """The silent connections of this process, the longest silent first."""
 
-    unread: ClassVar[Unread] = Unread(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
+    unsent: ClassVar[Unsent] = Unsent(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
     """Connections of this process with unsent bytes."""
 
     _deadline: asyncio.TimerHandle | None = None
     _body_began = 0.0
     _body_bytes = 0
     _cycles: Sequence[RequestResponseCycle] = ()
-    _fruitless = 0
+    _useless_bytes = 0
     """Bytes received since the last head or part of a body."""
-    _headed = False
+    _head_complete = False
     """Whether the head of the current request is complete; later headers are trailers."""
-    _whole = False
+    _body_complete = False
     """Whether its body is complete too."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first request's head."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # paused means unsent, resumed means sent
-        self._await_head()
+        self._expect_head()
 
     def data_received(self, data: bytes) -> None:
         """Parse; close connections whose bytes complete nothing, and set deadlines."""
-        self._fruitless += len(data)
+        self._useless_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
             return
-        if self._fruitless > MAX_HEAD_BYTES:
-            self._hang_up(b"" if self._headed else _TOO_LARGE)
-        elif self._headed and not self._whole:
-            self._await_body()
+        if self._useless_bytes > MAX_HEAD_BYTES:
+            self._close(b"" if self._head_complete else _TOO_LARGE)
+        elif self._head_complete and not self._body_complete:
+            self._expect_body()
         elif not self._unanswered:
-            self._await_head()
+            self._expect_head()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
         if self._unanswered:
-            self._hang_up(b"")
+            self._close(b"")
         else:
             super().send_400_response(msg)
 
@@ -109,7 +109,7 @@ class LimitedHttp(HttpToolsProtocol):
         Raises:
             _TooMany: it is one too many. The parser fails on it, and the connection is closed.
         """
-        self._headed = self._whole = False
+        self._head_complete = self._body_complete = False
         if len(self._cycles) >= MAX_PIPELINED and len(self._unanswered) >= MAX_PIPELINED:
             raise _TooMany
         super().on_message_begin()
@@ -119,14 +119,14 @@ class LimitedHttp(HttpToolsProtocol):
 
         Whitespace around a value is not part of it (RFC 9112, 5.1); the parser leaves what follows.
         """
-        if not self._headed:
+        if not self._head_complete:
             super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
-        self._heard()
-        self._headed = True
-        self._fruitless = 0
+        self._cancel_deadline()
+        self._head_complete = True
+        self._useless_bytes = 0
         super().on_headers_complete()
         if self.cycle is not None:  # None for a WebSocket
             self._cycles = [*self._unanswered, self.cycle]
@@ -135,38 +135,38 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body was received."""
-        self._fruitless = 0
+        self._useless_bytes = 0
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        self._heard()
-        self._whole = True
-        self._fruitless = 0
+        self._cancel_deadline()
+        self._body_complete = True
+        self._useless_bytes = 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Part of a response could not be sent: the peer reads too slowly."""
         super().pause_writing()
-        self.unread.watch(self.transport)
+        self.unsent.watch(self.transport)
 
     def resume_writing(self) -> None:
         """Everything was sent."""
         super().resume_writing()
-        self.unread.forget(self.transport)
+        self.unsent.forget(self.transport)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, after restoring the transport's defaults."""
-        self.unread.forget(self.transport)
+        self.unsent.forget(self.transport)
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
-        self._heard()
+        self._cancel_deadline()
         super().connection_lost(exc)
-        self.unread.forget(self.transport)
+        self.unsent.forget(self.transport)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Do not log: a client that asks for another protocol gets HTTP."""
@@ -176,37 +176,37 @@ class LimitedHttp(HttpToolsProtocol):
         """The request being answered, and those pipelined behind it."""
         return [cycle for cycle in self._cycles if not cycle.response_complete]
 
-    def _hang_up(self, last: bytes) -> None:
+    def _close(self, last: bytes) -> None:
         """Close the connection, after the response ``last`` unless another one is in progress."""
         if self._unanswered:
-            self._tell_app()
+            self._disconnect_app()
             self.transport.abort()
         else:
             self.transport.write(last)
             self.transport.close()
 
-    def _tell_app(self) -> None:
+    def _disconnect_app(self) -> None:
         """Tell the app that the client is disconnected: with uvloop, writing on would raise."""
         for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
 
-    def _await_head(self) -> None:
+    def _expect_head(self) -> None:
         """Start the deadline of a head, unless one is running."""
         if self._deadline is None:
-            self._await(self.head_seconds, self._cut)
+            self._start_deadline(self.head_seconds, self._cut)
 
-    def _await_body(self) -> None:
+    def _expect_body(self) -> None:
         """Start the deadline of a body, unless one is running."""
         if self._deadline is None:
             self._body_began, self._body_bytes = self.loop.time(), 0
-            self._await(self.body_seconds, self._check_body)
+            self._start_deadline(self.body_seconds, self._check_body)
 
-    def _await(self, seconds: float, then: Callable[[], None]) -> None:
+    def _start_deadline(self, seconds: float, then: Callable[[], None]) -> None:
         self._deadline = self.loop.call_later(seconds, then)
-        self.awaited[self] = None
-        if len(self.awaited) > self.max_silent:
-            next(iter(self.awaited))._cut()
+        self.silent[self] = None
+        if len(self.silent) > self.max_silent:
+            next(iter(self.silent))._cut()
 
     def _check_body(self) -> None:
         """At the deadline: close, unless bytes extended it or our app has paused reading."""
@@ -219,20 +219,20 @@ class LimitedHttp(HttpToolsProtocol):
             return
         unanswered = self._unanswered
         if len(unanswered) == 1 and not unanswered[0].response_started:
-            self._heard()
-            self._tell_app()
+            self._cancel_deadline()
+            self._disconnect_app()
             self.transport.write(_TOO_LATE)
             self.transport.close()
         else:
             self._cut()
 
     def _cut(self) -> None:
-        self._heard()
-        self._hang_up(b"")
+        self._cancel_deadline()
+        self._close(b"")
 
-    def _heard(self) -> None:
+    def _cancel_deadline(self) -> None:
         """Cancel the deadline."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-            self.awaited.pop(self, None)
+            self.silent.pop(self, None)

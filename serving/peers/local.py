@@ -19,7 +19,7 @@ import httpx
 from proto.errors import ConfigurationError
 from serving.http.asgi import Scope
 from serving.http.protocol import LimitedHttp
-from serving.http.unread import Unread
+from serving.http.unsent import Unsent
 
 PEER: Final = "partyline.peer"
 """Key in ``scope["extensions"]``, true if the caller is a process of this deployment."""
@@ -79,7 +79,7 @@ class LocalHttp(LimitedHttp):
     Its limit of unsent bytes is separate, so that clients of the port cannot exhaust it.
     """
 
-    unread: ClassVar[Unread] = Unread(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
+    unsent: ClassVar[Unsent] = Unsent(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
 
     def connection_made(self, transport: Any) -> None:
         """Accept a connection; abort it if the peer is another user."""
@@ -96,7 +96,7 @@ class LocalHttp(LimitedHttp):
     def _should_upgrade_to_ws(self) -> bool:
         return False
 
-    def _await(self, seconds: float, then: Callable[[], None]) -> None:
+    def _start_deadline(self, seconds: float, then: Callable[[], None]) -> None:
         """No deadline, and not counted as silent."""
 
 

@@ -3,7 +3,6 @@
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,7 @@ from proto.signing import (
     body_digest,
 )
 from proto.wire import BRIDGE_HEADERS
-from serving.http.asgi import App, Message, Receive, Scope, Send
+from serving.http.asgi import App, Message, Receive, Refuse, Scope, Send
 from serving.http.bodies import read_body, replay
 from serving.http.identity import Headers, header_values
 from serving.peers.local import PEER, UnsafePeer, is_peer
@@ -36,8 +35,6 @@ SIGNED_HEADERS: Final = (b"authorization", *(name.encode() for name in BRIDGE_HE
 _HEADER_NAME: Final = HEADER.encode()
 
 logger = logging.getLogger(__name__)
-
-Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
 
 
 class SignedRequests:

@@ -70,17 +70,17 @@ async def test_of_too_many_silent_peers_the_oldest_is_cut() -> None:
     class Few(Impatient):
         head_seconds = 60
         max_silent = 2
-        awaited = {}  # noqa: RUF012
+        silent = {}  # noqa: RUF012
 
     async with served(app, Few) as port, peer(port) as first:
-        await until(lambda: len(Few.awaited) == 1)
+        await until(lambda: len(Few.silent) == 1)
         async with peer(port) as second, peer(port) as third:
             assert await first.cut() == b""
-            assert len(Few.awaited) == 2
+            assert len(Few.silent) == 2
             for one in (second, third):
                 one.writer.write(GET)
                 assert b"200 OK" in await one.answer()
-            assert len(Few.awaited) == 0
+            assert len(Few.silent) == 0
 
 
 async def test_an_answer_may_take_longer_and_the_connection_stays() -> None:
@@ -113,7 +113,7 @@ async def test_a_websocket_is_not_cut() -> None:
     async with served(app) as port:
         url = f"ws://127.0.0.1:{port}/"
         async with websockets.connect(url, proxy=None) as viewer:
-            assert len(Impatient.awaited) == 0
+            assert len(Impatient.silent) == 0
             assert await viewer.recv() == "still here"
 
 
@@ -213,8 +213,15 @@ async def test_blanks_around_a_header_are_no_part_of_its_value() -> None:
 
 def test_every_private_thing_we_use_is_there() -> None:
     overridden = {name for name, value in vars(LimitedHttp).items() if inspect.isfunction(value)}
-    ours = {"_await", "_await_head", "_await_body", "_check_body", "_heard", "_cut"}
-    ours |= {"_hang_up", "_tell_app"}
+    ours = {
+        "_start_deadline",
+        "_expect_head",
+        "_expect_body",
+        "_check_body",
+        "_cancel_deadline",
+        "_cut",
+    }
+    ours |= {"_close", "_disconnect_app"}
     assert overridden - ours <= set(dir(HttpToolsProtocol))
     source = inspect.getsource(HttpToolsProtocol.__init__)
     for name in ("cycle", "transport", "flow", "scope", "loop"):

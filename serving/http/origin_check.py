@@ -4,23 +4,21 @@ Without it, a web page in the user's browser could reach a node on loopback: by 
 a foreign name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
-from proto.errors import Forbidden, PartylineError
+from proto.errors import Forbidden
 from proto.hosts import LOOPBACK_NAMES
 from proto.origins import DEFAULT_PORTS, parse_authority, parse_origin
 from proto.settings import Settings
-from serving.http.asgi import App, Receive, Scope, Send, respond
+from serving.http.asgi import App, Receive, Refuse, Scope, Send, respond
 from serving.http.identity import Headers, header_values
 from serving.http.problems import problem, send_problem
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
 
-
-class Doors:
+class OriginCheck:
     """ASGI middleware that refuses foreign Hosts and Origins with 403, before anything else.
 
     Args:

@@ -33,7 +33,7 @@ class _Answer:
         self.timer = timer
 
 
-class Unread:
+class Unsent:
     """The transports of a process with unsent bytes. Not thread-safe.
 
     Args:

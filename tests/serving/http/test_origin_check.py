@@ -1,4 +1,4 @@
-"""Doors: which Hosts and Origins may enter, decided by exact scheme, host and port."""
+"""OriginCheck: which Hosts and Origins may enter, decided by exact scheme, host and port."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.settings import load_settings
-from serving.http.doors import Doors, own_hosts
+from serving.http.origin_check import OriginCheck, own_hosts
 from tests.serving.making import Sent, headers, receiving, scope
 
 OURS = "127.0.0.1:8081"
@@ -18,11 +18,11 @@ async def behind(scope_: Any, receive: Any, send: Any) -> None:
     await send({"type": "reached"})
 
 
-DOORS = Doors(behind, hosts=HOSTS, origins=["https://app.example", "http://[fd00::1]:8080"])
+CHECK = OriginCheck(behind, hosts=HOSTS, origins=["https://app.example", "http://[fd00::1]:8080"])
 
 
 def refused(*pairs: tuple[str, str], scheme: str = "http", method: str = "POST") -> str | None:
-    return DOORS.refusal(scheme, method, headers(*pairs))
+    return CHECK.refusal(scheme, method, headers(*pairs))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_any_headers_are_decided_without_an_error(pairs: list[tuple[str, str]]) 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_a_refusal_never_reaches_the_app(kind: str) -> None:
     sent = Sent()
-    await DOORS(scope(("Host", "evil"), kind=kind), receiving([]), sent)
+    await CHECK(scope(("Host", "evil"), kind=kind), receiving([]), sent)
     prefix = "http" if kind == "http" else "websocket.http"
     assert [message["type"] for message in sent] == [
         f"{prefix}.response.start",
@@ -163,13 +163,13 @@ async def test_a_refusal_never_reaches_the_app(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_what_may_enter_is_passed_on(kind: str) -> None:
     sent = Sent()
-    await DOORS(scope(("Host", OURS), kind=kind), receiving([]), sent)
+    await CHECK(scope(("Host", OURS), kind=kind), receiving([]), sent)
     assert sent == [{"type": "reached"}]
 
 
 async def test_a_lifespan_is_passed_on_without_a_host() -> None:
     sent = Sent()
-    await DOORS({"type": "lifespan"}, receiving([]), sent)
+    await CHECK({"type": "lifespan"}, receiving([]), sent)
     assert sent == [{"type": "reached"}]
 
 
