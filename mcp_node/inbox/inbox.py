@@ -1,4 +1,4 @@
-"""Inbox: waiting for messages, and reading on from where one has read to."""
+"""Inbox: reading messages and waiting for them, with read positions."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -19,21 +19,21 @@ from proto.messages import ANONYMOUS, Principal
 
 MAX_WAIT_SECONDS: Final = 300.0
 PROGRESS_SECONDS: Final = 10.0
-"""How often somebody who waits hears that it still does."""
+"""How often a pending wait reports progress."""
 
 Report = Callable[[float, float], Awaitable[None]]
-"""Told how many seconds of how many have passed."""
+"""Called with the seconds that have passed, and those of the whole wait."""
 
 
 class Inbox:
-    """Reading and waiting, with read positions; methods raise as those of `Sessions` do.
+    """Reads messages and waits for them; methods raise as those of `Sessions` do.
 
     Args:
         database: the log.
         sessions: describes and lists sessions.
-        readers: keep the positions.
-        waiting: wakes.
-        is_valid: whether somebody's token still is; else it hears nothing more.
+        readers: keeps the read positions.
+        waiting: wakes those that wait.
+        is_valid: whether a principal's token is still valid; checked before a wait is answered.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Inbox:
         self._is_valid = is_valid
 
     async def unread(self, principal: Principal, session_id: str) -> int:
-        """How many messages of others a principal has not read, up to 1,000."""
+        """How many messages of others a principal has not read in a session, up to 1,000."""
         return await self._readers.unread(principal, session_id)
 
     async def list_sessions(
         self, principal: Principal, limit: Any = 20, active_since: Any = None
     ) -> list[dict[str, Any]]:
-        """The sessions a principal may enter, latest activity first, and what it has not read."""
+        """The sessions a principal may enter, latest activity first, with their unread counts."""
         listed = await self._sessions.list_sessions(principal, limit, active_since)
         names = [one["session_id"] for one in listed]
         unread = await self._readers.unread_in(principal, names)
@@ -124,10 +124,11 @@ class Inbox:
         return page.shown()
 
     async def read_through(self, principal: Principal, session_id: Any, through: Any) -> int:
-        """Say that everything up to a message was read, such as by a person; what is left unread.
+        """Mark everything up to a message as read; returns what is unread then.
 
         Raises:
-            InvalidInput: ``through`` is no id.
+            InvalidInput: ``through`` is not an id.
+            Forbidden: the principal has no name, so it has no read position.
         """
         name = entered(principal, session_id, "read")
         await self._enter(principal, name)
@@ -148,20 +149,22 @@ class Inbox:
         mentions_only: bool = False,
         report: Report | None = None,
     ) -> dict[str, Any]:
-        """Messages that are there already, or the first that come.
+        """Unread messages if there are any, else the first messages that are added.
+
+        What is returned counts as read. Cancelling the wait marks nothing as read.
 
         Args:
-            principal: who waits.
-            session_id: where.
-            after: everything visible after this id, one's own messages too. None: others'
-                messages that one has not read.
+            principal: the caller.
+            session_id: the session.
+            after: wait for everything visible after this id, the caller's own messages included.
+                None: wait for others' messages that the caller has not read.
             timeout_seconds: 0 to 300.
-            mentions_only: only others' messages that mention one.
-            report: told every 10 seconds how long it has been.
+            mentions_only: only others' messages that mention the caller.
+            report: called every 10 seconds with the progress.
 
         Raises:
-            RateLimited: it waits in too many places at once.
-            Unauthenticated: its token died meanwhile.
+            RateLimited: the caller has too many waits at once.
+            Unauthenticated: the caller's token expired or was revoked during the wait.
         """
         name = entered(principal, session_id, "read")
         since = checks.check_id(after, "after")
@@ -170,7 +173,7 @@ class Inbox:
             name, principal, own=since is not None, mentions_only=mentions_only
         ) as waiter:
             look = partial(reads.session, session_id=name)
-            session = await self._database.read(look)  # from now on a closing wakes it
+            session = await self._database.read(look)  # only now, so that no closing is missed
             self._readers.seen(principal, name)
             page = await self._there(waiter, name, since)
             waiter.closed = waiter.closed or session.closed_at is not None
@@ -188,7 +191,7 @@ class Inbox:
     async def _listen(
         self, waiter: Waiter, name: str, since: int | None, seconds: float, report: Report | None
     ) -> Page:
-        """What is heard until something is, the session closes, or the time or the node ends."""
+        """The first messages to come; an empty page on timeout, closing or shutdown."""
         begin = time.monotonic()
         while True:
             if waiter.look_again:
@@ -209,7 +212,10 @@ class Inbox:
                     await report(min(time.monotonic() - begin, seconds), seconds)
 
     async def _heard(self, waiter: Waiter, name: str) -> Page:
-        """What a waiter was woken with; nothing lies between it and what there was before."""
+        """The messages a waiter was woken with, marked as read.
+
+        They follow directly on what `_there` read: the waiter held everything from then on.
+        """
         page = Page(waiter.heard, waiter.more)
         if waiter.mentions_only:
             await self._readers.was_given_out_of_turn(waiter.principal, name, page.messages)
@@ -218,14 +224,14 @@ class Inbox:
         return page
 
     async def _there(self, waiter: Waiter, name: str, since: int | None) -> Page:
-        """What there is already; from then on the waiter hears what comes behind it."""
+        """The messages that are there already; the waiter then ignores anything up to them."""
         principal = waiter.principal
         async with self._readers.turn(principal, name):
             if waiter.mentions_only:
                 page, start = await self._mentions(principal, name, since)
             elif since is not None:
                 page, start = await self._after(principal, name, since)
-            elif principal.agent_id == ANONYMOUS:  # nobody's position: from now on
+            elif principal.agent_id == ANONYMOUS:  # it has no read position: only new messages
                 head = partial(reads.session_head, session_id=name)
                 page, start = Page([], False), await self._database.read(head)
             else:
@@ -240,9 +246,9 @@ class Inbox:
         return page, since
 
     async def _unread(self, principal: Principal, name: str, limit: int) -> tuple[Page, int]:
-        """Others' entries not read yet, and the id up to which everything is read with them.
+        """The oldest of others' unread entries, and the id up to which all is read with them.
 
-        The oldest of them; on the first time the newest.
+        For a principal that has read nothing yet in the session: the newest of them.
         """
         reach = await self._readers.reach(principal, name)
         place = reach.place or ReadPosition()
@@ -259,7 +265,7 @@ class Inbox:
     async def _mentions(
         self, principal: Principal, name: str, since: int | None
     ) -> tuple[Page, int]:
-        """Mentions that were not read yet, or all after an id, and the id they come after."""
+        """Unread mentions, or all after an id, and the id after which further ones count."""
         named(principal, "mention")
         reach = await self._readers.reach(principal, name)
         page = await self._database.read(
@@ -270,7 +276,11 @@ class Inbox:
         return page, max(place.position or 0, place.furthest) if since is None else since
 
     async def _given(self, principal: Principal, name: str, page: Page, after: int | None) -> None:
-        """A page is handed out: its reader has everything after ``after``, or as far as it goes."""
+        """Mark an unfiltered page as read: one after ``after``, or if that is None the newest.
+
+        A newest page shows which of its messages are deleted, but not the deletions of others;
+        if there is one that it does not tell of, its messages are marked one by one.
+        """
         if not page.messages or principal.agent_id == ANONYMOUS:
             return
         if after is not None:

@@ -1,4 +1,4 @@
-"""The list of sessions, the latest activity a reader may know of first: not all are looked at."""
+"""The list of sessions by latest visible activity, without reading every session."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
 
 class SessionListing(msgspec.Struct, frozen=True):
-    """A session as the asking audience may know it.
+    """A session as an audience may see it.
 
-    ``last_activity``: when something visible last happened in it (UTC). ``message_count``: its
-    visible messages, without deleted ones.
+    ``last_activity``: when something visible to it last happened (UTC). ``message_count``: how
+    many messages it may see, without deleted ones.
     """
 
     session: Session
@@ -49,11 +49,18 @@ def sessions(
     limit: int,
     active_since: str | None,
 ) -> list[SessionListing]:
-    """Sessions by the latest activity that ``audience`` may know of.
+    """Sessions by the latest activity that ``audience`` may see, the latest first.
 
-    Activity is a session's making or the latest message under a key the reader holds. A session
-    among the ``limit`` latest of all is among the ``limit`` latest by making or under one key:
-    only those are looked at.
+    Activity is the creation of a session, or a message under an audience key that the reader
+    holds. The ``limit`` latest sessions are each among the ``limit`` latest by creation or under
+    one of the keys, so only those candidates are read.
+
+    Args:
+        connection: in a read transaction.
+        audience: the reader.
+        within: only these sessions; None for all.
+        limit: the most sessions.
+        active_since: only sessions with activity at or after this time; None for all.
     """
     keys = held_keys(audience)
     all_types = holds_all_types(audience)
@@ -81,9 +88,9 @@ def _candidates(
 
 @lru_cache(maxsize=16)
 def listing(keys: int, *, all_types: bool) -> str:
-    """Those sessions of a JSON array, latest activity first, with activity and count.
+    """SQL for the sessions of a JSON array by latest activity, with activity and message count.
 
-    Parameters: within (the array), since (or NULL), limit, key0, key1 and so on.
+    Parameters of the statement: within (the array), since (or NULL), limit, key0, key1 and so on.
     """
     tallies = seen(keys, all_types, "s.session_id")
     latest = (

@@ -1,4 +1,4 @@
-"""Reads of sessions and messages: functions of a connection, to be run in one snapshot."""
+"""Reads of sessions and messages: functions of a connection in a read transaction."""
 
 import heapq
 import sqlite3
@@ -30,11 +30,11 @@ PAGE_CHARS: Final = 8 * 1024 * 1024
 would be a hundred megabytes at once."""
 
 HEADS_ROWS: Final = 2_000
-"""How many messages one `heads` looks at."""
+"""The most messages that one call of `heads` reads."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Messages ascending by id; ``has_more``: the direction of paging has visible ones left."""
+    """Messages ascending by id; ``has_more``: more visible ones follow in the page's direction."""
 
     messages: list[Message]
     has_more: bool
@@ -46,7 +46,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Narrowing(NamedTuple):
-    """A condition, as `queries.visible` takes it, and what it names."""
+    """A condition for `mcp_node.sessions.rows.visible`, and the parameters it names."""
 
     sql: str = ""
     reader: str = ""
@@ -86,7 +86,7 @@ class PageQuery(NamedTuple):
 
 
 def page(connection: sqlite3.Connection, audience: Audience, query: PageQuery) -> Page:
-    """A page of what ``audience`` may see, ascending by id whatever its direction."""
+    """A page of the messages that ``audience`` may see, ascending by id in either direction."""
     messages, more = _cut(_visible_rows(connection, audience, query), query.limit)
     if query.descending:
         messages.reverse()
@@ -99,7 +99,7 @@ def view(
     """A session, how many of its messages ``audience`` may see, and the newest of them.
 
     Raises:
-        SessionNotFound: there is none.
+        SessionNotFound: there is no such session.
     """
     found = session(connection, session_id)
     count = message_count(connection, audience, session_id)
@@ -110,13 +110,13 @@ def view(
 def log_page(
     connection: sqlite3.Connection, epoch: str, audience: Audience | None, query: PageQuery
 ) -> LogPage:
-    """Entries of a session; unfiltered without an audience.
+    """A part of a session's log for ws_node, with deletion entries.
 
     Args:
-        connection: to read from.
+        connection: in a read transaction.
         epoch: of the log, for the answer.
-        audience: who is to see the entries.
-        query: which entries.
+        audience: only entries that it may see; None for all.
+        query: the part to read.
     """
     head = session_head(connection, query.session_id)
     if audience is None:
@@ -155,10 +155,10 @@ def heads(connection: sqlite3.Connection, epoch: str, after: int) -> Heads:
 
 
 def session(connection: sqlite3.Connection, session_id: str) -> Session:
-    """The session of that id.
+    """The session of an id.
 
     Raises:
-        SessionNotFound: there is none.
+        SessionNotFound: there is no such session.
     """
     row = connection.execute(SESSION, (session_id,)).fetchone()
     if row is None:
@@ -169,7 +169,7 @@ def session(connection: sqlite3.Connection, session_id: str) -> Session:
 def _visible_rows(
     connection: sqlite3.Connection, audience: Audience, query: PageQuery
 ) -> Iterator[Any]:
-    """Rows in order of id, read as they are asked for."""
+    """Rows in order of id, read from the database as the caller iterates."""
     keys, all_types = visible_keys(audience, query.visibility)
     if all_types:
         found = connection.execute(ALL_TYPES, {"session": query.session_id})
@@ -190,7 +190,7 @@ def _visible_rows(
 
 
 def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
-    """The messages of a page, and whether there are more."""
+    """The messages of a page, cut at ``limit`` and `PAGE_CHARS`, and whether rows are left."""
     messages: list[Message] = []
     chars = 0
     for row in rows:
@@ -220,5 +220,5 @@ def _named(keys: Sequence[str]) -> dict[str, str]:
 
 
 def clamp(message_id: int) -> int:
-    """An id that SQLite's integers hold, on the same side of every id there is."""
+    """An id bounded to what SQLite's integers hold; it compares to existing ids as before."""
     return min(max(message_id, 0), MAX_ID + 1)

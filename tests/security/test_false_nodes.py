@@ -115,7 +115,7 @@ async def test_a_false_mcp_node_learns_nothing_and_is_not_believed(tmp_path: Pat
             port = pair.mcp_port
             pair.mcp.kill()
             async with FalseNode().at(port) as false:
-                await until(lambda: "is away" in pair.ws.output() or false.heads)
+                await until(lambda: "is unavailable" in pair.ws.output() or false.heads)
                 async with plain_client(base_url=pair.ws_url) as page:
                     for asking in (
                         page.get("/api/sessions", headers=pair.headers("victim")),

@@ -1,4 +1,4 @@
-"""The FastMCP server: its tools, its token check, and the lookup that halves a call's cost."""
+"""The FastMCP server: tools, resources, prompts, the token check, and a lookup of schemas."""
 
 from importlib.metadata import version
 from typing import Any
@@ -64,10 +64,10 @@ def make_server(services: Services, identity: Identity) -> FastMCP:
 
 
 async def install_schema_lookup(mcp: FastMCP) -> None:
-    """Spare every modern tools/call the whole tools/list it would run to find one schema.
+    """Install a lookup of input schemas; without it every modern tools/call lists all tools.
 
-    Reaches into a private attribute of the pinned mcp release (a test holds it); call it again
-    after tools were added.
+    That halves the cost of a call. It sets a private attribute of the pinned mcp release, which a
+    test checks. Call it again after tools were added.
     """
     schemas: dict[str, Any] = {}
     for tool in await mcp.list_tools():

@@ -1,4 +1,4 @@
-"""REST: who is in a session, and how far a person has read it."""
+"""REST routes of readers: who is in a session, and how far the caller has read."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class AgentsAnswer(BaseModel):
 
 
 def make_inbox_api(services: Services) -> APIRouter:
-    """The routes under /api/sessions/{session_id} about readers."""
+    """The routes of a session's readers, under /api/sessions/{session_id}."""
     router = APIRouter(prefix="/api/sessions/{session_id}", tags=["rooms"])
 
     @router.get(

@@ -1,7 +1,7 @@
 """Links over HTTP: redeeming a code, and the operator's own routes.
 
-``POST /api/redeem`` is the one route that takes no token: the code in its body is what counts. It
-answers a bad one with 401, late to whoever fails often, as every door does with tokens.
+``POST /api/redeem`` is the one route without a token: the code in its body authenticates. A bad
+code gets 401, delayed for addresses that fail repeatedly, as for bad tokens.
 """
 
 from typing import Final, Literal

@@ -1,4 +1,4 @@
-"""REST for who keeps a session in order: closing it, changing it."""
+"""REST routes of moderation: closing and changing a session."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""GET /api/search: the same search as the tool's."""
+"""GET /api/search, with the same search as the tool."""
 
 from typing import Annotated, Any, Final
 

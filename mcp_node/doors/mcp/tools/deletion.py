@@ -1,4 +1,4 @@
-"""The tool that takes a message back: delete_message."""
+"""The tool that deletes a message: delete_message."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Tools to hear others: wait_for_messages, get_receipts, list_agents."""
+"""Tools about other agents: wait_for_messages, get_receipts, list_agents."""
 
 from typing import Annotated, Any, Literal
 
@@ -60,7 +60,7 @@ class AgentList(TypedDict):
 
 
 def add_inbox_tools(tools: Tools, services: Services) -> None:
-    """Add the tools to hear others to a server."""
+    """Add the tools about other agents to a server."""
     inbox, roster = services.inbox, services.roster
 
     @tools.add(READS, MessagesHeard)

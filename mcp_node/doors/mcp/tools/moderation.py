@@ -1,4 +1,4 @@
-"""Tools for who keeps a session in order: close_session, update_session."""
+"""Tools of moderation: close_session, update_session."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What tools return, as agents read it in each tool's output schema."""
+"""The types of tools' results; agents read them in the output schemas."""
 
 from typing import Any, Final, NotRequired
 
@@ -127,10 +127,10 @@ _TEXTS: Final = ("purpose", "sessions", "results", "corrected", "memories", "men
 
 
 def marked(result: dict[str, Any]) -> dict[str, Any]:
-    """``result``, marked if it carries participants' text, and without what says nothing.
+    """``result``, marked as untrusted if it has texts by participants, without empty fields.
 
-    Empty metadata and parents that are null are left out, here and in lists of sessions and
-    messages: an agent pays for every word it reads.
+    Empty metadata and parents that are null are left out, also in lists of sessions and messages:
+    an agent pays for every token it reads.
     """
     shown = _brief(result)
     for name in ("messages", "sessions"):
