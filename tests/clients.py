@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 
 import httpx
+import websockets
 
 from tests.waiting import PATIENCE
 
@@ -38,3 +39,19 @@ async def frames(viewer: Any, count: int, within: float = PATIENCE) -> list[dict
     """The next ``count`` frames."""
     async with asyncio.timeout(within):
         return [json.loads(await viewer.recv()) for _ in range(count)]
+
+
+async def is_quiet(viewer: Any) -> None:
+    """Nothing is on its way to a viewer but the answer to this ping."""
+    await viewer.send('{"type":"ping"}')
+    assert await frame(viewer) == {"type": "pong"}
+
+
+async def closed_with(viewer: Any) -> int:
+    """The code with which a viewer is closed, without being sent anything before."""
+    try:
+        received = await asyncio.wait_for(viewer.recv(), PATIENCE)
+    except websockets.ConnectionClosed as closed:
+        assert closed.rcvd is not None
+        return closed.rcvd.code
+    raise AssertionError(f"it is not closed, but was sent {received!r}")

@@ -12,6 +12,7 @@ Nodes can be started, killed and restarted one by one (`tests.node_process`).
 import asyncio
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -197,6 +198,14 @@ class Pair:
             open_timeout=PATIENCE,
             ping_interval=None,  # a test may stop ws_node for longer
         )
+
+    async def metric(self, node: Node, name: str) -> float:
+        """A figure of a node, as an admin reads it; ``name`` without ``partyline_``."""
+        async with plain_client(headers=self.headers("root", scopes="admin")) as client:
+            text = (await client.get(f"{node.url}/metrics")).text
+        found = re.search(rf"^partyline_{name} (\S+)$", text, re.MULTILINE)
+        assert found, text
+        return float(found[1])
 
     @property
     def mcp_socket(self) -> Path:

@@ -12,7 +12,8 @@ from tests.browser.conftest import People
 from tests.browser.people import ids
 from tests.browser.seeding import seed
 from tests.browser.test_hostile import unharmed
-from tests.browser.test_reading import at_least, say
+from tests.browser.test_reading import at_least
+from tests.integration.rooms import say
 from tests.pair import Pair
 from tests.waiting import until
 

@@ -1,14 +1,13 @@
 """Reading: the bottom, the pill, older messages, ten thousand of them, what is unread."""
 
 import asyncio
-from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
+from tests.integration.rooms import say
 from tests.pair import Pair
 from tests.waiting import START_SECONDS, until
 
@@ -27,12 +26,6 @@ async def filled(pair: Pair, room: str, count: int) -> list[int]:
             answers = await asyncio.gather(*(say(rest, room, f"number {n}") for n in numbers))
             made += answers
     return sorted(made)
-
-
-async def say(rest: httpx.AsyncClient, room: str, content: str, **more: Any) -> int:
-    answer = await rest.post(f"/api/sessions/{room}/messages", json={"content": content, **more})
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["message_id"])
 
 
 async def at_the_bottom(page: Page) -> bool:

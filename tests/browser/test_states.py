@@ -8,8 +8,9 @@ from playwright.async_api import expect
 from tests.browser.conftest import People
 from tests.browser.people import ids, operators_token, texts
 from tests.browser.test_entering import login_link
-from tests.browser.test_reading import filled, say
+from tests.browser.test_reading import filled
 from tests.commands import partyline
+from tests.integration.rooms import say
 from tests.pair import Pair
 from tests.waiting import until
 

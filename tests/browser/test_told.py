@@ -9,7 +9,8 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.browser.test_reading import filled, say
+from tests.browser.test_reading import filled
+from tests.integration.rooms import say
 from tests.pair import Pair
 from tests.waiting import until
 

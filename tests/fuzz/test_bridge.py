@@ -13,7 +13,6 @@ from proto.errors import WireError
 from proto.wire import decode
 from tests.fuzz.fuzzing import PIECES, VALUES, attack, bounded, damaged, watched
 from tests.pair import Pair
-from tests.security.test_bad_frames import figure
 from tests.security.unharmed import MARK
 from tests.waiting import until
 
@@ -40,7 +39,10 @@ def _packable(value: Any) -> bool:
 
 
 async def test_generated_bridge_frames_are_collected_or_counted(pair: Pair) -> None:
-    taken, bad = await figure(pair, "collected_total"), await figure(pair, "malformed_total")
+    taken, bad = (
+        await pair.metric(pair.ws, "collected_total"),
+        await pair.metric(pair.ws, "malformed_total"),
+    )
     pushed = {"good": 0, "bad": 0}
 
     async with watched(pair) as watch:
@@ -74,8 +76,8 @@ async def test_generated_bridge_frames_are_collected_or_counted(pair: Pair) -> N
 
             async def counted() -> bool:
                 return (
-                    await figure(pair, "malformed_total") == bad + pushed["bad"]
-                    and await figure(pair, "collected_total") >= taken + pushed["good"]
+                    await pair.metric(pair.ws, "malformed_total") == bad + pushed["bad"]
+                    and await pair.metric(pair.ws, "collected_total") >= taken + pushed["good"]
                 )
 
             await until(counted)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import websockets
 
-from tests.clients import frame, plain_client
+from tests.clients import is_quiet, plain_client
 from tests.pair import Pair
 
 LAST = "that is all"
@@ -47,12 +47,6 @@ async def transcript(viewer: websockets.ClientConnection) -> list[dict[str, Any]
             await is_quiet(viewer)
             return got
         got.append(one["data"])
-
-
-async def is_quiet(viewer: websockets.ClientConnection) -> None:
-    """Nothing is on its way to a viewer but the answer to this ping."""
-    await viewer.send('{"type":"ping"}')
-    assert await frame(viewer) == {"type": "pong"}
 
 
 async def whole_log(pair: Pair, room: str) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from mcp.client.subscriptions import ResourceUpdated, SubscriptionLost, listen
 from mcp.shared.exceptions import MCPDeprecationWarning
 from pydantic import SecretStr
 
-from tests.clients import plain_client
 from tests.integration.rooms import make_room, say
 from tests.pair import Pair
 from tests.waiting import until
@@ -149,9 +148,6 @@ async def unsubscribe(client: Client[Any], uri: str) -> None:
         await client.session.unsubscribe_resource(uri)
 
 
-async def subscriptions(pair: Pair) -> int:
-    """How many resources are subscribed to, as the node's figures say."""
-    async with plain_client(headers=pair.headers("root", scopes="admin")) as client:
-        figures = (await client.get(f"{pair.mcp_url}/metrics")).text
-    lines = [line for line in figures.splitlines() if "resource_subscriptions" in line]
-    return int(float(lines[-1].rsplit(" ", 1)[1]))
+async def subscriptions(pair: Pair) -> float:
+    """How many resources are subscribed to."""
+    return await pair.metric(pair.mcp, "resource_subscriptions")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from proto.frames import RESERVED_TYPES
-from tests.clients import frame, plain_client, whole
-from tests.integration.rooms import broadcast, is_quiet, make_room, say
+from tests.clients import frame, is_quiet, plain_client, whole
+from tests.integration.rooms import broadcast, make_room, say
 from tests.pair import Pair
 from tests.waiting import PATIENCE
 

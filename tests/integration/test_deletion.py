@@ -11,8 +11,8 @@ import pytest
 import websockets
 from fastmcp.exceptions import ToolError
 
-from tests.clients import frame, frames, plain_client, whole
-from tests.integration.rooms import gathered, is_quiet, make_room, say, whole_log
+from tests.clients import frame, frames, is_quiet, plain_client, whole
+from tests.integration.rooms import gathered, make_room, say, whole_log
 from tests.integration.test_event_stream import stream
 from tests.pair import Pair
 from tests.waiting import until

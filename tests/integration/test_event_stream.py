@@ -120,12 +120,8 @@ async def test_a_malformed_last_event_id_is_refused(pair: Pair) -> None:
 
 
 async def test_a_client_that_leaves_frees_its_place(pair: Pair) -> None:
-    async def viewers() -> int:
-        async with plain_client(base_url=pair.ws_url) as client:
-            headers = pair.headers("root", scopes="read,admin")
-            text = (await client.get("/metrics", headers=headers)).text
-        line = next(line for line in text.splitlines() if line.startswith("partyline_viewers "))
-        return int(float(line.split()[1]))
+    async def viewers() -> float:
+        return await pair.metric(pair.ws, "viewers")
 
     before = await viewers()
     async with stream(pair, "sse-f") as reader:

@@ -5,16 +5,8 @@ import contextlib
 
 import pytest
 
-from tests.clients import frame
-from tests.integration.rooms import (
-    broadcast,
-    gathered,
-    is_quiet,
-    make_room,
-    say,
-    say_last,
-    transcript,
-)
+from tests.clients import frame, is_quiet
+from tests.integration.rooms import broadcast, gathered, make_room, say, say_last, transcript
 from tests.pair import Pair
 from tests.waiting import until
 

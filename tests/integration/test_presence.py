@@ -5,10 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-import websockets
-
-from tests.clients import frame, plain_client
+from tests.clients import closed_with, frame, plain_client
 from tests.integration.rooms import broadcast, make_room, say
 from tests.integration.worker_viewers import VIEWERS, viewers_of_both
 from tests.pair import Pair
@@ -80,9 +77,7 @@ async def test_presence_itself_cannot_be_broadcast(pair: Pair, room: str) -> Non
 
 async def test_who_may_not_watch_is_not_told(pair: Pair, room: str) -> None:
     async with pair.viewer(room, "eve", query=ASKING, sessions=["another"]) as viewer:
-        with pytest.raises(websockets.ConnectionClosed):
-            await frame(viewer)
-        assert viewer.close_code == 4501
+        assert await closed_with(viewer) == 4501
 
 
 async def test_an_event_stream_is_told_too(pair: Pair, room: str) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import frame, frames, plain_client
+from tests.clients import frame, frames, is_quiet, plain_client
 from tests.commands import partyline
-from tests.integration.rooms import is_quiet, make_room, say, whole_log
+from tests.integration.rooms import make_room, say, whole_log
 from tests.pair import Pair
 from tests.waiting import until
 

@@ -6,8 +6,8 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.clients import frame, frames
-from tests.integration.rooms import is_quiet, make_room, say
+from tests.clients import frame, frames, is_quiet
+from tests.integration.rooms import make_room, say
 from tests.pair import Pair
 from tests.waiting import PATIENCE
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import websockets
 
-from tests.clients import frame, plain_client
-from tests.integration.rooms import is_quiet, make_room, say
+from tests.clients import frame, is_quiet, plain_client
+from tests.integration.rooms import make_room, say
 from tests.node_process import Node
 from tests.pair import Pair
 from tests.waiting import until
@@ -92,9 +92,7 @@ async def test_a_handshake_under_way_is_told_to_come_back(killable: Pair, name: 
 
 
 async def _connections(pair: Pair, count: int) -> bool:
-    async with plain_client(headers=pair.headers("root", scopes="admin")) as client:
-        figures = (await client.get(f"{pair.ws_url}/metrics")).text
-    return f"partyline_viewers {count}.0\n" in figures
+    return await pair.metric(pair.ws, "viewers") == count
 
 
 @pytest.mark.parametrize("module", ["mcp", "ws"])

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from proto import keyfile
-from tests.clients import frame, plain_client
+from tests.clients import frame, is_quiet, plain_client
 from tests.commands import partyline
 from tests.integration.relay import Authority, Relay, sent_again
-from tests.integration.rooms import broadcast, is_quiet, make_room, readiness, say
+from tests.integration.rooms import broadcast, make_room, readiness, say
 from tests.links.redeeming import bearer
 from tests.pair import Pair
 from tests.waiting import START_SECONDS, until
 
 
-def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: Any) -> Pair:
+def two_directories(
+    base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: Any
+) -> Pair:
     """Both nodes; ws_node's directory holds what an operator copies to it."""
     theirs = base / "ws-data"
     pair = Pair(base, mcp_settings=mcp, ws_settings={"DATA_DIR": theirs, **ws}, **settings)
@@ -35,7 +37,7 @@ async def test_requests_are_signed_both_ways_and_cannot_be_replayed(tmp_path: Pa
     async with contextlib.AsyncExitStack() as stack:
         to_mcp = await stack.enter_async_context(Relay(lambda: pairs[0].mcp_port).listening())
         to_ws = await stack.enter_async_context(Relay(lambda: pairs[0].ws_port).listening())
-        pair = apart(
+        pair = two_directories(
             tmp_path,
             BRIDGE="http",
             LOG_POLL_SECONDS=0.5,
@@ -120,7 +122,7 @@ async def test_over_tls_only_to_who_has_the_certificate_and_answers_signed(tmp_p
     async with contextlib.AsyncExitStack() as stack:
         relay = Relay(lambda: pairs[0].mcp_port, ours.tls)
         await stack.enter_async_context(relay.listening())
-        pair = apart(
+        pair = two_directories(
             tmp_path,
             start=(),
             BRIDGE_ENDPOINT=f"ipc://{tmp_path}/b.sock",

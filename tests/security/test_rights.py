@@ -4,9 +4,8 @@ import json
 from typing import Any
 
 import pytest
-import websockets
 
-from tests.clients import frame
+from tests.clients import closed_with
 from tests.pair import Pair
 from tests.security.asking import JSON, TOOLS, Answer, ask, broadcast, say
 from tests.security.unharmed import MARK, add, clean, make_room, new_room, unharmed
@@ -61,10 +60,7 @@ async def test_a_token_for_other_sessions_finds_no_session(
 
 async def closed_code(pair: Pair, room: str, **rights: Any) -> int:
     async with pair.viewer(room, "mallory", **rights) as viewer:
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            await frame(viewer)
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
+        return await closed_with(viewer)
 
 
 async def test_viewers_are_held_to_their_sessions_and_scopes(pair: Pair) -> None:

@@ -18,9 +18,9 @@ import zmq
 from proto import endpoints, wire
 from proto.internal_api import LogPage
 from proto.wire import Event, message_event
-from tests.clients import frame, frames
+from tests.clients import closed_with, frame, frames, is_quiet
 from tests.pair import Pair
-from tests.waiting import PATIENCE, START_SECONDS
+from tests.waiting import START_SECONDS
 
 names = (f"room-{number}" for number in itertools.count())
 
@@ -128,12 +128,6 @@ def subscribe(**position: Any) -> str:
     return msgspec.json.encode({"type": "subscribe", **position}).decode()
 
 
-async def is_quiet(viewer: Any) -> None:
-    """Nothing came before the answer to this ping."""
-    await viewer.send("ping")
-    assert await asyncio.wait_for(viewer.recv(), PATIENCE) == "pong"
-
-
 async def test_what_the_bridge_lost_is_read_from_the_log(severed: Severed) -> None:
     async with severed.room() as talk, severed.watch(talk.room) as viewer:
         await talk.say("one", "two", "three")
@@ -232,10 +226,7 @@ async def test_a_frame_with_an_id_the_log_lacks_cannot_wedge_a_room(severed: Sev
         forged = Event(**{**fields, "id": 950_000, "prev": 0, "body": b'{"position":950000}'})
         severed.forward(forged)
         assert await frame(viewer) == {"position": 950_000}
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(viewer.recv(), PATIENCE)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4002
+        assert await closed_with(viewer) == 4002
         async with severed.watch(talk.room, "?since=950000") as again:
             assert (await frame(again))["recovered"] is False
             await talk.say("three")
@@ -339,10 +330,7 @@ async def test_a_replaced_log_closes_its_viewers_with_4002() -> None:
                     file.unlink()
                 await pair.mcp.start()
                 for viewer in (live, replayed):
-                    with pytest.raises(websockets.ConnectionClosed) as closed:
-                        await asyncio.wait_for(viewer.recv(), PATIENCE)
-                    assert closed.value.rcvd is not None
-                    assert closed.value.rcvd.code == 4002
+                    assert await closed_with(viewer) == 4002
         async with pair.room() as again:
             again.room = talk.room
             await again.ask("/api/sessions", {"purpose": "t", "session_id": talk.room})

@@ -15,6 +15,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Opcode
 
 from proto.messages import Visibility
+from tests.clients import closed_with
 from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.rooms.deflate import deflated_frame
@@ -30,13 +31,6 @@ def body(id_: int, size: int = 2_000) -> bytes:
 async def numbers(viewer: Any, count: int) -> list[int]:
     async with asyncio.timeout(PATIENCE):
         return [json.loads(await viewer.recv())["n"] for _ in range(count)]
-
-
-async def code_of(viewer: Any) -> int:
-    with pytest.raises(websockets.ConnectionClosed) as closed:
-        await asyncio.wait_for(viewer.recv(), PATIENCE)
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
 
 
 @contextlib.asynccontextmanager
@@ -186,7 +180,7 @@ async def test_a_bad_frame_ends_its_own_connection_alone(tmp_path: Path, what: s
         tracemalloc.start()
         try:
             bad.transport.write(data)
-            assert await code_of(bad) == code
+            assert await closed_with(bad) == code
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
