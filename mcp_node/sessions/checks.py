@@ -27,26 +27,30 @@ _TIMESTAMP: Final = re.compile(
 
 def check_content(content: Any, settings: Settings) -> str:
     """The text of a message: at most MAX_CONTENT_CHARS characters, not only white space."""
-    if not isinstance(content, str):
-        raise InvalidInput("content must be a string.")
-    if len(content) > settings.max_content_chars:
-        raise TooLarge(f"content has more than {settings.max_content_chars} characters.")
-    check_text(content, "content")
-    if not content.strip():
-        raise InvalidInput("content is empty.", "Say something, and call again.")
-    return content
+    return _check_words(
+        content, "content", settings.max_content_chars, "Say something, and call again."
+    )
 
 
 def check_purpose(purpose: Any, settings: Settings) -> str:
     """The purpose of a session: at most MAX_PURPOSE_CHARS characters, not only white space."""
-    if not isinstance(purpose, str):
-        raise InvalidInput("purpose must be a string.")
-    if len(purpose) > settings.max_purpose_chars:
-        raise TooLarge(f"purpose has more than {settings.max_purpose_chars} characters.")
-    check_text(purpose, "purpose")
-    if not purpose.strip():
-        raise InvalidInput("purpose is empty.", "Say in a sentence what the session is for.")
-    return purpose
+    return _check_words(
+        purpose,
+        "purpose",
+        settings.max_purpose_chars,
+        "Say in a sentence what the session is for.",
+    )
+
+
+def _check_words(value: Any, what: str, most: int, if_empty: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string.")
+    if len(value) > most:
+        raise TooLarge(f"{what} has more than {most} characters.")
+    check_text(value, what)
+    if not value.strip():
+        raise InvalidInput(f"{what} is empty.", if_empty)
+    return value
 
 
 def check_metadata(metadata: Any, settings: Settings) -> msgspec.Raw:

@@ -2,7 +2,7 @@
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +20,7 @@ from mcp_node.sessions.rows import (
     visible,
     visible_keys,
 )
-from mcp_node.sessions.tallies import message_count
+from mcp_node.sessions.tallies import key_parameters, message_count
 from proto.errors import SessionNotFound
 from proto.internal_api import Heads, LogPage
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
@@ -185,7 +185,7 @@ def _visible_rows(
             deletions=query.deletions,
             narrowed=query.narrowing.sql,
         )
-        cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
+        cursors.append(connection.execute(sql, {**parameters, **key_parameters(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)
 
 
@@ -213,10 +213,6 @@ def _parameters(query: PageQuery) -> dict[str, object]:
         "read": query.narrowing.read,
         "limit": query.limit + 1,
     }
-
-
-def _named(keys: Sequence[str]) -> dict[str, str]:
-    return {f"key{number}": key for number, key in enumerate(keys)}
 
 
 def clamp(message_id: int) -> int:

@@ -46,13 +46,23 @@ INSERT_KEY: Final = (
 PRUNED: Final = "SELECT value FROM meta WHERE name = 'pruned'"
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 
-_STEP: Final = "SELECT min(audience) FROM messages WHERE session_id = :session AND audience"
-ALL_TYPES: Final = (
-    f"WITH RECURSIVE types (key) AS (SELECT ({_STEP} >= '{_LOW}' AND audience < '{_HIGH}')"
-    f" UNION ALL SELECT ({_STEP} > key AND audience < '{_HIGH}') FROM types WHERE key IS NOT NULL)"
-    " SELECT key FROM types WHERE key IS NOT NULL"
-)
-"""The ``t:`` keys that occur in a session, one index seek each."""
+
+def all_types(source: str) -> str:
+    """SQL for the ``t:`` keys that occur in ``source``, a table and the beginning of a condition.
+
+    The index of ``source`` must begin with the audience, after what the condition fixes: then each
+    key costs one seek.
+    """
+    step = f"SELECT min(audience) FROM {source} audience"
+    return (
+        f"WITH RECURSIVE types (key) AS (SELECT ({step} >= '{_LOW}' AND audience < '{_HIGH}')"
+        f" UNION ALL SELECT ({step} > key AND audience < '{_HIGH}') FROM types"
+        " WHERE key IS NOT NULL) SELECT key FROM types WHERE key IS NOT NULL"
+    )
+
+
+ALL_TYPES: Final = all_types("messages WHERE session_id = :session AND")
+"""The ``t:`` keys that occur in a session."""
 
 
 def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[list[str], bool]:

@@ -82,11 +82,13 @@ def message_count(connection: sqlite3.Connection, audience: Audience, session_id
     """How many messages of a session ``audience`` may see."""
     keys = held_keys(audience)
     sql = f"SELECT ifnull(sum(messages), 0) FROM ({seen(len(keys), holds_all_types(audience))})"
-    return int(connection.execute(sql, {"session": session_id, **named(keys)}).fetchone()[0])
+    return int(
+        connection.execute(sql, {"session": session_id, **key_parameters(keys)}).fetchone()[0]
+    )
 
 
 def seen(keys: int, all_types: bool, session: str = ":session") -> str:
-    """SQL for the tallies of a session under a reader's keys, which are bound by `named`."""
+    """SQL for the tallies of a session under keys, which are bound by `key_parameters`."""
     single = ", ".join(f":key{number}" for number in range(keys))
     tallies = f"SELECT messages, last_at FROM tallies WHERE session_id = {session} AND audience"
     branches = [f"{tallies} IN ({single})"]
@@ -95,6 +97,6 @@ def seen(keys: int, all_types: bool, session: str = ":session") -> str:
     return " UNION ALL ".join(branches)
 
 
-def named(keys: Sequence[str]) -> dict[str, str]:
+def key_parameters(keys: Sequence[str]) -> dict[str, str]:
     """Audience keys as the parameters key0, key1 and so on."""
     return {f"key{number}": key for number, key in enumerate(keys)}

@@ -18,7 +18,7 @@ import zmq
 from proto import endpoints, wire
 from proto.internal_api import LogPage
 from proto.wire import Event, message_event
-from tests.clients import closed_with, frame, frames, is_quiet
+from tests.clients import closed_with, frame, frames, is_quiet, plain_client
 from tests.pair import Pair
 from tests.waiting import START_SECONDS
 
@@ -60,7 +60,7 @@ class Severed(Pair):
 
     @contextlib.asynccontextmanager
     async def room(self) -> AsyncIterator["Talk"]:
-        async with httpx.AsyncClient(base_url=self.mcp_url, trust_env=False) as rest:
+        async with plain_client(base_url=self.mcp_url) as rest:
             talk = Talk(self, rest, next(names))
             await talk.ask("/api/sessions", {"purpose": "t", "session_id": talk.room})
             yield talk
