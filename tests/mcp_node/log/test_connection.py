@@ -93,5 +93,5 @@ async def test_a_failed_connection_leaves_no_thread_behind(tmp_path: Path, conne
     with pytest.raises(sqlite3.DatabaseError):
         await connect(garbage)
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=5)
+        thread.join(timeout=30)
         assert not thread.is_alive()

@@ -146,7 +146,7 @@ def test_the_interpreter_exits_after_a_refusal(tmp_path: Path):
         "asyncio.run(open_store(path, Settings(data_dir=path)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, timeout=20, text=True
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, timeout=60, text=True
     )
     assert done.returncode == 1
     assert "ConfigurationError" in done.stderr

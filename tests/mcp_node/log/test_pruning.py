@@ -158,7 +158,7 @@ async def test_the_key_of_the_last_is_forgotten_like_all_others(store: Database)
     assert (again.id, again.content) == (first.id + 1, "y")
 
 
-async def test_counts_are_put_right(store: Database) -> None:
+async def test_pruning_corrects_the_message_counts(store: Database) -> None:
     levels = [Visibility.PUBLIC, Visibility.PRIVATE, Visibility.PUBLIC, Visibility.ADMIN_ONLY]
     for level in levels:
         await storing.append(store, new_message(visibility=level))
