@@ -12,6 +12,8 @@ from mcp_node.log.sqlite.connection import JobConnection, connect_reader, connec
 from mcp_node.log.sqlite.schema import prepare
 from mcp_node.storage import SCHEMA
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.mcp_node.making import everything, opened
 
+pytestmark = pytest.mark.sqlite
+
 LIBRARY = """
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -20,6 +20,8 @@ from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session, opened
 
+pytestmark = pytest.mark.sqlite
+
 
 async def refused(data_dir: Path) -> str:
     """What the operator reads; no thread is left that would keep the interpreter from exiting."""

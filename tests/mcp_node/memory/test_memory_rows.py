@@ -57,11 +57,9 @@ async def value(store: Database, place: EntryKey, now: float) -> str | None:
     return bytes(memo.value).decode()
 
 
-def rows(store: Database) -> int:
-    with sqlite3.connect(store._path) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM memory").fetchone()
-    connection.close()
-    return int(count)
+async def rows(store: Database) -> int:
+    count = "SELECT count(*) FROM memory"
+    return int((await store.read(lambda connection: connection.execute(count).fetchone()))[0])
 
 
 async def test_keys_are_counted_per_principal_and_only_while_they_live(
@@ -99,14 +97,14 @@ async def test_concurrent_writes_do_not_exceed_the_quota(store: Database, clock:
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(result, RateLimited) for result in results] == [False] * 5 + [True] * 15
-    assert rows(store) == 5
+    assert await rows(store) == 5
 
 
 async def test_sets_at_once_are_one_after_the_other(store: Database, clock: Clock) -> None:
     calls = [store.write(setting(clock, at(), str(n))) for n in range(20)]
     assert [written.created for written in await asyncio.gather(*calls)] == [True] + [False] * 19
     assert await value(store, at(), clock.now) == "19"
-    assert rows(store) == 1
+    assert await rows(store) == 1
 
 
 async def test_what_is_refused_takes_no_other_write_with_it(store: Database, clock: Clock) -> None:
@@ -146,7 +144,7 @@ async def test_the_sweep_takes_what_expired_in_bounded_turns(store: Database, cl
     assert await store.write(SweepMemory(clock)) == writes.SWEEP_ENTRIES
     assert await store.write(SweepMemory(clock)) == 10
     assert await store.write(SweepMemory(clock)) == 0
-    assert rows(store) == 2
+    assert await rows(store) == 2
     assert await value(store, at("long"), clock.now) == "1"
 
 
@@ -157,7 +155,7 @@ async def test_a_turn_of_the_sweep_is_bounded_in_bytes(store: Database, clock: C
     await store.write(setting(clock, at("giant"), f"[{half},{half},{half}]", seconds=4))
     clock.now += 10
     assert [await store.write(SweepMemory(clock)) for _ in range(5)] == [1, 1, 1, 1, 0]
-    assert rows(store) == 0
+    assert await rows(store) == 0
 
 
 async def test_what_is_set_anew_while_it_is_swept_stays(store: Database, clock: Clock) -> None:
@@ -172,7 +170,7 @@ async def test_what_is_set_anew_while_it_is_swept_stays(store: Database, clock: 
     await asyncio.gather(*(store.write(operation) for operation in operations))
     for n in range(40):
         assert await value(store, at(f"k{n}"), clock.now) == '"new"'
-    assert rows(store) == 40
+    assert await rows(store) == 40
 
 
 async def test_entries_outlive_a_restart(tmp_path: Path, clock: Clock) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from mcp_node.log import connection, sqlite
 from mcp_node.log.erasing import Eraser
 from mcp_node.log.interface import Database
+from mcp_node.log.sqlite import connection, database
 from mcp_node.sessions.delete_message import DeleteMessage
 from mcp_node.sessions.new import NewMessage
 from proto.errors import (
@@ -249,6 +249,7 @@ async def test_another_text_under_the_key_of_a_deleted_message_is_refused(
     assert await storing.session_head(store, "room") == 2
 
 
+@pytest.mark.sqlite
 async def test_what_was_said_cannot_be_guessed_from_the_database(tmp_path: Path) -> None:
     digests = []
     for log in ("one", "two"):
@@ -289,6 +290,7 @@ async def test_a_message_added_in_the_same_transaction_can_be_deleted(
     assert (await shown(store))[0] == {**added.shown(), "content": "", "deleted": True}
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("size", [100, 50_000])
 async def test_its_text_is_in_no_file_once_the_write_ahead_log_is_empty(
     tmp_path: Path, size: int
@@ -307,6 +309,7 @@ async def test_its_text_is_in_no_file_once_the_write_ahead_log_is_empty(
         assert SECRET.encode() not in everything_in(tmp_path)
 
 
+@pytest.mark.sqlite
 async def test_a_reader_does_not_hold_up_an_emptying_of_the_write_ahead_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,10 +326,11 @@ async def test_a_reader_does_not_hold_up_an_emptying_of_the_write_ahead_log(
         assert await store.checkpoint()
 
 
+@pytest.mark.sqlite
 async def test_a_deletion_empties_the_write_ahead_log_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "Eraser", partial(Eraser, pause=0.05))
+    monkeypatch.setattr(database, "Eraser", partial(Eraser, pause=0.05))
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         await storing.append(store, new_message(content=SECRET))

@@ -15,6 +15,8 @@ from mcp_node.sessions import rows as queries
 from mcp_node.sessions.guard import SAID_SINCE_HUMAN
 from mcp_node.storage import SCHEMA
 
+pytestmark = pytest.mark.sqlite
+
 BY_AUDIENCE = "messages_by_audience"
 PARAMETERS = {
     "session": "room",
