@@ -65,7 +65,7 @@ docs: $(STAMP) ## write what is made from sources: docs/settings.md, the page's 
 lock: ## write requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(MAKE) --no-print-directory build/lock-venv/bin/uv
 	build/lock-venv/bin/uv pip compile --no-config --quiet --universal --python-version 3.11 \
-	  --generate-hashes --extra dev $(if $(UPGRADE),--upgrade) \
+	  --generate-hashes --extra dev --extra cluster $(if $(UPGRADE),--upgrade) \
 	  --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 clean: ## remove what make and the tools have made here

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import zmq
 
-from bench.stand import SESSION
+from bench.measured_pair import SESSION
 from proto.messages import Visibility
 from proto.wire import Event, encode
 

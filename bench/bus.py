@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from bench.bridge import BODY_BYTES, made_up
-from bench.stand import SESSION
+from bench.measured_pair import SESSION
 from proto.subjects import Subjects
 from proto.wire import pack
 from tests.nats_server import PASSWORDS

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from bench.stand import SESSION
+from bench.measured_pair import SESSION
 from tests.pair import Pair
 
 VERSION = "2026-07-28"

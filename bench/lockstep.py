@@ -5,8 +5,8 @@ What remains is the price of a write to each viewer, in CPU time of the server, 
 
 from collections.abc import Callable
 
-from bench.audience import Viewers
 from bench.peers.interface import Server, cpu_seconds
+from bench.viewer_group import Viewers
 
 
 def deliver(viewers: Viewers, send: Callable[[], object], rounds: int) -> None:

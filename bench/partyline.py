@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped]
 
-from bench.audience import Viewers
 from bench.bridge import Bridge
 from bench.calls import callers, request
-from bench.stand import SESSION, bench_pair, process
+from bench.measured_pair import SESSION, bench_pair, process
+from bench.viewer_group import Viewers
 from bench.viewers import connect, handshake, split
 from proto import endpoints
 

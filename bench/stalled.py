@@ -4,7 +4,7 @@ import socket
 from collections import Counter
 from contextlib import suppress
 
-from bench.audience import Viewers
+from bench.viewer_group import Viewers
 from bench.viewers import PING, pong, split
 
 RECEIVE_BYTES = 32_768

@@ -10,16 +10,16 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from bench.audience import Viewers
 from bench.child import Child
 from bench.peers.interface import Server, cpu_seconds
+from bench.viewer_group import Viewers
 
 GRACE_SECONDS = 1.0
 """What has not come this long after the last message was due came too late."""
 
 
 @dataclass
-class Stand:
+class SteadyLoad:
     """A server, its viewers and its publisher.
 
     Attributes:
@@ -68,9 +68,9 @@ class Stand:
                 self.viewers.read(0.005)
 
 
-async def stand(stack: AsyncExitStack, server: Server, count: int) -> Stand:
+async def steady_load(stack: AsyncExitStack, server: Server, count: int) -> SteadyLoad:
     """A server's viewers and publisher, for the length of the stack."""
     viewers = await asyncio.to_thread(server.connect, count)
     stack.callback(viewers.close)
     pusher = await stack.enter_async_context(Child("bench.publishing", *server.publishing))
-    return Stand(server, viewers, pusher)
+    return SteadyLoad(server, viewers, pusher)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from bench.calls import request
-from bench.stand import SESSION
+from bench.measured_pair import SESSION
 from tests.pair import Pair
 
 _RESULT = re.compile(rb'"structuredContent":(?=.*"outcome":"(\w+)")', re.DOTALL)

@@ -1,4 +1,4 @@
-"""mcp_node put together: lock, port, store, publisher, rooms, doors; then it serves."""
+"""mcp_node put together: lock, socket, log, publisher, services, doors; then it serves."""
 
 import asyncio
 import contextlib
@@ -22,6 +22,7 @@ from mcp_node.doors.mcp.envelope import check_envelope
 from mcp_node.doors.mcp.errors import refuse
 from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
+from mcp_node.doors.rest.caller import install_identity
 from mcp_node.doors.rest.inbox import make_inbox_api
 from mcp_node.doors.rest.links import make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
@@ -44,11 +45,11 @@ from proto.tokens import PrincipalVerifier
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send
 from serving.http.bodies import StrictBodies
-from serving.http.doors import Doors, own_hosts
 from serving.http.failures import Failures, SlowFailures
 from serving.http.identity import Identity
 from serving.http.leases import Leases
 from serving.http.operators import add_api_docs, add_operator_routes
+from serving.http.origin_check import OriginCheck, own_hosts
 from serving.peers.clients import mcp_socket
 from serving.peers.local import listening
 from serving.peers.signed import SignedRequests
@@ -60,20 +61,20 @@ ANSWER_SECONDS: Final = 1.0
 """Shutdown grace for pending waits: how long they may take to be answered."""
 
 ANSWERED_SECONDS: Final = 0.2
-"""Shutdown grace for answers on their way from a tool to the socket."""
+"""Shutdown grace for answers that are not written to their sockets yet."""
 
 Extension = Callable[[FastMCP], None]
 
 
 async def run(settings: Settings, *, extend: Extension | None = None) -> None:
-    """Run the node until it is told to stop.
+    """Run the node until it gets a signal to stop.
 
     Args:
-        settings: from the environment.
-        extend: puts more on the MCP server, before it serves.
+        settings: the node's settings.
+        extend: called with the MCP server before it serves, to add to it.
 
     Raises:
-        ConfigurationError: it cannot start; the text says what to change.
+        ConfigurationError: the node cannot start; the text says what to change.
     """
     warn_of_open_doors(settings)
     _expect_cut_streams()
@@ -100,7 +101,7 @@ async def run(settings: Settings, *, extend: Extension | None = None) -> None:
 
 
 class Node(NamedTuple):
-    """The node's ASGI app, and what is to be awaited before its connections are closed."""
+    """The node's ASGI app, and the function to await before its connections are closed."""
 
     app: App
     drain: Drain
@@ -114,11 +115,11 @@ async def build(
     address: str,
     extend: Extension | None = None,
 ) -> Node:
-    """The node around an open database and a started publisher, listening at ``address``."""
+    """Build the node around an open database and a started publisher; ``address`` is its URL."""
     verifier = PrincipalVerifier(keyfile.public_key(data_dir))
     identity = Identity(verifier, auth_off=settings.auth == "off")
     identity.revocations.replace(await database.read(revocations))
-    bridge_key = keyfile.bridge_key(data_dir)  # made here, for an operator to copy
+    bridge_key = keyfile.bridge_key(data_dir)  # created if missing, for an operator to copy
     services = make_services(database, settings, identity.is_valid)
     mcp = make_server(services, identity)
     if extend is not None:
@@ -144,6 +145,7 @@ async def build(
         redirect_slashes=False,  # it would repeat the path
     )
     problems.install(api)
+    install_identity(api, identity)
     add_api_docs(api)
     add_operator_routes(
         api,
@@ -156,10 +158,10 @@ async def build(
         figures=lambda: {0: _figures(database, publisher, services, sessions)},
         address=address,
     )
-    api.include_router(make_api(services, identity))
-    api.include_router(make_inbox_api(services, identity))
-    api.include_router(make_moderation_api(services.moderation, identity))
-    api.include_router(make_search_api(services.search, identity))
+    api.include_router(make_api(services))
+    api.include_router(make_inbox_api(services))
+    api.include_router(make_moderation_api(services.moderation))
+    api.include_router(make_search_api(services.search))
     api.include_router(make_redeem_api(services.links, keyfile.signing_key(data_dir)))
     public = StrictBodies(
         _beside(sessions, api, leases),
@@ -190,14 +192,14 @@ async def build(
             refuse=refuse,
         )
     slow = SlowFailures(answering, Failures(settings.failed_token_seconds))
-    doors = Doors(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
-    return Node(doors, partial(_drain, services))
+    checked = OriginCheck(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
+    return Node(checked, partial(_drain, services))
 
 
 def _lifespan(
     mcp_app: StarletteWithLifespan, identity: Identity, leases: Leases, services: Services
 ) -> Lifespan[FastAPI]:
-    """The MCP app's own, the sweeps of dead tokens' streams and old memory, and read positions."""
+    """The MCP app's lifespan, and the tasks that sweep expired state and store read positions."""
 
     @contextlib.asynccontextmanager
     async def both(api: FastAPI) -> AsyncIterator[None]:
@@ -223,9 +225,10 @@ def _lifespan(
 
 
 def _beside(mcp_app: App, api: App, leases: Leases) -> App:
-    """/mcp goes to the MCP app (mounted at / it would answer every unknown path), the rest to REST.
+    """Send /mcp to the MCP app and everything else, lifespan included, to the REST API.
 
-    The lifespan is the API's, which runs the MCP app's. What streams over MCP ends with its token.
+    The MCP app is not mounted at /: it would answer every unknown path. Its streams run under
+    leases, which end them when their token expires or is revoked.
     """
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
@@ -238,7 +241,7 @@ def _beside(mcp_app: App, api: App, leases: Leases) -> App:
 
 
 def _by_caller(service: App, public: App) -> App:
-    """Routes between the nodes are there for this deployment's own processes alone."""
+    """Serve the routes between the nodes to this deployment's own processes only."""
 
     async def chosen(scope: Scope, receive: Receive, send: Send) -> None:
         await (service if for_service(scope) else public)(scope, receive, send)
@@ -252,12 +255,12 @@ def _is_mcp(scope: Scope) -> bool:
 
 
 def _admit(scope: Scope, identity: Identity) -> None:
-    """Refuse a request with a body that no route would take from this caller.
+    """Refuse an unauthenticated request before its body is read.
 
     Raises:
         Unauthenticated: its token is missing or not valid.
     """
-    if scope["path"] != internal_api.REDEEM:  # there the code in the body is what counts
+    if scope["path"] != internal_api.REDEEM:  # authenticated by the code in its body
         identity.from_headers(scope["headers"])
 
 
@@ -294,7 +297,7 @@ async def _publisher(
 
 
 async def _drain(services: Services) -> None:
-    """Stopping begins: who waits or listens gets an answer; then legacy clients' streams end."""
+    """Begin to stop: answer pending waits and subscriptions, then end legacy clients' streams."""
     waiting = services.waiting
     services.subscriptions.close()
     somebody = len(waiting) > 0
@@ -309,7 +312,7 @@ async def _drain(services: Services) -> None:
 
 
 def _expect_cut_streams() -> None:
-    """Uvicorn complains of a stream that we end as of an incomplete response; here it is meant."""
+    """Keep uvicorn from logging streams that we end on purpose as incomplete responses."""
     uvicorn_log = logging.getLogger("uvicorn.error")
     uvicorn_log.addFilter(lambda record: "without completing response" not in str(record.msg))
 

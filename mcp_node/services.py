@@ -1,4 +1,4 @@
-"""Everything the node can do for a principal, put together once around its database."""
+"""The services of the node, made once around its database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from proto.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """What tools, resources and REST are doors to.
+    """The services that tools, resources and REST routes call.
 
-    ``readers``, ``subscriptions`` and ``waiting`` are what the node itself looks after: it stores
-    the first, and ends the others when it stops.
+    ``readers``, ``subscriptions`` and ``waiting`` also have work of the node's own: it stores the
+    first, and ends the others when it stops.
     """
 
     sessions: Sessions
@@ -46,12 +46,12 @@ class Services:
 def make_services(
     database: Database, settings: Settings, is_valid: Callable[[Principal], bool] = lambda _: True
 ) -> Services:
-    """The services of a node, sharing one database and one count of rates.
+    """Make the services of a node. They share the database and the counts of write rates.
 
     Args:
-        database: holds the log.
-        settings: of the node.
-        is_valid: whether somebody's token still is; asked of whoever waits, before it hears.
+        database: the log.
+        settings: the node's settings.
+        is_valid: whether a principal's token is still valid; checked again when a wait ends.
     """
     rights = Rights(settings)
     readers = Readers(database)

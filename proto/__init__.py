@@ -1,5 +1,5 @@
 """What both nodes share: words, rules and formats, without asyncio, sockets or a database.
 
 Imports run one way: ``proto <- serving <- mcp_node`` and ``proto <- serving <- ws_node``.
-The only I/O in here is reading settings and key files.
+The only I/O here is reading settings, and reading and creating key files.
 """

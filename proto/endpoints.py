@@ -1,4 +1,4 @@
-"""Where the Unix sockets of a deployment are, and the endpoint of the bridge."""
+"""Paths of a deployment's Unix sockets, and the endpoint of the bridge."""
 
 import os
 import stat
@@ -10,20 +10,18 @@ from proto.errors import ConfigurationError
 from proto.keyfile import open_data_dir, read_or_make
 
 MAX_SOCKET_PATH: Final = 100
-"""A Unix socket's path has room for about 107 bytes; stay clear of it."""
+"""The system allows about 107 bytes in the path of a Unix socket; this leaves a margin."""
 
 
 def bridge_endpoint(data_dir: Path, configured: str = "", worker: int = 0) -> str:
-    """The ZeroMQ endpoint both nodes agree on, for one of ws_node's workers.
+    """The ZeroMQ endpoint of the bridge, for one of ws_node's workers.
 
-    ``configured`` if given; else ``bridge.sock`` in the data directory; where that path is too
-    long for a socket, in XDG_RUNTIME_DIR or a private directory that ``bridge.dir`` records.
-    Worker 0 has that very endpoint, worker N ``bridge-N.sock``, or the port N above.
+    It is ``configured`` if given, else the path of ``bridge.sock`` (see `socket_path`).
+    Worker 0 uses that endpoint, worker N ``bridge-N.sock``, or the port N above.
 
     Raises:
-        ConfigurationError: the configured path is too long for a socket, the port too high, or
-            a socket's directory is not ours alone (any more): whoever can write to it can take
-            the socket's place.
+        ConfigurationError: the configured path is too long for a socket, the port is too high, or
+            others can write to the socket's directory and so replace the socket.
     """
     if not configured:
         return f"ipc://{socket_path(data_dir, numbered('bridge.sock', worker))}"
@@ -43,18 +41,22 @@ def bridge_endpoint(data_dir: Path, configured: str = "", worker: int = 0) -> st
 
 
 def worker_endpoint(data_dir: Path, worker: int) -> str:
-    """Where a worker of ws_node hears from its siblings; otherwise as `bridge_endpoint`."""
+    """The endpoint at which a worker of ws_node receives from its siblings.
+
+    Raises:
+        ConfigurationError: as `socket_path`.
+    """
     return f"ipc://{socket_path(data_dir, f'worker-{worker}.sock')}"
 
 
 def socket_path(data_dir: Path, name: str) -> Path:
-    """Where a Unix socket of this deployment is.
+    """The path of a Unix socket of this deployment.
 
-    In the data directory; where that path is too long for a socket, in XDG_RUNTIME_DIR or a
-    private directory that ``bridge.dir`` records.
+    It is in the data directory; if that path is too long for a socket, in XDG_RUNTIME_DIR or a
+    private directory whose path is stored in ``bridge.dir``.
 
     Raises:
-        ConfigurationError: the recorded directory is not ours alone (any more).
+        ConfigurationError: others can write to that directory.
     """
     path = data_dir / name
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
@@ -78,7 +80,7 @@ def _check_socket_dir(path: Path) -> None:
 
 
 def numbered(name: str, worker: int) -> str:
-    """The name of worker N's socket; worker 0 has the plain one."""
+    """The file name of worker N's socket; worker 0 has ``name`` itself."""
     path = Path(name)
     return f"{path.stem}-{worker}{path.suffix}" if worker else name
 

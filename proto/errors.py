@@ -1,4 +1,4 @@
-"""The one tree of errors a caller may see, and the two that only operators see.
+"""The tree of errors that callers may see, and two errors for operators.
 
 ::
 
@@ -12,21 +12,21 @@
     │   ├── SessionNotFound SESSION_NOT_FOUND   404   no such session (that the caller may enter)
     │   ├── MessageNotFound MESSAGE_NOT_FOUND   404   no such message (that the caller may see)
     │   ├── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
-    │   ├── MemoryNotFound  MEMORY_NOT_FOUND    404   nothing of the caller's under that key
+    │   ├── MemoryNotFound  MEMORY_NOT_FOUND    404   the caller has no value under that key
     │   └── LinkNotFound    LINK_NOT_FOUND      404   no such link
-    ├── KeyReused           KEY_REUSED          409   an idempotency key with another message
-    ├── MemoryExists        MEMORY_EXISTS       409   that key is taken, and must not be overwritten
-    ├── SessionClosed       SESSION_CLOSED      409   the session is read-only from now on
-    ├── RateLimited         RATE_LIMITED        429   too much in too short a time, or in all
-    ├── LoopGuard           LOOP_GUARD          429   it looks like a loop: stop and ask a person
+    ├── KeyReused           KEY_REUSED          409   the idempotency key belongs to another message
+    ├── MemoryExists        MEMORY_EXISTS       409   the key has a value, and overwrite is false
+    ├── SessionClosed       SESSION_CLOSED      409   the session is read-only
+    ├── RateLimited         RATE_LIMITED        429   a limit of the caller is reached
+    ├── LoopGuard           LOOP_GUARD          429   agents seem to loop: stop and ask a person
     ├── Overloaded          OVERLOADED          503   a bounded queue is full; retry
-    └── Unavailable         UNAVAILABLE         503   a part is away; retry
+    └── Unavailable         UNAVAILABLE         503   a part of the server does not respond; retry
     ConfigurationError      the node refuses to start; its text is for the operator
-    WireError               a bridge message is not ours; it is counted and dropped
+    WireError               a malformed bridge message; it is counted and dropped
 
-Every edge maps the first tree in exactly one place: tools (``mcp_node/doors/mcp/errors.py``), HTTP
+Each door maps `PartylineError` in one place: tools (``mcp_node/doors/mcp/errors.py``), HTTP
 (``serving/http/problems.py``) and the WebSocket (``ws_node/endpoints/websocket.py``). The texts
-never contain what the caller sent, and never the inside of the program.
+never contain what the caller sent, nor internals of the program.
 """
 
 from typing import ClassVar
@@ -50,7 +50,7 @@ class PartylineError(Exception):
         self.hint = hint or self.next_step
 
     def __str__(self) -> str:
-        """Code, what was wrong, what to do next: the form in which an agent reads it."""
+        """Code, what was wrong, and what to do next: the form that agents get."""
         return f"{self.code}: {self.message}" + (f" {self.hint}" if self.hint else "")
 
 
@@ -87,7 +87,7 @@ class Unauthenticated(PartylineError):
 
 
 class Forbidden(PartylineError):
-    """The caller is known and lacks the right."""
+    """The caller is authenticated, but lacks the right."""
 
     code = "FORBIDDEN"
     status = 403
@@ -95,14 +95,14 @@ class Forbidden(PartylineError):
 
 
 class NotFound(PartylineError):
-    """What may not be seen and what does not exist answer alike."""
+    """It does not exist, or the caller may not see it: the answer is the same."""
 
     code = "NOT_FOUND"
     status = 404
 
 
 class SessionNotFound(NotFound):
-    """No such session, as far as this caller may know."""
+    """The session does not exist, or the caller may not enter it."""
 
     code = "SESSION_NOT_FOUND"
     next_step = "Call list_sessions to see the sessions, or create_session to make one."
@@ -112,7 +112,7 @@ class SessionNotFound(NotFound):
 
 
 class MessageNotFound(NotFound):
-    """No such message in this session, as far as this caller may know."""
+    """The message is not in this session, or the caller may not see it."""
 
     code = "MESSAGE_NOT_FOUND"
     next_step = "Call get_messages and use the id of a message of this session."
@@ -122,7 +122,7 @@ class MessageNotFound(NotFound):
 
 
 class ParentNotFound(NotFound):
-    """No such parent message in this session, as far as this caller may know."""
+    """The parent message is not in this session, or the caller may not see it."""
 
     code = "PARENT_NOT_FOUND"
     next_step = "Call get_messages and use the id of a message of this session."
@@ -134,17 +134,17 @@ class ParentNotFound(NotFound):
 
 
 class MemoryNotFound(NotFound):
-    """The caller remembers nothing under that key."""
+    """The caller has no value under that key."""
 
     code = "MEMORY_NOT_FOUND"
-    next_step = "Call list_memory to see your keys; what expired is gone."
+    next_step = "Call list_memory to see your keys; expired ones are gone."
 
     def __init__(self, message: str = "You have no memory under that key.", hint: str = "") -> None:
         super().__init__(message, hint)
 
 
 class LinkNotFound(NotFound):
-    """No link of that id."""
+    """There is no link with that id."""
 
     code = "LINK_NOT_FOUND"
     next_step = "partyline links lists them."
@@ -154,7 +154,7 @@ class LinkNotFound(NotFound):
 
 
 class KeyReused(PartylineError):
-    """An idempotency key came again, with something else to write."""
+    """An idempotency key was reused for a different message."""
 
     code = "KEY_REUSED"
     status = 409
@@ -167,7 +167,7 @@ class KeyReused(PartylineError):
 
 
 class MemoryExists(PartylineError):
-    """The caller already remembers something under that key, and asked not to overwrite it."""
+    """The key has a value, and the caller asked not to overwrite it."""
 
     code = "MEMORY_EXISTS"
     status = 409
@@ -178,7 +178,7 @@ class MemoryExists(PartylineError):
 
 
 class SessionClosed(PartylineError):
-    """The session was closed: it is read, searched and waited on, but nothing is added."""
+    """The session is closed: it can be read, searched and waited on, but not written to."""
 
     code = "SESSION_CLOSED"
     status = 409
@@ -189,7 +189,7 @@ class SessionClosed(PartylineError):
 
 
 class RateLimited(PartylineError):
-    """One caller does too much, at once or in all; others are not affected."""
+    """The caller reached a limit on its rate, concurrency or total; others are not affected."""
 
     code = "RATE_LIMITED"
     status = 429
@@ -197,7 +197,7 @@ class RateLimited(PartylineError):
 
 
 class LoopGuard(PartylineError):
-    """Agents talk on and on in one session, and no person has a word in it."""
+    """Agents wrote too many messages to a session, too fast or without a person's word."""
 
     code = "LOOP_GUARD"
     status = 429
@@ -213,7 +213,7 @@ class Overloaded(PartylineError):
 
 
 class Unavailable(PartylineError):
-    """A part that is needed for the answer is away."""
+    """A part of the server that is needed for the answer does not respond."""
 
     code = "UNAVAILABLE"
     status = 503
@@ -225,10 +225,10 @@ class ConfigurationError(Exception):
 
 
 class WireError(ValueError):
-    """A bridge message that is not ours: truncated, foreign, oversized or of another version.
+    """A malformed bridge message: truncated, foreign, oversized or of another version.
 
     Args:
-        reason: a word from a fixed set, fit to be a metric's label.
+        reason: a word from a fixed set, usable as a metric's label.
     """
 
     def __init__(self, reason: str) -> None:

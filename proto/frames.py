@@ -1,7 +1,7 @@
-"""The JSON text of WebSocket frames: built here and nowhere else.
+"""The JSON text of WebSocket frames. They are built only here.
 
 ==============  ======================================================  ==========
-frame           fields                                                  moves since
+frame           fields                                                  advances
 ==============  ======================================================  ==========
 new_message     type, session_id, position, data                        yes
 message_deleted type, session_id, position, data                        yes
@@ -13,7 +13,8 @@ error           type, code, message                                     no
 presence        type, session_id, data                                  no
 ==============  ======================================================  ==========
 
-``data`` of a new_message: id, sender, sender_type, content, visibility, timestamp, metadata,
+``advances``: whether the frame's position becomes the viewer's ``since``.
+``data`` of a new_message has: id, sender, sender_type, content, visibility, timestamp, metadata,
 parent_message_id, and hidden_characters if it has any. ``position`` equals ``data.id``. Of a
 message that was deleted, ``content`` is empty, ``metadata`` is ``{}``, and a last field ``deleted``
 is true; no other has it. ``data`` of a message_deleted has the ``id`` of the message that was
@@ -38,7 +39,14 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AgentHere(msgspec.Struct, frozen=True, gc=False):
-    """Somebody at work in a session, by principal; ``waiting``: for messages, right now."""
+    """An agent at work in a session.
+
+    Attributes:
+        name: its principal.
+        agent_type: its type.
+        last_seen: a timestamp.
+        waiting: whether it waits for messages now.
+    """
 
     name: str
     agent_type: str
@@ -123,7 +131,7 @@ def message_frame(message: Message) -> bytes:
 
 
 def _deleted_data(said: Message | _Data, id_: int) -> _DeletedData:
-    """What is left of a message."""
+    """A message's data without its texts."""
     return _DeletedData(
         id_,
         said.sender,
@@ -140,7 +148,7 @@ def _deleted_data(said: Message | _Data, id_: int) -> _DeletedData:
 def deleted_by(frame: bytes) -> int | None:
     """The id of the message that a durable frame deletes; None for every other frame.
 
-    Parses nothing but a message_deleted.
+    Only a message_deleted frame is parsed.
     """
     if not frame.startswith(_DELETION_START):
         return None
@@ -151,7 +159,7 @@ def deleted_by(frame: bytes) -> int | None:
 
 
 def without_texts(frame: bytes) -> bytes:
-    """A new_message frame as `message_frame` gives it once the message was deleted.
+    """A new_message frame as `message_frame` builds it after the message was deleted.
 
     Raises:
         ValueError: it is not a new_message frame.
@@ -169,7 +177,7 @@ def external_frame(session_id: str, event_type: str, data: dict[str, Any]) -> by
 
 
 def subscribed_frame(session_id: str, epoch: str | None, position: int, recovered: bool) -> bytes:
-    """The answer to a subscription; ``epoch`` is null while mcp_node has never been reached."""
+    """The answer to a subscription; ``epoch`` is null until mcp_node was reached once."""
     return _encode(
         {
             "type": "subscribed",
@@ -182,18 +190,18 @@ def subscribed_frame(session_id: str, epoch: str | None, position: int, recovere
 
 
 def unsubscribed_frame(session_id: str) -> bytes:
-    """The answer to an unsubscription: nothing of that session follows it."""
+    """The answer to an unsubscription: no frame of that session follows."""
     return _encode({"type": "unsubscribed", "session_id": session_id})
 
 
 def presence_frame(session_id: str, viewers: int, agents: Sequence[AgentHere] | None) -> bytes:
-    """How many connections watch a session, and which agents are at work there; None: unknown."""
+    """How many connections watch a session, and the agents at work in it; None: unknown."""
     data = {"viewers": viewers, "agents": agents}
     return _encode({"type": "presence", "session_id": session_id, "data": data})
 
 
 def error_frame(code: str, message: str) -> bytes:
-    """The answer to a command that was not carried out; the connection stays."""
+    """The answer to a command that failed; the connection stays open."""
     return _encode({"type": "error", "code": code, "message": message})
 
 

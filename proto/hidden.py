@@ -1,6 +1,6 @@
-"""Characters that nobody sees and a model reads all the same: how many a text has.
+"""Counts invisible characters: people do not see them, but a model reads them.
 
-Counted is what Unicode calls *default ignorable* (shown as nothing by every renderer), and the
+Counted are the *default ignorable* characters of Unicode, which renderers do not show, and the
 three marks of interlinear annotation:
 
 =====================  ============================================================
@@ -17,7 +17,7 @@ U+1BCA0–3 U+1D173–A    shorthand and musical format characters
 U+E0000–E0FFF          tags, and what is unassigned among them
 =====================  ============================================================
 
-Not counted is what ordinary writing needs, or people who write it would drown in marks:
+Not counted is what ordinary writing needs; otherwise such writing would be full of warnings:
 
 * in emoji: a variation selector 15 or 16 right after one (or in a keycap), a zero-width joiner
   between two, and the tags of the flags of England, Scotland and Wales, no other tags;
@@ -25,12 +25,13 @@ Not counted is what ordinary writing needs, or people who write it would drown i
   Sinhala, Myanmar, Khmer, Mongolian), or after a virama;
 * a Mongolian selector or vowel separator right after a Mongolian letter.
 
-Each of these is one character beside a visible one that asks for it; a run of them is counted from
-its second. Other variation selectors count always: after any character 240 of them spell a byte.
-Control characters (C0, C1) and spaces are not this module's business.
+Each of these is one character beside a visible one that needs it; of a run, all but the first are
+counted. Other variation selectors always count: 240 of them can encode a byte after any character.
+Control characters (C0, C1) and spaces are not handled here.
 
-`HIDDEN` and `NEEDED` are the one table of both the server and the page: `make docs` writes it as
-``ws_node/static/app/ui/hidden_table.js``. So they keep to what Python and JavaScript read alike.
+The server and the page share `HIDDEN` and `NEEDED`: `make docs` writes them to
+``ws_node/static/app/ui/hidden_table.js``. So they use only syntax that means the same in Python
+and JavaScript.
 """
 
 import re
@@ -45,13 +46,13 @@ HIDDEN: Final = re.compile(
     f"[{_BMP}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _POSSIBLE: Final = re.compile(f"[{_BMP}\U0001bca0-\U000e0fff]")
-"""Finds more than `HIDDEN` does, emoji among it, in half the time: every message is looked at."""
+"""A faster search that matches more than `HIDDEN`, such as emoji: every message is searched."""
 
 _EMOJI: Final = (
     "[\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
     "\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
 )
-"""The blocks in which emoji are: other visible symbols there do no harm."""
+"""The blocks that contain emoji; it does not matter that they contain other symbols too."""
 
 _JOINED: Final = (
     "[\u0620-\u065f\u066e-\u06d3\u06d5\u06fa-\u0dff\u1000-\u109f\u1780-\u17d3\u1820-\u18aa]"
@@ -63,7 +64,7 @@ _FLAGS: Final = "|".join(
     "".join(chr(0xE0000 + ord(letter)) for letter in region) + "\U000e007f"
     for region in ("gbeng", "gbsct", "gbwls")
 )
-# Each begins with what it is about, and looks back from there: so it is tried nowhere else.
+# Each alternative begins with the invisible character and looks back from there, which is fast.
 NEEDED: Final = re.compile(
     "|".join(
         (
@@ -79,7 +80,7 @@ NEEDED: Final = re.compile(
 
 
 def hidden_characters(text: str) -> int:
-    """How many characters of a text nobody sees, besides those that its writing needs."""
+    """The number of invisible characters in a text, without those that its writing needs."""
     if text.isascii():
         return 0
     if not _POSSIBLE.search(text) or not HIDDEN.search(text):
@@ -89,5 +90,5 @@ def hidden_characters(text: str) -> int:
 
 
 def hidden_in_json(encoded: bytes) -> int:
-    """The same of all keys and strings of a JSON text that escapes nothing it need not."""
+    """`hidden_characters` of a JSON text in which only what must be escaped is escaped."""
     return 0 if encoded.isascii() else hidden_characters(encoded.decode())

@@ -1,26 +1,26 @@
-"""The data directory and its secret files: each made once, safely, by whoever starts first.
+"""The data directory and its secret files: each is created once, by the process that starts first.
 
 ==============  =====  ============================================================
 file            mode   content
 ==============  =====  ============================================================
-signing.key     0600   Ed25519 private key, PEM (PKCS 8); mcp_node and the CLI read it
+signing.key     0600   Ed25519 private key, PEM (PKCS 8); read by mcp_node and the CLI
 signing.pub     0600   its public key, PEM
 bridge.key      0600   64 hex digits: signs requests between nodes on different machines
-digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_node alone
-bridge.dir      0600   where the sockets are (`proto.endpoints`), if not in the data directory
+digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_node only
+bridge.dir      0600   directory of the sockets, if another one (`proto.endpoints`)
 ==============  =====  ============================================================
 
-For a bridge over tcp also these, made and read by `serving.curve`:
+For a bridge over tcp also these, created and read by `serving.curve`:
 
 ================  =====  ==============================================================
 curve-server.key  0600   64 hex digits: CURVE secret key of ws_node
 curve-client.key  0600   64 hex digits: CURVE secret key of mcp_node
-curve-allowed     0600   public keys ws_node lets in besides that of curve-client.key
-curve-trusted     0600   public key of the ws_node to send to, if not that of curve-server.key
+curve-allowed     0600   public keys that ws_node accepts besides that of curve-client.key
+curve-trusted     0600   public key of the ws_node to send to, if not curve-server.key's
 ================  =====  ==============================================================
 
-Files appear atomically and complete (a temporary file, then ``link``), so that both nodes may
-start first, at the same time: one wins, the other reads what it made.
+Files are created atomically (a temporary file, then ``link``). Both nodes may start at the same
+time: one creates the file, the other reads it.
 """
 
 import os
@@ -54,14 +54,14 @@ _SECRET: Final = re.compile(rb"[0-9a-f]{64}")
 
 
 def open_data_dir(path: Path) -> Path:
-    """Make the data directory if it is missing, and refuse one that others could tamper with.
+    """Create the data directory if it is missing; refuse one that others could modify.
 
     Args:
         path: absolute.
 
     Raises:
         ConfigurationError: it is a symlink, not a directory, another user's, writable by group
-            or others, or cannot be made or written.
+            or others, or cannot be created or written.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,11 +86,11 @@ def open_data_dir(path: Path) -> Path:
 
 
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
-    """The private key that signs principal tokens, made at first use.
+    """The private key that signs tokens; created at first use.
 
     Raises:
         ConfigurationError: the file is unreadable, open to others, not an Ed25519 key, or not
-            the one that ``signing.pub`` belongs to (no token it signs would verify).
+            the key that ``signing.pub`` belongs to (no token signed with it would verify).
     """
     raw = read_or_make(data_dir / "signing.key", _new_private_key)
     try:
@@ -108,7 +108,7 @@ def signing_key(data_dir: Path) -> Ed25519PrivateKey:
 
 
 def public_key(data_dir: Path) -> bytes:
-    """The public key in PEM, which verifies principal tokens; made with the private one.
+    """The public key that verifies tokens, PEM; created with the private one.
 
     Raises:
         ConfigurationError: as `signing_key`, or the file is not a public Ed25519 key.
@@ -129,7 +129,7 @@ def public_pem(key: Ed25519PrivateKey) -> bytes:
 
 
 def bridge_key(data_dir: Path) -> bytes:
-    """The secret that signs requests between nodes on different machines, made at first use.
+    """The secret that signs requests between nodes on different machines; created at first use.
 
     Raises:
         ConfigurationError: the file is unreadable, open to others, or not 64 hex digits.
@@ -138,7 +138,7 @@ def bridge_key(data_dir: Path) -> bytes:
 
 
 def digests_key(data_dir: Path) -> bytes:
-    """The secret that keys the digests of erased messages, made at first use.
+    """The secret that keys the digests of erased messages; created at first use.
 
     Raises:
         ConfigurationError: as `bridge_key`.
@@ -160,10 +160,12 @@ def _new_private_key() -> bytes:
 
 
 def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of a secret file; made atomically if it is missing. First one wins.
+    """The content of a secret file; created atomically if it is missing.
+
+    If several processes create it at once, all return the content of the first.
 
     Raises:
-        ConfigurationError: it cannot be made, or as `read_private`.
+        ConfigurationError: it cannot be created, or as `read_private`.
     """
     with suppress(FileNotFoundError):
         return read_private(path)
@@ -173,7 +175,7 @@ def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Give a secret file new content, atomically; made if it is missing.
+    """Replace the content of a secret file atomically; create it if it is missing.
 
     Raises:
         ConfigurationError: it cannot be written.
@@ -184,7 +186,7 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _written_beside(path: Path, content: bytes) -> Iterator[str]:
-    """A complete temporary file in the same directory, for the length of a block."""
+    """A complete temporary file in the same directory, for the duration of a block."""
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
@@ -205,7 +207,8 @@ def read_private(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
-        ConfigurationError: it is no regular file, another user's, or open to others.
+        ConfigurationError: it is not a regular file, belongs to another user, or others can
+            read or write it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""The nouns: Message, Session, Principal, and the time they share."""
+"""The data model: messages, sessions, principals, and their timestamps."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,8 +10,7 @@ import msgspec
 from proto.hidden import hidden_characters, hidden_in_json
 
 MAX_ID: Final = 2**53
-"""Ids and positions are below this, so that every JSON reader holds them exactly."""
-
+"""Highest id and position: every JSON parser represents integers up to this exactly."""
 
 _TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -26,16 +25,23 @@ class Visibility(StrEnum):
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One durable entry of the log.
+    """One durable entry of the log: a message, or the deletion of one.
 
-    ``id`` is its place in the log (1, 2, 3 …); ``prev`` the id of the message before it in the
-    same session (0 if none). ``principal`` is whose rights wrote it, ``sender`` the name shown.
-    ``metadata`` is a JSON object as text, encoded once when it was validated. ``timestamp`` is
-    UTC in ISO 8601 with microseconds and ``Z``.
-
-    With ``deletes`` it is not something said but the entry that deletes that earlier message of
-    the session: for the same eyes, never shown in a page, without texts; ``sender`` deleted it.
-    What is ``deleted`` keeps its place, without its texts.
+    Attributes:
+        id: position in the log (1, 2, 3 …).
+        prev: id of the entry before it in the same session; 0 if there is none.
+        session_id: of its session.
+        principal: whose rights were used to write it.
+        sender: the name that is shown.
+        sender_type: the agent type of the sender.
+        content: the text.
+        visibility: who may see it.
+        timestamp: UTC in ISO 8601, with microseconds and ``Z``.
+        metadata: a JSON object as text, encoded once after validation.
+        parent_message_id: the message that it answers.
+        deletes: the id of the message that this entry deletes. Such an entry has that message's
+            visibility, no texts, and is never part of a page; ``sender`` deleted the message.
+        deleted: whether the message was deleted: it keeps its id, without its texts.
     """
 
     id: int
@@ -54,14 +60,14 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def hidden_characters(self) -> int:
-        """How many characters of its content and metadata nobody sees (see `proto.hidden`)."""
+        """Number of invisible characters in content and metadata (see `proto.hidden`)."""
         return hidden_characters(self.content) + hidden_in_json(bytes(self.metadata))
 
     def shown(self) -> dict[str, Any]:
-        """The message as tools and REST give it to a reader who may see it.
+        """The message as tools and REST return it to a reader who may see it.
 
-        ``deleted`` and ``hidden_characters`` are there only if it has any. Of an entry that
-        deletes: its place, and which message it deletes.
+        ``deleted`` and ``hidden_characters`` are present only if they apply. Of a deletion: its
+        id, and the id of the message that it deletes.
         """
         if self.deletes is not None:
             return {"id": self.id, "deletes": self.deletes}
@@ -83,9 +89,17 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A room: its id, what it is for, who made it when, and when it was closed (None: it is open).
+    """A session.
 
-    ``messages_per_minute`` and ``agent_messages`` are limits of its own; None: the server's.
+    Attributes:
+        session_id: its name.
+        purpose: what it is for.
+        metadata: a JSON object as text.
+        created_by: who created it.
+        created_at: a timestamp.
+        closed_at: a timestamp; None while it is open.
+        messages_per_minute: its own limit; None: the server's.
+        agent_messages: its own limit; None: the server's.
     """
 
     session_id: str
@@ -98,9 +112,9 @@ class Session(msgspec.Struct, frozen=True):
     agent_messages: int | None = None
 
     def shown(self) -> dict[str, Any]:
-        """The session as tools and REST give it.
+        """The session as tools and REST return it.
 
-        ``hidden_characters``, of its purpose and metadata, is there only if they have any.
+        ``hidden_characters``, of its purpose and metadata, is present only if there are any.
         """
         shown: dict[str, Any] = {
             "session_id": self.session_id,
@@ -116,7 +130,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Audience(msgspec.Struct, frozen=True):
-    """What decides what a principal may see: the key under which viewers share frames."""
+    """What decides which messages a principal sees. Viewers with the same audience share frames."""
 
     agent_id: str
     agent_type: str
@@ -124,20 +138,27 @@ class Audience(msgspec.Struct, frozen=True):
 
 
 ANONYMOUS: Final = "anonymous"
-"""Nobody in particular: sees public messages only, and writes only those."""
+"""A caller without a name: it reads and writes public messages only."""
 
 HUMAN: Final = "human"
-"""Principal and agent type of who came by the operator's login link, and of nobody else."""
+"""Principal and agent type of the operator, who came by a login link; of nobody else."""
 
 GUEST: Final = "guest"
-"""Agent type of who came by a live link; the principal is ``guest:<link id>``."""
+"""Agent type of a person who came by a live link; the principal is ``guest:<link id>``."""
 
 
 class Principal(msgspec.Struct, frozen=True):
     """Who a token speaks for.
 
-    ``sessions`` are the sessions it may enter, ``None`` for all. ``expires_at`` is in seconds of
-    Unix time, ``None`` only where no token was needed (AUTH=off); then ``token_id`` is empty.
+    Attributes:
+        agent_id: its name.
+        agent_type: its type.
+        scopes: its rights.
+        sessions: the sessions that it may enter; None for all.
+        expires_at: when its token expires, seconds of Unix time; None if it came without a token
+            (``PARTYLINE_AUTH=off``).
+        token_id: of its token; empty if it came without one.
+        issued_at: when its token was issued, seconds of Unix time.
     """
 
     agent_id: str
@@ -150,12 +171,12 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def is_admin(self) -> bool:
-        """Whether it holds the scope ``admin``."""
+        """Whether it has the scope ``admin``."""
         return "admin" in self.scopes
 
     @property
     def verified_id(self) -> str | None:
-        """Its ``agent_id`` if a token proves it; None where AUTH=off and anybody may claim it."""
+        """Its ``agent_id`` if a token proves it; None with AUTH=off, where anybody can claim it."""
         return self.agent_id if self.token_id else None
 
     @property
@@ -170,7 +191,7 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def audience(self) -> Audience:
-        """What `proto.visibility.may_see` asks for."""
+        """Its audience, for `proto.visibility.may_see`."""
         return Audience(self.agent_id, self.agent_type, self.is_admin)
 
     def may_enter(self, session_id: str) -> bool:
@@ -189,5 +210,5 @@ def utc(moment: float) -> str:
 
 
 def encode_metadata(metadata: Mapping[str, Any] | None) -> msgspec.Raw:
-    """A checked metadata object as the JSON text that is stored and sent from then on."""
+    """A validated metadata object as the JSON text that is stored and sent."""
     return msgspec.Raw(msgspec.json.encode(metadata or {}))

@@ -10,10 +10,10 @@ NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 RESERVED: Final = frozenset(
     {"system", "anonymous", "human", "guest", "external", "partyline", "service"}
 )
-"""Names nobody can take: the program itself speaks under them."""
+"""Names that no principal can have: the program uses them itself."""
 
 GUEST_PREFIX: Final = "guest:"
-"""Before a live link's id, the principal of who came by it; the colon is in no name."""
+"""A guest's principal is this and the id of its live link. No name contains a colon."""
 
 _NAME: Final = re.compile(NAME_PATTERN)
 
@@ -27,8 +27,8 @@ def check_name(value: object, what: str) -> str:
     """``value``, if it is a well-formed name.
 
     Args:
-        value: anything that came from outside.
-        what: how the error calls it, such as ``"session_id"``.
+        value: untrusted input of any type.
+        what: name of the field in the error, such as ``"session_id"``.
 
     Raises:
         InvalidInput: it is not a string of 1 to 64 of ``A-Z a-z 0-9 . _ -`` that starts with a
@@ -43,7 +43,7 @@ def check_name(value: object, what: str) -> str:
 
 
 def check_principal(value: object, what: str) -> str:
-    """``value``, if it may be a principal: a name, or that of a live link's guests.
+    """``value``, if it may be a principal: a name, or ``guest:`` and a name.
 
     Raises:
         InvalidInput: it is neither.
@@ -54,7 +54,7 @@ def check_principal(value: object, what: str) -> str:
 
 
 def check_free_name(value: object, what: str) -> str:
-    """``value``, if it is a well-formed name that somebody may take.
+    """``value``, if it is a well-formed name and not reserved.
 
     Raises:
         InvalidInput: as `check_name`, or the name is one of `RESERVED` (in any case).
@@ -66,5 +66,5 @@ def check_free_name(value: object, what: str) -> str:
 
 
 def new_session_id() -> str:
-    """A session id nobody can guess: ``session_`` and 16 hex digits."""
+    """A session id that cannot be guessed: ``session_`` and 16 hex digits."""
     return f"session_{secrets.token_hex(8)}"

@@ -1,7 +1,7 @@
 """Web origins and Host headers as values, compared exactly: scheme, host and port.
 
-Hosts are lower case and without brackets. What no browser would write (user names, paths, a
-trailing question mark, spaces) is not repaired but refused.
+Hosts are lower case and without brackets. What no browser would send (user names, paths, a
+trailing question mark, spaces) is refused, not repaired.
 """
 
 import re
@@ -30,7 +30,7 @@ def parse_authority(text: str) -> tuple[str, int | None] | None:
 
 
 def parse_origin(text: str) -> Origin | None:
-    """The origin a browser names as ``scheme://host[:port]``; None for ``null`` and all else."""
+    """An origin as browsers write it, ``scheme://host[:port]``; None for ``null`` and all else."""
     found = _ORIGIN.fullmatch(text)
     authority = found and parse_authority(found["authority"])
     if not found or not authority:
@@ -40,7 +40,7 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def is_host(text: str) -> bool:
-    """Whether ``text`` is a host name or address alone, without port, scheme or wildcards."""
+    """Whether ``text`` is only a host name or address, without port, scheme or wildcards."""
     bracketed = f"[{text}]" if ":" in text and not text.startswith("[") else text
     authority = parse_authority(bracketed)
     return authority is not None and authority[1] is None

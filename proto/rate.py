@@ -1,18 +1,18 @@
-"""Rate limits as values: token buckets, told the time instead of asking for it."""
+"""Rate limits: token buckets as pure state. The caller passes the time."""
 
 from collections import OrderedDict
 
 
 class Buckets:
-    """A token bucket for each of many keys.
+    """A token bucket per key.
 
-    A key may act ``burst`` times at once and ``rate`` times a second on average. The longest
-    unused keys are forgotten, which can only be in their favour.
+    A key may act ``burst`` times at once and ``rate`` times per second on average. Beyond ``keys``
+    keys the least recently used is dropped, which leaves it with a full bucket.
 
     Args:
-        rate: actions a second for each key; 0 allows everything.
+        rate: actions per second of each key; 0: no limit.
         burst: at least 1.
-        keys: how many keys are remembered.
+        keys: maximum number of keys that are kept.
     """
 
     __slots__ = ("_burst", "_full_at", "_keys", "_rate")
@@ -23,13 +23,13 @@ class Buckets:
         self._keys = keys
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, key: str, now: float, cost: float = 1.0) -> bool:
-        """Whether ``key`` may act now; if so, that it does is counted.
+    def allow(self, key: str, now: float, cost: float = 1.0) -> bool:
+        """Whether ``key`` may act now; if so, the action is counted.
 
         Args:
             key: who acts.
-            now: seconds on a clock that never goes back.
-            cost: how many actions it counts as; more than ``burst`` is taken as ``burst``.
+            now: seconds of a monotonic clock.
+            cost: the number of actions it counts as; at most ``burst`` are counted.
         """
         if self._rate <= 0:
             return True
@@ -42,7 +42,7 @@ class Buckets:
             self._full_at.popitem(last=False)
         return True
 
-    def wait(self, key: str, now: float) -> float:
+    def retry_after(self, key: str, now: float) -> float:
         """Seconds until ``key`` may act again; 0 if it may now."""
         if self._rate <= 0:
             return 0.0

@@ -1,7 +1,7 @@
-"""Which tokens were taken back, as a value both nodes hold.
+"""Revoked tokens, as both nodes hold them in memory.
 
-A revocation takes back one token (by its id), or every token of an agent that was issued up to a
-moment. They are numbered 1, 2, 3 …: another ``number`` tells a node that it has not the same.
+A revocation revokes one token (by its id), or every token of an agent that was issued up to a
+moment. They are numbered 1, 2, 3 …: from the last number a node learns whether it has them all.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,13 @@ from proto.messages import Principal
 
 
 class Revocation(msgspec.Struct, frozen=True):
-    """One revocation: of ``token_id``, or of what ``agent_id`` was issued until then.
+    """One revocation: of one token, or of all tokens of an agent.
 
-    ``issued_until`` is in seconds of Unix time.
+    Attributes:
+        number: 1, 2, 3 …
+        token_id: the token; None if all tokens of an agent are revoked.
+        agent_id: the agent, whose tokens issued up to ``issued_until`` are revoked.
+        issued_until: seconds of Unix time.
     """
 
     number: int
@@ -24,11 +28,11 @@ class Revocation(msgspec.Struct, frozen=True):
 
 
 class Revocations:
-    """Every revocation known here. Not safe for use from several threads.
+    """The revocations that a node knows. Not thread-safe.
 
     Attributes:
-        complete: whether those made before this process started have been learnt.
-        number: of the last one known.
+        complete: whether those made before this process started are included.
+        number: of the last one.
     """
 
     __slots__ = ("_agents", "_tokens", "complete", "number")
@@ -40,7 +44,7 @@ class Revocations:
             self.add(revocation)
 
     def replace(self, known: Iterable[Revocation]) -> None:
-        """Know these and no others; they are all there are."""
+        """Replace all revocations. The given ones are complete."""
         self._clear()
         for revocation in known:
             self.add(revocation)
@@ -52,7 +56,7 @@ class Revocations:
         self._agents: dict[str, int] = {}
 
     def add(self, revocation: Revocation) -> None:
-        """Learn of one; again does no harm."""
+        """Add a revocation; idempotent."""
         self.number = max(self.number, revocation.number)
         if revocation.token_id is not None:
             self._tokens.add(revocation.token_id)
@@ -61,7 +65,7 @@ class Revocations:
             self._agents[revocation.agent_id] = until
 
     def cover(self, principal: Principal) -> bool:
-        """Whether a principal's token was taken back."""
+        """Whether a principal's token was revoked."""
         if not principal.token_id:
             return False
         return (

@@ -1,29 +1,30 @@
-"""Signed requests between nodes on different machines: who asked, who answered, and only once.
+"""Signed requests between nodes on different machines: authenticated both ways, without replay.
 
-Both sides hold the bridge key. A request carries ``X-Partyline-Signature``::
+Both nodes have the bridge key. A request has the header ``X-Partyline-Signature``::
 
     v1 <time> <nonce> <instance> <body digest> <mac>
 
-and so does its answer::
+and its answer::
 
     v1 <taken|again> <instance> <mac>
 
 =============  ==============================================================================
 field          meaning
 =============  ==============================================================================
-time           seconds of Unix time, by the clock of whoever asks
+time           seconds of Unix time, by the client's clock
 nonce          32 hex digits, new for each request
-instance       32 hex digits that the asked process chose; zeros while the asker knows none
+instance       32 hex digits chosen by the server's process; zeros while the client knows none
 digest         SHA-256 of the body, hex
-mac            HMAC-SHA256, hex, over what the tables in `_request` and `_answer` list
-taken, again   the request was answered; or: it named another instance, was not executed, and
-               may be signed again for this one
+mac            HMAC-SHA256, hex, over the parts that `_request` and `_answer` list
+taken, again   taken: the request was accepted. again: it was signed for another instance and
+               not executed; the client may sign it again for the instance in the answer
 =============  ==============================================================================
 
-A request is taken only for the instance that receives it, within `WINDOW_SECONDS` of its clock,
-and once. An instance is forgotten when its process ends, when its clock is set back, and when it
-has taken `MOST_NONCES` requests within the window; what was signed for it is worth nothing then.
-So no request is taken twice, in bounded memory, also across a restart and several workers.
+A server accepts a request once, if it is signed for the server's instance and its time is within
+`WINDOW_SECONDS` of the server's clock. It chooses a new instance when it starts, when its clock is
+set back, and when it has accepted `MOST_NONCES` requests within the window: signatures for the
+former instance are then invalid. So no request is accepted twice, with bounded memory, also after
+a restart and with several workers.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ MOST_NONCES: Final = 65_536
 UNKNOWN_INSTANCE: Final = "0" * 32
 
 Audience = Literal["mcp_node", "ws_node"]
-"""Who is asked: a request to one node means nothing to the other."""
+"""The server: a request signed for one node is invalid for the other."""
 
 _REQUEST: Final = re.compile(
     r"v1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9a-f]{64}) ([0-9a-f]{64})"
@@ -52,12 +53,12 @@ _REFUSED: Final = "The request's signature is not valid."
 
 
 class Request(NamedTuple):
-    """What of a request is signed.
+    """The parts of a request that are signed, besides its body.
 
     Attributes:
         method: such as ``GET``.
         target: path and query as they are sent.
-        headers: values of the headers that mean something to whoever is asked, in a fixed order.
+        headers: values of the headers that the server reads, in a fixed order.
     """
 
     method: str
@@ -66,25 +67,25 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What of an answer is signed, its body aside."""
+    """The parts of an answer that are signed, besides its body."""
 
     status: int
     content_type: bytes
 
 
 class Signature(NamedTuple):
-    """A request's signature that was verified."""
+    """A verified signature of a request."""
 
     nonce: str
     instance: str
     body_digest: str
 
 
-class AskAgain(Exception):
+class WrongInstance(Exception):
     """The request was signed with our key, but for another instance.
 
     Args:
-        signature: of the request, for the answer that says so.
+        signature: of the request, for the answer that asks to sign again.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -93,11 +94,11 @@ class AskAgain(Exception):
 
 
 class Signer:
-    """Whoever asks: signs requests and verifies their answers.
+    """The client's side: signs requests and verifies their answers.
 
     Args:
         key: the bridge key.
-        audience: who is asked.
+        audience: the server.
     """
 
     def __init__(self, key: bytes, audience: Audience) -> None:
@@ -113,16 +114,16 @@ class Signer:
         return f"v1 {at} {nonce} {instance} {digest} {mac}", nonce
 
     def verify(self, header: str, nonce: str, answer: Answer, body: bytes) -> tuple[bool, str]:
-        """Whether the request was taken, and by which instance.
+        """Whether the request was accepted, and the server's instance.
 
         Args:
             header: of the answer.
             nonce: of the request.
-            answer: what was received.
-            body: what was received.
+            answer: as received.
+            body: as received.
 
         Raises:
-            Unauthenticated: whoever answered does not have the key, or answered something else.
+            Unauthenticated: the answer is not signed with the key, or for another request.
         """
         found = _ANSWER.fullmatch(header)
         if found is None:
@@ -135,35 +136,35 @@ class Signer:
 
 
 class Verifier:
-    """Whoever is asked: takes each signed request once, and signs the answers.
+    """The server's side: accepts each signed request once, and signs the answers.
 
     Args:
         key: the bridge key.
-        audience: who this is.
+        audience: the server.
 
     Attributes:
-        instance: what requests have to be signed for.
+        instance: the instance that requests must be signed for.
     """
 
     def __init__(self, key: bytes, audience: Audience) -> None:
         self._key = key
         self._audience = audience
-        self._taken: OrderedDict[str, int] = OrderedDict()
+        self._nonces: OrderedDict[str, int] = OrderedDict()
         self._latest = 0.0
         self.instance = secrets.token_hex(16)
 
-    def take(self, header: str, request: Request, *, now: float) -> Signature:
-        """Take a request, whose body is still to be compared with the digest.
+    def verify(self, header: str, request: Request, *, now: float) -> Signature:
+        """Accept a request. The caller must still compare its body with the digest.
 
         Args:
             header: of the request.
-            request: what was received.
+            request: as received.
             now: seconds of Unix time.
 
         Raises:
-            Unauthenticated: it was not signed with the key, too long ago, for a time to come, or
-                was taken before.
-            AskAgain: it was signed for another instance.
+            Unauthenticated: it was not signed with the key, its time is outside of the window, or
+                it was accepted before.
+            WrongInstance: it was signed for another instance.
         """
         found = _REQUEST.fullmatch(header)
         if found is None:
@@ -175,30 +176,35 @@ class Verifier:
         self._forget(now)
         signature = Signature(nonce, instance, digest)
         if instance != self.instance:
-            raise AskAgain(signature)
+            raise WrongInstance(signature)
         if abs(now - int(at)) > WINDOW_SECONDS:
             raise Unauthenticated("The request was signed at another time: compare the clocks.")
-        if nonce in self._taken:
-            raise Unauthenticated("The request was taken before.")
-        self._taken[nonce] = int(at)
+        if nonce in self._nonces:
+            raise Unauthenticated("The request was received before.")
+        self._nonces[nonce] = int(at)
         return signature
 
-    def sign(self, signature: Signature, answer: Answer, body: bytes, *, taken: bool = True) -> str:
+    def sign(
+        self, signature: Signature, answer: Answer, body: bytes, *, accepted: bool = True
+    ) -> str:
         """The header of an answer to a request."""
-        verdict = "taken" if taken else "again"
-        instance = signature.instance if taken else self.instance
+        verdict = "taken" if accepted else "again"
+        instance = signature.instance if accepted else self.instance
         mac = _answer(self._key, self._audience, signature.nonce, verdict, instance, answer, body)
         return f"v1 {verdict} {instance} {mac}"
 
     def _forget(self, now: float) -> None:
-        """Forget what is too old to be taken again; everything, with the instance, if need be."""
-        if now < self._latest or len(self._taken) >= MOST_NONCES:
-            self._taken.clear()
+        """Drop nonces that are outside of the window; all of them, with a new instance, if must be.
+
+        Without the time or the room to know what was accepted, only a new instance prevents replay.
+        """
+        if now < self._latest or len(self._nonces) >= MOST_NONCES:
+            self._nonces.clear()
             self.instance = secrets.token_hex(16)
         self._latest = now
-        # In the order they were taken: one that is ahead of its time holds up those behind it.
-        while self._taken and next(iter(self._taken.values())) + WINDOW_SECONDS < now:
-            self._taken.popitem(last=False)
+        # In order of arrival: one from a fast clock keeps those behind it longer than needed.
+        while self._nonces and next(iter(self._nonces.values())) + WINDOW_SECONDS < now:
+            self._nonces.popitem(last=False)
 
 
 def body_digest(body: bytes) -> str:
@@ -227,6 +233,6 @@ def _answer(
 
 
 def _mac(key: bytes, parts: tuple[bytes, ...]) -> str:
-    """HMAC over parts, each behind its length: no two lists of parts are the same bytes."""
+    """HMAC over parts, each prefixed with its length: different parts never give the same bytes."""
     message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     return hmac.new(key, message, hashlib.sha256).hexdigest()

@@ -1,11 +1,12 @@
-"""The one JSON rule for everything that comes from outside, applied before a framework parses.
+"""The strict JSON rule for all untrusted input, applied before a framework parses it.
 
 Refused: more bytes, deeper nesting or more values than the caps, NaN and Infinity, numbers that
 overflow to infinity, integers beyond ±2**53, duplicate keys, NUL characters, lone surrogates,
 invalid UTF-8, and anything after the value. Errors never repeat the input.
 
-Parsing takes time by the value, not by the byte: two megabytes of ``[],[],…`` stop a process for
-half a second. So values are counted before, by searches whose time hardly depends on the content.
+The time of parsing depends on the number of values, not of bytes: two megabytes of ``[],[],…``
+block a process for half a second. So values are counted first, with searches whose time hardly
+depends on the content.
 """
 
 import itertools
@@ -18,14 +19,14 @@ from proto.errors import InvalidInput, TooLarge
 from proto.messages import MAX_ID
 
 MAX_DEPTH: Final = 64
-"""Nesting allowed in a request: metadata's own limit is lower and checked on the value."""
+"""Nesting depth of a request. The lower limit of metadata is checked on its value."""
 
 MAX_VALUES: Final = 40_000
-"""Values in a request, containers included: a value in an agent's memory may have 32,768."""
+"""Values in a request, containers included. One value in an agent's memory may have 32,768."""
 
 _MAX_INT_DIGITS: Final = 17
 _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""Possessive, and an unclosed string runs to the end: linear."""
+"""Takes linear time: quantifiers are possessive, and an unclosed string matches to the end."""
 _BRACKET: Final = re.compile(r"[\[\]{}]")
 _HINT: Final = "Send one JSON value as RFC 8259 describes it, in UTF-8."
 
@@ -37,13 +38,14 @@ def loads(
 
     Args:
         raw: the bytes as received.
-        max_bytes: the most bytes taken.
-        max_depth: the most objects and arrays inside one another.
-        max_values: the most values, keys not counted; an empty object or array counts twice.
+        max_bytes: maximum size of ``raw``.
+        max_depth: maximum nesting depth of objects and arrays.
+        max_values: maximum number of values. Keys do not count; an empty object or array counts
+            twice.
 
     Raises:
         TooLarge: more than ``max_bytes``.
-        InvalidInput: any other breach of the rule.
+        InvalidInput: it breaks the rule in another way.
     """
     if len(raw) > max_bytes:
         raise TooLarge(f"The body is larger than {max_bytes} bytes.")
@@ -65,10 +67,10 @@ def loads(
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse what no store and no peer can hold: NUL characters and lone surrogates.
+    """Refuse NUL characters and lone surrogates, which SQLite and UTF-8 cannot represent.
 
     Raises:
-        InvalidInput: ``text`` has one; ``what`` names the field.
+        InvalidInput: ``text`` contains one. ``what`` is the name of the field in the error.
     """
     if "\x00" in text:
         raise InvalidInput(f"{what} contains a NUL character.", "Remove it and call again.")
@@ -82,16 +84,16 @@ def check_text(text: str, what: str) -> None:
 
 
 def check_value(value: Any, what: str, *, max_depth: int) -> None:
-    """Hold an already parsed value to the strict rule (for doors whose framework has parsed).
+    """Apply the strict rule to a value that a framework has parsed.
 
     Args:
-        value: what a JSON parser made.
-        what: how the error calls it.
-        max_depth: objects and arrays inside one another, the value itself included.
+        value: from a JSON parser.
+        what: name of the field in the error.
+        max_depth: maximum nesting depth of objects and arrays, the value itself included.
 
     Raises:
-        InvalidInput: too deep, a number out of bounds, a key that is no string, a type JSON does
-            not have, NUL or lone surrogates.
+        InvalidInput: it is too deep, has a number out of bounds, a key that is not a string, a
+            type that JSON does not have, a NUL character or a lone surrogate.
     """
     level: list[Any] = [value]
     depth = 0
@@ -129,14 +131,14 @@ def _check_scalar(item: Any, what: str) -> None:
 
 
 def _may_hold(text: str) -> int:
-    """As many values as a text may have, and its depth at most."""
+    """An upper bound of a text's number of values, and of its depth."""
     return text.count(",") + text.count("[") + text.count("{") + 1
 
 
 def _check_structure(text: str, max_depth: int, max_values: int) -> None:
     """Refuse a text that is too deep or has too many values, in time bounded by ``max_values``.
 
-    Every value that is a string, and every key, is a string of the text.
+    A text of ``max_values`` values has at most twice as many strings: each value may have a key.
     """
     most_strings = 2 * max_values
     outside, strings = _STRING.subn("", text, most_strings + 1)
@@ -150,7 +152,7 @@ def _check_structure(text: str, max_depth: int, max_values: int) -> None:
 
 
 def _check_strings(value: Any) -> None:
-    """Escapes can smuggle in what raw UTF-8 cannot hold; look at every string."""
+    """Check every string: escapes can contain what raw UTF-8 cannot."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -1,4 +1,4 @@
-"""Tokens that say who a principal is (EdDSA).
+"""Tokens (JWT, EdDSA) that prove who a principal is.
 
 Claims, all required:
 
@@ -7,7 +7,7 @@ claim      meaning
 =========  ======================================================================
 iss, aud   ``partyline``
 sub        agent_id: a free name; ``human`` (login link), ``guest:<link id>`` (live link)
-agent_type a free name; of those two exactly ``human`` and ``guest``
+agent_type a free name; ``human`` or ``guest`` for the other two
 scope      space-separated, of ``read``, ``write``, ``admin``
 sessions   list of session ids, or ``"*"`` for all; ``[]`` is none
 iat, exp   seconds of Unix time
@@ -37,7 +37,7 @@ _REQUIRED: Final = ["iss", "aud", "sub", "agent_type", "scope", "sessions", "iat
 _REFUSED: Final = "The token is not valid."
 
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-"""Decoders of base64 skip foreign characters: without this, a token has endless spellings."""
+"""Base64 decoders skip foreign characters: without this, a token would have many spellings."""
 
 
 def sign_principal(
@@ -55,12 +55,13 @@ def sign_principal(
         key: mcp_node's signing key.
         agent_id: a free name (not reserved).
         agent_type: a free name.
-        scopes: a non-empty choice of `SCOPES`.
-        sessions: the sessions it may enter; None for all.
+        scopes: at least one of `SCOPES`.
+        sessions: the sessions that it may enter; None for all.
         lifetime_seconds: until it expires, at least 1.
 
     Raises:
-        InvalidInput: any of them is out of its bounds, or the token would be too long to verify.
+        InvalidInput: an argument is out of its bounds, or the token would be longer than
+            `MAX_TOKEN_CHARS`.
     """
     chosen = sorted(set(scopes))
     if not chosen or not set(chosen) <= SCOPES:
@@ -92,14 +93,14 @@ def sign_guest(
     times: tuple[int, int],
     token_id: str,
 ) -> str:
-    """A token for whoever comes by a live link.
+    """A token for a person who comes by a live link.
 
     Args:
         key: mcp_node's signing key.
         link_id: the link's, a name.
-        session_id: the one session it may enter.
-        may_write: whether it may write there, besides reading.
-        times: since when and until when it holds, in seconds of Unix time.
+        session_id: the only session that it may enter.
+        may_write: whether it may write as well as read.
+        times: issued at and expires at, in seconds of Unix time.
         token_id: from `new_token_id`.
     """
     claims = {
@@ -115,7 +116,7 @@ def sign_guest(
 
 
 def sign_human(key: Ed25519PrivateKey, *, times: tuple[int, int], token_id: str) -> str:
-    """A token for the operator, who came by a login link; arguments as of `sign_guest`."""
+    """A token for the operator, who comes by a login link; arguments as in `sign_guest`."""
     claims = {
         "sub": HUMAN,
         "agent_type": HUMAN,
@@ -129,7 +130,7 @@ def sign_human(key: Ed25519PrivateKey, *, times: tuple[int, int], token_id: str)
 
 
 def new_token_id() -> str:
-    """The id of a token to be signed."""
+    """A new random token id."""
     return secrets.token_hex(16)
 
 
@@ -138,11 +139,10 @@ def _sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
 
 
 class PrincipalVerifier:
-    """Verifies principal tokens with the public key; remembers those it has verified.
+    """Verifies tokens with the public key, and caches the last ``remember`` verified ones.
 
-    One verification costs about 0.1 ms and an agent sends the same token with every call, so
-    the last ``remember`` verified tokens are kept; their expiry is checked every time. Not safe
-    for use from several threads.
+    A verification takes about 0.1 ms, and an agent sends the same token with every call. The
+    expiry of a cached token is checked each time. Not thread-safe.
     """
 
     def __init__(self, public_key_pem: bytes, *, remember: int = 4_096) -> None:
@@ -155,7 +155,7 @@ class PrincipalVerifier:
 
         Raises:
             Unauthenticated: it is malformed, of another issuer, audience or key, lacks a claim,
-                holds one of the wrong form, or has expired.
+                has a malformed claim, or has expired.
         """
         principal = self._verified.get(token)
         if principal is None:
@@ -173,7 +173,7 @@ class PrincipalVerifier:
 
 
 def _claims(token: str, key: bytes) -> dict[str, Any]:
-    """The claims of a token that is ours, in time, and has all of `_REQUIRED`."""
+    """The claims of a token, after checking signature, issuer, expiry and `_REQUIRED`."""
     if len(token) > MAX_TOKEN_CHARS or not _FORM.fullmatch(token):
         raise Unauthenticated(_REFUSED)
     try:
@@ -216,7 +216,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
 
 
 def _may_be(agent_id: Any, agent_type: Any, scopes: set[str], sessions: Any) -> bool:
-    """Whether there is such a principal: an agent under free names, the operator, or a guest."""
+    """Whether the claims fit together: an agent with free names, the operator, or a guest."""
     if agent_type == HUMAN:
         return bool(agent_id == HUMAN)
     if agent_type == GUEST:

@@ -1,9 +1,9 @@
-"""The ONE visibility rule, as a predicate for the hub and as keys for the store.
+"""The only visibility rule: a predicate for the hub, and keys for the store.
 
 A message has an *audience key* and a reader holds a set of them:
 
 ============  ==================  ==========================================
-visibility    key of the message  who holds that key
+visibility    key of the message  readers that hold the key
 ============  ==================  ==========================================
 public        ``p``               everyone in the session
 private       ``s:<principal>``   that principal alone
@@ -11,12 +11,11 @@ agent_only    ``t:<sender_type>`` agents of that type, and every admin
 admin_only    ``a``               every admin
 ============  ==================  ==========================================
 
-`may_see` is the rule in words; `held_keys` and `KEY_RANGE_ALL_TYPES` say the same to SQL, where
-the key is a generated column. A property test holds the two equal.
+`may_see` is the rule; `held_keys` and `KEY_RANGE_ALL_TYPES` express the same for SQL, where the
+key is a generated column. A property test compares the two.
 
-A reply names its parent to everybody who sees the reply, so it may not be seen by more than its
-parent (`reply_fits`): one frame goes to all of them, and the id of a hidden message is no business
-of theirs.
+A reply contains the id of its parent. So a reply may not be visible to anybody who may not see its
+parent (`reply_fits`): otherwise the reply would reveal that a hidden message exists.
 """
 
 from typing import Final
@@ -32,10 +31,10 @@ KEY_LETTERS: Final = {
 """The first letter of a message's key."""
 
 KEY_RANGE_ALL_TYPES: Final = ("t:", "t;")
-"""Every ``t:…`` key k has low <= k < high (``;`` follows ``:`` in ASCII): what an admin holds."""
+"""Every ``t:…`` key k has low <= k < high (``;`` follows ``:`` in ASCII). An admin holds all."""
 
 SQL_IS_OF_ANY_TYPE: Final = "audience >= '{}' AND audience < '{}'".format(*KEY_RANGE_ALL_TYPES)
-"""Whether a row's key is within `KEY_RANGE_ALL_TYPES`."""
+"""SQL condition: a row's key is within `KEY_RANGE_ALL_TYPES`."""
 
 SQL_AUDIENCE_KEY: Final = (
     "CASE visibility WHEN 'public' THEN 'p' WHEN 'private' THEN 's:' || principal"
@@ -65,7 +64,7 @@ def may_see(audience: Audience, visibility: Visibility, principal: str, sender_t
 
 
 def audience_key(visibility: Visibility, principal: str, sender_type: str) -> str:
-    """The key a message is stored under; equal to `SQL_AUDIENCE_KEY` on its row."""
+    """The key of a message; equal to `SQL_AUDIENCE_KEY` on its row."""
     if visibility is Visibility.PUBLIC:
         return "p"
     if visibility is Visibility.PRIVATE:
@@ -76,12 +75,14 @@ def audience_key(visibility: Visibility, principal: str, sender_type: str) -> st
 
 
 def is_private_key(key: str) -> bool:
-    """Whether a key is that of ``private`` messages, which are their reader's own."""
+    """Whether a key is that of ``private`` messages."""
     return key.startswith("s:")
 
 
 def reply_fits(key: str, parent_key: str) -> bool:
-    """Whether whoever may see a reply may see its parent, as its author may.
+    """Whether everybody who may see a reply may see its parent too.
+
+    The author of the reply may see the parent.
 
     Args:
         key: of the reply.
@@ -99,11 +100,11 @@ SQL_REPLY_FITS: Final = (
     " OR substr(reply.audience, 1, 2) = 's:'"
     " OR (reply.audience = 'a' AND substr(parent.audience, 1, 2) = 't:'))"
 )
-"""`reply_fits` in SQL, of the rows ``reply`` and ``parent``."""
+"""`reply_fits` in SQL, for the rows ``reply`` and ``parent``."""
 
 
 def held_keys(audience: Audience) -> tuple[str, ...]:
-    """The single keys a reader holds; an admin holds `KEY_RANGE_ALL_TYPES` besides."""
+    """The keys that a reader holds; an admin also holds `KEY_RANGE_ALL_TYPES`."""
     if audience.agent_id == ANONYMOUS:
         return ("p",)
     if audience.is_admin:

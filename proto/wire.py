@@ -1,4 +1,4 @@
-"""The bridge's wire format, version 1: an event as ZeroMQ frames and back.
+"""The wire format of the bridge, version 1: an event as ZeroMQ frames.
 
 A sender MUST send exactly three frames; a receiver MUST drop and count anything else.
 
@@ -20,9 +20,9 @@ epoch          str             the log's epoch, 0 to 64 characters
 id             int or nil      1 to 2**53; nil: an ephemeral event
 prev           int             0 to id - 1: the message before it in its session
 visibility     str             public, private, agent_only, admin_only
-principal      str             whose rights wrote it, at most 129 characters
+principal      str             whose rights were used, at most 129 characters
 sender_type    str             agent type of the sender, at most 129 characters
-published_ns   int             sender's CLOCK_MONOTONIC in nanoseconds, 0 if unknown
+published_ns   int             sender's CLOCK_MONOTONIC, nanoseconds; 0 if unknown
 =============  ==============  ===================================================
 
 The body is the WebSocket frame ready to send (`proto.frames`); a receiver SHOULD NOT parse it.
@@ -71,7 +71,7 @@ _Epoch = Annotated[str, msgspec.Meta(max_length=MAX_EPOCH_CHARS)]
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """What travels to viewers: a durable message (``id`` set), or something ephemeral."""
+    """An event on its way to viewers: an entry of the log (``id`` is set) or an external one."""
 
     session_id: str
     epoch: str
@@ -85,12 +85,12 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 def message_event(message: Message, epoch: str, published_ns: int = 0) -> Event:
-    """The event of a message of the log, with the bytes a browser will get.
+    """The event of an entry of the log, with the frame that viewers get.
 
     Args:
-        message: committed.
+        message: a committed entry.
         epoch: of its log.
-        published_ns: see the table above; 0 for one that was read from history.
+        published_ns: see the table above; 0 if it was read from the log.
     """
     return Event(
         message.session_id,
@@ -164,12 +164,12 @@ def decode(frames: Sequence[bytes], *, max_body: int) -> Event:
     """The event of three frames.
 
     Args:
-        frames: as they came from the socket.
-        max_body: the largest body taken, in bytes.
+        frames: as received.
+        max_body: maximum size of the body in bytes.
 
     Raises:
         WireError: with the reason ``frames``, ``header``, ``version``, ``session``, ``chain`` or
-            ``body``; nothing else, whatever the bytes are.
+            ``body``. No other exception is raised, whatever the bytes are.
     """
     if len(frames) != 3:
         raise WireError("frames")
@@ -206,7 +206,7 @@ def decode(frames: Sequence[bytes], *, max_body: int) -> Event:
 
 
 def _foreign_version(raw_header: bytes) -> bool:
-    """Whether the header is an array that starts with another version number."""
+    """Whether the header is an array that begins with another version number."""
     try:
         fields = msgspec.msgpack.decode(raw_header)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a node's process is made of: its HTTP server, its doors, its logs, its lock file.
+"""Parts of a node's process: HTTP server, authentication, requests between processes, logs.
 
-Above `proto` (which stays free of I/O) and below both nodes, which never import each other.
+It imports `proto` only. Both nodes import it.
 """

@@ -1,4 +1,4 @@
-"""Limits on what one principal, and all of them together, have in use at once."""
+"""Limits on what one principal, and all principals together, use at a time."""
 
 import asyncio
 from collections import Counter
@@ -6,18 +6,18 @@ from weakref import WeakValueDictionary
 
 
 class Quota:
-    """Counts what is in use, for each principal and for all. Used from the event loop alone.
+    """Counts what is in use, per principal and in total. Not thread-safe.
 
-    A principal of None is not limited by itself: it counts among all only. That is for whoever is
-    refused anyway, and for ``PARTYLINE_AUTH=off``, where everybody may have the same name.
+    None as the principal counts towards the total only. It is for callers that are refused anyway,
+    and for ``PARTYLINE_AUTH=off``, where all callers may have the same name.
 
     Attributes:
-        total: in use, by everybody.
-        refused: how often `acquire` found too much in use.
+        total: in use, by all principals.
+        refused: how often `acquire` returned False.
 
     Args:
-        most_each: most that one principal has in use.
-        most: most that all have in use together; None for no limit.
+        most_each: limit of one principal.
+        most: limit of all principals together; None: no limit.
     """
 
     def __init__(self, most_each: int, most: int | None = None) -> None:
@@ -28,15 +28,15 @@ class Quota:
         self._each: Counter[str] = Counter()
 
     def exceeds_own(self, principal: str | None, size: int = 1) -> bool:
-        """Whether ``size`` more would be too much for this principal."""
+        """Whether ``size`` more would exceed this principal's limit."""
         return principal is not None and self._each[principal] + size > self.most_each
 
     def exceeds_all(self, size: int = 1) -> bool:
-        """Whether ``size`` more would be too much for everybody together."""
+        """Whether ``size`` more would exceed the limit of all together."""
         return self._most is not None and self.total + size > self._most
 
     def acquire(self, principal: str | None) -> bool:
-        """Count one more in use; False, and counted as refused, if it exceeds a limit."""
+        """Count one more in use; False, and count a refusal, if that would exceed a limit."""
         if self.exceeds_all() or self.exceeds_own(principal):
             self.refused += 1
             return False
@@ -44,7 +44,7 @@ class Quota:
         return True
 
     def add(self, principal: str | None, size: int = 1) -> None:
-        """Count ``size`` more in use, whatever the limits; negative when they are given back."""
+        """Count ``size`` more in use without checking limits; a negative size releases."""
         self.total += size
         if principal is not None:
             self._each[principal] += size
@@ -57,10 +57,10 @@ class Quota:
 
 
 class ConcurrencyLimit:
-    """Per-principal concurrency limit: whoever exceeds it waits, first come first served.
+    """Per-principal concurrency limit. Tasks beyond it wait, in order of arrival.
 
     Args:
-        most_each: how many of one principal run at once.
+        most_each: how many tasks of one principal run at once.
     """
 
     def __init__(self, most_each: int) -> None:
@@ -70,7 +70,7 @@ class ConcurrencyLimit:
     def of(self, principal: str) -> asyncio.Semaphore:
         """The principal's semaphore, for ``async with``.
 
-        It is dropped with the last task that waits for it or holds it, however that ends.
+        It exists as long as a task waits for it or holds it.
         """
         semaphore = self._semaphores.get(principal)
         if semaphore is None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests import forkserver, leftovers, postgres
-from tests.pair import reserved_port
+from tests.node_process import reserved_port
 
 # Without .pyc files, which images of Python often forbid, each of the hundreds of processes that
 # tests start would compile everything it imports: several seconds of a core instead of one.

@@ -16,7 +16,7 @@ import psutil
 MARK = "TEST_RUN"
 """The environment variable that marks the processes of a run."""
 
-GONE_SECONDS = 5.0
+GONE_SECONDS = 30.0
 """How long processes that were told to end may take."""
 
 

@@ -19,7 +19,8 @@ from typing import Final, Self
 
 import pytest
 
-from tests.pair import reserved_port, until
+from tests.node_process import reserved_port
+from tests.waiting import until
 
 CONFIGURATION: Final = Path(__file__).resolve().parents[1] / "deploy" / "nats-server.conf"
 PROGRAM: Final = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

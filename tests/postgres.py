@@ -12,8 +12,11 @@ from typing import Any, Final
 
 import pytest
 
-STORE: Final = "PARTYLINE_TEST_STORE"
-"""Set to ``postgresql``, the tests of what is stored run on PostgreSQL."""
+_WANTED: Final = "TEST_STORE"
+# PARTYLINE_TEST_STORE=postgresql has the tests of what is stored run on PostgreSQL. It is taken out
+# of the environment, where the nodes would refuse it: it is no setting.
+if named := os.environ.pop("PARTYLINE_TEST_STORE", ""):
+    os.environ[_WANTED] = named
 
 _server: "list[PostgresServer]" = []
 _SEARCHED: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -21,7 +24,7 @@ _SEARCHED: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=Tru
 
 def wanted() -> bool:
     """Whether the stores of this run are PostgreSQL's."""
-    return os.environ.get(STORE) == "postgresql"
+    return os.environ.get(_WANTED) == "postgresql"
 
 
 def store_settings(data_dir: Path) -> dict[str, Any]:

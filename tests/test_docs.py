@@ -1,6 +1,7 @@
 """The pages say what the code does: every tool, close code and file is on them."""
 
 import argparse
+import ast
 import importlib.util
 import re
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_node.commands.cli import command_line
+from mcp_node.commands.arguments import command_line
 from mcp_node.doors.mcp.prompts import PROMPTS
 from mcp_node.doors.mcp.resources.memory import MEMORY_URI
 from mcp_node.sessions.uris import MESSAGES, SESSION
@@ -33,11 +34,17 @@ def test_every_close_code_is_documented_as_it_is() -> None:
 def test_every_tool_is_in_the_readme_with_its_parameters() -> None:
     readme = (ROOT / "README.md").read_text()
     folder = ROOT / "mcp_node" / "doors" / "mcp" / "tools"
-    sources = "\n".join(path.read_text() for path in folder.glob("*.py"))
-    tools = re.findall(r"@mcp\.tool\(.*?\)\n    async def (\w+)", sources, re.DOTALL)
+    tools = [
+        function
+        for path in folder.glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.AsyncFunctionDef)
+        and any(ast.unparse(one).startswith("tools.add(") for one in function.decorator_list)
+    ]
     assert len(tools) >= 5
     for tool in tools:
-        assert f"`{tool}(" in readme, tool
+        parameters = [one.arg for one in tool.args.args[1:] if one.arg != "context"]
+        assert f"`{tool.name}({', '.join(parameters)})`" in readme, tool.name
 
 
 def test_every_resource_and_prompt_is_documented() -> None:

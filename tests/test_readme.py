@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,7 +27,7 @@ def normal(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def test_its_two_commands_are_targets_and_what_ci_runs() -> None:
+def test_the_readmes_two_commands_are_targets_and_what_ci_runs() -> None:
     commands = [text.strip() for kind, text in BLOCK.findall(README) if kind == "sh"]
     assert commands[:2] == ["make run", "make test"]
     makefile = (ROOT / "Makefile").read_text()
@@ -35,13 +36,13 @@ def test_its_two_commands_are_targets_and_what_ci_runs() -> None:
     assert "make test" in (ROOT / ".ci/run").read_text()
 
 
-def test_what_it_links_to_exists() -> None:
+def test_what_the_readme_links_to_exists() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
 
 
-async def test_its_walk_through_prints_what_it_shows(tmp_path: Path) -> None:
-    walk = README.split("## A walk through")[1].split("\n## ")[0]
+async def test_the_readmes_walk_through_prints_what_it_shows(tmp_path: Path) -> None:
+    walk = README.split("## A walk-through")[1].split("\n## ")[0]
     blocks = BLOCK.findall(walk)
     async with Pair(tmp_path) as pair:
         script = tmp_path / "walk.sh"
@@ -66,7 +67,7 @@ async def test_its_walk_through_prints_what_it_shows(tmp_path: Path) -> None:
             )
         try:
             assert await asyncio.wait_for(shell.wait(), 120) == 0, output.read_text()
-            await until(lambda: rest(output.read_text(), shown) is not None, within=30)
+            await until(lambda: rest(output.read_text(), shown) is not None)
         finally:
             with contextlib.suppress(ProcessLookupError):  # it has cleaned up
                 os.killpg(shell.pid, signal.SIGKILL)

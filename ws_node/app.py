@@ -1,4 +1,4 @@
-"""ws_node put together: lock, port, collector, hub, following, doors; then it serves.
+"""ws_node, assembled from its parts: the constructor calls show which part calls which.
 
 One process, or one worker of several (`ws_node.workers.workers`).
 """
@@ -20,10 +20,10 @@ from proto.wire import BROADCAST_PREFIX
 from serving.bus.bus import Bus
 from serving.http import problems
 from serving.http.asgi import App, Receive, Scope, Send, respond
-from serving.http.doors import Doors, own_hosts
 from serving.http.failures import Failures, SlowFailures
 from serving.http.identity import Identity
 from serving.http.operators import add_api_docs, add_operator_routes
+from serving.http.origin_check import OriginCheck, own_hosts
 from serving.peers.clients import ws_socket
 from serving.peers.local import listening
 from serving.peers.signed import SignedRequests
@@ -40,10 +40,10 @@ from ws_node.intake.collector import Collector
 from ws_node.intake.interface import Intake
 from ws_node.log.catch_up import CatchUp
 from ws_node.log.client import History
-from ws_node.log.sync import Following
+from ws_node.log.sync import LogSync
 from ws_node.log.trust import Trust
 from ws_node.metrics import Measured, figures
-from ws_node.page.api_proxy import Forward, allowed
+from ws_node.page.api_proxy import ApiProxy, allowed
 from ws_node.page.files import Pages
 from ws_node.presence.presence import Presence
 from ws_node.presence.viewer_counts import ViewerCounts
@@ -53,7 +53,7 @@ from ws_node.rooms.event_queue import EventQueue
 from ws_node.rooms.hub import Hub
 from ws_node.workers.other_nodes import OtherNodes
 from ws_node.workers.siblings import Siblings
-from ws_node.workers.workers import LIFELINE, die_with_supervisor, patiently, shared_out
+from ws_node.workers.workers import LIFELINE, die_with_supervisor, retrying, worker_settings
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ async def run(settings: Settings, worker: int | None = None) -> None:
 
     Args:
         settings: of the node.
-        worker: number of this process if it is one of several, whose supervisor has the port.
+        worker: number of this process if it is a worker; its supervisor holds the lock file.
 
     Raises:
         ConfigurationError: it cannot start; the text says what to change.
@@ -72,11 +72,11 @@ async def run(settings: Settings, worker: int | None = None) -> None:
         warn_of_open_doors(settings)
     data_dir = keyfile.open_data_dir(settings.data_dir)
     if worker is None:
-        lock = LockFile(data_dir / "ws.lock", "ws_node").take()
+        lock = LockFile(data_dir / "ws.lock", "ws_node").acquire()
     else:
         asyncio.get_running_loop().add_reader(LIFELINE, die_with_supervisor)
-        lock = await patiently(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").take)
-        settings = shared_out(settings)
+        lock = await retrying(LockFile(data_dir / f"worker-{worker}.lock", "ws_node").acquire)
+        settings = worker_settings(settings)
     shared = worker is not None
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
@@ -106,7 +106,7 @@ async def run(settings: Settings, worker: int | None = None) -> None:
 
 
 BEHIND_SECONDS: Final = 1.0
-"""A gap that is younger is being filled as a matter of course, and no reason to worry."""
+"""How long a room may be behind before readiness says so: most gaps are filled sooner."""
 
 
 class Node:
@@ -123,7 +123,7 @@ class Node:
         self._collector: Intake
         if settings.bridge == "nats":
             self._bus = Bus(
-                settings, "ws_node", on_subscribed=lambda: self._following.compare_soon()
+                settings, "ws_node", on_subscribed=lambda: self._log_sync.compare_soon()
             )
             self._collector = BusCollector(settings, bus=self._bus, queue=self._queue)
         else:
@@ -132,13 +132,13 @@ class Node:
         self._hub = Hub(
             settings,
             identity.revocations,
-            on_want=lambda room: self._following.fetch(room),
+            on_want=lambda room: self._log_sync.fetch(room),
             on_attendance=lambda room: self._presence.attendance_changed(room),
             on_open=self._collector.subscribe,
             on_drop=self._collector.unsubscribe,
         )
         self._history = History(settings)
-        self._following = Following(
+        self._log_sync = LogSync(
             settings,
             self._hub,
             self._queue,
@@ -148,8 +148,8 @@ class Node:
         self._dispatcher = Dispatcher(
             self._hub,
             self._queue,
-            on_want=self._following.fetch,
-            on_foreign=self._following.compare_soon,
+            on_want=self._log_sync.fetch,
+            on_foreign=self._log_sync.compare_soon,
         )
         self._trust = Trust(settings, self._hub, self._history, identity.revocations)
         watched = ViewerCounts(
@@ -178,7 +178,7 @@ class Node:
             catch_up=catch_up,
             places=self._places,
         )
-        self._forward = Forward(settings, identity)
+        self._api_proxy = ApiProxy(settings, identity)
         self._streams = EventStreams(
             identity=identity, hub=self._hub, catch_up=catch_up, places=self._places
         )
@@ -190,7 +190,7 @@ class Node:
             "(server-sent events); send events to its viewers here.",
             docs_url=None,
             redoc_url=None,
-            redirect_slashes=False,  # it would repeat the path
+            redirect_slashes=False,  # a redirect would repeat the path
         )
         problems.install(api)
         add_api_docs(api)
@@ -199,21 +199,21 @@ class Node:
             settings=settings,
             identity=identity,
             readiness=self._readiness,
-            figures=self._siblings.everyones_figures,
+            figures=self._siblings.all_figures,
             address=address,
         )
         self._broadcast: Broadcast = add_broadcast(
             api,
             settings=settings,
             queue=self._queue,
-            pass_on=self._others.pass_on if self._others else self._siblings.pass_on,
+            forward=self._others.forward if self._others else self._siblings.forward,
         )
         self._measured = Measured(
             hub=self._hub,
             dispatcher=self._dispatcher,
             queue=self._queue,
             history=self._history,
-            following=self._following,
+            following=self._log_sync,
             collector=self._collector,
             bus=self._bus,
             others=self._others,
@@ -223,7 +223,7 @@ class Node:
             sockets=self._sockets,
             broadcast=self._broadcast,
         )
-        answering = self._straight(api)
+        answering = self._routed(api)
         if settings.signed_requests:
             answering = SignedRequests(
                 answering,
@@ -232,7 +232,7 @@ class Node:
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,
             )
-        self.app = Doors(
+        self.app = OriginCheck(
             SlowFailures(answering, failures),
             hosts=own_hosts(settings, settings.ws_host),
             origins=settings.allowed_origins,
@@ -241,7 +241,7 @@ class Node:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Collect, follow and fan out for the length of a block.
+        """Run the node's tasks for the length of a block.
 
         A node without its dispatcher or its following would look alive and deliver nothing,
         without its siblings half of it. So if one of these tasks fails, the block is cancelled and
@@ -250,7 +250,7 @@ class Node:
         self._collector.start()
         works = [
             ("dispatcher", self._dispatcher.run()),
-            ("following", self._following.run()),
+            ("following", self._log_sync.run()),
             ("trust", self._trust.run()),
             ("siblings", self._siblings.run()),
             ("presence", self._presence.run()),
@@ -270,21 +270,21 @@ class Node:
         finally:
             self._collector.close()
             await self._history.close()
-            await self._forward.close()
+            await self._api_proxy.close()
 
     async def drain(self) -> None:
-        """Stopping begins: viewers are told to come back."""
+        """The node stops: disconnect viewers, which are to reconnect."""
         self._hub.disconnect_all(Disconnect.RESTART)
         await asyncio.sleep(0.1)
 
-    def _straight(self, api: App) -> App:
-        """Viewers, the page and what it asks go straight to their endpoints, the rest to the API.
+    def _routed(self, api: App) -> App:
+        """Route viewers, the page and its requests to their endpoints, everything else to the API.
 
-        Inside FastAPI each would hold the frames of its whole middleware while it is connected.
-        Viewers and what the page asks go nowhere while `Trust` admits nobody.
+        Inside FastAPI every viewer would keep the stack of its middleware in memory. Viewers and
+        requests of the page are answered 503 while `Trust` admits nobody.
         """
 
-        async def each_its_way(scope: Scope, receive: Receive, send: Send) -> None:
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
             kind = scope["type"]
             folder, _, session_id = scope.get("path", "").rpartition("/")
             app: App = api
@@ -293,7 +293,7 @@ class Node:
             elif kind == "http" and folder == "/events" and scope["method"] == "GET":
                 app = self._streams
             elif kind == "http" and allowed(scope):
-                app = self._forward
+                app = self._api_proxy
             elif kind == "http" and self._pages.serves(scope["path"]):
                 app = self._pages
             if app not in (api, self._pages):
@@ -302,11 +302,11 @@ class Node:
                     app = _unready
             await app(scope, receive, send)
 
-        return each_its_way
+        return route
 
     def _readiness(self) -> tuple[bool, dict[str, str]]:
-        """Whether it serves, and words for strangers: figures are for /metrics."""
-        following, trust = self._following, self._trust
+        """Whether the node is ready, and why; it has no figures, because anybody may read it."""
+        following, trust = self._log_sync, self._trust
         if trust.mismatch:
             return False, {"status": "misconfigured", "log": "its PARTYLINE_AUTH differs from ours"}
         admitting = trust.compared or self._settings.auth != "off"
@@ -325,7 +325,7 @@ class Node:
 
 
 async def _unready(scope: Scope, receive: Receive, send: Send) -> None:
-    """503, for WebSocket and HTTP."""
+    """Answer 503, to WebSocket handshakes and HTTP requests."""
     websocket = scope["type"] == "websocket"
     if websocket:
         await receive()

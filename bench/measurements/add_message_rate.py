@@ -7,8 +7,8 @@ add_message's arguments and answer (what remains is rooms, commit and publishing
 """
 
 from bench.calls import CONTENT, add_message, callers, flood, request
+from bench.measured_pair import SESSION, bench_pair, cpu_seconds
 from bench.row import Row, median
-from bench.stand import SESSION, bench_pair, cpu_seconds
 
 AGENTS = 20
 SHARE = 0.85

@@ -15,12 +15,12 @@ import threading
 import time
 from contextlib import AsyncExitStack
 
-from bench.audience import Viewers
 from bench.bridge import Bridge
 from bench.child import Child
+from bench.measured_pair import allow_open_files
 from bench.partyline import Partyline
 from bench.row import Row, quantile
-from bench.stand import allow_open_files
+from bench.viewer_group import Viewers
 
 VIEWERS = 10_000
 SPARE_FILES = 300

@@ -19,12 +19,12 @@ from bench.bus import BusBridge
 from bench.calls import Caller, answered, callers, request
 from bench.child import Child
 from bench.lockstep import cost
+from bench.measured_pair import SESSION, bench_pair
 from bench.measurements.commit_to_viewer import add_steadily
 from bench.measurements.most_deliveries import flood
 from bench.partyline import Partyline
 from bench.peers.interface import cpu_seconds
 from bench.row import Row, median, quantile
-from bench.stand import SESSION, bench_pair
 from tests.nats_server import PROGRAM, NatsServer
 from tests.pair import Pair
 

@@ -17,8 +17,8 @@ import time
 from bench.calls import Caller, add_message, answered, callers, request
 from bench.child import Child
 from bench.hop import hop
+from bench.measured_pair import SESSION, bench_pair
 from bench.row import Row, quantile
-from bench.stand import SESSION, bench_pair
 from tests.pair import Pair
 
 RATE = 200.0

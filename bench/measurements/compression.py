@@ -1,9 +1,9 @@
 """Compressed against plain viewers (WS_COMPRESSION=deflate): bytes, CPU time and deliveries/s.
 
-One ws_node; two crowds of viewers, of a session each, one of which negotiated permessage-deflate.
-Both get the same number of realistic messages (`bench.talk`) as fast as the slowest of them takes
-them, in turns. Compressing costs CPU once for a message and saves bytes for each viewer, so it is
-shown for both 100 and 1,000. Loopback takes a byte for almost nothing: a network does not.
+One ws_node; two groups of viewers, of a session each, one of which negotiated permessage-deflate.
+Both get the same number of realistic messages (`bench.sample_messages`) as fast as the slowest of
+them takes them, in turns. Compressing costs CPU once for a message and saves bytes for each viewer,
+so it is shown for both 100 and 1,000. Loopback takes a byte for almost nothing: a network does not.
 
 A viewer inflates what it gets, which is not measured: raw sockets count bytes. How many make a
 message is known, because ws_node's own function makes the frames beforehand.
@@ -18,12 +18,12 @@ from typing import Any
 
 import zmq
 
-from bench.audience import Viewers
+from bench.measured_pair import allow_open_files
 from bench.partyline import Partyline
 from bench.peers.interface import cpu_seconds
 from bench.row import Row, median
-from bench.stand import allow_open_files
-from bench.talk import messages
+from bench.sample_messages import messages
+from bench.viewer_group import Viewers
 from bench.viewers import connect, handshake
 from proto import wire
 from ws_node.rooms.framing import Framing, text_frame
@@ -37,7 +37,7 @@ OFFER = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r
 PING_BYTES = 6
 
 
-class Crowd:
+class ViewerGroup:
     """Viewers of a session of their own, and what is sent there."""
 
     def __init__(self, server: Partyline, framing: Framing, count: int, size: int) -> None:
@@ -94,13 +94,13 @@ class Crowd:
 async def measure(quick: bool) -> list[Row]:
     """Figures to inform: no bars."""
     allow_open_files()
-    crowds, turns = ((100,), 1) if quick else ((100, 1_000), 3)
+    groups, turns = ((100,), 1) if quick else ((100, 1_000), 3)
     rows = []
     async with Partyline(WS_COMPRESSION="deflate") as server:
         with zmq.Context() as context, context.socket(zmq.PUSH) as push:
             push.connect(server.publishing[1])
             ids = itertools.count(1)
-            for viewers, size in itertools.product(crowds, SIZES):
+            for viewers, size in itertools.product(groups, SIZES):
                 rows += await asyncio.to_thread(_compare, server, push, ids, viewers, size, turns)
     return rows
 
@@ -116,20 +116,21 @@ def _compare(
     """The rows of one size and number of viewers."""
     count = 2_000_000_000 // (viewers * (size + 2_000))  # half a second or so
     both = [
-        Crowd(server, framing, viewers, size) for framing in (Framing.DEFLATED, Framing.WEBSOCKET)
+        ViewerGroup(server, framing, viewers, size)
+        for framing in (Framing.DEFLATED, Framing.WEBSOCKET)
     ]
     rates: tuple[list[float], list[float]] = ([], [])
     costs: tuple[list[float], list[float]] = ([], [])
     for turn in range(turns + 1):
-        for crowd, rate, cost in zip(both, rates, costs, strict=True):
-            prepared = crowd.prepare(ids, count)
+        for group, rate, cost in zip(both, rates, costs, strict=True):
+            prepared = group.prepare(ids, count)
             used = cpu_seconds(server)
-            took = crowd.flood(push, prepared)
+            took = group.flood(push, prepared)
             if turn:  # the first only warms up
                 rate.append(count * viewers / took)
                 cost.append((cpu_seconds(server) - used) / (count * viewers) * 1e6)
-    for crowd in both:
-        crowd.viewers.close()
+    for group in both:
+        group.viewers.close()
     deflated, plain = both
     about = f"{viewers:,} viewers, {size:,} B"
     return [

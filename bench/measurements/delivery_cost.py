@@ -9,10 +9,10 @@ import asyncio
 from functools import partial
 
 from bench.lockstep import cost
+from bench.measured_pair import allow_open_files
 from bench.partyline import Partyline
 from bench.peers.raw_send import RawSend
 from bench.row import Row, median
-from bench.stand import allow_open_files
 
 BOUND = 2.0
 

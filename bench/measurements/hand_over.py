@@ -10,8 +10,8 @@ import json
 import time
 
 from bench.calls import Caller, answered, callers, request
+from bench.measured_pair import SESSION, bench_pair
 from bench.row import Row, median, quantile
-from bench.stand import SESSION, bench_pair
 from tests.pair import Pair
 
 MARGIN_MS = 5.0

@@ -12,8 +12,8 @@ import socket
 import time
 
 from bench.calls import add_message, callers
+from bench.measured_pair import SESSION, allow_open_files, bench_pair, resident_bytes
 from bench.row import Row
-from bench.stand import SESSION, allow_open_files, bench_pair, resident_bytes
 from bench.viewers import answer_ping, connect, handshake
 from tests.pair import Pair
 

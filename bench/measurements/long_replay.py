@@ -19,10 +19,11 @@ from typing import TypeVar
 
 from bench.calls import Caller, add_message, answered, callers, request
 from bench.child import Child
+from bench.measured_pair import SESSION, bench_pair, resident_bytes
 from bench.row import Row, quantile
-from bench.stand import SESSION, bench_pair, resident_bytes
 from bench.watch import LAST
-from tests.pair import Node, Pair
+from tests.node_process import Node
+from tests.pair import Pair
 
 T = TypeVar("T")
 

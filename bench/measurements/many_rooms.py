@@ -12,10 +12,10 @@ from functools import partial
 
 from bench.bridge import Bridge
 from bench.lockstep import cost
+from bench.measured_pair import SESSION, allow_open_files
 from bench.partyline import Partyline
 from bench.peers.interface import cpu_seconds
 from bench.row import Row, median
-from bench.stand import SESSION, allow_open_files
 
 BOUND = 1.5
 

@@ -1,14 +1,14 @@
 """Most deliveries/s with 100 viewers and 256-byte messages, beside each peer.
 
 Up to `WINDOW` messages are under way; the next go out when the slowest viewer has more. The client
-that publishes and reads is the same for all (`bench.audience`). Once more with one token for all
-viewers (one audience), and with one audience each.
+that publishes and reads is the same for all (`bench.viewer_group`). Once more with one token for
+all viewers (one audience), and with one audience each.
 """
 
 import asyncio
 import time
 
-from bench.audience import Viewers
+from bench.measured_pair import allow_open_files
 from bench.partyline import Partyline
 from bench.peers.interface import Publisher, Server, cpu_seconds
 from bench.peers.nats import Nats
@@ -16,7 +16,7 @@ from bench.peers.plain_fastapi import PlainFastAPI
 from bench.peers.starting import started
 from bench.peers.websockets_broadcast import WebsocketsBroadcast
 from bench.row import Row, median
-from bench.stand import allow_open_files
+from bench.viewer_group import Viewers
 
 VIEWERS = 100
 WINDOW = 1_000

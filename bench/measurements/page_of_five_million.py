@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.calls import Caller, request
 from bench.long_log import LARGE, RARE, write_log
+from bench.measured_pair import bench_pair
 from bench.row import Row, median, quantile
-from bench.stand import bench_pair
 from mcp_node.log.sqlite.schema import DATABASE
 from proto import keyfile
 from tests.pair import Pair

@@ -24,9 +24,9 @@ from functools import partial
 import httpx
 
 from bench.calls import CONTENT, Caller, answered, callers, request
-from bench.catching import Catcher
+from bench.measured_pair import allow_open_files, bench_pair, resident_bytes
+from bench.returning_viewers import ReturningViewer
 from bench.row import Row, quantile
-from bench.stand import allow_open_files, bench_pair, resident_bytes
 from tests.pair import Pair
 
 SESSIONS = 10
@@ -66,19 +66,19 @@ async def measure(quick: bool) -> list[Row]:
             ]
             await asyncio.gather(*(viewer.connect() for viewer in viewers))
             connected = time.monotonic() - begin
-            await _until(lambda: all(viewer.catcher.caught_up_at for viewer in viewers))
+            await _until(lambda: all(viewer.viewer.caught_up_at for viewer in viewers))
             asked = await _metric(pair, "history_requests_total")
             resident = resident_bytes(pair.ws)
         logs = {name: await _log(pair, name) for name in names}
         await _until(lambda: all(viewer.has(logs) for viewer in viewers), within=10, must=False)
         whole = sum(viewer.is_exact(logs) for viewer in viewers)
-        took = [(viewer.catcher.caught_up_at or 0) - begin for viewer in viewers]
+        took = [(viewer.viewer.caught_up_at or 0) - begin for viewer in viewers]
         missed = [
             sum(place < id_ <= heads[viewer.session_id] for id_ in logs[viewer.session_id])
             for place, viewer in zip(places, viewers, strict=True)
         ]
         for viewer in viewers:
-            viewer.catcher.close()
+            viewer.viewer.close()
     name = f"{count:,} viewers come back at once"
     return [
         Row(f"{name}: have exactly the log", whole, f"of {count}", bar="all", met=whole == count),
@@ -117,40 +117,40 @@ class _Back:
         self._path = f"{session_id}?since={place}&epoch={epochs[session_id]}"
         self._token = pair.token(f"viewer-{number}")
         self._target = heads[session_id]
-        self.catcher = self._catcher()
+        self.viewer = self._returning()
 
     async def connect(self) -> None:
         """Come back; again if nobody listens yet."""
         loop = asyncio.get_running_loop()
         while True:
-            self.catcher = self._catcher()
+            self.viewer = self._returning()
             try:
-                await loop.create_connection(partial(_same, self.catcher), "127.0.0.1", self._port)
+                await loop.create_connection(partial(_same, self.viewer), "127.0.0.1", self._port)
                 return
             except OSError:
                 await asyncio.sleep(0.1)
 
     def has(self, logs: dict[str, list[int]]) -> bool:
         """Whether the last message has come."""
-        return self.catcher.ids[-1:] == logs[self.session_id][-1:]
+        return self.viewer.ids[-1:] == logs[self.session_id][-1:]
 
     def is_exact(self, logs: dict[str, list[int]]) -> bool:
         """Whether it has exactly the log after its place."""
-        told = json.loads(self.catcher.subscribed or b"{}")
+        told = json.loads(self.viewer.subscribed or b"{}")
         wanted = [id_ for id_ in logs[self.session_id] if id_ > self._place]
-        return bool(told.get("recovered")) and self.catcher.ids == wanted
+        return bool(told.get("recovered")) and self.viewer.ids == wanted
 
-    def _catcher(self) -> Catcher:
-        return Catcher(self._port, self._path, self._token, self._target)
+    def _returning(self) -> ReturningViewer:
+        return ReturningViewer(self._port, self._path, self._token, self._target)
 
 
 async def _watched(pair: Pair, names: list[str], count: int) -> tuple[list[int], dict[str, str]]:
     """Where each of so many viewers has read to, and the epochs they were told."""
     loop = asyncio.get_running_loop()
-    viewers: list[Catcher] = []
+    viewers: list[ReturningViewer] = []
     for number in range(count):
         session = f"{names[number % SESSIONS]}?since=0"
-        viewer = Catcher(pair.ws_port, session, pair.token(f"viewer-{number}"))
+        viewer = ReturningViewer(pair.ws_port, session, pair.token(f"viewer-{number}"))
         await loop.create_connection(partial(_same, viewer), "127.0.0.1", pair.ws_port)
         viewers.append(viewer)
     enough = FAR_BACK * 3 // 2
@@ -165,7 +165,7 @@ async def _watched(pair: Pair, names: list[str], count: int) -> tuple[list[int],
     return places, epochs
 
 
-def _same(viewer: Catcher) -> Catcher:
+def _same(viewer: ReturningViewer) -> ReturningViewer:
     return viewer
 
 

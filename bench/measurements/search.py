@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from bench.calls import Caller
 from bench.long_log import LARGE, write_log
+from bench.measured_pair import bench_pair
 from bench.row import Row, median, quantile
-from bench.stand import bench_pair
 from mcp_node.log.sqlite.schema import DATABASE
 from mcp_node.search.index import index_everything
 from proto import keyfile

@@ -8,14 +8,14 @@ that anything behind a ZeroMQ bridge can take, before a byte is sent to a viewer
 import tempfile
 from contextlib import AsyncExitStack
 
-from bench.audience import quantile_ms
 from bench.hop import hop
+from bench.measured_pair import allow_open_files
 from bench.partyline import Partyline
 from bench.peers.nats import Nats
 from bench.peers.starting import started
 from bench.row import Row, quantile
-from bench.stand import allow_open_files
-from bench.steady import stand
+from bench.steady import steady_load
+from bench.viewer_group import quantile_ms
 
 RATE = 200
 SIZES = (1, 10)
@@ -30,14 +30,14 @@ async def measure(quick: bool) -> list[Row]:
     rows, hops = [], []
     for size in SIZES:
         async with started([Partyline(), Nats()]) as servers, AsyncExitStack() as stack:
-            stands = [await stand(stack, server, size) for server in servers]
+            loads = [await steady_load(stack, server, size) for server in servers]
             for _ in range(turns):
                 with tempfile.TemporaryDirectory(prefix="pl-") as directory:
                     hops += await hop(f"ipc://{directory}/hop.sock", block, RATE)
-                for each in stands:
+                for each in loads:
                     if not await each.run(block, RATE):
                         raise TimeoutError(f"{each.server.name} did not deliver in time")
-            ours, *theirs = [await each.latencies(WARM_UP) for each in stands]
+            ours, *theirs = [await each.latencies(WARM_UP) for each in loads]
         name = f"{size} viewer{'s' * (size > 1)} x {RATE} msg/s"
         for label, share, bound in (("p50", 0.5, BOUND), ("p99", 0.99, None)):
             value = quantile_ms(ours, share)

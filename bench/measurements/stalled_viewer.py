@@ -19,15 +19,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.audience import quantile_ms
 from bench.child import Child
+from bench.measured_pair import SESSION, allow_open_files, resident_bytes
 from bench.partyline import Partyline
 from bench.row import Row
 from bench.stalled import LastingViewers, SmallViewer
-from bench.stand import SESSION, allow_open_files, resident_bytes
-from bench.steady import Stand
+from bench.steady import SteadyLoad
+from bench.viewer_group import quantile_ms
 from bench.viewers import connect, handshake
-from tests.pair import Pair, plain_client
+from tests.clients import plain_client
+from tests.pair import Pair
 from ws_node.rooms.disconnect import Disconnect
 
 RATE = 100
@@ -91,9 +92,9 @@ async def measure(quick: bool) -> list[Row]:
         ]
         others = await asyncio.to_thread(connect, port, requests)
         try:
-            stand = _Blocks(ours, pusher, others, last, round(seconds * RATE))
-            await stand.run(stalls=False)  # warms up
-            found = [await stand.run(stalls=block % 4 in (1, 2)) for block in range(blocks)]
+            load = _Blocks(ours, pusher, others, last, round(seconds * RATE))
+            await load.run(stalls=False)  # warms up
+            found = [await load.run(stalls=block % 4 in (1, 2)) for block in range(blocks)]
         finally:
             for each in others:
                 each.close()
@@ -132,8 +133,8 @@ class _Blocks:
         self, viewers: LastingViewers, small: SmallViewer, before: int, *, stalls: bool
     ) -> Block:
         pair = self._ours.pair
-        stand = Stand(self._ours, viewers, self._pusher)
-        running = asyncio.create_task(stand.run(self._messages, RATE))
+        load = SteadyLoad(self._ours, viewers, self._pusher)
+        running = asyncio.create_task(load.run(self._messages, RATE))
         peak = 0
         while not running.done():
             if not stalls:
@@ -141,7 +142,7 @@ class _Blocks:
             peak = max(peak, resident_bytes(pair.ws))
             await asyncio.sleep(SAMPLE_SECONDS)
         if not await running:
-            raise TimeoutError(f"only {stand.share} % of the others' messages came")
+            raise TimeoutError(f"only {load.share} % of the others' messages came")
         closed = await _slow_viewers(pair) - before
         if closed:
             await asyncio.to_thread(small.read_on, 5.0)
@@ -149,8 +150,8 @@ class _Blocks:
             small.take()
         peak = max(peak, resident_bytes(pair.ws))
         written = small.messages[BODY_BYTES] / self._messages
-        latencies = await stand.latencies(round(WARM_UP_SECONDS * RATE))
-        return Block(stalls, latencies, stand.share, peak, closed, small.code, written)
+        latencies = await load.latencies(round(WARM_UP_SECONDS * RATE))
+        return Block(stalls, latencies, load.share, peak, closed, small.code, written)
 
 
 async def _slow_viewers(pair: Pair) -> int:

@@ -6,14 +6,14 @@ FastAPI loop gets the same load once. See `bench.steady` for what is timed.
 
 from contextlib import AsyncExitStack
 
-from bench.audience import quantile_ms
+from bench.measured_pair import allow_open_files
 from bench.partyline import Partyline
 from bench.peers.nats import Nats
 from bench.peers.plain_fastapi import PlainFastAPI
 from bench.peers.starting import started
 from bench.row import Row
-from bench.stand import allow_open_files
-from bench.steady import Stand, stand
+from bench.steady import SteadyLoad, steady_load
+from bench.viewer_group import quantile_ms
 
 RATE = 1_000
 P99_SHARE = 0.5
@@ -26,15 +26,15 @@ async def measure(quick: bool) -> list[Row]:
     allow_open_files()
     count, turns, seconds = (100, 1, 1) if quick else (1_000, 2, 4)
     async with started([Partyline(), Nats()]) as servers, AsyncExitStack() as stack:
-        stands = [await stand(stack, server, count) for server in servers]
+        loads = [await steady_load(stack, server, count) for server in servers]
         for _ in range(turns):
-            for each in list(stands):
+            for each in list(loads):
                 await each.run(RATE * seconds, RATE)
-        ours, *peers = stands
+        ours, *peers = loads
         rows = await _beside(f"{count:,} viewers x {RATE:,} msg/s", ours, peers)
     async with started([PlainFastAPI()]) as servers, AsyncExitStack() as stack:
         for server in servers:
-            plain = await stand(stack, server, count)
+            plain = await steady_load(stack, server, count)
             keeps_up = await plain.run(RATE * seconds, RATE)
             rows.insert(
                 1,
@@ -51,7 +51,7 @@ async def measure(quick: bool) -> list[Row]:
     return rows
 
 
-async def _beside(name: str, ours: Stand, peers: list[Stand]) -> list[Row]:
+async def _beside(name: str, ours: SteadyLoad, peers: list[SteadyLoad]) -> list[Row]:
     rows = [Row(f"{name}, delivered", ours.share, "%", bar="100 %", met=ours.share == 100)]
     if ours.share < 100:
         return rows

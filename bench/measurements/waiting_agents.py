@@ -10,10 +10,11 @@ import time
 from functools import partial
 
 from bench.calls import Caller, add_message, answered, callers, request
+from bench.measured_pair import SESSION, bench_pair, cpu_seconds
 from bench.row import Row, median
-from bench.stand import SESSION, bench_pair, cpu_seconds
 from bench.waiters import Waiter, waiters
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 AGENTS = 200
 SHARE_PERCENT = 2.0

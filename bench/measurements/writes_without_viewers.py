@@ -10,10 +10,11 @@ import contextlib
 import time
 
 from bench.calls import Caller, add_message, callers
+from bench.measured_pair import SESSION, bench_pair
 from bench.row import Row, median
-from bench.stand import SESSION, bench_pair
 from bench.viewers import connect, handshake
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 TOLERANCE = 0.10
 

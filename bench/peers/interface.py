@@ -4,7 +4,7 @@ from typing import Protocol, Self
 
 import psutil  # type: ignore[import-untyped]
 
-from bench.audience import Viewers
+from bench.viewer_group import Viewers
 
 
 class Missing(Exception):

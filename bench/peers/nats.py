@@ -18,12 +18,13 @@ from typing import Self
 
 import psutil  # type: ignore[import-untyped]
 
-from bench.audience import Viewers
 from bench.bridge import BODY_BYTES
+from bench.measured_pair import SESSION
 from bench.peers.interface import Missing
-from bench.stand import SESSION
+from bench.viewer_group import Viewers
 from bench.viewers import connect, handshake, split
-from tests.pair import reserved_port, until
+from tests.node_process import reserved_port
+from tests.waiting import until
 
 CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"lang":"bench","version":"1"}\r\n'
 MESSAGE_BYTES = len(f"MSG {SESSION} 1 {BODY_BYTES}\r\n\r\n") + BODY_BYTES

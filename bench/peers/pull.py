@@ -9,12 +9,12 @@ from typing import Self
 import psutil  # type: ignore[import-untyped]
 import zmq
 
-from bench.audience import Viewers
 from bench.bridge import Bridge
 from bench.child import Child
-from bench.stand import SESSION
+from bench.measured_pair import SESSION
+from bench.viewer_group import Viewers
 from bench.viewers import connect, handshake
-from tests.pair import reserved_port
+from tests.node_process import reserved_port
 
 NO_EPOCH = "bench"
 

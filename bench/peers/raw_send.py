@@ -9,9 +9,9 @@ import sys
 
 import zmq
 
-from bench.audience import Viewers
 from bench.child import READY, report
 from bench.peers.pull import PullPeer
+from bench.viewer_group import Viewers
 from ws_node.rooms.framing import text_frame
 
 

@@ -1,1 +1,1 @@
-"""The bridge out of mcp_node: what was committed leaves here, and nobody waits for it."""
+"""The bridge: publishes committed messages to ws_node. No write waits for it."""

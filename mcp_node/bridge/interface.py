@@ -1,4 +1,4 @@
-"""What the node asks of a bridge, and the bounded backlog both bridges hold."""
+"""The interface of a bridge, and the bounded backlog that both bridges use."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class Publisher(Protocol):
-    """A bridge out. ``publish`` never blocks and never raises: what cannot leave is dropped.
+    """Sends messages to ws_node. ``publish`` never blocks or raises; it drops what it cannot send.
 
-    Dropping loses nothing: the log is the truth, and ws_node reads from it what it missed.
+    A dropped message is not lost: ws_node notices the gap and reads it from the log.
     """
 
     @property
@@ -21,28 +21,28 @@ class Publisher(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Messages that were not, because the other side is away or too slow."""
+        """Messages dropped because ws_node is away or too slow."""
 
     @property
     def connected(self) -> bool:
-        """Whether the other side was there when last heard of."""
+        """Whether ws_node was reachable at the last attempt."""
 
     @property
     def waiting(self) -> int:
-        """Messages held until the bridge takes more."""
+        """Messages in the backlog."""
 
     async def start(self) -> None:
-        """Open the bridge; the other side need not be there."""
+        """Start the bridge. ws_node need not be running."""
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Send messages in their order, without waiting."""
+        """Send messages in order, without waiting."""
 
     async def close(self) -> None:
-        """Give what is waiting a short time to leave, then close."""
+        """Close the bridge. Messages in the backlog are dropped."""
 
 
 class Backlog(Generic[T]):
-    """Items in order, bounded by their bytes; a full one refuses the newest."""
+    """A FIFO queue bounded by the total size of its items. When full, it refuses new items."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -50,11 +50,11 @@ class Backlog(Generic[T]):
         self._items: deque[tuple[int, T]] = deque()
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Number of items."""
         return len(self._items)
 
     def push(self, item: T, size: int) -> bool:
-        """Add an item of so many bytes; False if there is no room for it."""
+        """Add an item of ``size`` bytes; return False if there is no room for it."""
         if self._bytes + size > self._max_bytes:
             return False
         self._bytes += size
@@ -62,17 +62,17 @@ class Backlog(Generic[T]):
         return True
 
     def first(self) -> T:
-        """The oldest; raises IndexError when empty."""
+        """The oldest item; raises IndexError when empty."""
         return self._items[0][1]
 
     def pop(self) -> T:
-        """Take the oldest out; raises IndexError when empty."""
+        """Remove and return the oldest item; raises IndexError when empty."""
         size, item = self._items.popleft()
         self._bytes -= size
         return item
 
     def clear(self) -> int:
-        """Forget everything; how many that were."""
+        """Remove all items; return how many there were."""
         count = len(self._items)
         self._items.clear()
         self._bytes = 0

@@ -1,10 +1,11 @@
-"""The HTTP bridge: every message posted to ws_node's /broadcast, in order, off the tools' path.
+"""The HTTP bridge: posts every message to ws_node's /broadcast, in order, from a background task.
 
-For places where ZeroMQ cannot be used. One pooled client, one request at a time (order), 2 s for
-each; what does not fit the backlog, or is not taken, is dropped and counted.
+For environments where ZeroMQ cannot be used. One request runs at a time, which keeps the order,
+with a timeout of 2 s. Messages that do not fit into the backlog, or that ws_node does not accept,
+are dropped and counted.
 
-The requests are described in `proto.wire`. They go over ws_node's Unix socket, or signed to another
-machine.
+Requests are described in `proto.wire`. They use ws_node's Unix socket, or are signed if ws_node is
+on another machine.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class PostPublisher:
-    """Publishes over HTTP. Not safe for use outside the event loop's thread."""
+    """Publishes over HTTP. Use it only in the event loop's thread."""
 
     def __init__(self, settings: Settings, *, epoch: str) -> None:
         self.published = 0
@@ -43,7 +44,7 @@ class PostPublisher:
 
     @property
     def connected(self) -> bool:
-        """Whether the last post was taken."""
+        """Whether ws_node accepted the last post."""
         return self._reached
 
     @property
@@ -61,7 +62,7 @@ class PostPublisher:
         self._task = asyncio.create_task(self._run(), name="http-bridge")
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Queue messages in their order; drop and count what the backlog cannot take."""
+        """Queue messages in order; drop and count those that do not fit into the backlog."""
         now = time.monotonic_ns()
         for message in messages:
             event = message_event(message, self._epoch, now)
@@ -70,7 +71,7 @@ class PostPublisher:
         self._wake.set()
 
     async def close(self) -> None:
-        """Stop posting; what still waits is dropped."""
+        """Stop posting. Messages in the backlog are dropped."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -104,9 +105,10 @@ class PostPublisher:
                 answer = await client.post(path, content=event.body, headers=headers)
                 taken = answer.status_code == 200
                 break
-            except httpx.ConnectError:  # the next worker passes it on as well
+            except httpx.ConnectError:
+                # This worker is away. Any other passes the message on to all its siblings.
                 self._clients.append(self._clients.pop(0))
-            except Exception:  # httpx leaks others when a ws_node dies while it is connected to
+            except Exception:  # httpx also raises others when the server dies during a request
                 break
         if taken != self._reached:
             self._reached = taken

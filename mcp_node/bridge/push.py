@@ -1,7 +1,8 @@
-"""The ZeroMQ bridge: every message encoded once, and pushed to each of ws_node's processes.
+"""The ZeroMQ bridge: encodes every message once and pushes it to each worker of ws_node.
 
-One PUSH connected to two PULLs would split the stream between them, so each worker has a link of
-its own. A worker that is away or slow holds up nobody: what it misses it reads from the log.
+A PUSH socket connected to two PULL sockets splits the stream between them, so each worker has a
+PUSH socket of its own. A worker that is away or slow does not delay the others; it reads what it
+missed from the log.
 """
 
 import asyncio
@@ -18,71 +19,71 @@ from proto.wire import message_event
 
 
 class PushPublisher:
-    """Publishes over ZeroMQ. Not safe for use outside the event loop's thread.
+    """Publishes over ZeroMQ. Use it only in the event loop's thread.
 
     Args:
-        settings: of the node.
+        settings: limits, and the data directory with the keys.
         endpoints: one for each worker of ws_node.
         epoch: of the log.
 
     Raises:
-        ConfigurationError: an endpoint is tcp, and a key file is not usable, or it is one that
-            can only be bound.
+        ConfigurationError: an endpoint is tcp, and a key file cannot be used or the address can
+            only be bound, not connected to.
     """
 
     def __init__(self, settings: Settings, *, endpoints: Sequence[str], epoch: str) -> None:
-        self._links = [PushSocket(settings, endpoint) for endpoint in endpoints]
+        self._sockets = [PushSocket(settings, endpoint) for endpoint in endpoints]
         self._epoch = epoch
         self._max_bytes = settings.max_bridge_bytes
 
     @property
     def published(self) -> int:
-        """Messages handed to the bridge, for all workers together."""
-        return sum(link.published for link in self._links)
+        """Messages handed to ZeroMQ, summed over all workers."""
+        return sum(socket.published for socket in self._sockets)
 
     @property
     def dropped(self) -> int:
-        """Messages that were not, for all workers together."""
-        return sum(link.dropped for link in self._links)
+        """Messages dropped, summed over all workers."""
+        return sum(socket.dropped for socket in self._sockets)
 
     @property
     def connected(self) -> bool:
         """Whether every worker of ws_node is connected."""
-        return all(link.connected for link in self._links)
+        return all(socket.connected for socket in self._sockets)
 
     @property
     def waiting(self) -> int:
-        """Messages in the backlogs."""
-        return sum(link.waiting for link in self._links)
+        """Messages in the backlogs, summed over all workers."""
+        return sum(socket.waiting for socket in self._sockets)
 
     async def start(self) -> None:
-        """Connect; ZeroMQ goes on trying by itself while nobody is there."""
+        """Connect. ZeroMQ retries by itself while a worker is away."""
         self._context = zmq.Context()
-        for link in self._links:
-            link.start(self._context)
+        for socket in self._sockets:
+            socket.start(self._context)
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Send messages in their order; drop and count what the bridge cannot take."""
-        links = []
-        for link in self._links:
-            if link.ready():
-                links.append(link)
+        """Send messages in order; drop and count those that cannot be sent."""
+        ready = []
+        for socket in self._sockets:
+            if socket.ready():
+                ready.append(socket)
             else:
-                link.dropped += len(messages)
-        if not links:
+                socket.dropped += len(messages)
+        if not ready:  # nobody listens: do not spend time on encoding
             return
         now = time.monotonic_ns()
         for message in messages:
             frames = wire.encode(message_event(message, self._epoch, now))
             fits = len(frames[-1]) <= self._max_bytes
-            for link in links:
+            for socket in ready:
                 if fits:
-                    link.take(frames)
+                    socket.send(frames)
                 else:
-                    link.dropped += 1
+                    socket.dropped += 1
 
     async def close(self) -> None:
-        """Close at once; ZeroMQ lingers 0.3 s at most for what it holds."""
-        for link in self._links:
-            link.close()
+        """Close. ZeroMQ gets at most 0.3 s to send the messages it holds."""
+        for socket in self._sockets:
+            socket.close()
         await asyncio.to_thread(self._context.term)

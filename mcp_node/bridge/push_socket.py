@@ -1,7 +1,7 @@
-"""One PUSH socket to one ws_node process, sent to from the event loop without ever blocking.
+"""One PUSH socket to one worker of ws_node, used from the event loop without ever blocking.
 
-Bounded twice: libzmq holds ``BRIDGE_HWM`` messages for a connected peer, and what it does not
-take waits in a backlog bounded in bytes. Without a peer nothing is kept.
+Memory is bounded twice: libzmq holds at most ``BRIDGE_HWM`` messages for a connected peer, and
+messages it does not accept wait in a backlog bounded in bytes. Without a peer nothing is kept.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ _RECONNECT_MAX_MS: Final = 500
 
 
 class PushSocket:
-    """A PUSH socket. Not safe for use outside the event loop's thread.
+    """A PUSH socket. Use it only in the event loop's thread.
 
     Attributes:
         published: messages handed to ZeroMQ.
-        dropped: messages that were not, because the other side is away or too slow.
+        dropped: messages dropped because the worker is away or too slow.
 
     Raises:
-        ConfigurationError: the endpoint is tcp, and a key file is not usable, or it is one that
-            can only be bound.
+        ConfigurationError: the endpoint is tcp, and a key file cannot be used or the address can
+            only be bound, not connected to.
     """
 
     def __init__(self, settings: Settings, endpoint: str) -> None:
@@ -43,7 +43,7 @@ class PushSocket:
 
     @property
     def connected(self) -> bool:
-        """Whether its ws_node process is there."""
+        """Whether the worker is connected."""
         return self._peers > 0
 
     @property
@@ -52,8 +52,10 @@ class PushSocket:
         return len(self._backlog)
 
     def start(self, context: zmq.Context[Any]) -> None:
-        """Connect; ZeroMQ goes on trying by itself while nobody is there."""
+        """Connect. ZeroMQ retries by itself while the worker is away."""
         self._socket = context.socket(zmq.PUSH)
+        # Queue only for a completed connection. Messages queued for a worker that is away would be
+        # stale when it is back, because it reads what it missed from the log.
         self._socket.set(zmq.IMMEDIATE, 1)
         self._socket.set(zmq.SNDHWM, self._hwm)
         self._socket.set(zmq.LINGER, _LINGER_MS)
@@ -65,39 +67,37 @@ class PushSocket:
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._monitor.fileno(), self._on_monitor)
+        loop.add_reader(self._monitor.fileno(), self._read_monitor)
         loop.add_reader(self._socket.fileno(), self.flush)
         self._socket.connect(self._endpoint)
-        self._on_monitor()
+        self._read_monitor()
 
     def ready(self) -> bool:
-        """Whether there is a peer; takes note of one that came or went, and sends what waits."""
-        self._on_monitor()
+        """Whether a worker is connected. Also processes monitor events and flushes the backlog."""
+        self._read_monitor()
         if self._backlog:
             self.flush()
         return self._peers > 0
 
-    def take(self, frames: list[bytes]) -> None:
-        """Send a message, or hold it behind those that wait already, or drop it."""
-        if not self._backlog and self._send(frames):
+    def send(self, frames: list[bytes]) -> None:
+        """Send a message; queue it if that is not possible now; drop it if the backlog is full."""
+        if not self._backlog and self._try_send(frames):
             return
         if not self._backlog.push(frames, len(frames[-1])):
             self.dropped += 1
 
     def flush(self) -> None:
-        """Send what waits, until it is empty or the socket is full again.
-
-        The descriptor is edge-triggered and reading EVENTS re-arms it: if that says there is room
-        again, nothing else will, so what waits must be tried once more.
-        """
+        """Send messages from the backlog until it is empty or the socket accepts no more."""
+        # The socket's descriptor is edge-triggered, and reading EVENTS re-arms it. If EVENTS
+        # reports room, no other notification will come for it, so try again.
         while True:
-            while self._backlog and self._send(self._backlog.first()):
+            while self._backlog and self._try_send(self._backlog.first()):
                 self._backlog.pop()
             if not (int(self._socket.get(zmq.EVENTS)) & zmq.POLLOUT and self._backlog):
                 return
 
     def close(self) -> None:
-        """Close at once; ZeroMQ lingers 0.3 s at most for what it holds."""
+        """Close. ZeroMQ gets at most 0.3 s to send the messages it holds."""
         self.dropped += self._backlog.clear()
         loop = asyncio.get_running_loop()
         for watched in (self._socket, self._monitor):
@@ -106,7 +106,7 @@ class PushSocket:
         self._monitor.close()
         self._socket.close()
 
-    def _send(self, frames: list[bytes]) -> bool:
+    def _try_send(self, frames: list[bytes]) -> bool:
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
@@ -114,11 +114,12 @@ class PushSocket:
         self.published += 1
         return True
 
-    def _on_monitor(self) -> None:
+    def _read_monitor(self) -> None:
         while int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             seen = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
             if seen["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._peers += 1
             elif self._peers:
+                # The worker reads what it missed from the log when it is back.
                 self._peers -= 1
                 self.dropped += self._backlog.clear()

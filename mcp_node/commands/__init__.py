@@ -1,1 +1,1 @@
-"""What the command line does, one file a command; `mcp_node.commands.cli` parses and calls them."""
+"""The command line: one file per command; `arguments` parses, and `cli` calls the command."""

@@ -10,25 +10,26 @@ from serving.process.lockfile import LockFile
 
 
 def make_backup(settings: Settings, target: Path) -> str:
-    """Back the log up; what there is to say about it.
+    """Back up the log; return the text to print.
 
     Raises:
-        ConfigurationError: it cannot be done; the text says why.
+        ConfigurationError: the backup failed; the text says why.
     """
     copy = back_up(open_data_dir(settings.data_dir), target.absolute(), SCHEMA)
     return f"{target}: {copy.head} messages, {copy.size} bytes."
 
 
 def restore_backup(settings: Settings, source: Path) -> str:
-    """Put a backup in the log's place; what there is to say about it.
+    """Replace the log with a backup; return the text to print.
 
     Raises:
-        ConfigurationError: mcp_node is running, or it cannot be done; the text says why.
+        ConfigurationError: mcp_node is running, or the backup cannot be restored; the text says
+            why.
     """
     data_dir = open_data_dir(settings.data_dir)
     with LockFile(data_dir / "mcp.lock", "mcp_node"):
         copy = restore(data_dir, source.absolute(), SCHEMA)
     return (
         f"The log in {data_dir} now has {copy.head} messages. Viewers will reload (a new epoch). "
-        "The one before is kept as partyline.db.before-restore."
+        "The previous log is kept as partyline.db.before-restore."
     )

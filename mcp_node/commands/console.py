@@ -1,4 +1,4 @@
-"""The output of ``partyline up``: its own lines and those of the nodes, told apart."""
+"""The output of ``partyline up``: its own lines and those of the nodes, labelled."""
 
 import io
 import os
@@ -10,19 +10,20 @@ _WIDTH: Final = 3
 
 
 class Console:
-    """Prints lines with their origin's name in front, in colour on a terminal.
+    """Prints lines, each with a label for its origin, in colour on a terminal.
 
     Args:
-        stream: where to; ``NO_COLOR`` in the environment turns colour off.
+        stream: the output. ``NO_COLOR`` in the environment turns colour off.
     """
 
     def __init__(self, stream: TextIO) -> None:
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a narrow locale stops nothing
+            # A locale that cannot encode a character must not stop the nodes.
+            stream.reconfigure(errors="backslashreplace")
         self._stream = stream
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
-        self.when_gone: Callable[[], None] = lambda: None
-        """Called when nobody takes the output any more."""
+        self.on_closed: Callable[[], None] = lambda: None
+        """Called when the output was closed by its reader."""
 
     def line(self, name: str, text: str) -> None:
         """Print one line."""
@@ -32,13 +33,13 @@ class Console:
         self._print(f"{label} {text}")
 
     def block(self, lines: Iterable[str]) -> None:
-        """Print lines for a person to read and copy: nothing in front of them."""
+        """Print lines without labels, for a person to read and copy."""
         self._print("\n".join(lines))
 
     def _print(self, text: str) -> None:
         try:
             print(text, file=self._stream, flush=True)
         except OSError:
-            # Later writes and the flush at exit have somewhere to go.
+            # Later writes, and the flush at exit, must not fail.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            self.when_gone()
+            self.on_closed()

@@ -1,4 +1,4 @@
-"""``partyline links`` and ``partyline login``: what people come by, and a link for the operator."""
+"""``partyline links`` lists links to the page; ``partyline login`` makes one for the operator."""
 
 import time
 from collections.abc import Iterable
@@ -12,27 +12,27 @@ from proto.settings import Settings
 
 
 def login(settings: Settings) -> tuple[str, str]:
-    """The page's address with a one-time code, and what there is to know about it.
+    """Make a login link; return it, and an explanation to print.
 
-    Where AUTH=off there is nothing to log in to: the address alone.
+    With AUTH=off there is no login, and the link is the page's bare address.
 
     Raises:
-        ConfigurationError: mcp_node does not run, or did not do it.
+        ConfigurationError: mcp_node is not running, or refused.
     """
     if settings.auth == "off":
         return settings.page, "PARTYLINE_AUTH=off: everybody on this machine can open the page."
     minted = ask_mcp_node(settings, "POST", LINKS, {"kind": LOGIN})
     return minted["url"], (
-        "Whoever opens this first is the operator, with every right, for 30 days. It works once,"
-        " within 10 minutes, and is kept nowhere."
+        "Whoever opens this link first becomes the operator, with every right, for 30 days. It"
+        " works once, within 10 minutes, and is not stored."
     )
 
 
 def links(settings: Settings) -> str:
-    """The links there are and were lately, newest first, as a table.
+    """The valid links and those that ended recently, newest first, as a table.
 
     Raises:
-        ConfigurationError: mcp_node does not run, or did not do it.
+        ConfigurationError: mcp_node is not running, or refused.
     """
     found = ask_mcp_node(settings, "GET", LINKS)["links"]
     if not found:
@@ -65,7 +65,7 @@ def _state(link: dict[str, Any], now: float) -> str:
         return "used"
     if link["expires_at"] <= now:
         return "expired"
-    return "works, was used" if used else "works"
+    return "valid, used" if used else "valid"
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:

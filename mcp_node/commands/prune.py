@@ -1,4 +1,4 @@
-"""``partyline prune``: deletes old messages for good, through the running mcp_node."""
+"""``partyline prune``: deletes old messages permanently, through the running mcp_node."""
 
 import time
 from typing import Any
@@ -12,30 +12,31 @@ from proto.settings import Settings
 
 
 def prune(settings: Settings, *, older_than: str, dry_run: bool) -> str:
-    """Delete messages older than a time such as ``30d``; what there is to say.
+    """Delete messages older than a time such as ``30d``; return the text to print.
 
-    What was deleted before an error, or Ctrl-C, stays deleted; the same command does the rest.
+    After an error or Ctrl-C, what was deleted so far stays deleted; the same command deletes the
+    rest.
 
     Raises:
-        InvalidInput: that is no such time.
-        ConfigurationError: mcp_node does not run, or did not do it.
+        InvalidInput: the time is malformed or out of bounds.
+        ConfigurationError: mcp_node is not running, or refused.
     """
     before = utc(time.time() - duration_seconds(older_than, "--older-than"))
     messages, through, done = 0, 0, False
     while not done:
-        wish = {"before": before, "after": through, "dry_run": dry_run}
-        answer = _asked(settings, wish, messages)
+        body = {"before": before, "after": through, "dry_run": dry_run}
+        answer = _asked(settings, body, messages)
         messages += answer["messages"]
         through, done = answer["through"], answer["done"]
     what = f"{messages} {'message' if messages == 1 else 'messages'} older than {older_than}"
     return f"Would delete {what}." if dry_run else f"Deleted {what}."
 
 
-def _asked(settings: Settings, wish: dict[str, Any], so_far: int) -> dict[str, Any]:
+def _asked(settings: Settings, body: dict[str, Any], so_far: int) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = ask_mcp_node(settings, "POST", PRUNE, wish)
+        found: dict[str, Any] = ask_mcp_node(settings, "POST", PRUNE, body)
     except ConfigurationError as error:
-        if not so_far or wish["dry_run"]:
+        if not so_far or body["dry_run"]:
             raise
         raise ConfigurationError(f"{error}; {so_far} messages were deleted before") from None
     return found

@@ -1,4 +1,4 @@
-"""What commands ask of the mcp_node that runs with their data directory."""
+"""Requests of commands to the mcp_node that runs with their data directory."""
 
 from typing import Any
 
@@ -11,22 +11,22 @@ from serving.peers.clients import command_client
 from serving.peers.local import UnsafePeer
 
 ANSWER_SECONDS = 30.0
-"""mcp_node answers after a second of work; a busy disk may take longer."""
+"""Timeout of a request. mcp_node works for a second on each; a busy disk may take longer."""
 
 
 def ask_mcp_node(
     settings: Settings, method: str, path: str, body: dict[str, Any] | None = None
 ) -> Any:
-    """The JSON mcp_node answers with.
+    """Send a request to mcp_node; return its answer, decoded from JSON.
 
     Args:
-        settings: name the data directory.
+        settings: contain the data directory.
         method: of the request.
         path: of the request.
         body: sent as JSON, if given.
 
     Raises:
-        ConfigurationError: it does not run, or did not do it; the text says which.
+        ConfigurationError: mcp_node is not running, or refused; the text says which.
     """
     data_dir = open_data_dir(settings.data_dir)
     try:
@@ -34,19 +34,19 @@ def ask_mcp_node(
             answer = client.request(method, path, json=body)
     except httpx.ConnectError:
         raise ConfigurationError(
-            f"no mcp_node runs with the data directory {data_dir}; start it first"
+            f"no mcp_node is running with the data directory {data_dir}; start it first"
         ) from None
     except UnsafePeer as error:
         raise ConfigurationError(str(error)) from None
     except httpx.HTTPError:
         raise ConfigurationError("mcp_node does not answer; see its log") from None
     if not answer.is_success:
-        raise ConfigurationError(f"mcp_node refused it ({_why(answer)})")
+        raise ConfigurationError(f"mcp_node refused the request ({_why(answer)})")
     return answer.json()
 
 
 def _why(answer: httpx.Response) -> str:
-    """The problem's words, in which no input is repeated, or the bare status."""
+    """The error's message, which repeats no input, or else the status."""
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):

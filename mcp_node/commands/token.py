@@ -1,4 +1,4 @@
-"""``partyline token``: makes a principal token with the deployment's signing key."""
+"""``partyline token``: makes a token, signed with the key in the data directory."""
 
 import time
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from proto.tokens import sign_principal
 
 
 class TokenRequest(NamedTuple):
-    """What the command line asks for; the lists are comma-separated."""
+    """The command's arguments. ``scopes`` and ``sessions`` are comma-separated lists."""
 
     agent: str
     type: str
@@ -24,10 +24,10 @@ class TokenRequest(NamedTuple):
 
 
 def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
-    """The token, and what there is to know about it, without the token, for people to read.
+    """Make a token; return it, and an explanation to print that does not contain it.
 
     Raises:
-        InvalidInput: a name, scope, session or lifetime is out of its bounds.
+        InvalidInput: a name, scope, session or lifetime is malformed or out of bounds.
         ConfigurationError: the data directory or the key cannot be used.
     """
     seconds = duration_seconds(request.expires, "--expires")
@@ -46,18 +46,19 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
     explanation = (
         f"Token {token_id(token)} of {request.agent} (type {request.type}): may"
         f" {', '.join(scopes)} in {where}, until {until}.\n"
-        "Whoever has it speaks as that agent. It is the last line of standard output, kept nowhere."
+        "Whoever has it speaks as that agent. It is the last line of standard output, and not"
+        " stored."
     )
     return token, explanation
 
 
 def token_id(token: str) -> str:
-    """The id of a token we have just signed, by which it can be revoked."""
+    """The id of a token we have just signed, for ``partyline revoke --token``."""
     return str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 
 def _listed(text: str, option: str) -> list[str]:
-    """The parts of a comma-separated list: an empty one is a slip, never "all" or "none"."""
+    """Split a comma-separated list. An empty list is a mistake, and means neither all nor none."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         raise InvalidInput(f"{option} must name at least one.", "Correct it and try again.")

@@ -20,18 +20,18 @@ READY_POLL_SECONDS: Final = 0.25
 
 
 async def up(settings: Settings, program: Path) -> int:
-    """Run both nodes until told to stop.
+    """Run both nodes until stopped.
 
     Args:
-        settings: read once, for what is printed; the nodes read the environment themselves.
-        program: this command as it was started, for the lines that a person copies.
+        settings: for what is printed; the nodes read the environment themselves.
+        program: the path this command was started with, for the commands it prints.
 
     Returns:
         The exit code.
     """
     console = Console(sys.stdout)
     supervisor = Supervisor(nodes(), console.line, environment={"PYTHONUNBUFFERED": "1"})
-    console.when_gone = lambda: supervisor.stop(1)
+    console.on_closed = lambda: supervisor.stop(1)
     if settings.auth == "off":
         console.line("up", NO_AUTH)
     announcing = asyncio.create_task(_announce(settings, program, console))
@@ -44,9 +44,9 @@ async def up(settings: Settings, program: Path) -> int:
 
 
 def nodes() -> list[Child]:
-    """Both nodes, as commands of this interpreter."""
-    # Installed, the current directory is not to be searched for modules (-P): it may well have a
-    # folder named proto. From a checkout (`python -m mcp_node.commands.cli`) it is where ours are.
+    """The commands that start both nodes, with this interpreter."""
+    # When installed, do not search the current directory for modules (-P): it may have a folder
+    # named proto. In a checkout (`python -m mcp_node.commands.cli`) our packages are found there.
     isolated = [] if Path(sys.argv[0]).suffix == ".py" else ["-P"]
     return [
         Child("mcp", [sys.executable, *isolated, "-m", "mcp_node"]),
@@ -55,19 +55,19 @@ def nodes() -> list[Child]:
 
 
 NO_AUTH: Final = (
-    "WARNING: PARTYLINE_AUTH=off. Every process on this machine may read and write everything,"
+    "WARNING: PARTYLINE_AUTH=off. Every process on this machine can read and write everything,"
     " under any name. For trying out only."
 )
 
 
 def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
-    """Where things are and how to add the server to Claude Code.
+    """The addresses, and how to add the server to Claude Code.
 
     Args:
-        settings: say where.
-        program: this command as it was started.
-        page: the page's address with its one-time code, the only secret here; None if there was
-            none to be had.
+        settings: the addresses.
+        program: the path this command was started with.
+        page: the page's address with a one-time code, which is the only secret here; None if no
+            link could be made.
     """
     ws_url = settings.ws_address.replace("http://", "ws://", 1)
     lines = [
@@ -90,21 +90,21 @@ def welcome(settings: Settings, program: Path, page: str | None) -> list[str]:
 def _page_lines(settings: Settings, program: Path, page: str | None) -> list[str]:
     again = f"{as_typed(settings, program)} login"
     if page is None:
-        return [f"page             {settings.page} (for a link to enter by: {again})"]
+        return [f"page             {settings.page} (to get a login link: {again})"]
     if settings.auth == "off":
         return [f"page             {page}"]
     return [
         f"page             {page}",
-        f"                 works once, within 10 minutes; another: {again}",
+        f"                 works once, within 10 minutes; for another: {again}",
     ]
 
 
 def claude_code_lines(settings: Settings, program: Path) -> list[str]:
     """The commands that add this server to Claude Code.
 
-    The header's value is a reference, in single quotes for the shell: Claude Code documents
-    that it expands ``${VAR}`` in ``.mcp.json``, which is what ``--scope project`` writes (in its
-    other scopes some versions send the reference as it stands). ``--header`` takes any number of
+    The header's value is a reference to a variable, in single quotes for the shell: Claude Code
+    documents that it expands ``${VAR}`` in ``.mcp.json``, which ``--scope project`` writes. (With
+    other scopes some versions send the reference unexpanded.) ``--header`` takes any number of
     values, so it comes last.
     """
     add = f"claude mcp add --scope project --transport http partyline {settings.mcp_address}/mcp"
@@ -129,12 +129,12 @@ async def _announce(settings: Settings, program: Path, console: Console) -> None
 def _page_link(settings: Settings) -> str | None:
     try:
         return login(settings)[0]
-    except ConfigurationError:  # a node died just now, or another deployment has the port
+    except ConfigurationError:  # a node has just died
         return None
 
 
 async def _both_ready(client: httpx.AsyncClient, data_dir: Path) -> bool:
-    """Whether the nodes that run with this data directory are ready, whoever else has a port."""
+    """Whether the nodes with this data directory are ready; others may have the usual ports."""
     mcp_url, ws_url = running_url(data_dir, "mcp"), running_url(data_dir, "ws")
     if mcp_url is None or ws_url is None:
         return False
@@ -144,5 +144,5 @@ async def _both_ready(client: httpx.AsyncClient, data_dir: Path) -> bool:
 async def _ready(client: httpx.AsyncClient, url: str) -> bool:
     try:
         return (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK
-    except Exception:  # httpx leaks others when a node dies while it is being connected to
+    except Exception:  # httpx also raises others when a node dies while it connects
         return False

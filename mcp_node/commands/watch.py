@@ -1,10 +1,10 @@
-"""``partyline watch``: a session's events in the terminal, one JSON text a line.
+"""``partyline watch``: prints a session's events in the terminal, one JSON object per line.
 
-It keeps watching: when the connection ends for a reason that passes, it comes back with ``since``
-and goes on where it was, without a hole or a repeat.
+If the connection ends for a reason that may pass, it reconnects with ``since`` and continues where
+it was, without a gap or a repeat.
 
-Messages are other people's text and the terminal obeys control characters, so everything that is
-not printable is written as a JSON escape. The JSON value stays the same, for a pipe too.
+Messages are text of other people, and a terminal acts on control characters. So every character
+that is not printable is written as a JSON escape, which does not change the JSON value.
 """
 
 import json
@@ -29,13 +29,14 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Watch:
-    """One session being watched.
+    """Watches one session.
 
     Args:
-        settings: where ws_node is.
+        settings: the address of ws_node.
         session_id: the session.
-        since: the position to start from; None for what happens from now on.
-        out: where events go; what there is to say about them goes to ``err``.
+        since: start after this position; None: print only new events.
+        out: where events are printed.
+        err: where status messages are printed.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Watch:
         """Watch until interrupted.
 
         Raises:
-            ConfigurationError: ws_node will not have us; trying again would not help.
+            ConfigurationError: ws_node refused the connection, and retrying would not help.
         """
         pause = PAUSE_SECONDS[0]
         while True:
@@ -73,7 +74,7 @@ class Watch:
                     raise ConfigurationError(f"{reason} ({TOKEN_VARIABLE}, {code})") from None
                 self._say(f"{reason} ({code})")
             except (OSError, InvalidHandshake, TimeoutError) as error:
-                self._say(f"ws_node does not answer: {error}")
+                self._say(f"cannot connect to ws_node: {error}")
             time.sleep(pause)
             pause = min(pause * 2, PAUSE_SECONDS[1])
 
@@ -81,20 +82,20 @@ class Watch:
         token = os.environ.get(TOKEN_VARIABLE)
         if token and not _TOKEN.fullmatch(token):
             raise ConfigurationError(
-                f"{TOKEN_VARIABLE} is not a token: it has blanks or characters outside ASCII"
+                f"{TOKEN_VARIABLE} is not a token: it contains blanks or non-ASCII characters"
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        address = with_ports(self._settings).ws_address  # with WS_PORT 0 it may have moved
+        address = with_ports(self._settings).ws_address  # with WS_PORT=0 the port may have changed
         url = address.replace("http", "ws", 1) + self._path
         return connect(url, additional_headers=headers, compression=None, proxy=None)
 
     def _print_events(self, connection: ClientConnection) -> None:
-        wish: dict[str, Any] = {"type": "subscribe"}
+        request: dict[str, Any] = {"type": "subscribe"}
         if self._position is not None:
-            wish["since"] = self._position
+            request["since"] = self._position
             if self._epoch is not None:
-                wish["epoch"] = self._epoch
-        connection.send(json.dumps(wish))
+                request["epoch"] = self._epoch
+        connection.send(json.dumps(request))
         for text in connection:
             event = json.loads(text)
             if event["type"] == "subscribed":
@@ -106,7 +107,7 @@ class Watch:
 
     def _subscribed(self, event: dict[str, Any]) -> None:
         self._epoch, self._position = event["epoch"], event["position"]
-        note = "" if event["recovered"] else "; the log is another one, what was before is gone"
+        note = "" if event["recovered"] else "; the log was replaced, earlier messages are gone"
         self._say(f"watching {event['session_id']} after {event['position']}{note}")
 
     def _say(self, text: str) -> None:
@@ -114,11 +115,11 @@ class Watch:
 
 
 def printable(text: str) -> str:
-    """A text on one line, with JSON escapes for the characters that a terminal may act on.
+    """Escape the characters that a terminal may act on, as in JSON.
 
-    Escaped is what `str.isprintable` is false for: control characters (C0, DEL, C1), line and
-    paragraph separators, bidirectional and other format characters, blanks other than the space.
-    In a JSON text these can only be inside strings, where the escape means the same.
+    These are the characters for which `str.isprintable` is false: control characters (C0, DEL,
+    C1), line and paragraph separators, bidirectional and other format characters, and spaces other
+    than U+0020. In JSON they can occur only inside strings, where the escape means the same.
     """
     if text.isprintable():
         return text

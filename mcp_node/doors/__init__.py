@@ -1,4 +1,4 @@
 """The doors: MCP for agents, REST for programs and pages.
 
-Thin: a door checks who calls, asks a service, and answers.
+A door identifies the caller, calls a service, and encodes the answer.
 """

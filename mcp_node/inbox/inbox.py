@@ -1,7 +1,8 @@
-"""Inbox: waiting for messages, and reading on from where one has read to."""
+"""Inbox: reading messages and waiting for them, with read positions."""
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -12,122 +13,122 @@ from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, named
 from mcp_node.sessions.reads import Page, PageQuery
-from mcp_node.sessions.sessions import Sessions, shown_page
+from mcp_node.sessions.sessions import Sessions
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import ANONYMOUS, Principal
 
 MAX_WAIT_SECONDS: Final = 300.0
 PROGRESS_SECONDS: Final = 10.0
-"""How often somebody who waits hears that it still does."""
+"""How often a pending wait reports progress."""
 
 Report = Callable[[float, float], Awaitable[None]]
-"""Told how many seconds of how many have passed."""
+"""Called with the seconds that have passed, and those of the whole wait."""
 
 
 class Inbox:
-    """Reading and waiting, with read positions; methods raise as those of `Sessions` do.
+    """Reads messages and waits for them; methods raise as those of `Sessions` do.
 
     Args:
-        store: the log.
-        rooms: pages come from there.
-        readers: keep the positions.
-        waiting: wakes.
-        is_valid: whether somebody's token still is; else it hears nothing more.
+        database: the log.
+        sessions: describes and lists sessions.
+        readers: keeps the read positions.
+        waiting: wakes those that wait.
+        is_valid: whether a principal's token is still valid; checked before a wait is answered.
     """
 
     def __init__(
         self,
         database: Database,
-        rooms: Sessions,
+        sessions: Sessions,
         readers: Readers,
         waiting: Waiting,
         is_valid: Callable[[Principal], bool],
     ) -> None:
         self._database = database
-        self._rooms = rooms
+        self._sessions = sessions
         self._readers = readers
         self._waiting = waiting
         self._is_valid = is_valid
 
     async def unread(self, principal: Principal, session_id: str) -> int:
-        """How many messages of others a principal has not read, up to 1,000."""
+        """How many messages of others a principal has not read in a session, up to 1,000."""
         return await self._readers.unread(principal, session_id)
 
     async def list_sessions(
         self, principal: Principal, limit: Any = 20, active_since: Any = None
     ) -> list[dict[str, Any]]:
-        """The sessions a principal may enter, latest activity first, and what it has not read."""
-        listed = await self._rooms.list_sessions(principal, limit, active_since)
+        """The sessions a principal may enter, latest activity first, with their unread counts."""
+        listed = await self._sessions.list_sessions(principal, limit, active_since)
         names = [one["session_id"] for one in listed]
         unread = await self._readers.unread_in(principal, names)
         return [{**one, "unread": unread[one["session_id"]]} for one in listed]
 
-    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
-        """A session and its most recent messages, which are then read."""
+    async def get_session(
+        self, principal: Principal, session_id: Any, *, mark_read: bool
+    ) -> dict[str, Any]:
+        """A session and its most recent messages.
+
+        Args:
+            principal: who reads.
+            session_id: the session.
+            mark_read: whether the messages count as read by the principal.
+        """
         name = entered(principal, session_id, "read")
-        async with self._readers.turn(principal, name):
-            about, page = await self._rooms.view(principal, name)
-            await self._given(principal, name, page, None)
-        return {**about, **shown_page(page)}
+        async with self._turn(principal, name, mark_read):
+            about, page = await self._sessions.view(principal, name)
+            if mark_read:
+                await self._given(principal, name, page, None)
+        return {**about, **page.shown()}
 
     async def get_messages(
-        self,
-        principal: Principal,
-        session_id: Any,
-        after: Any = None,
-        before: Any = None,
-        limit: Any = 50,
-        sender: Any = None,
-        visibility: Any = None,
-        unread_only: bool = False,
+        self, principal: Principal, query: PageQuery, *, mark_read: bool
     ) -> dict[str, Any]:
-        """A page of messages, which are then read.
+        """A page of messages, ascending by id.
 
-        With ``after`` and no filter it also has the deletions that happened there. With
-        ``unread_only``: others' messages and deletions that were not read yet, oldest first.
+        Args:
+            principal: who reads.
+            query: what to read, from `mcp_node.sessions.checks.check_page`.
+            mark_read: whether the page counts as read by the principal. Then a page ``after`` an
+                id, without filters, also has the deletions that happened there.
         """
-        chosen = (after, before, sender, visibility)
+        name = entered(principal, query.session_id, "read")
+        if mark_read and query.after is not None and not query.filtered:
+            query = query._replace(deletions=True)
+        async with self._turn(principal, name, mark_read):
+            await self._enter(principal, name)
+            page = await self._page(principal, query)
+            if mark_read and query.filtered:
+                await self._readers.was_given_out_of_turn(principal, name, page.messages)
+            elif mark_read:
+                await self._given(principal, name, page, query.after)
+        return page.shown()
+
+    async def get_unread(
+        self, principal: Principal, session_id: Any, limit: Any = 50
+    ) -> dict[str, Any]:
+        """Others' messages and deletions that are not read yet, oldest first; they are then read.
+
+        Args:
+            principal: who reads.
+            session_id: the session.
+            limit: the most messages, 1 to 1,000.
+
+        Raises:
+            Forbidden: the principal has no name, so it has no read position.
+        """
         name = entered(principal, session_id, "read")
         async with self._readers.turn(principal, name):
-            if not unread_only:
-                return shown_page(await self._chosen(principal, name, *chosen, limit))
-            if any(value is not None for value in chosen):
-                raise InvalidInput(
-                    "unread_only goes with limit alone.",
-                    "Leave out after, before, sender and visibility.",
-                )
             await self._enter(principal, name)
             named(principal, "read position")
             page, _ = await self._unread(principal, name, checks.check_limit(limit))
-            return shown_page(page)
-
-    async def _chosen(
-        self,
-        principal: Principal,
-        name: str,
-        after: Any,
-        before: Any,
-        sender: Any,
-        visibility: Any,
-        limit: Any,
-    ) -> Page:
-        """A page as `Sessions.page` gives it; it is then read."""
-        filtered = sender is not None or visibility is not None
-        deletions = after is not None and not filtered
-        page = await self._rooms.page(
-            principal, name, after, before, limit, sender, visibility, deletions=deletions
-        )
-        if filtered:
-            await self._readers.was_given_out_of_turn(principal, name, page.messages)
-        else:
-            await self._given(principal, name, page, after)
-        return page
+        return page.shown()
 
     async def read_through(self, principal: Principal, session_id: Any, through: Any) -> int:
-        """Say that everything up to a message was read, such as by a person; what is left unread.
+        """Mark everything up to a message as read; returns what is unread then.
 
         Raises:
-            InvalidInput: ``through`` is no id.
+            InvalidInput: ``through`` is not an id.
+            Forbidden: the principal has no name, so it has no read position.
         """
         name = entered(principal, session_id, "read")
         await self._enter(principal, name)
@@ -148,20 +149,22 @@ class Inbox:
         mentions_only: bool = False,
         report: Report | None = None,
     ) -> dict[str, Any]:
-        """Messages that are there already, or the first that come.
+        """Unread messages if there are any, else the first messages that are added.
+
+        What is returned counts as read. Cancelling the wait marks nothing as read.
 
         Args:
-            principal: who waits.
-            session_id: where.
-            after: everything visible after this id, one's own messages too. None: others'
-                messages that one has not read.
+            principal: the caller.
+            session_id: the session.
+            after: wait for everything visible after this id, the caller's own messages included.
+                None: wait for others' messages that the caller has not read.
             timeout_seconds: 0 to 300.
-            mentions_only: only others' messages that mention one.
-            report: told every 10 seconds how long it has been.
+            mentions_only: only others' messages that mention the caller.
+            report: called every 10 seconds with the progress.
 
         Raises:
-            RateLimited: it waits in too many places at once.
-            Unauthenticated: its token died meanwhile.
+            RateLimited: the caller has too many waits at once.
+            Unauthenticated: the caller's token expired or was revoked during the wait.
         """
         name = entered(principal, session_id, "read")
         since = checks.check_id(after, "after")
@@ -170,13 +173,13 @@ class Inbox:
             name, principal, own=since is not None, mentions_only=mentions_only
         ) as waiter:
             look = partial(reads.session, session_id=name)
-            session = await self._database.read(look)  # from now on a closing wakes it
+            session = await self._database.read(look)  # only now, so that no closing is missed
             self._readers.seen(principal, name)
             page = await self._there(waiter, name, since)
             waiter.closed = waiter.closed or session.closed_at is not None
             if not page.messages:
                 page = await self._listen(waiter, name, since, seconds, report)
-            return {**shown_page(page), "outcome": self._outcome(page, waiter)}
+            return {**page.shown(), "outcome": self._outcome(page, waiter)}
 
     def _outcome(self, page: Page, waiter: Waiter) -> str:
         if page.messages:
@@ -188,7 +191,7 @@ class Inbox:
     async def _listen(
         self, waiter: Waiter, name: str, since: int | None, seconds: float, report: Report | None
     ) -> Page:
-        """What is heard until something is, the session closes, or the time or the node ends."""
+        """The first messages to come; an empty page on timeout, closing or shutdown."""
         begin = time.monotonic()
         while True:
             if waiter.look_again:
@@ -209,7 +212,10 @@ class Inbox:
                     await report(min(time.monotonic() - begin, seconds), seconds)
 
     async def _heard(self, waiter: Waiter, name: str) -> Page:
-        """What a waiter was woken with; nothing lies between it and what there was before."""
+        """The messages a waiter was woken with, marked as read.
+
+        They follow directly on what `_there` read: the waiter held everything from then on.
+        """
         page = Page(waiter.heard, waiter.more)
         if waiter.mentions_only:
             await self._readers.was_given_out_of_turn(waiter.principal, name, page.messages)
@@ -218,14 +224,14 @@ class Inbox:
         return page
 
     async def _there(self, waiter: Waiter, name: str, since: int | None) -> Page:
-        """What there is already; from then on the waiter hears what comes behind it."""
+        """The messages that are there already; the waiter then ignores anything up to them."""
         principal = waiter.principal
         async with self._readers.turn(principal, name):
             if waiter.mentions_only:
                 page, start = await self._mentions(principal, name, since)
             elif since is not None:
                 page, start = await self._after(principal, name, since)
-            elif principal.agent_id == ANONYMOUS:  # nobody's position: from now on
+            elif principal.agent_id == ANONYMOUS:  # it has no read position: only new messages
                 head = partial(reads.session_head, session_id=name)
                 page, start = Page([], False), await self._database.read(head)
             else:
@@ -235,17 +241,14 @@ class Inbox:
 
     async def _after(self, principal: Principal, name: str, since: int) -> tuple[Page, int]:
         """Everything after an id, and that id."""
-        query = PageQuery(name, since, None, HELD, deletions=True)
-        page = await self._database.read(
-            partial(reads.page, audience=principal.audience, query=query)
-        )
+        page = await self._page(principal, PageQuery(name, since, None, HELD, deletions=True))
         await self._given(principal, name, page, since)
         return page, since
 
     async def _unread(self, principal: Principal, name: str, limit: int) -> tuple[Page, int]:
-        """Others' entries not read yet, and the id up to which everything is read with them.
+        """The oldest of others' unread entries, and the id up to which all is read with them.
 
-        The oldest of them; on the first time the newest.
+        For a principal that has read nothing yet in the session: the newest of them.
         """
         reach = await self._readers.reach(principal, name)
         place = reach.place or ReadPosition()
@@ -262,7 +265,7 @@ class Inbox:
     async def _mentions(
         self, principal: Principal, name: str, since: int | None
     ) -> tuple[Page, int]:
-        """Mentions that were not read yet, or all after an id, and the id they come after."""
+        """Unread mentions, or all after an id, and the id after which further ones count."""
         named(principal, "mention")
         reach = await self._readers.reach(principal, name)
         page = await self._database.read(
@@ -273,7 +276,11 @@ class Inbox:
         return page, max(place.position or 0, place.furthest) if since is None else since
 
     async def _given(self, principal: Principal, name: str, page: Page, after: int | None) -> None:
-        """A page is handed out: its reader has everything after ``after``, or as far as it goes."""
+        """Mark an unfiltered page as read: one after ``after``, or if that is None the newest.
+
+        A newest page shows which of its messages are deleted, but not the deletions of others;
+        if there is one that it does not tell of, its messages are marked one by one.
+        """
         if not page.messages or principal.agent_id == ANONYMOUS:
             return
         if after is not None:
@@ -292,6 +299,17 @@ class Inbox:
             await self._readers.was_given_out_of_turn(principal, name, page.messages)
         else:
             await self._readers.was_given(principal, name, page.messages, start, through)
+
+    async def _page(self, principal: Principal, query: PageQuery) -> Page:
+        return await self._database.read(
+            partial(reads.page, audience=principal.audience, query=query)
+        )
+
+    def _turn(
+        self, principal: Principal, name: str, mark_read: bool
+    ) -> AbstractAsyncContextManager[None]:
+        """`Readers.turn` if what is read is then marked as read."""
+        return self._readers.turn(principal, name) if mark_read else nullcontext()
 
     async def _enter(self, principal: Principal, name: str) -> None:
         await self._database.read(partial(reads.session, session_id=name))

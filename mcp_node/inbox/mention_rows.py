@@ -1,4 +1,4 @@
-"""Who is mentioned by which message, kept in step with the log; and positions that pruning ends."""
+"""The table of mentions, kept in step with the log; and advances that pruning makes useless."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from proto.messages import Message
 INSERT: Final = "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
 ERASE: Final = "DELETE FROM mentions WHERE message_id = ?"
 PRUNE: Final = f"DELETE FROM mentions WHERE message_id IN {numbers(':ids')}"
-# An advance to a position below the oldest remaining message says nothing about any message.
+# An advance below the oldest remaining message is in no message's receipts.
 UNADVANCE: Final = """
     DELETE FROM advances WHERE (session_id, principal, out_of_turn, position) IN (
         SELECT a.session_id, a.principal, a.out_of_turn, a.position
@@ -22,33 +22,33 @@ UNADVANCE: Final = """
 
 
 class Mentions(Companion):
-    """Keeps the table of mentions: collects those of a transaction, and writes them at its end."""
+    """Keeps the table of mentions: collects a transaction's mentions and writes them at its end."""
 
     def __init__(self) -> None:
         self._new: list[tuple[str, str, int]] = []
 
     def added(self, message: Message) -> None:
-        """Note whom a message mentions."""
+        """Collect the mentions of a new message."""
         self._new += [(message.session_id, name, message.id) for name in mentioned(message.content)]
 
     def erasing(self, transaction: Transaction, message: Message) -> None:
-        """A deleted message mentions nobody."""
+        """Delete the mentions of a deleted message."""
         transaction.write(ERASE, (message.id,))
 
     def pruning(self, transaction: Transaction, ids: str) -> None:
-        """Pruned messages mention nobody."""
+        """Delete the mentions of pruned messages."""
         transaction.write(PRUNE, {"ids": ids})
 
     def pruned(self, transaction: Transaction, session_id: str) -> None:
-        """Forget when readers came to positions that no message is left for."""
+        """Delete advances to positions below the session's remaining messages."""
         transaction.write(UNADVANCE, {"session": session_id})
 
     def finish(self, connection: Connection) -> None:
-        """Insert what was noted."""
+        """Insert the collected mentions."""
         if self._new:
             new, self._new = self._new, []
             connection.executemany(INSERT, new)
 
     def forget(self) -> None:
-        """What was noted was rolled back."""
+        """Drop the mentions of a transaction that was rolled back."""
         self._new.clear()

@@ -1,4 +1,4 @@
-"""Mentions: the names that a message calls with ``@``, outside of its code."""
+"""Mentions: names that a message addresses with ``@``, outside of code."""
 
 import re
 from typing import Final
@@ -7,12 +7,12 @@ from mcp_node.inbox.prose import prose
 from proto.names import NAME_PATTERN
 
 MAX_MENTIONS: Final = 50
-"""Names of one message that count; more would be a way to wake everybody."""
+"""The most mentions of one message; without a limit one message could wake everybody."""
 
 _MENTION: Final = re.compile(
     rf"(?<![\w.@/+-])@(guest:)?({NAME_PATTERN}(?:/{NAME_PATTERN})?)", re.ASCII
 )
-"""Not after a letter, digit or dot, so that a mail address mentions nobody."""
+"""Not after a letter, digit or dot, so that a mail address is no mention."""
 
 
 def mentioned(content: str) -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def mentioned(content: str) -> tuple[str, ...]:
 
     ``@claude-main`` names a principal, ``@claude-main/reviewer`` one of its sub-agents,
     ``@guest:…`` a guest. Dots, hyphens and underscores at the end belong to the sentence.
-    What is code in Markdown (see `mcp_node.inbox.prose`) calls nobody.
+    Names in Markdown code do not count (see `mcp_node.inbox.prose`).
     """
     if "@" not in content:
         return ()
@@ -34,6 +34,6 @@ def mentioned(content: str) -> tuple[str, ...]:
 
 
 def calls(mentions: tuple[str, ...], principal: str) -> bool:
-    """Whether a principal, or a sub-agent of it, is among the names."""
+    """Whether a principal, or one of its sub-agents, is among the mentioned names."""
     name = principal.lower()
     return any(each == name or each.startswith(f"{name}/") for each in mentions)

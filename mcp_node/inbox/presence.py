@@ -1,8 +1,8 @@
 """AgentPresence: which agents are at work in sessions right now, for the viewers of those sessions.
 
-Asked of for many sessions every other second, so it is answered from memory. Only in the first ten
-minutes of this process may somebody have been there that memory does not know: then the database
-is asked, once for each session.
+ws_node asks for many sessions every other second, so the answer comes from memory. Only in the
+first ten minutes of this process can there be agents that memory does not know: then the database
+is read, once for each session.
 """
 
 from collections import OrderedDict
@@ -19,27 +19,27 @@ from proto.frames import AgentHere
 from proto.messages import Audience, utc
 
 LATELY: Final = timedelta(minutes=10)
-"""Who was seen so long ago is not at work any more."""
+"""An agent counts as at work for so long after it was last seen."""
 
 MOST_AGENTS: Final = 50
-"""Agents told of a session: those that wait, then the latest seen."""
+"""The most agents listed for a session: those that wait first, then the latest seen."""
 
 REMEMBERED: Final = 5_000
-"""Sessions of which it is kept who had been there before this process."""
+"""The most sessions for which agents seen before this process started are kept."""
 
 _Seen = list[tuple[Audience, str]]
 
 
 class AgentPresence:
-    """Who is at work in sessions. It asks nobody's rights: only for those who may know.
+    """Lists the agents at work in sessions. It checks no rights: callers must.
 
-    Whatever moves nobody's ``last_seen`` (see `Readers.seen`) leaves no trace here either.
+    Only activity that `Readers.seen` records counts, so hidden messages do not show here.
 
     Args:
-        database: who was there before this process.
-        readers: who is there now.
-        waiting: who waits.
-        lately: how long somebody counts as at work after it was seen.
+        database: tells who was seen before this process started.
+        readers: tells who was seen since.
+        waiting: tells who waits for messages.
+        lately: how long an agent counts as at work after it was seen.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class AgentPresence:
         self._before: OrderedDict[str, _Seen] = OrderedDict()
 
     async def at_work(self, session_ids: Sequence[str]) -> dict[str, list[AgentHere]]:
-        """Who waits in each session or was seen there lately; sessions without anybody left out.
+        """The agents that wait in each session or were seen there lately; empty ones are left out.
 
         Args:
             session_ids: well formed; they need not exist.
@@ -70,7 +70,7 @@ class AgentPresence:
         return {name: agents for name, agents in found.items() if agents}
 
     async def _look_up(self, session_ids: Sequence[str], since: datetime) -> None:
-        """Keep who was there lately, before this process."""
+        """Load who was seen lately, before this process started."""
         if not session_ids:
             return
         found = await self._database.read(

@@ -1,11 +1,11 @@
-"""Readers: how far every principal has read in a session, and how much it has not.
+"""Readers: how far each principal has read in each session, and how much is unread.
 
-Kept in memory for those who read lately, counted on with every commit, and stored a moment later
-by a task of its own: what a crash takes away is read once more, never missed.
+Recent readers are kept in memory, their counts updated with every commit. A task stores changes a
+moment later: what a crash loses is read once more, never missed.
 
-The position moves over pages that continue it. What is given further on, such as a mention, is
-read as well, each by itself, and the position stays: what lies between was not given. The first
-page somebody reads in a session is where it joined, and what came before counts as read.
+The position advances over pages that continue it. Messages given further on, such as a mention,
+are recorded one by one and the position stays, because those between were not given. A principal
+joins a session with the first page it reads there; what came before counts as read.
 """
 
 import asyncio
@@ -33,15 +33,15 @@ from proto.errors import PartylineError
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
 
 REMEMBERED: Final = 20_000
-"""Readers kept in memory; of the others the database knows everything."""
+"""The most readers kept in memory; the others are read from the database on demand."""
 
 SEEN_SECONDS: Final = 10.0
-"""How much older than the truth a stored ``last_seen`` may be while somebody stays."""
+"""The shortest time between two writes of the ``last_seen`` of an active principal."""
 
 RETRY_SECONDS: Final = 1.0
 
 AT_ONCE: Final = 50
-"""Sessions counted in one read, so that other reads are not held up."""
+"""Sessions counted in one read transaction, so that other reads are not delayed."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ Key = tuple[str, str]
 
 
 class Readers:
-    """All readers of a node. Used from the event loop alone.
+    """All readers of a node. Not thread-safe: used from the event loop only.
 
-    Whoever is nobody in particular (AUTH=off) has no position: it is not remembered.
+    Anonymous callers (AUTH=off) have no read position and are not recorded.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,7 +66,7 @@ class Readers:
         database.on_commit(self._committed)
 
     def seen(self, principal: Principal, session_id: str) -> None:
-        """Somebody is here: it entered, reads, waits, or says something everybody hears."""
+        """Record that a principal was active: it entered, read, waited, or wrote in public."""
         if principal.agent_id == ANONYMOUS:
             return
         reader = self._reader(principal, session_id)
@@ -80,13 +80,13 @@ class Readers:
             self._mark((session_id, principal.agent_id), reader)
 
     async def reach(self, principal: Principal, session_id: str) -> Reach:
-        """What somebody was given in a session."""
+        """What a principal was given in a session."""
         if principal.agent_id == ANONYMOUS:
             return Reach(session_id, ReadPosition())
         return self._reach(await self._known(principal, session_id), session_id)
 
     async def unread(self, principal: Principal, session_id: str) -> int:
-        """How many messages of others it has not read, up to `COUNTED`; 0 for nobody."""
+        """How many messages of others are unread, up to `COUNTED`; 0 for anonymous callers."""
         if principal.agent_id == ANONYMOUS or "read" not in principal.scopes:
             return 0
         reader = self._reader(principal, session_id)
@@ -95,9 +95,9 @@ class Readers:
         return reader.unread
 
     async def unread_in(self, principal: Principal, session_ids: Sequence[str]) -> dict[str, int]:
-        """What is unread in several sessions: nothing where somebody has never been.
+        """How many are unread in each of several sessions; 0 where the principal has never been.
 
-        Counts that are made for this are not kept.
+        Counts made for this call are not cached.
         """
         if principal.agent_id == ANONYMOUS:
             return dict.fromkeys(session_ids, 0)
@@ -126,9 +126,10 @@ class Readers:
 
     @asynccontextmanager
     async def turn(self, principal: Principal, session_id: str) -> AsyncIterator[None]:
-        """Held while a page is read and given to somebody: its other calls wait.
+        """A lock, held while a page is read and marked as read for a principal.
 
-        Otherwise each could give what the other gives, and pass over what the other needs.
+        Without it two concurrent calls could both return the same messages, or one could advance
+        the position over messages that neither returned.
         """
         if principal.agent_id == ANONYMOUS:
             yield
@@ -144,14 +145,14 @@ class Readers:
         after: int,
         through: int = 0,
     ) -> None:
-        """Somebody gets a page: everything it may see, and was not given, from one id to another.
+        """Record a page that has everything new to its reader from one id to another.
 
         Args:
-            principal: who reads.
-            session_id: where.
-            entries: what the page has.
-            after: the page begins behind this id.
-            through: and goes up to this one, if that is more than its last.
+            principal: the reader.
+            session_id: the session.
+            entries: the page.
+            after: the page begins after this id.
+            through: the page is complete up to this id, if that is above its last one.
         """
         through = max(through, entries[-1].id if entries else 0)
         if principal.agent_id == ANONYMOUS or not through:
@@ -164,7 +165,7 @@ class Readers:
         elif after <= place.position < through:
             moved = ReadPosition(place.joined_after, through, place.furthest)
             if place.ahead or any(each.deleted for each in entries):
-                reader.unread = None  # deletions of what is passed may become news
+                reader.unread = None  # deletions of messages now read may count as unread
             else:
                 reader.count_off(entries, place.position, announced=self._announced)
         else:
@@ -175,9 +176,9 @@ class Readers:
     async def was_given_out_of_turn(
         self, principal: Principal, session_id: str, entries: Sequence[Message]
     ) -> None:
-        """Somebody gets entries by themselves: what lies before them and between is still unread.
+        """Record entries one by one; those before and between them stay unread.
 
-        Each is stored, so only those that were not given before.
+        Each takes a row, so entries that were given before are left out.
         """
         if principal.agent_id == ANONYMOUS or not entries:
             return
@@ -203,7 +204,7 @@ class Readers:
         self._move(reader, session_id, moved, *(Advance(id_, True, now) for id_ in ids))
 
     async def read_through(self, principal: Principal, session_id: str, position: int) -> None:
-        """Somebody says that it has read up to ``position``, however it came to see it."""
+        """Advance a principal's position, because it says that it has read up to there."""
         if principal.agent_id == ANONYMOUS:
             return
         reader = await self._known(principal, session_id)
@@ -216,27 +217,27 @@ class Readers:
         self._move(reader, session_id, moved, Advance(position, False, utc_now()))
 
     def recount(self) -> None:
-        """Messages went without being announced: what is unread is counted anew when asked for."""
+        """Discard all unread counts, because messages were pruned without an announcement."""
         self._recounts += 1
         for reader in self._readers.values():
             reader.unread = None
 
     def last_seen(self, session_id: str, principal: str) -> str | None:
-        """When this process last saw somebody; the stored time may be a little older."""
+        """When this process last saw a principal, or None; the stored time may be older."""
         reader = self._by_session.get(session_id, {}).get(principal)
         return None if reader is None else reader.last_seen or None
 
     def of(self, session_id: str) -> Iterator[tuple[Audience, str]]:
-        """Whom this process saw in a session and remembers, and when each was last seen."""
+        """The principals that this process saw in a session, and when each was last seen."""
         for reader in self._by_session.get(session_id, {}).values():
             if reader.shown is not None:
                 yield reader.shown, reader.last_seen
 
     async def save(self) -> None:
-        """Store what has changed; what others read from the database is then the truth.
+        """Store what has changed, so that reads of the database are up to date.
 
         Raises:
-            Overloaded, Unavailable: it will be tried again.
+            Overloaded, Unavailable: nothing was stored; `save_for_ever` tries again.
         """
         async with self._saving:
             taken, self._dirty = self._dirty, {}
@@ -263,7 +264,7 @@ class Readers:
                 del reader.advances[: len(row.advances)]
 
     async def save_for_ever(self) -> None:
-        """Store changes as they come; cancel to stop, then `save` once more."""
+        """Store changes as they come. Runs until it is cancelled; call `save` once after that."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -300,7 +301,7 @@ class Readers:
                     del self._by_session[key[0]]
 
     async def _known(self, principal: Principal, session_id: str) -> Reader:
-        """The reader, once its place is known."""
+        """The reader, with its position loaded."""
         reader = self._reader(principal, session_id)
         while reader.place is None:
             await self._count(reader, session_id)
@@ -311,7 +312,7 @@ class Readers:
         return Reach(session_id, reader.place, reader.pending())
 
     def _mark(self, key: Key, reader: Reader) -> None:
-        """Have a reader stored; not one that was never seen: a row would show it to others."""
+        """Have a reader stored, unless it was never seen: a row would reveal it to others."""
         if reader.shown is None:
             return
         reader.dirty = True
@@ -323,7 +324,12 @@ class Readers:
         self._mark((session_id, reader.audience.agent_id), reader)
 
     async def _count(self, reader: Reader, session_id: str) -> int:
-        """Look a reader up: its place, if it is not known, and its unread messages."""
+        """Count a reader's unread messages in the database, and load its position if needed.
+
+        Commits are announced while the read runs, and the read may include some of them. So they
+        are collected in ``meanwhile``, and those above the read's head are added to its count. The
+        sum is not cached if the reader moved, or if what is unread changed in another way.
+        """
         async with reader.counting:
             if reader.unread is not None:
                 return reader.unread

@@ -1,6 +1,6 @@
-"""One principal in a session, as this process knows it: its place, and how much it has not read.
+"""One principal in one session, in memory: its read position and its unread count.
 
-Values in, values out, but for its locks; `mcp_node.inbox.read_positions` keeps and stores them.
+No I/O but locks; `mcp_node.inbox.read_positions` keeps and stores readers.
 """
 
 import asyncio
@@ -13,25 +13,25 @@ from proto.messages import Audience, Message
 from proto.visibility import may_see
 
 UNSAVED_STEPS: Final = 2_000
-"""Steps kept for each reader until they are stored. Beyond, what is given out of turn is not
-remembered and comes again: the database has refused every write for a long time."""
+"""The most steps of a reader that wait to be stored. If the database refuses writes for so long
+that there are more, they are dropped, and what was given out of turn is given again."""
 
 
 class Reader:
     """A principal in a session.
 
     Attributes:
-        been: whether it has been in the session, as far as it is known here.
-        audience: its rights when it last asked for anything: what is unread goes by them.
-        shown: its rights when it was last seen, which is what others are told of it; None while
-            this process has not seen it: it may still ask for things nobody else learns of.
-        first_seen, last_seen: when this process saw it first and last; empty before.
-        place: how far it has read; None until it was looked up.
-        unread: others' entries it may see and was not given, up to `COUNTED`; None: not counted.
-        counted: the log's last id when they were counted in the database. A commit can be there
-            already while it is not announced yet.
+        been: whether it has been in the session, as far as this process knows.
+        audience: its rights at its last call; they decide what is unread.
+        shown: its rights when it was last seen, which others are told; None until this process
+            sees it. Calls that reveal it to nobody do not count as seeing it.
+        first_seen, last_seen: when this process first and last saw it; empty before.
+        place: its read position; None until it is loaded.
+        unread: how many entries are unread, up to `COUNTED`; None: not counted.
+        counted: the log's last id when they were counted in the database. The count may include
+            commits that are not announced yet.
         advances: steps that may not be stored yet, in order.
-        moves: how many steps it has made.
+        moves: how often its position moved.
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Reader:
         self.dirty = False
 
     def counts(self, message: Message) -> bool:
-        """Whether an entry is news to it, unless it was given or deletes what was not."""
+        """Whether an entry may count as unread: it is visible, not deleted, and not its own."""
         author = message.principal if message.deletes is None else message.sender
         return (
             author != self.audience.agent_id
@@ -78,25 +78,25 @@ class Reader:
         )
 
     def known_place(self) -> ReadPosition:
-        """How far it has read, once that was looked up."""
+        """Its read position, which must be loaded."""
         assert self.place is not None
         return self.place
 
     def pending(self) -> list[int]:
-        """Ids that it was given out of turn, which may not be stored yet."""
+        """Ids given out of turn that may not be stored yet."""
         return [each.position for each in self.advances if each.out_of_turn]
 
     def move(self, place: ReadPosition, *steps: Advance) -> None:
-        """It has come to ``place`` by ``steps``, which are still to be stored."""
+        """Set its position to ``place``, reached by ``steps``, which must be stored."""
         self.place = place
         self.been = True
         self.moves += 1
         self.advances.extend(steps[: max(0, UNSAVED_STEPS - len(self.advances))])
 
     def count(self, message: Message) -> None:
-        """Count an entry that a commit announced and no count from the database included."""
+        """Count an announced entry that the count from the database does not include."""
         position = (self.place and self.place.position) or 0
-        # A page may have passed a message that was deleted by then, and is still counted.
+        # A page may have passed over a deleted message that is still counted: count again.
         if message.deletes is not None:
             self.unread = None
         elif message.id > position and self.counts(message):
@@ -104,13 +104,13 @@ class Reader:
             self.unread = min(COUNTED, self.unread + 1)
 
     def count_off(self, given: Sequence[Message], position: int, *, announced: int) -> None:
-        """Entries were given: they are not unread any more.
+        """Subtract entries that were given from the unread count.
 
         Args:
             given: the entries.
-            position: those up to this id were read before.
-            announced: the last id that commits were announced to. Entries after it were not
-                counted, and will not be.
+            position: entries up to this id were read before.
+            announced: the last announced id. Later entries are not counted yet, and will be
+                below the position when they are announced.
         """
         if self.unread is None or self.unread >= COUNTED:
             self.unread = None

@@ -1,8 +1,10 @@
-"""Receipts and agents: who was given a message, and who is in a session at all."""
+"""Receipts and agents: who was given a message, and who is in a session."""
 
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final
+
+from typing_extensions import TypedDict
 
 from mcp_node.inbox.mentions import calls, mentioned
 from mcp_node.inbox.read_positions import Readers
@@ -16,23 +18,33 @@ from proto.messages import ANONYMOUS, Audience, Message, Principal
 from proto.visibility import may_see
 
 MOST_AGENTS: Final = 500
-"""How many of a session are listed, the latest seen first."""
+"""The most agents listed for a session, the latest seen first."""
+
+
+class AgentListed(TypedDict):
+    """Somebody who was in the session; ``waiting``: it waits for messages right now."""
+
+    name: str
+    agent_type: str
+    first_seen: str
+    last_seen: str
+    waiting: bool
 
 
 class Roster:
-    """Who is in a session and has what; methods raise as those of `Sessions` do."""
+    """Who is in a session and was given what; methods raise as those of `Sessions` do."""
 
     def __init__(self, database: Database, readers: Readers, waiting: Waiting) -> None:
         self._database = database
         self._readers = readers
         self._waiting = waiting
 
-    async def agents(self, principal: Principal, session_id: Any) -> list[dict[str, Any]]:
-        """Who was in a session, the latest seen first, and whether it waits there now."""
+    async def agents(self, principal: Principal, session_id: Any) -> list[AgentListed]:
+        """All who were in a session, the latest seen first, and whether each waits there now."""
         name = await self._entered(principal, session_id)
         await self._readers.save()
         everybody = await self._database.read(partial(roster, session_id=name))
-        shown = [
+        shown: list[AgentListed] = [
             {
                 "name": each.audience.agent_id,
                 "agent_type": each.audience.agent_type,
@@ -43,18 +55,19 @@ class Roster:
             }
             for each in everybody
         ]
-        shown.sort(key=lambda one: str(one["last_seen"]), reverse=True)
+        shown.sort(key=itemgetter("last_seen"), reverse=True)
         return shown[:MOST_AGENTS]
 
     async def receipts(
         self, principal: Principal, session_id: Any, message_id: Any
     ) -> dict[str, Any]:
-        """Who was given a message and when, who was not, and how it is with those it mentions.
+        """Who was given a message and when, who was not, and the state of those it mentions.
 
-        Only those count who may see the message. A reply proves that its author was given it.
+        Only principals that may see the message are listed. A reply proves that its author was
+        given the message.
 
         Raises:
-            MessageNotFound: there is none of that id in the session that the principal may see.
+            MessageNotFound: the session has no such message that the principal may see.
         """
         name = await self._entered(principal, session_id)
         wanted = checks.check_id(message_id, "message_id", least=1)
@@ -67,10 +80,10 @@ class Roster:
         return _shown(found, principal.audience)
 
     async def unreached(self, principal: Principal, message: Message) -> list[str]:
-        """The names a message of one's own mentions that reach nobody, at most 50.
+        """The names in a message of the principal's that reach nobody, at most 50.
 
-        They reach whoever `agents` lists and may see the message. Who may not list them learns
-        nothing.
+        A name reaches an agent that was in the session and may see the message. A principal
+        without the scope ``read`` gets an empty list: it may not learn who was there.
         """
         names = [
             each for each in mentioned(message.content) if not calls((each,), message.principal)
@@ -96,7 +109,7 @@ def _shown(found: Receipts, asker: Audience) -> dict[str, Any]:
     message = found.message
     given = _replied(found, asker)
     missing: dict[str, str] = {}
-    hidden = [message.principal]  # has it without being given it
+    hidden = [message.principal]  # has the message, but was not given it
     for each in found.entries:
         name = each.audience.agent_id
         if name == message.principal:
@@ -125,7 +138,7 @@ def _shown(found: Receipts, asker: Audience) -> dict[str, Any]:
 
 
 def _replied(found: Receipts, asker: Audience) -> dict[str, str]:
-    """Who replied to the message, as far as the asking principal may see, and first when."""
+    """The time of each principal's first reply to the message that the caller may see."""
     message, replied = found.message, dict[str, str]()
     for reply in found.replies:
         nobody = reply.principal in (message.principal, ANONYMOUS)
@@ -135,13 +148,13 @@ def _replied(found: Receipts, asker: Audience) -> dict[str, str]:
 
 
 def _uncalled(names: list[str], audiences: list[Audience], message: Message) -> list[str]:
-    """The names that call none of those who may see the message."""
+    """The names that match none of the audiences that may see the message."""
     seeing = [each.agent_id for each in audiences if _sees(each, message)]
     return [name for name in names if not any(calls((name,), each) for each in seeing)]
 
 
 def _given_at(each: RosterEntry, found: Receipts) -> str | None:
-    """When somebody was given the message, in its turn or as a mention; None if not."""
+    """When a principal was given the message, in or out of turn; None if it was not."""
     who, place, id_ = each.audience.agent_id, each.place, found.message.id
     times = [found.out_of_turn.get(who)]
     if place.position is not None and (place.joined_after or 0) < id_ <= place.position:

@@ -1,4 +1,4 @@
-"""Who reads in a session and how far: the rows behind receipts, agents and read positions."""
+"""SQL of the roster: who was in a session, and how far each has read."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -44,7 +44,7 @@ ON CONFLICT (session_id, principal) DO UPDATE SET
                     ELSE max(ifnull(readers.position, 0), excluded.position) END
 """
 MOST_REPLIES: Final = 1_000
-"""Replies looked at for who was given a message, the first of them."""
+"""The most replies of a message that are read for its receipts, the first of them."""
 
 _REPLIES: Final = (
     "SELECT principal, sender_type, visibility, timestamp FROM messages"
@@ -55,7 +55,7 @@ _MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name
 
 
 class RosterEntry(msgspec.Struct, frozen=True):
-    """Somebody who was in a session, by principal; times are UTC."""
+    """A principal that was in a session; times are UTC."""
 
     audience: Audience
     first_seen: str
@@ -73,10 +73,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Receipts(msgspec.Struct, frozen=True):
-    """Who was in the session of a message, and when they were given it.
+    """What is stored about who was given a message.
 
-    ``passed``: when their position passed it; ``out_of_turn``: when it was given by itself;
-    ``replies``: proof that their authors were given it.
+    ``entries``: all who were in its session. ``passed``: when a position passed the message, by
+    principal. ``out_of_turn``: when it was given out of turn, by principal. ``replies``: their
+    authors must have been given it.
     """
 
     message: Message
@@ -88,7 +89,7 @@ class Receipts(msgspec.Struct, frozen=True):
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """A step of a reader: its position reached ``position``, or that alone was given to it."""
+    """A step of a reader: its position reached ``position``, or got that entry out of turn."""
 
     position: int
     out_of_turn: bool
@@ -96,7 +97,7 @@ class Advance(msgspec.Struct, frozen=True):
 
 
 class RosterUpdate(msgspec.Struct, frozen=True):
-    """What is to be stored of a reader in a session."""
+    """A reader's state in a session, to be stored."""
 
     session_id: str
     entry: RosterEntry
@@ -104,7 +105,7 @@ class RosterUpdate(msgspec.Struct, frozen=True):
 
 
 class SaveRoster:
-    """Store where readers are. Positions only ever grow."""
+    """Store the state of readers. Stored positions never decrease."""
 
     def __init__(self, updates: Sequence[RosterUpdate]) -> None:
         self._attendances = updates
@@ -133,14 +134,14 @@ class SaveRoster:
 
 
 def roster(connection: Connection, session_id: str) -> list[RosterEntry]:
-    """Everybody who was in a session, the latest first."""
+    """All who were in a session, the latest seen first."""
     return [_attendant(row) for row in connection.execute(_ROSTER, (session_id,))]
 
 
 def seen_since(
     connection: Connection, session_ids: Sequence[str], since: str
 ) -> dict[str, list[tuple[Audience, str]]]:
-    """Who was seen in each of some sessions since a time, and when, as far as it is stored."""
+    """Who was seen in each of some sessions since a time, and when, by the stored times."""
     found: dict[str, list[tuple[Audience, str]]] = {}
     names = msgspec.json.encode(session_ids).decode()
     for name, agent_id, agent_type, is_admin, at in connection.execute(_SEEN_SINCE, (names, since)):
@@ -149,7 +150,7 @@ def seen_since(
 
 
 def receipts(connection: Connection, session_id: str, message_id: int) -> Receipts | None:
-    """Who was given a message; None if there is no such message in that session."""
+    """The receipts of a message; None if the session has no such message."""
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL",
         (message_id, session_id),
@@ -173,7 +174,7 @@ def receipts(connection: Connection, session_id: str, message_id: int) -> Receip
 
 
 def roster_of(connection: Connection, session_id: str, names: Sequence[str]) -> list[Audience]:
-    """Those of some principals that were in a session; ``names`` in lower case."""
+    """Those of some principals (``names``, in lower case) that were in a session."""
     rows = connection.execute(_NAMED, (session_id, msgspec.json.encode(names).decode()))
     return [Audience(name, agent_type, bool(is_admin)) for name, agent_type, is_admin in rows]
 

@@ -1,7 +1,7 @@
-"""Who wants to hear that a session has changed: filled by commits, emptied by open streams.
+"""Subscriptions to changes of sessions: commits mark URIs as changed, open streams send them.
 
-A commit only marks what changed for whom: any number of commits is one pending change for each
-URI, so a subscriber that is slow holds no memory and delays nobody.
+However many commits there are, a subscription keeps one mark for each URI, so a slow subscriber
+takes no memory and delays nobody.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ SWEEP_SECONDS: Final = 1.0
 
 
 class Subscription:
-    """One subscriber's wish to hear of some URIs; made by `Subscriptions.subscribe`.
+    """A subscription to some URIs; made by `Subscriptions.subscribe`.
 
     Attributes:
-        principal: with whose rights.
-        audience: what those let it see.
-        uris: of each session, what it hears of.
+        principal: the subscriber.
+        audience: what the subscriber may see.
+        uris: the subscribed URIs of each session.
     """
 
     __slots__ = ("_changed", "_ended", "_wake", "audience", "principal", "uris")
@@ -43,29 +43,29 @@ class Subscription:
 
     @property
     def size(self) -> int:
-        """What it counts against the limits: its URIs, and as one if it has none."""
+        """What it counts against the limits: the number of its URIs, at least 1."""
         return max(1, sum(map(len, self.uris.values())))
 
     def marked(self, session_id: str) -> bool:
-        """Whether it is to hear of that session already."""
+        """Whether every URI of a session is already marked as changed."""
         return all(uri in self._changed for uri in self.uris[session_id])
 
     def mark(self, session_id: str, only: str | None = None) -> None:
-        """It is to hear that the session has changed, or only that one URI of it has."""
+        """Mark a session's URIs as changed, or only one of them."""
         for uri in self.uris[session_id]:
             if only is None or uri == only:
                 self._changed[uri] = None
                 self._wake.set()
 
     def end(self) -> None:
-        """No more will be marked."""
+        """End the subscription: `changed` returns what is marked, then nothing."""
         self._ended = True
         self._wake.set()
 
     async def changed(self) -> list[str]:
-        """The URIs that have changed since this was last asked, once there are any.
+        """Wait for changes; returns the URIs that changed since the last call.
 
-        None are left when the subscription has ended. Cancelling it loses nothing.
+        Returns an empty list once the subscription has ended. Cancelling it loses no change.
         """
         await self._wake.wait()
         changed, self._changed = self._changed, {}
@@ -78,8 +78,8 @@ class Subscriptions:
     """Every subscription of the node.
 
     Args:
-        store: says which sessions there are, and what is committed.
-        settings: has the limits.
+        database: tells which sessions exist, and what is committed.
+        settings: the limits.
     """
 
     def __init__(self, database: Database, settings: Settings) -> None:
@@ -93,22 +93,22 @@ class Subscriptions:
         database.on_commit(self.publish)
 
     def __len__(self) -> int:
-        """How many URIs are subscribed to (an empty subscription counts as one)."""
+        """How many URIs are subscribed to; an empty subscription counts as one."""
         return self._quota.total
 
     async def subscribe(self, principal: Principal, uris: Sequence[str]) -> Subscription:
-        """Have commits marked in a new subscription; `remove` it when nobody reads it.
+        """Make a subscription. The caller must `remove` it when it stops reading it.
 
         Args:
-            principal: who subscribes. It hears of what it may see, in sessions it may enter.
-            uris: of sessions or their messages; none at all is fine.
+            principal: the subscriber. It is told of changes that it may see.
+            uris: URIs of sessions or of their messages; may be empty.
 
         Raises:
-            Forbidden: it may not read.
-            InvalidInput: that is no URI of a session.
-            SessionNotFound: there is no such session, or its token does not cover it.
-            RateLimited: it has subscribed to as much as one principal may.
-            Overloaded: all together have.
+            Forbidden: the principal may not read.
+            InvalidInput: one is not the URI of a session.
+            SessionNotFound: there is no such session, or the token does not cover it.
+            RateLimited: the principal has as many subscriptions as it may.
+            Overloaded: the node has as many subscriptions as it may.
             Unavailable: the node is stopping, or the database failed.
         """
         self._check_room(principal, len(uris))
@@ -118,7 +118,7 @@ class Subscriptions:
         for session_id in wanted:
             await self._database.read(partial(reads.session, session_id=session_id))
         subscription = Subscription(principal, wanted)
-        self._check_room(principal, subscription.size)  # again: others came during the reads
+        self._check_room(principal, subscription.size)  # again: there may be more since the reads
         self._quota.add(principal.verified_id, subscription.size)
         self._all[subscription] = None
         for session_id in wanted:
@@ -126,7 +126,7 @@ class Subscriptions:
         return subscription
 
     def remove(self, subscription: Subscription) -> None:
-        """Forget a subscription; again does no harm."""
+        """End and forget a subscription; repeating it has no effect."""
         if subscription not in self._all:
             return
         del self._all[subscription]
@@ -139,7 +139,7 @@ class Subscriptions:
                 del self._watching[session_id]
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Mark what a commit has changed for those who may see it; a `CommitListener`."""
+        """Mark committed changes in the subscriptions that may see them; a `CommitListener`."""
         if not self._watching:
             return
         written: dict[str, set[tuple[Visibility, str, str]]] = {}
@@ -156,24 +156,24 @@ class Subscriptions:
                     subscription.mark(session_id)
 
     def session_changed(self, session_id: str) -> None:
-        """Mark that what a session is has changed, not its messages: all who may enter see that."""
+        """Mark a session itself as changed, but not its messages."""
         for subscription in self._watching.get(session_id, ()):
             subscription.mark(session_id, session_uris(session_id)[0])
 
     def sweep(self, is_valid: Callable[[Principal], bool]) -> None:
-        """End every subscription whose principal's token has died."""
+        """End the subscriptions whose principal's token is no longer valid."""
         for subscription in list(self._all):
             if not is_valid(subscription.principal):
                 self.remove(subscription)
 
     async def sweep_for_ever(self, is_valid: Callable[[Principal], bool]) -> None:
-        """Sweep every second; cancel to stop."""
+        """Sweep every second. Runs until it is cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.sweep(is_valid)
 
     def close(self) -> None:
-        """The node stops: end every subscription, and take no more."""
+        """End every subscription and refuse new ones, because the node stops."""
         self._closed = True
         for subscription in list(self._all):
             self.remove(subscription)

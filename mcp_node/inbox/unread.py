@@ -1,11 +1,11 @@
-"""What somebody has not been given yet: counted, and read.
+"""Unread entries of a reader: counting and reading them.
 
-Everything up to the position was given, and beyond it single entries, out of turn: a mention
-somebody waited for, a page further on. Those are rows of ``advances`` with ``out_of_turn``; the
-latest of them may not be stored yet and come as ``pending``.
+A reader was given everything up to its position. Beyond it, it may have been given single entries
+"out of turn", such as a mention or a page further on. Those are rows of ``advances`` with
+``out_of_turn``; the latest may not be stored yet and are passed as ``pending``.
 
-An entry that deletes is news to whoever said the text or was given it, unless they deleted it
-themselves. To others it says nothing and is not counted.
+A deletion entry is unread for the author of the deleted message and for those who were given it,
+unless they deleted it themselves. For others it does not count.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from proto.messages import Audience, Message
 from proto.visibility import SQL_IS_OF_ANY_TYPE, is_private_key
 
 COUNTED: Final = 1_000
-"""Unread messages are counted up to here; the count then means "so many or more"."""
+"""Unread messages are counted up to here; this count means "so many or more"."""
 
 LOOKED_AT: Final = 2_000
-"""Entries behind a position that are looked at for deletions its reader was not told of."""
+"""The most entries after a position in which `told_through` looks for deletions."""
 
 _OTHERS: Final = " AND deleted_at IS NULL AND iif(deletes IS NULL, principal, sender) <> :reader"
 _OUT_OF_TURN: Final = (
@@ -71,10 +71,10 @@ _MENTIONING: Final = (
 
 
 class ReadPosition(msgspec.Struct, frozen=True):
-    """How far somebody has read in a session.
+    """How far a principal has read in a session.
 
-    ``position``: everything visible up to it that came after ``joined_after`` was given; None
-    when no page was read yet. ``furthest``: the last id that was given out of turn, 0 if none was.
+    ``position``: everything visible after ``joined_after`` up to this id was given; None if no
+    page was read yet. ``furthest``: the highest id given out of turn, 0 if there is none.
     """
 
     joined_after: int | None = None
@@ -83,15 +83,15 @@ class ReadPosition(msgspec.Struct, frozen=True):
 
     @property
     def ahead(self) -> bool:
-        """Whether something beyond the position was given."""
+        """Whether something after the position was given."""
         return self.furthest > (self.position or 0)
 
 
 class Reach(NamedTuple):
-    """What a reader was given in a session, as far as that is known.
+    """What a reader was given in a session, as far as this process knows.
 
-    ``place``: None if it is to be looked up. ``pending``: ids given out of turn that may not be
-    stored yet.
+    ``place``: its read position; None if it must be loaded. ``pending``: ids given out of turn
+    that may not be stored yet.
     """
 
     session_id: str
@@ -100,9 +100,10 @@ class Reach(NamedTuple):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """A reader's place, what it has not read (up to `COUNTED`), and the log's last id then.
+    """A reader's position and unread count, read in one snapshot.
 
-    ``known``: whether it has been in the session before, as far as that is stored.
+    ``unread``: up to `COUNTED`. ``head``: the log's last id in that snapshot. ``known``: whether
+    the reader is stored as having been in the session.
     """
 
     place: ReadPosition
@@ -112,9 +113,10 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class News(NamedTuple):
-    """Unread entries, oldest first, and the id up to which everything is given with them.
+    """Unread entries, oldest first, and the id up to which all is read with them.
 
-    ``needless``: deletions further on of messages up to there that were gone already.
+    ``needless``: later deletion entries of messages up to there. The page left these messages
+    out, so their deletions need not be told.
     """
 
     page: Page
@@ -123,7 +125,7 @@ class News(NamedTuple):
 
 
 def standing(connection: Connection, audience: Audience, reach: Reach) -> Standing:
-    """Where a reader stands."""
+    """A reader's position and unread count in a session."""
     row = connection.execute(_READER, (reach.session_id, audience.agent_id)).fetchone()
     place = reach.place
     if place is None:
@@ -138,12 +140,12 @@ def standing(connection: Connection, audience: Audience, reach: Reach) -> Standi
 def standings(
     connection: Connection, audience: Audience, reaches: Sequence[Reach]
 ) -> dict[str, Standing]:
-    """Where a reader stands in several sessions."""
+    """A reader's positions and unread counts in several sessions, by session id."""
     return {each.session_id: standing(connection, audience, each) for each in reaches}
 
 
 def news(connection: Connection, audience: Audience, reach: Reach, limit: int) -> News:
-    """Others' entries that a reader was not given: the oldest, at first the newest."""
+    """A reader's oldest unread entries; if it has read nothing in the session, the newest."""
     place = reach.place or ReadPosition()
     first_time = place.position is None
     query = PageQuery(
@@ -167,14 +169,14 @@ def news(connection: Connection, audience: Audience, reach: Reach, limit: int) -
 def mentioning(
     connection: Connection, audience: Audience, reach: Reach, after: int | None, limit: int
 ) -> Page:
-    """Others' messages that mention a reader, and deletions of those it was given out of turn.
+    """Others' messages that mention a reader, and deletions of messages it was given out of turn.
 
     Args:
         connection: in a read transaction.
         audience: the reader.
         reach: what it was given.
-        after: all of them after this id; None: those it was not given.
-        limit: how many at most.
+        after: all after this id; None: only those it was not given.
+        limit: the most entries.
     """
     place = reach.place or ReadPosition()
     keys, all_types = queries.visible_keys(audience, None)
@@ -198,7 +200,7 @@ def mentioning(
 def not_recorded(
     connection: Connection, session_id: str, principal: str, ids: Sequence[int]
 ) -> list[int]:
-    """Those of some ids that are not stored as given out of turn."""
+    """Those of ``ids`` that are not stored as given out of turn."""
     found = connection.execute(_RECORDED, (session_id, principal, _json(ids)))
     recorded = {position for (position,) in found}
     return [id_ for id_ in ids if id_ not in recorded]
@@ -207,9 +209,10 @@ def not_recorded(
 def told_through(
     connection: Connection, audience: Audience, reach: Reach, shown: Sequence[int]
 ) -> int | None:
-    """How far a page read backwards tells its reader everything.
+    """Up to which id a newest page tells its reader everything.
 
-    It shows which of its messages were deleted, and nothing of other deletions.
+    Such a page has no deletion entries: it shows which of its own messages are deleted, and says
+    nothing of deletions of earlier messages.
 
     Args:
         connection: in a read transaction.
@@ -218,8 +221,8 @@ def told_through(
         shown: the page's ids.
 
     Returns:
-        At least the page's last id: deletions that it shows, right behind what is read, are told.
-        None: on the way there is a deletion that it does not tell of.
+        The page's last id, or a higher one if only deletions that the page shows follow it. None:
+        up to the page's last id there is a deletion that the page does not tell of.
     """
     place, last, on_page = reach.place or ReadPosition(), shown[-1], set(shown)
     joins = place.position is None
@@ -246,9 +249,9 @@ def told_through(
 
 
 def _narrowing(audience: Audience, reach: Reach, read: int | None = None) -> Narrowing:
-    """Others' entries that a reader was not given, and deletions of what it was given.
+    """The condition for a reader's unread entries.
 
-    Up to ``read`` everything was given; None: up to its position.
+    ``read``: everything up to this id was given; None: up to its position.
     """
     place = reach.place or ReadPosition()
     if read is None:
@@ -259,7 +262,11 @@ def _narrowing(audience: Audience, reach: Reach, read: int | None = None) -> Nar
 
 
 def _count(connection: Connection, audience: Audience, reach: Reach) -> int:
-    """Others' visible entries that a reader was not given, up to `COUNTED`."""
+    """How many entries are unread, up to `COUNTED`.
+
+    One query for each audience key reads one range of an index and stops after `COUNTED` rows, so
+    the cost is bounded however long the session is. Private messages are the reader's own.
+    """
     keys, all_types = queries.visible_keys(audience, None)
     if all_types:
         found = connection.execute(queries.ALL_TYPES, {"session": reach.session_id})
@@ -275,7 +282,7 @@ def _count(connection: Connection, audience: Audience, reach: Reach) -> int:
     }
     count = 0
     for key in keys:
-        if not is_private_key(key):  # private messages are one's own
+        if not is_private_key(key):
             (found_here,) = connection.execute(sql, {**where, "key": key}).fetchone()
             count += found_here
             if count >= COUNTED:

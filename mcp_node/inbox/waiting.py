@@ -1,6 +1,6 @@
-"""Waiting: who is to be woken by which message, in this process, right after the commit.
+"""Waiting: wakes those that wait for messages, right after a commit.
 
-No database is asked: a waiter gets the committed messages themselves.
+The database is not read: a waiter gets the committed messages themselves.
 """
 
 import asyncio
@@ -16,19 +16,20 @@ from proto.visibility import may_see
 from serving.quota import Quota
 
 HELD: Final = 50
-"""Messages a waiter holds until it runs; the rest it reads from the log."""
+"""The most messages a waiter holds until it runs; the rest stays in the log."""
 
 
 class Waiter:
-    """Somebody who waits for messages of a session.
+    """A pending wait for messages of a session.
 
     Attributes:
-        after: only entries with a higher id.
-        heard: what came since it began to wait, in order, `HELD` at most.
-        more: whether there was more than it holds.
-        mentions_only: whether it hears only what mentions it.
-        closed: whether the session was closed: nothing will be said.
-        look_again: whether something was deleted. Only the log knows whether it had that.
+        after: only entries with a higher id are held.
+        heard: the entries committed since it began, in order, at most `HELD`.
+        more: whether there were more than it holds.
+        mentions_only: whether it waits only for mentions of its principal.
+        closed: whether the session was closed, so that no message will come.
+        look_again: whether a message was deleted. Only the log tells whether the principal had
+            been given it, so it must be read again.
     """
 
     __slots__ = (
@@ -57,7 +58,7 @@ class Waiter:
         self._wake = asyncio.Event()
 
     async def woken(self, seconds: float) -> bool:
-        """Wait at most ``seconds`` for whatever comes next; False if nothing did."""
+        """Wait at most ``seconds`` to be woken; False on timeout."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -67,15 +68,15 @@ class Waiter:
         return True
 
     def wake(self) -> None:
-        """Have it look at what has changed."""
+        """Wake the waiting task."""
         self._wake.set()
 
     def offer(self, message: Message, names: Callable[[], tuple[str, ...]]) -> None:
-        """An entry was committed: take it if this is what it waits for.
+        """Hold a committed entry and wake up, if it is one that this wait is for.
 
         Args:
             message: the entry.
-            names: whom it mentions.
+            names: returns the names it mentions.
         """
         audience = self.principal.audience
         author = message.principal if message.deletes is None else message.sender
@@ -96,7 +97,7 @@ class Waiter:
         self.wake()
 
     def only_after(self, position: int) -> None:
-        """Hear nothing up to ``position``: it was read, and perhaps is announced only now."""
+        """Ignore entries up to ``position``: they were read, even if announced only later."""
         self.after = position
         self.heard = [message for message in self.heard if message.id > position]
         if not self.heard and not self.look_again:
@@ -104,13 +105,13 @@ class Waiter:
 
 
 class Waiting:
-    """All waiters of a node. Used from the event loop alone.
+    """All waiters of a node. Not thread-safe: used from the event loop only.
 
     Attributes:
-        ended: whether the node is stopping, so that nobody waits any more.
+        ended: whether the node is stopping, so that waits end at once.
 
     Args:
-        most_each: waits of one principal at once.
+        most_each: the most concurrent waits of one principal.
     """
 
     def __init__(self, most_each: int) -> None:
@@ -119,23 +120,23 @@ class Waiting:
         self._quota = Quota(most_each)
 
     def __len__(self) -> int:
-        """How many wait."""
+        """How many waits are pending."""
         return self._quota.total
 
     @contextmanager
     def wait(
         self, session_id: str, principal: Principal, *, own: bool, mentions_only: bool
     ) -> Iterator[Waiter]:
-        """Somebody who hears what is committed from now on, until the block is left.
+        """A waiter that is offered what is committed until the block is left.
 
         Args:
-            session_id: where.
-            principal: who.
-            own: whether it hears its own messages.
-            mentions_only: whether it hears only others' messages that mention it.
+            session_id: the session.
+            principal: the caller.
+            own: whether the principal's own messages count.
+            mentions_only: whether only others' messages that mention the principal count.
 
         Raises:
-            RateLimited: it waits in too many places already.
+            RateLimited: the principal has as many concurrent waits as it may.
         """
         name = principal.verified_id
         if not self._quota.acquire(name):
@@ -155,32 +156,32 @@ class Waiting:
             self._quota.release(name)
 
     def waits(self, session_id: str, principal: str) -> bool:
-        """Whether somebody waits in a session."""
+        """Whether a principal waits in a session."""
         return any(
             waiter.principal.agent_id == principal for waiter in self._waiters.get(session_id, ())
         )
 
     def waiting_in(self, session_id: str) -> set[str]:
-        """The names of all who wait in a session."""
+        """The principals that wait in a session."""
         return {waiter.principal.agent_id for waiter in self._waiters.get(session_id, ())}
 
     def committed(self, messages: Sequence[Message]) -> None:
-        """Wake whoever waits for one of these; for `Database.on_commit`."""
+        """Wake the waiters for which there are new messages; a `CommitListener`."""
         for message in messages:
             waiters = self._waiters.get(message.session_id)
             if waiters:
-                names = cache(partial(mentioned, message.content))  # once, however many wait
+                names = cache(partial(mentioned, message.content))  # parsed once for all waiters
                 for waiter in waiters:
                     waiter.offer(message, names)
 
     def close(self, session_id: str) -> None:
-        """A session was closed: whoever waits there is told."""
+        """Wake the waiters of a session that was closed."""
         for waiter in self._waiters.get(session_id, ()):
             waiter.closed = True
             waiter.wake()
 
     def end(self) -> None:
-        """The node stops: everybody who waits, or comes to, is woken with nothing."""
+        """End all waits, and those to come, because the node stops."""
         self.ended = True
         for waiters in self._waiters.values():
             for waiter in waiters:

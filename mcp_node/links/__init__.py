@@ -1,1 +1,1 @@
-"""Links for people: the operator's login link, and live links to one session."""
+"""Links for people: the operator's login links, and live links to one session. Revocations."""

@@ -1,7 +1,8 @@
-"""Links for people: a live link to one session, and the operator's login link.
+"""Links for people: live links to one session, and login links of the operator.
 
-A link's address ends in ``#code=…``, 256 bits that are kept nowhere. Redeeming the code gives a
-token: a guest's, who is ``guest:<link id>`` in one session, or the operator's, who is ``human``.
+The URL of a link ends in ``#code=…``, a random code of 256 bits that is not stored. Redeeming the
+code gives a token: a live link's is for the principal ``guest:<link id>`` in one session, a login
+link's is for the principal ``human``.
 """
 
 import re
@@ -11,17 +12,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from mcp_node.links.revocations import RevokeLink
 from mcp_node.links.rows import (
     LIVE,
     LOGIN,
-    EndLink,
     Link,
     MintLink,
     NewLink,
     RedeemLink,
-    hashed,
+    hash_code,
+    link_of_code,
     newest_links,
-    working_link,
 )
 from mcp_node.log.interface import Database
 from mcp_node.sessions import reads
@@ -36,27 +37,27 @@ from serving.process.address import with_ports
 
 SHORTEST_SECONDS: Final = 60
 LONGEST_SECONDS: Final = 30 * 86_400
-"""How long a live link may work."""
+"""Bounds on the lifetime of a live link."""
 
 LOGIN_SECONDS: Final = 600
 LOGIN_TOKEN_SECONDS: Final = 30 * 86_400
-"""How long a login link works, and the token it gives."""
+"""Lifetimes of a login link, and of the token it gives."""
 
 OPERATOR: Final = "partyline"
-"""Who mints login links: a reserved name."""
+"""The minter of login links; a reserved name."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Minted(NamedTuple):
-    """A link, and the address that is given out; it is not to be had again."""
+    """A new link and its URL. The URL cannot be retrieved later."""
 
     link: Link
     url: str
 
 
 class Redeemed(NamedTuple):
-    """A link whose code was redeemed, and what the token for it is to say."""
+    """A link whose code was redeemed, and the claims of the token to sign for it."""
 
     link: Link
     token_id: str
@@ -67,12 +68,12 @@ class Redeemed(NamedTuple):
 class Links:
     """Mints, redeems and revokes links.
 
-    Writes may raise `Overloaded` and `Unavailable`; cancelling one leaves open whether it was
+    Writes may raise `Overloaded` and `Unavailable`; a cancelled write may or may not have been
     stored.
 
     Args:
-        store: where they are kept.
-        settings: where the page is, and how many links one principal may have.
+        database: where links are stored.
+        settings: the page's address, and the limit on links per principal.
         clock: seconds of Unix time.
     """
 
@@ -87,26 +88,28 @@ class Links:
     async def mint_live(
         self, principal: Principal, session_id: Any, expires_in: Any = "24h", write: Any = False
     ) -> Minted:
-        """A link by which people watch a session, and write in it if asked for.
+        """Mint a link by which people can watch a session, and optionally write in it.
 
-        Never more than the principal's own rights: neither in what its guests may do nor in how
-        long (the link ends with the principal's token).
+        A link never grants more than its minter has: guests get no scope that the minter lacks,
+        and the link expires no later than the minter's token.
 
         Args:
-            principal: who mints it.
+            principal: the minter.
             session_id: the session; it must exist.
-            expires_in: from a minute to 30 days, such as ``90m``, ``24h`` or seconds.
+            expires_in: its lifetime, such as ``90m``, ``24h`` or a number of seconds; a minute to
+                30 days.
             write: whether guests may write public messages.
 
         Raises:
-            Forbidden: a guest, or somebody without a token, or without the scope it would give.
-            InvalidInput: an argument is out of its bounds.
-            SessionNotFound: there is none that the principal may enter.
-            RateLimited: it has as many links that work as one may.
+            Forbidden: the minter is a guest, or has no token, or lacks a scope the link would
+                grant.
+            InvalidInput: an argument is out of bounds.
+            SessionNotFound: the session does not exist, or the minter's token does not cover it.
+            RateLimited: the minter has too many valid links.
         """
         no_guest(principal, "links to give out")
         if not principal.token_id:
-            raise Forbidden("Links are made with a token.", "Connect with one.")
+            raise Forbidden("Only a principal with a token can make links.", "Connect with one.")
         name = entered(principal, session_id, "read")
         if not isinstance(write, bool):
             raise InvalidInput("write must be true or false.")
@@ -133,9 +136,9 @@ class Links:
         return await self._mint(new, self._most)
 
     async def mint_login(self) -> Minted:
-        """A link that gives the operator's token once, within ten minutes.
+        """Mint a link that gives the operator's token, once, within ten minutes.
 
-        Only processes of the operator's may get to this.
+        Only the operator's own processes may call this.
         """
         now = self._clock()
         new = NewLink(
@@ -151,46 +154,47 @@ class Links:
         return await self._mint(new, None)
 
     async def redeem(self, code: Any) -> Redeemed:
-        """What a code is good for; a login link's code is good for it once.
+        """Redeem a code. A login link's code can be redeemed once.
 
         Raises:
-            Unauthenticated: it is wrong, used, expired or revoked; which is not said.
+            Unauthenticated: the code is wrong, used, expired or revoked. The error does not say
+                which.
         """
         if not isinstance(code, str) or not _CODE.fullmatch(code):
-            raise Unauthenticated("That is no code of a link.", "Ask for a new link.")
-        code_hash, now, token_id = hashed(code), self._clock(), new_token_id()
-        # A wrong code costs a read, not a place among the writes.
-        await self._database.read(lambda connection: working_link(connection, code_hash, now))
+            raise Unauthenticated("That is not the code of a link.", "Ask for a new link.")
+        code_hash, now, token_id = hash_code(code), self._clock(), new_token_id()
+        # Check with a read first, so that guessed codes do not fill the queue of writes.
+        await self._database.read(lambda connection: link_of_code(connection, code_hash, now))
         link = await self._database.write(RedeemLink(code_hash, now, token_id))
         issued_at = int(now)
         until = issued_at + LOGIN_TOKEN_SECONDS if link.kind == LOGIN else int(link.expires_at)
         return Redeemed(link, token_id, issued_at, until)
 
     async def revoke(self, link_id: str) -> list[Revocation]:
-        """End a link; the revocations of the tokens it gave.
+        """Revoke a link; return the revocations of the tokens it gave.
 
         Raises:
-            LinkNotFound: there is none of that id.
+            LinkNotFound: there is no link with that id.
         """
-        return await self._database.write(EndLink(link_id, self._clock()))
+        return await self._database.write(RevokeLink(link_id, self._clock()))
 
     async def newest(self) -> list[Link]:
-        """The newest links, those that ended lately included."""
+        """The newest links, including those that expired recently."""
         return await self._database.read(newest_links)
 
     async def _mint(self, new: NewLink, most: int | None) -> Minted:
         page = self._page()
         code = secrets.token_urlsafe(32)
-        link = await self._database.write(MintLink(new, hashed(code), most))
+        link = await self._database.write(MintLink(new, hash_code(code), most))
         return Minted(link, f"{page}#code={code}")
 
     def _page(self) -> str:
-        """The page's address, which depends on ws_node where that takes any port.
+        """The page's address. With PARTYLINE_WS_PORT=0 it is the port ws_node has taken.
 
         Raises:
-            Unavailable: it does, and does not run.
+            Unavailable: ws_node has not taken a port yet.
         """
         settings = with_ports(self._settings)
         if not (settings.ws_port or settings.page_url):
-            raise Unavailable("ws_node does not run, so the page has no address.")
+            raise Unavailable("ws_node is not running, so the page has no address.")
         return settings.page

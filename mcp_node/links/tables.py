@@ -4,8 +4,9 @@ from typing import Final
 
 from mcp_node.log.migrations import Migrations
 
-# A link's code itself is stored nowhere: `code_hash` is its SHA-256. `minted_with`: id of its
-# minter's token; `token_id`: of the token that a login link gave.
+# A link's code is not stored; `code_hash` is its SHA-256. `minted_with` is the id of the minter's
+# token, `token_id` that of the token a login link gave. A revocation names either one token, or an
+# agent, whose tokens issued until `issued_until` it covers.
 MIGRATIONS: Final[Migrations] = {
     2: (
         """

@@ -9,6 +9,8 @@ Statements are written once for SQLite and PostgreSQL. Beyond the SQL that both 
 - ``INDEXED BY`` is for SQLite, whose planner has no statistics; PostgreSQL does not see it.
 - ``ON CONFLICT`` names its columns, a derived table has a name, and a column of the row that is
   there already is written with its table.
+- A parameter that may be NULL is cast where nothing else tells its type:
+  ``CAST(:since AS TEXT) IS NULL``.
 - Texts compare by code point.
 """
 

@@ -1,1 +1,1 @@
-"""What a principal stores for itself, with or without an expiry."""
+"""Memory: the key-value store of each principal, with optional expiry."""

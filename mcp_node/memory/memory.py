@@ -1,4 +1,4 @@
-"""Memory: what a principal keeps for itself, for ever or for a while."""
+"""Memory: the key-value store of each principal, with optional expiry."""
 
 import asyncio
 import logging
@@ -9,13 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from mcp_node.log.interface import Database
-from mcp_node.memory import rows as stored
+from mcp_node.memory import reads
+from mcp_node.memory.reads import Entry, Memo
 from mcp_node.memory.rows import (
     Clock,
     DeleteMemory,
-    Entry,
     EntryKey,
-    Memo,
     MemoryLimits,
     SetMemory,
     SweepMemory,
@@ -31,32 +30,31 @@ from proto.strictjson import check_value
 
 KEY_CHARS: Final = 128
 SWEEP_SECONDS: Final = 5.0
-"""How long the rows of what has expired may stay; nobody sees them meanwhile."""
+"""Interval between sweeps. Expired entries are invisible even before the sweep."""
 
 NEWEST_ENTRIES: Final = 100
 NEWEST_BYTES: Final = 65_536
-"""The most that `Memory.newest` gives, except that one larger value is always given."""
-
-_GUEST: Final = "guest"
+"""Limits of `Memory.newest`. A single larger value is returned alone."""
 
 logger = logging.getLogger(__name__)
 
 
 class Memory:
-    """Keys and values of each principal, in no session or in one.
+    """Keys and values of each principal, per session or outside all sessions.
 
-    Nobody but the principal reaches them, admins included; its sub-agents share them. They are of
-    verified principals only: where AUTH=off, whoever calls itself alice would read what alice
-    keeps. Guests have none.
+    Only the principal and its sub-agents can access them, not even admins. Only verified
+    principals have a memory: with AUTH=off, any caller could use the name alice and read what
+    alice stored. Guests have none.
 
-    Every method takes the asking principal first and raises `Forbidden` if that has no memory or
-    lacks the scope (``read`` or ``write``), `InvalidInput` for arguments out of bounds, and
-    `SessionNotFound` for a session that does not exist or that its token does not cover. Writes
-    may also raise `RateLimited`, `Overloaded` and `Unavailable`; cancelling one leaves open whether
-    it was stored. What has expired does not exist, to the moment, by the system's clock.
+    Every method takes the calling principal first. It raises `Forbidden` if that principal has no
+    memory or lacks the scope (``read`` or ``write``), `InvalidInput` for arguments out of bounds,
+    and `SessionNotFound` for a session that does not exist or that its token does not cover.
+    Writes may also raise `RateLimited`, `Overloaded` and `Unavailable`; a cancelled write may or
+    may not have been stored. An entry is invisible from the moment it expires, by the system's
+    clock.
 
     Args:
-        database: where it is kept.
+        database: where entries are stored.
         settings: the limits.
         rights: the checks shared with other services.
         clock: seconds of Unix time.
@@ -69,7 +67,7 @@ class Memory:
         self._settings = settings
         self._rights = rights
         self._clock = clock
-        self._quota = MemoryLimits(
+        self._limits = MemoryLimits(
             settings.max_memory_entries_per_principal, settings.max_memory_bytes_per_principal
         )
 
@@ -82,23 +80,23 @@ class Memory:
         expires_in: Any = None,
         overwrite: Any = True,
     ) -> dict[str, Any]:
-        """Remember a value; it is durable when this returns.
+        """Set a key. It is durable when this returns.
 
         Raises:
-            MemoryExists: there is one, and ``overwrite`` is false.
-            RateLimited: also when the principal's quota would be exceeded.
+            MemoryExists: the key exists, and ``overwrite`` is false.
+            RateLimited: too many writes, or the principal's memory limits would be exceeded.
         """
         self._rights.may_write(principal)
-        place = _place(principal, session_id, check_key(key), "write")
+        entry_key = _entry_key(principal, session_id, check_key(key), "write")
         if not isinstance(overwrite, bool):
             raise InvalidInput("overwrite must be true or false.")
         seconds = None if expires_in is None else duration_seconds(expires_in, "expires_in")
         operation = SetMemory(
-            place,
+            entry_key,
             check_memory_value(value, self._settings),
             seconds,
             overwrite=overwrite,
-            quota=self._quota,
+            limits=self._limits,
             clock=self._clock,
         )
         written = await self._database.write(operation)
@@ -109,15 +107,15 @@ class Memory:
         }
 
     async def get(self, principal: Principal, key: Any, session_id: Any = None) -> dict[str, Any]:
-        """What is remembered under a key.
+        """Get the value of a key.
 
         Raises:
-            MemoryNotFound: nothing, or not any more.
+            MemoryNotFound: the key does not exist, or has expired.
         """
         need(principal, "read")
-        place = _place(principal, session_id, check_key(key), "read")
+        entry_key = _entry_key(principal, session_id, check_key(key), "read")
         memo = await self._database.read(
-            lambda connection: stored.get(connection, place, self._clock())
+            lambda connection: reads.get(connection, entry_key, self._clock())
         )
         return _with_value(memo)
 
@@ -129,15 +127,15 @@ class Memory:
         after: Any = None,
         limit: Any = 50,
     ) -> dict[str, Any]:
-        """Keys without their values, in order of code points."""
+        """List keys without their values, ordered by code points."""
         need(principal, "read")
         beginning = "" if prefix in (None, "") else _check_chars(prefix, "prefix")
         last = "" if after is None else check_key(after, "after")
-        place = _place(principal, session_id, beginning, "read")
+        entry_key = _entry_key(principal, session_id, beginning, "read")
         most = checks.check_limit(limit)
         found, has_more = await self._database.read(
-            lambda connection: stored.entries(
-                connection, place, self._clock(), after=last, limit=most
+            lambda connection: reads.entries(
+                connection, entry_key, self._clock(), after=last, limit=most
             )
         )
         return {"memories": [_without_value(entry) for entry in found], "has_more": has_more}
@@ -145,17 +143,17 @@ class Memory:
     async def delete(
         self, principal: Principal, key: Any, session_id: Any = None
     ) -> dict[str, Any]:
-        """Forget what is under a key; that nothing was is no error, so that a retry is safe."""
+        """Delete a key. A key that does not exist is no error, so that a retry is safe."""
         self._rights.may_write(principal)
-        place = _place(principal, session_id, check_key(key), "write")
-        return {"deleted": await self._database.write(DeleteMemory(place, self._clock))}
+        entry_key = _entry_key(principal, session_id, check_key(key), "write")
+        return {"deleted": await self._database.write(DeleteMemory(entry_key, self._clock))}
 
     async def newest(self, principal: Principal) -> dict[str, Any]:
-        """The latest written with their values, of no session and of all it may enter."""
+        """The most recently written entries, of no session and of all sessions it may enter."""
         need(principal, "read")
         _check_owner(principal)
         found, has_more = await self._database.read(
-            lambda connection: stored.newest(
+            lambda connection: reads.newest(
                 connection,
                 principal.agent_id,
                 self._clock(),
@@ -167,35 +165,35 @@ class Memory:
         return {"memories": [_with_value(memo) for memo in found], "has_more": has_more}
 
     async def sweep(self) -> int:
-        """Drop the rows of all that has expired, a few in one transaction; how many there were.
+        """Delete all expired entries, a few in each transaction; return how many.
 
         Raises:
-            Overloaded, Unavailable: not now.
+            Overloaded, Unavailable: the database cannot take the write now; retry later.
         """
         swept = 0
-        while await self._database.read(partial(stored.any_expired, now=self._clock())):
+        while await self._database.read(partial(reads.any_expired, now=self._clock())):
             swept += await self._database.write(SweepMemory(self._clock))
         return swept
 
     async def sweep_for_ever(self, every: float = SWEEP_SECONDS) -> None:
-        """Sweep every so many seconds; cancel to stop."""
+        """Sweep every ``every`` seconds, until cancelled."""
         while True:
             await asyncio.sleep(every)
             try:
                 if swept := await self.sweep():
-                    logger.debug("swept %d expired memories", swept)
+                    logger.debug("swept %d expired memory entries", swept)
             except PartylineError as error:
-                logger.warning("expired memories stay for now: %s", error.code)
+                logger.warning("expired memory was not swept: %s; retrying", error.code)
 
 
 def check_key(key: Any, what: str = "key") -> str:
-    """A key: 1 to 128 printable characters (spaces too, but not first or last).
+    """Check a key: 1 to 128 printable characters, without a space at either end.
 
-    Printable as Python's ``str.isprintable`` has it: no control, format or unassigned characters
-    and no separators but the space, so that two keys that look alike are hardly ever different.
+    Printable is what Python's ``str.isprintable`` accepts: no control, format or unassigned
+    characters, and no separator but the space. So two different keys rarely look alike.
 
     Raises:
-        InvalidInput: it is not.
+        InvalidInput: the key breaks these rules.
     """
     text = _check_chars(key, what)
     if text != text.strip(" "):
@@ -204,18 +202,18 @@ def check_key(key: Any, what: str = "key") -> str:
 
 
 def check_memory_value(value: Any, settings: Settings) -> msgspec.Raw:
-    """Any JSON value within MAX_MEMORY_VALUE_BYTES and MAX_METADATA_DEPTH, encoded.
+    """Encode a JSON value, within MAX_MEMORY_VALUE_BYTES and MAX_METADATA_DEPTH.
 
     Raises:
-        InvalidInput: it is no strict JSON, or nested too deep.
-        TooLarge: it has more bytes.
+        InvalidInput: it is not strict JSON, or nested too deep.
+        TooLarge: it is too large.
     """
     check_value(value, "value", max_depth=settings.max_metadata_depth)
     encoded = msgspec.json.encode(value)
     if len(encoded) > settings.max_memory_value_bytes:
         raise TooLarge(
             f"value has more than {settings.max_memory_value_bytes} bytes as JSON.",
-            "Store less, or split it over several keys.",
+            "Store less, or split it across several keys.",
         )
     return msgspec.Raw(encoded)
 
@@ -226,15 +224,15 @@ def _check_chars(text: Any, what: str) -> str:
     return text
 
 
-def _place(principal: Principal, session_id: Any, key: str, scope: str) -> EntryKey:
+def _entry_key(principal: Principal, session_id: Any, key: str, scope: str) -> EntryKey:
     _check_owner(principal)
     session = "" if session_id is None else entered(principal, session_id, scope)
     return EntryKey(principal.agent_id, session, key)
 
 
 def has_memory(principal: Principal) -> bool:
-    """Whether somebody is known well enough to keep something."""
-    return bool(principal.token_id) and principal.agent_type != _GUEST
+    """Whether a principal has a memory: it is verified, and not a guest."""
+    return bool(principal.token_id) and not principal.is_guest
 
 
 def _check_owner(principal: Principal) -> None:

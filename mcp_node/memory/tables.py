@@ -1,12 +1,12 @@
-"""The table of what principals remember."""
+"""The table of memory."""
 
 from typing import Final
 
 from mcp_node.log.migrations import Migrations
 
-# A principal's memory; `session_id` is empty for what belongs to no session, `value` is JSON
-# and stands last, so that looking at the rest reads none of a long one. `bytes` are those of
-# the value. Times are seconds of Unix time; `expires_at` NULL: never.
+# `session_id` is empty for an entry of no session. `value` is JSON and the last column, so that
+# reading the others does not touch a long value's overflow pages; `bytes` is its size. Times are
+# seconds of Unix time; `expires_at` is NULL for an entry that does not expire.
 MIGRATIONS: Final[Migrations] = {
     5: (
         """
@@ -21,7 +21,7 @@ MIGRATIONS: Final[Migrations] = {
             PRIMARY KEY (principal, session_id, key)
         ) STRICT
         """,
-        # What a principal has, counted without reading a row of it.
+        # A covering index: a principal's total is computed without reading rows of the table.
         "CREATE INDEX memory_by_principal ON memory (principal, expires_at, bytes)",
         """
         CREATE INDEX memory_by_expiry ON memory (expires_at, bytes) WHERE expires_at IS NOT NULL

@@ -1,8 +1,9 @@
-"""Searching, over nothing but what the asking audience may see (`mcp_node.search.rows`).
+"""Searches the messages that a reader may see (`mcp_node.search.rows`), newest first.
 
-Newest first. Messages that hold every word come alone. Only if there are none, words that occur in
-no message the reader may see are taken for typing errors: first for the closest words that do
-occur there, then for those farther away. Hidden messages change neither results nor corrections.
+A search first looks for messages that contain every word as typed. Only if there are none, words
+that occur in no message the reader may see are treated as typing errors: they are replaced first by
+the closest words that do occur there, then also by those farther away. Messages that the reader may
+not see change neither results nor corrections.
 """
 
 import time
@@ -11,17 +12,17 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from mcp_node.log.sql import Connection
-from mcp_node.search.matching import Match, Sought, snippet
+from mcp_node.search.matching import Match, Pattern, snippet
 from mcp_node.search.query import Term
-from mcp_node.search.rows import Visible, Wish
+from mcp_node.search.rows import Criteria, VisibleMessages
 from mcp_node.search.vocabulary import Vocabulary, closest_first
 
 ALTERNATIVES: Final = 32
-"""The most words that one mistyped word, or one beginning, may stand for: the closest."""
+"""Limit on the words that replace one mistyped word or one prefix; the closest are chosen."""
 
 
 class Hit(NamedTuple):
-    """A message that was found, without its text but for a piece of it."""
+    """A message that was found, with a snippet instead of its content."""
 
     message_id: int
     session_id: str
@@ -33,15 +34,15 @@ class Hit(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Hits, whether there may be more, and for each mistyped word those found in its place."""
+    """The hits, whether there may be more, and the replacements found for each mistyped word."""
 
     hits: list[Hit]
     has_more: bool
     corrected: dict[str, list[str]]
 
 
-class Meant(NamedTuple):
-    """What a mistyped word may have meant: the closest words that occur, and those farther off."""
+class Corrections(NamedTuple):
+    """Replacements for a mistyped word: the closest words that occur, and those farther away."""
 
     closest: list[str]
     farther: list[str]
@@ -51,101 +52,106 @@ def find(
     connection: Connection,
     *,
     vocabulary: Vocabulary,
-    wish: Wish,
+    criteria: Criteria,
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
-    """Search, for at most about `mcp_node.search.rows.SECONDS`.
+    """Search, for about `mcp_node.search.rows.SECONDS` at most.
 
     Raises:
         Unavailable: the index is too far behind the log.
     """
-    visible = Visible(connection, vocabulary, wish, clock)
-    hits = _Hits(visible, wish.limit)
-    hits.collect([_as_typed(visible, term) for term in wish.terms])
-    meant = {} if hits.some else _meant(visible, wish.terms)
-    if meant:
+    visible = VisibleMessages(connection, vocabulary, criteria, clock)
+    hits = _Hits(visible, criteria.limit)
+    hits.collect([_pattern(visible, term) for term in criteria.terms])
+    corrections = {} if hits.any else _corrections(visible, criteria.terms)
+    if corrections:
         for farther in (False, True):
             if not hits.more:
-                hits.collect([_as_meant(visible, term, meant, farther) for term in wish.terms])
+                hits.collect(
+                    [_corrected(visible, term, corrections, farther) for term in criteria.terms]
+                )
     corrected = {
         typed: [word for word in (*options.closest, *options.farther) if word in hits.used]
-        for typed, options in meant.items()
+        for typed, options in corrections.items()
     }
     return Found(hits.first(), hits.more, {word: some for word, some in corrected.items() if some})
 
 
 class _Hits:
-    """What was found so far, and whether that is enough."""
+    """The messages found so far, and whether there are more."""
 
-    def __init__(self, visible: Visible, limit: int) -> None:
+    def __init__(self, visible: VisibleMessages, limit: int) -> None:
         self._visible = visible
         self._limit = limit
         self._hits: dict[int, Hit] = {}
         self.used: set[str] = set()
-        """The words by which the hits are hits."""
+        """The words that matched."""
         self.more = False
 
     @property
-    def some(self) -> bool:
-        """Whether it found something, or had to end early."""
+    def any(self) -> bool:
+        """Whether something was found, or the search was truncated."""
         return bool(self._hits) or self.more
 
     def first(self) -> list[Hit]:
-        """The hits, at most as many as wanted."""
+        """The hits, at most ``limit``."""
         return list(self._hits.values())
 
-    def collect(self, sought: Sequence[Sought]) -> None:
-        """Add what holds the terms, newest first."""
-        for row, place in self._visible.matches(sought):
+    def collect(self, patterns: Sequence[Pattern]) -> None:
+        """Add the messages that match all patterns, newest first."""
+        for row, found in self._visible.matches(patterns):
             if row[0] in self._hits:
                 continue
             if len(self._hits) >= self._limit:
                 self.more = True
                 return
-            self._add(Hit._make((*row[:6], snippet(place))), place)
-        self.more = self.more or self._visible.cut
+            self._add(Hit._make((*row[:6], snippet(found))), found)
+        self.more = self.more or self._visible.truncated
 
-    def _add(self, hit: Hit, place: Match) -> None:
+    def _add(self, hit: Hit, found: Match) -> None:
         self._hits[hit.message_id] = hit
-        self.used |= place.used
+        self.used |= found.used
 
 
-def _as_typed(visible: Visible, term: Term) -> Sought:
-    sought = [frozenset({word}) for word in term.words]
+def _pattern(visible: VisibleMessages, term: Term) -> Pattern:
+    """A term as it was typed; a prefix becomes the shortest words that begin with it."""
+    pattern = [frozenset({word}) for word in term.words]
     if term.prefix:
         start = term.words[-1]
         endings = {word for words in visible.vocabularies() for word in words.beginning_with(start)}
         occurring = filter(visible.occurs, sorted(endings, key=lambda word: (len(word), word)))
-        sought[-1] = frozenset({start, *islice(occurring, ALTERNATIVES)})
-    return sought
+        pattern[-1] = frozenset({start, *islice(occurring, ALTERNATIVES)})
+    return pattern
 
 
-def _meant(visible: Visible, terms: Sequence[Term]) -> dict[str, Meant]:
-    """What each word that occurs nowhere may have meant; a beginning is taken as it is."""
-    meant = {}
+def _corrections(visible: VisibleMessages, terms: Sequence[Term]) -> dict[str, Corrections]:
+    """Corrections for each word that occurs nowhere. Prefixes are not corrected."""
+    corrections = {}
     for term in terms:
         for word in term.words[:-1] if term.prefix else term.words:
-            if word not in meant and not visible.occurs(word):
-                meant[word] = _near(visible, word)
-    return meant
+            if word not in corrections and not visible.occurs(word):
+                corrections[word] = _near(visible, word)
+    return corrections
 
 
-def _near(visible: Visible, word: str) -> Meant:
+def _near(visible: VisibleMessages, word: str) -> Corrections:
     near: dict[str, int] = {}
     for words in visible.vocabularies():
         near |= words.near(word)
     occurring = list(islice(filter(visible.occurs, closest_first(word, near)), ALTERNATIVES))
     least = near[occurring[0]] if occurring else 0
-    return Meant(
+    return Corrections(
         [other for other in occurring if near[other] == least],
         [other for other in occurring if near[other] > least],
     )
 
 
-def _as_meant(visible: Visible, term: Term, meant: dict[str, Meant], farther: bool) -> Sought:
-    sought = list(_as_typed(visible, term))
-    for place, word in enumerate(term.words):
-        if word in meant and not (term.prefix and place == len(term.words) - 1):
-            options = meant[word]
-            sought[place] = frozenset((*options.closest, *(options.farther if farther else ())))
-    return sought
+def _corrected(
+    visible: VisibleMessages, term: Term, corrections: dict[str, Corrections], farther: bool
+) -> Pattern:
+    pattern = list(_pattern(visible, term))
+    for index, word in enumerate(term.words):
+        if word in corrections and not (term.prefix and index == len(term.words) - 1):
+            options = corrections[word]
+            pattern[index] = frozenset((*options.closest, *(options.farther if farther else ())))
+    return pattern

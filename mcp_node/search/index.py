@@ -1,21 +1,22 @@
-"""The index of search, as it is written.
+"""The search index: its tables, and how messages are added to it.
 
-A message is indexed under two *scopes*, its audience key within its session (*near*) and its
-audience key in all sessions (*wide*), and every term begins with the number of its scope:
-``12_hello`` and ``3_hello`` for a word, ``12_@claude-main`` for its sender. So a search touches
-nothing but what its reader may see: no list of postings, no vocabulary and no count is shared with
-what is hidden, and others' messages can neither slow it down nor show in it.
+A message is indexed under two *scopes*: its audience key within its session (*near*), and its
+audience key in all sessions (*wide*). Every term begins with the id of its scope: ``12_hello`` and
+``3_hello`` for a word, ``12_@claude-main`` for the sender. So a search reads only posting lists of
+messages that its reader may see. Other messages share no posting list, vocabulary or count with
+them, and can neither slow the search down nor show in its results.
 
-``search`` is an FTS5 table without content, positions or sizes: rowid is the message's id, and the
-text behind a hit is read (and compared again) in ``messages``. ``search_words`` has each word once
-per wide scope with a message that holds it, for `mcp_node.search.vocabulary`. Triggers take
-a message out of both when its content goes. FTS5 writes that down at once, and drops the bytes when
-it next merges that part of the index.
+``search`` has the terms of each message, in SQLite (`mcp_node.search.fts5`) or PostgreSQL
+(`mcp_node.search.tsvector`). The content of a hit is read from ``messages`` and matched again.
+``search_words`` has each word once
+per wide scope, with a message that contains it, for `mcp_node.search.vocabulary`. Triggers remove a
+message from both when its content is erased or its row deleted. FTS5 records the removal at once,
+and drops the bytes when it next merges that part of the index.
 
-FTS5 has a price per transaction that is several times the one per message. So messages are indexed
-some hundreds at a time, in the transaction that makes it so many; ``search_state.through`` says how
-far the index goes, and a search reads the few messages after it themselves. Nothing is lost by a
-crash: what is not indexed is after ``through``.
+FTS5 costs several times more per transaction than per message. Messages are therefore indexed
+some hundreds at a time, in the transaction that completes a batch. ``search_state.through`` is the
+last indexed id; a search reads the few messages after it directly. A crash loses nothing: what is
+not indexed has an id above ``through``.
 """
 
 import logging
@@ -36,20 +37,20 @@ from mcp_node.search.words import is_known, words
 from proto.messages import Message
 
 EVERYWHERE: Final = ""
-"""Stands for all sessions in the wide scopes; no session has that id."""
+"""The session id of wide scopes. No session has this id."""
 
 REMEMBERED_WORDS: Final = 300_000
-"""Words of all scopes that the writer knows to be in the vocabulary; beyond, it starts over."""
+"""Limit on words remembered to be in ``search_words``. Beyond it, all are forgotten."""
 
 DUE_MESSAGES: Final = 256
 DUE_CHARS: Final = 1_048_576
-"""When messages that are not indexed yet are: as soon as there are so many, or so long ones."""
+"""Messages are indexed as soon as this many, or messages with this many characters, are not."""
 
 REMEMBERED_SCOPES: Final = 20_000
-"""Scopes whose numbers it knows."""
+"""Limit on scopes whose ids are remembered. Beyond it, all are forgotten."""
 
 _PAGE: Final = 1_000
-_SOON_DONE: Final = 50_000
+_WORTH_A_WARNING: Final = 50_000
 
 logger = logging.getLogger(__name__)
 
@@ -71,25 +72,25 @@ SEARCH_SCHEMA: Final = (
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE UNIQUE INDEX search_words_by_word ON search_words (scope, word)",
-    # How far the index goes, and how many messages were taken out of it.
+    # The last indexed id, and how many messages were removed from the index.
     "CREATE TABLE search_state (through INTEGER NOT NULL, removals INTEGER NOT NULL) STRICT",
     "INSERT INTO search_state VALUES (0, 0)",
 )
 
-_ADD_SCOPE: Final = (
-    "INSERT INTO search_scopes (session_id, audience) VALUES (?, ?) ON CONFLICT DO NOTHING"
-)
 _UNINDEXED: Final = (
     "SELECT id, session_id, audience, sender, content FROM messages"
     " WHERE id > ? ORDER BY id LIMIT ?"
+)
+_ADD_SCOPE: Final = (
+    "INSERT INTO search_scopes (session_id, audience) VALUES (?, ?) ON CONFLICT DO NOTHING"
 )
 STATEMENTS: Final[Mapping[Engine, Statements]] = {"sqlite": FTS5, "postgresql": TSVECTOR}
 
 
 class SearchIndex(Companion):
-    """The writer's side of the index: counts what is not in it yet, and puts it in.
+    """Keeps the index in step with the log: counts new messages and indexes them in batches.
 
-    What it remembers holds as long as nothing is rolled back: then `forget`.
+    It remembers which words and scopes are stored, which saves most of the writes.
     """
 
     def __init__(self) -> None:
@@ -97,25 +98,25 @@ class SearchIndex(Companion):
         self._words: dict[int, set[str]] = {}
         self._remembered = 0
         self._removals = -1
-        self._waiting = DUE_MESSAGES  # unknown: the first transaction looks
+        self._waiting = DUE_MESSAGES  # unknown yet, so the first transaction checks
         self._waiting_chars = 0
 
     def forget(self) -> None:
-        """Something was rolled back: know nothing any more."""
+        """Called after a rollback: discard everything remembered."""
         self._scopes.clear()
         self._forget_words()
         self._waiting = DUE_MESSAGES
 
     def added(self, message: Message) -> None:
-        """A message was added to the log."""
+        """Called when a message was added to the log."""
         self._waiting += 1
         self._waiting_chars += len(message.content)
 
     def finish(self, connection: Connection) -> None:
-        """At the end of a transaction: index what waits, if it is enough.
+        """Called at the end of a transaction: index new messages if a batch is complete.
 
-        An index that fails must not keep the log from being written: it stays where it is, and
-        searches fail once too much is behind it.
+        A failure of the index must not fail the transaction. The index then stays where it is, and
+        searches fail once it is too far behind.
         """
         if self._waiting < DUE_MESSAGES and self._waiting_chars < DUE_CHARS:
             return
@@ -125,25 +126,25 @@ class SearchIndex(Companion):
             if self.catch_up(connection, pages=2):
                 self._waiting = DUE_MESSAGES
         except Exception as error:
-            if not connection.in_transaction:  # SQLite rolled back everything
+            if not connection.in_transaction:  # SQLite rolled back the whole transaction
                 raise
             connection.execute("ROLLBACK TO search")
             self.forget()
-            self._waiting = 0
+            self._waiting = 0  # try again with the next batch, not with the next transaction
             logger.error("messages cannot be indexed: %s", type(error).__name__)
         connection.execute("RELEASE search")
 
     def catch_up(self, connection: Connection, pages: int | None = None) -> bool:
-        """Index what is not indexed, in the transaction under way; whether something is left.
+        """Index new messages in the current transaction; return whether some are left.
 
         Args:
             connection: of the writer.
-            pages: stop after so many thousand messages.
+            pages: stop after so many thousand messages; None: index all.
         """
         through, removals = connection.execute(
             "SELECT through, removals FROM search_state"
         ).fetchone()
-        if removals != self._removals:  # words may have gone with their last message
+        if removals != self._removals:  # words were perhaps removed with their last message
             self._removals = removals
             self._forget_words()
         for _ in count() if pages is None else range(pages):
@@ -157,7 +158,8 @@ class SearchIndex(Companion):
         return True
 
     def _add(self, connection: Connection, rows: Sequence[Any]) -> None:
-        """Two statements however many messages: between statements the thread may have to wait."""
+        # Two statements for any number of messages: after each statement the thread has to wait
+        # for the GIL again.
         terms: dict[int, str] = {}
         new: list[tuple[int, int, str]] = []
         for id_, session_id, audience, sender, content in rows:
@@ -183,7 +185,7 @@ class SearchIndex(Companion):
         return scope
 
     def _unknown(self, scope: int, found: set[str]) -> list[str]:
-        """Those that are not known to be in the vocabulary; from now on they are."""
+        """Those that may not be in the vocabulary yet. They are remembered to be from now on."""
         if self._remembered > REMEMBERED_WORDS:
             self._forget_words()
         known = self._words.setdefault(scope, set())
@@ -207,10 +209,10 @@ def _stored_scope(connection: Connection, session_id: str, audience: str) -> int
 
 
 def index_everything(connection: Connection) -> None:
-    """Index all that is not, in the transaction under way; a minute or two for a million."""
+    """Migration step: index all messages. A million takes a minute or two."""
     (last,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
-    if last > _SOON_DONE:
-        logger.warning("indexing up to %d messages for search, once; the node waits for it", last)
+    if last > _WORTH_A_WARNING:
+        logger.warning("indexing up to %d messages for search; the node starts afterwards", last)
     SearchIndex().catch_up(connection)
 
 

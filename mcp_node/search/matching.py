@@ -1,4 +1,4 @@
-"""Where a text holds what is looked for, and the piece of it to show: pure."""
+"""Finds terms in a text, and makes the snippet to show. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -8,16 +8,23 @@ from mcp_node.search.words import LONGEST, composed, spans
 
 SNIPPET_CHARS: Final = 200
 BEFORE: Final = 60
-"""Of those, before the match."""
+"""How many of those may precede the first match."""
 
-Sought = Sequence[frozenset[str]]
-"""A term: for each of its words those that will do."""
+Pattern = Sequence[frozenset[str]]
+"""What a term matches: words that follow each other, and for each of them the accepted words."""
 
 _SPACE: Final = re.compile(r"\s+")
 
 
 class Match(NamedTuple):
-    """Where a text holds every term, and the words by which it does."""
+    """Where a text matches.
+
+    Attributes:
+        text: the text in which positions count (`mcp_node.search.words.composed`).
+        places: start and end of every match.
+        first: start of the first match of the term that comes first.
+        used: the words that matched.
+    """
 
     text: str
     places: list[tuple[int, int]]
@@ -25,12 +32,13 @@ class Match(NamedTuple):
     used: frozenset[str]
 
 
-def match(content: str, terms: Sequence[Sought]) -> Match | None:
-    """How a text holds every term; None if it does not.
+def match(content: str, terms: Sequence[Pattern]) -> Match | None:
+    """Match all terms in a text; None if one of them does not occur.
 
     Args:
-        content: the text; a term's words must follow each other in it, with whatever separates.
-        terms: at least one, of at least one word each.
+        content: the text. The words of a term must follow each other in it, whatever separates
+            them.
+        terms: at least one, each of at least one word.
     """
     if content.isascii() and not _may_hold(content.lower(), terms):
         return None
@@ -55,13 +63,13 @@ def match(content: str, terms: Sequence[Sought]) -> Match | None:
     return Match(text, sorted(set(places)), min(starts), frozenset(used))
 
 
-def _may_hold(lowered: str, terms: Sequence[Sought]) -> bool:
-    """Whether an ASCII text has the letters of every word: most texts are told apart by that."""
+def _may_hold(lowered: str, terms: Sequence[Pattern]) -> bool:
+    """Whether an ASCII text contains the letters of every word: a fast check most texts fail."""
     return all(any(word in lowered for word in words) for term in terms for words in term)
 
 
 def snippet(found: Match) -> str:
-    """The piece of a text around its first match, each match between « and », on one line."""
+    """The part of a text around its first match, on one line, with each match between « and »."""
     text, at = found.text, _beginning(found)
     shown = "…" if at else ""
     for start, end in found.places:
@@ -81,7 +89,7 @@ def snippet(found: Match) -> str:
 
 
 def _beginning(found: Match) -> int:
-    """Some words before the first match, or the text's beginning."""
+    """The start of a snippet: some words before the first match, or the start of the text."""
     begin = found.first - BEFORE
     if begin <= 0:
         return 0

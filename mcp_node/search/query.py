@@ -1,8 +1,8 @@
-"""What was typed, as words to look for: pure; nothing of any query language reaches the database.
+"""Parses a query into words to search for. Pure; no query language reaches the database.
 
-Words are looked for together, in any order and place. Words in ``"double quotes"``, and those that
-punctuation holds together (``add_message``, ``10.5``), must follow each other. A ``*`` at the end
-of a word stands for any ending. Everything else that is no letter or digit separates words.
+A message must contain all words, in any order. Words in ``"double quotes"``, and words joined by
+punctuation (``add_message``, ``10.5``), must follow each other. A ``*`` at the end of a word makes
+it a prefix. All other characters that are not letters or digits separate words.
 """
 
 import re
@@ -14,26 +14,26 @@ from proto.strictjson import check_text
 
 MAX_QUERY_CHARS: Final = 200
 MAX_WORDS: Final = 8
-"""A phrase counts with each of its words; of Chinese and Japanese, see `MAX_CHARACTERS`."""
+"""Each word of a phrase counts. For Chinese and Japanese see `MAX_CHARACTERS`."""
 
 MAX_CHARACTERS: Final = 24
-"""Words, where each character is one."""
+"""Limit on words where every word is one character."""
 
 _PART: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 
 
 class Term(NamedTuple):
-    """Words that follow each other; of the last only the beginning if ``prefix``."""
+    """Words that follow each other. If ``prefix``, the last one is a prefix."""
 
     words: tuple[str, ...]
     prefix: bool = False
 
 
 def parse(query: Any) -> list[Term]:
-    """The terms of a query.
+    """Parse a query into terms.
 
     Raises:
-        InvalidInput: it is no text, has no word or too many.
+        InvalidInput: it is not a string, has no word or too many.
         TooLarge: it has more than `MAX_QUERY_CHARS` characters.
     """
     if not isinstance(query, str):
@@ -51,7 +51,7 @@ def parse(query: Any) -> list[Term]:
             terms.append(Term(found, bare is not None and bare.endswith("*")))
     if not terms:
         raise InvalidInput(
-            "query has no word in it.", "Search for words; punctuation and emoji are not found."
+            "query has no word in it.", "Search for words; punctuation and emoji are not indexed."
         )
     total = sum(len(term.words) for term in terms)
     single = all(len(word) == 1 for term in terms for word in term.words)

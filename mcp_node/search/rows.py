@@ -1,8 +1,8 @@
-"""What one reader may find: the index and the messages behind it, in one snapshot.
+"""Reads of one search: the index and the messages behind it, in one snapshot.
 
-Only lists of the reader's own scopes are walked (`mcp_node.search.index`), and what they
-lead to is filtered again by audience key and session. The few messages that are not indexed yet
-are read themselves.
+Only posting lists of the reader's own scopes are read (`mcp_node.search.index`), and the messages
+they lead to are filtered again by audience key and session. The few messages that are not indexed
+yet are read directly.
 """
 
 import heapq
@@ -17,10 +17,10 @@ import msgspec
 
 from mcp_node.log.sql import Connection
 from mcp_node.search.index import DUE_MESSAGES, EVERYWHERE, STATEMENTS
-from mcp_node.search.matching import Match, Sought, match
+from mcp_node.search.matching import Match, Pattern, match
 from mcp_node.search.query import Term
 from mcp_node.search.terms import Statements
-from mcp_node.search.vocabulary import Vocabulary, Words
+from mcp_node.search.vocabulary import Vocabulary, WordList
 from mcp_node.search.words import is_known, words
 from mcp_node.sessions.rows import visible_keys
 from proto.errors import Unavailable
@@ -28,16 +28,17 @@ from proto.messages import MAX_ID, Audience
 from proto.visibility import KEY_RANGE_ALL_TYPES
 
 WINDOW: Final = 250_000
-"""Ids looked through in one statement: between two, a search that takes too long ends."""
+"""Ids searched in one statement. A search that takes too long ends between two statements."""
 
 SECONDS: Final = 1.0
-"""How long a search may look; what it has found by then is its result."""
+"""Time limit of a search. It returns what it has found by then."""
 
 TERMS: Final = 600
-"""Terms in one statement, some ten microseconds each: a token of many sessions takes several."""
+"""Terms in one statement; each takes some ten microseconds. A reader of many scopes needs several
+statements."""
 
 MISSES: Final = 2_000
-"""Messages that hold the words of a phrase, but apart, before a search ends."""
+"""Messages that contain the words of a phrase but not the phrase, after which a search ends."""
 
 _NOT_INDEXED: Final = 20 * DUE_MESSAGES
 _CLOCK_STEP: Final = timedelta(hours=1)
@@ -51,10 +52,12 @@ _HELD: Final = (
 )
 _VISIBLE: Final = (
     f"{_HELD} AND content <> ''"
-    " AND (:sessions IS NULL OR session_id IN (SELECT value FROM json_each(:sessions)))"
+    " AND (CAST(:sessions AS TEXT) IS NULL"
+    " OR session_id IN (SELECT value FROM json_each(:sessions)))"
 )
 _WANTED: Final = (
-    f"{_VISIBLE} AND timestamp BETWEEN :since AND :until AND (:sender IS NULL OR sender = :sender"
+    f"{_VISIBLE} AND timestamp BETWEEN :since AND :until"
+    " AND (CAST(:sender AS TEXT) IS NULL OR sender = :sender"
     " OR substr(sender, 1, length(:sender) + 1) = :sender || '/')"
 )
 _COLUMNS: Final = "m.id, session_id, sender, sender_type, timestamp, visibility, content"
@@ -68,11 +71,17 @@ _SCOPES: Final = (
 )
 
 
-class Wish(NamedTuple):
-    """What is looked for, and by whom.
+class Criteria(NamedTuple):
+    """What to search for, and for whom.
 
-    ``within`` are the sessions to look in (None: all), ``sender`` a name with its sub-agents,
-    ``since`` and ``until`` the first and last timestamp wanted, ``limit`` at least 1.
+    Attributes:
+        audience: of the reader.
+        within: the sessions to search; None for all.
+        terms: at least one; a message must match all of them.
+        sender: only messages of this sender, its sub-agents included.
+        since: only messages with this timestamp or a later one.
+        until: only messages with this timestamp or an earlier one.
+        limit: the most hits to return, at least 1.
     """
 
     audience: Audience
@@ -84,14 +93,14 @@ class Wish(NamedTuple):
     limit: int
 
 
-class Visible:
-    """The messages that a wish's audience may see and its filters let through.
+class VisibleMessages:
+    """The messages that the audience may see and the filters select.
 
     Args:
-        connection: in the snapshot to be searched.
-        vocabulary: shared by all searches of the connection.
-        wish: whose and which.
-        clock: seconds; it may look for `SECONDS`.
+        connection: in the snapshot to search.
+        vocabulary: shared by all searches on the connection.
+        criteria: the audience and the filters.
+        clock: in seconds; the search ends `SECONDS` from now.
 
     Raises:
         Unavailable: the index is too far behind the log.
@@ -101,49 +110,49 @@ class Visible:
         self,
         connection: Connection,
         vocabulary: Vocabulary,
-        wish: Wish,
+        criteria: Criteria,
         clock: Callable[[], float],
     ) -> None:
         self._connection = connection
         self._statements = STATEMENTS[connection.engine]
         self._vocabulary = vocabulary
-        self._wish = wish
+        self._criteria = criteria
         self._clock = clock
         self._deadline = clock() + SECONDS
         self._misses = 0
-        self.cut = False
-        """Whether it ended early: there may be more."""
+        self.truncated = False
+        """Whether the search ended early, so that there may be more."""
         (self._through,) = connection.execute("SELECT through FROM search_state").fetchone()
         self._refuse_old_index()
         self._parameters = self._as_parameters()
-        self._scopes = self._numbers(self._parameters["places"])
-        self._latest: tuple[frozenset[str], Words] | None = None
+        self._scopes = self._scope_ids(self._parameters["places"])
+        self._latest: tuple[frozenset[str], WordList] | None = None
 
-    def matches(self, sought: Sequence[Sought]) -> Iterator[tuple[Any, Match]]:
-        """Rows that hold what is sought, newest first.
+    def matches(self, patterns: Sequence[Pattern]) -> Iterator[tuple[Any, Match]]:
+        """Rows that match all patterns, newest first.
 
         A row is id, session_id, sender, sender_type, timestamp, visibility, content.
         """
-        sender = self._wish.sender
-        if not all(found for term in sought for found in term) or (
+        sender = self._criteria.sender
+        if not all(accepted for pattern in patterns for accepted in pattern) or (
             sender is not None and not _SENDER.fullmatch(sender)
         ):
             return
-        for row in self._rows(sought):
-            place = match(row[6], sought)
-            if place is not None:
-                yield row, place
+        for row in self._rows(patterns):
+            found = match(row[6], patterns)
+            if found is not None:
+                yield row, found
             elif row[0] <= self._through:
                 self._misses += 1
-                self.cut = self.cut or self._misses >= MISSES
-            if self._late():
+                self.truncated = self.truncated or self._misses >= MISSES
+            if self._out_of_time():
                 return
 
     def occurs(self, word: str) -> bool:
-        """Whether a message that the reader may see holds a word, whatever the other filters."""
+        """Whether any message that the reader may see contains a word, ignoring other filters."""
         if word in self._latest_words()[0]:
             return True
-        if self._late():
+        if self._out_of_time():
             return False
         for scopes in self._parts(1):
             statements = self._statements
@@ -155,40 +164,43 @@ class Visible:
                 return True
         return False
 
-    def vocabularies(self) -> Iterator[Words]:
-        """Words among which are all that `occurs` knows, in parts."""
-        for scope in self._numbers(_json([EVERYWHERE])):
+    def vocabularies(self) -> Iterator[WordList]:
+        """Lists of words that together include every word for which `occurs` is true."""
+        for scope in self._scope_ids(_json([EVERYWHERE])):
             for part in self._vocabulary.of(self._connection, scope):
-                if self._late():
+                if self._out_of_time():
                     return
                 yield part
         yield self._latest_words()[1]
 
-    def _rows(self, sought: Sequence[Sought]) -> Iterator[Any]:
+    def _rows(self, patterns: Sequence[Pattern]) -> Iterator[Any]:
         yield from self._connection.execute(_LATEST, self._parameters)
-        expressions = list(self._expressions(sought))
+        expressions = list(self._expressions(patterns))
         low, high = self._span()
-        while expressions and high >= low and not self._late():
+        while expressions and high >= low and not self._out_of_time():
             start = max(low, high - WINDOW + 1)
             parts = [self._window(expression, start, high) for expression in expressions]
             yield from heapq.merge(*parts, key=itemgetter(0), reverse=True)
             high = start - 1
 
     def _window(self, expression: str, low: int, high: int) -> Iterator[Any]:
-        if not self._late():
+        if not self._out_of_time():
             window = {"expression": expression, "low": low, "high": high}
             statement = _indexed(self._statements)
             yield from self._connection.execute(statement, {**self._parameters, **window})
 
-    def _late(self) -> bool:
-        self.cut = self.cut or self._clock() > self._deadline
-        return self.cut
+    def _out_of_time(self) -> bool:
+        self.truncated = self.truncated or self._clock() > self._deadline
+        return self.truncated
 
-    def _expressions(self, sought: Sequence[Sought]) -> Iterator[str]:
-        """Every word of every term in one of the reader's scopes, in parts."""
-        sender = [] if self._wish.sender is None else [[f"@{self._wish.sender}"]]
+    def _expressions(self, patterns: Sequence[Pattern]) -> Iterator[str]:
+        """Expressions for messages in the reader's scopes that have a word of every set.
+
+        Nothing needs escaping: words consist of letters, digits and marks.
+        """
         statements = self._statements
-        needed = [sorted(found) for term in sought for found in term] + sender
+        sender = [] if self._criteria.sender is None else [[f"@{self._criteria.sender}"]]
+        needed = [sorted(accepted) for pattern in patterns for accepted in pattern] + sender
         for scopes in self._parts(sum(map(len, needed))):
             yield statements.either.join(
                 f"({statements.both.join(_any_of(statements, scope, found) for found in needed)})"
@@ -196,25 +208,26 @@ class Visible:
             )
 
     def _parts(self, terms: int) -> Iterator[list[int]]:
-        """The reader's scopes, so many at once as have `TERMS` terms."""
+        """The reader's scopes, in groups for which a statement has at most `TERMS` terms."""
         size = max(1, TERMS // terms)
         for start in range(0, len(self._scopes), size):
             yield self._scopes[start : start + size]
 
     def _span(self) -> tuple[int, int]:
-        """The indexed ids that may have been added between since and until.
+        """The range of indexed ids that may lie between since and until.
 
-        Timestamps rise with ids as far as the clock did; each row's own is compared besides.
+        Timestamps grow with ids unless the clock was set back, hence the margin. Each row's
+        timestamp is compared as well.
         """
         low, high = 1, int(self._through)
-        if self._wish.since is not None:
-            low = self._first_at(_moved(self._wish.since, -_CLOCK_STEP))
-        if self._wish.until is not None:
-            high = min(high, self._first_at(_moved(self._wish.until, _CLOCK_STEP)))
+        if self._criteria.since is not None:
+            low = self._first_at(_moved(self._criteria.since, -_CLOCK_STEP))
+        if self._criteria.until is not None:
+            high = min(high, self._first_at(_moved(self._criteria.until, _CLOCK_STEP)))
         return low, high
 
     def _first_at(self, moment: str) -> int:
-        """The first id of that moment or later."""
+        """The first id with that timestamp or a later one, by binary search."""
         low, high = 1, int(self._through) + 1
         while low < high:
             middle = (low + high) // 2
@@ -227,17 +240,17 @@ class Visible:
                 low = min(row[0], MAX_ID) + 1
         return low
 
-    def _numbers(self, places: str) -> list[int]:
-        """The scopes that the reader holds in these sessions."""
+    def _scope_ids(self, places: str) -> list[int]:
+        """The ids of the reader's scopes in these sessions."""
         rows = self._connection.execute(_SCOPES, {**self._parameters, "places": places})
         return [number for (number,) in rows]
 
-    def _latest_words(self) -> tuple[frozenset[str], Words]:
-        """The words of what is not indexed yet, and as a vocabulary."""
+    def _latest_words(self) -> tuple[frozenset[str], WordList]:
+        """The words of messages that are not indexed yet, as a set and as a vocabulary."""
         if self._latest is None:
             texts = self._connection.execute(_LATEST_TEXTS, self._parameters)
             found = frozenset(word for (text,) in texts for word in words(text))
-            known = Words()
+            known = WordList()
             known.add(filter(is_known, found))
             self._latest = found, known
         return self._latest
@@ -247,20 +260,20 @@ class Visible:
             "SELECT 1 FROM messages WHERE id > ? LIMIT 1 OFFSET ?", (self._through, _NOT_INDEXED)
         ).fetchone()
         if behind is not None:
-            raise Unavailable("The index of search is behind.")
+            raise Unavailable("The search index is too far behind the log.")
 
     def _as_parameters(self) -> dict[str, Any]:
-        wish = self._wish
-        keys, all_types = visible_keys(wish.audience, None)
-        within = None if wish.within is None else sorted(wish.within)
+        criteria = self._criteria
+        keys, all_types = visible_keys(criteria.audience, None)
+        within = None if criteria.within is None else sorted(criteria.within)
         return {
             "keys": _json(keys),
             "all_types": all_types,
             "sessions": None if within is None else _json(within),
             "places": _json([EVERYWHERE] if within is None else within),
-            "sender": wish.sender,
-            "since": wish.since or "",
-            "until": wish.until or "~",
+            "sender": criteria.sender,
+            "since": criteria.since or "",
+            "until": criteria.until or "~",
             "through": self._through,
         }
 
@@ -284,7 +297,7 @@ def _json(values: list[str]) -> str:
 
 
 def _moved(moment: str, by: timedelta) -> str:
-    """A timestamp moved, as far as there are years."""
+    """A timestamp moved by some time; unmoved if the year would be out of range."""
     try:
         return (datetime.strptime(moment, _TIMESTAMP) + by).strftime(_TIMESTAMP).rjust(27, "0")
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Searching messages, in the sessions a token may enter."""
+"""Full-text search of messages, in the sessions that a token covers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Any, Final
 from mcp_node.log.interface import Database
 from mcp_node.search.finding import Hit, find
 from mcp_node.search.query import parse
-from mcp_node.search.rows import Wish
+from mcp_node.search.rows import Criteria
 from mcp_node.search.vocabulary import Vocabulary
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, need
@@ -22,7 +22,7 @@ MAX_HITS: Final = 100
 
 
 class Search:
-    """Full text search, for whoever asks."""
+    """Full-text search, with a limit on concurrent searches of each principal."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -39,29 +39,30 @@ class Search:
         until: Any = None,
         limit: Any = 20,
     ) -> dict[str, Any]:
-        """Messages that hold every word of a query, newest first, each with a piece of its text.
+        """Find messages that contain every word of a query, newest first, with snippets.
 
-        What the principal may not see changes nothing of the answer. Cancelling is safe.
+        Messages that the principal may not see do not affect the result. Cancelling is safe.
 
         Args:
-            principal: who asks.
+            principal: the caller.
             query: at most 200 characters and 8 words; see `mcp_node.search.query`.
-            session_id: look in this session; None for all that the token covers.
-            sender: only messages of this sender; a name without ``/`` has its sub-agents too.
-            since: ISO 8601, the earliest moment.
-            until: ISO 8601, the latest moment.
+            session_id: search this session; None for all that the token covers.
+            sender: only messages of this sender. A name without ``/`` includes its sub-agents.
+            since: the earliest time, ISO 8601.
+            until: the latest time, ISO 8601.
             limit: 1 to `MAX_HITS`.
 
         Raises:
-            Forbidden: it may not read.
+            Forbidden: the caller lacks the scope ``read``.
             InvalidInput: an argument is out of bounds, or the query has no word.
-            SessionNotFound: no such session, or the token does not cover it.
-            RateLimited: too many searches of this principal are under way.
-            Unavailable: the database failed.
+            TooLarge: the query is too long.
+            SessionNotFound: there is no such session, or the token does not cover it.
+            RateLimited: too many searches of this principal are running.
+            Unavailable: the database failed, or the index is too far behind the log.
         """
         need(principal, "read")
         name = None if session_id is None else entered(principal, session_id, "read")
-        wish = Wish(
+        criteria = Criteria(
             audience=principal.audience,
             within=principal.sessions if name is None else frozenset({name}),
             terms=parse(query),
@@ -73,7 +74,7 @@ class Search:
         with self._counted(principal):
             if name is not None:
                 await self._database.read(partial(reads.session, session_id=name))
-            search = partial(find, vocabulary=self._vocabulary, wish=wish)
+            search = partial(find, vocabulary=self._vocabulary, criteria=criteria)
             found = await self._database.read_long(search)
         result = {
             "results": [_shown(hit) for hit in found.hits],
@@ -83,16 +84,16 @@ class Search:
 
     @contextmanager
     def _counted(self, principal: Principal) -> Iterator[None]:
-        """One of the searches that a principal may have under way.
+        """Count a running search.
 
         Raises:
-            RateLimited: it has as many already.
+            RateLimited: too many searches of this principal are running.
         """
         who = principal.verified_id
         if not self._running.acquire(who):
             raise RateLimited(
-                "Too many of your searches are under way.",
-                "Wait for their answers, then search again.",
+                "Too many of your searches are running.",
+                "Wait for their results, then search again.",
             )
         try:
             yield
@@ -101,6 +102,6 @@ class Search:
 
 
 def _shown(hit: Hit) -> dict[str, Any]:
-    """A hit; ``hidden_characters``, of its snippet, is there only if that has any."""
+    """A hit as JSON; ``hidden_characters`` is present only if the snippet has any."""
     hidden = hidden_characters(hit.snippet)
     return hit._asdict() | ({"hidden_characters": hidden} if hidden else {})

@@ -1,9 +1,9 @@
-"""The words that occur in a scope, and those among them that a mistyped word may have meant.
+"""The words that occur in a scope, and which of them are close to a mistyped word.
 
-Kept in memory for the wide scopes searched lately, and brought up to date before each use with what
-is new since: one seek in ``search_words`` if that is nothing. What a scope has beyond the memory it
-gets is read when it is needed, so no words ever hide others. A word need not occur where its reader
-looks: whoever uses one makes sure of that.
+Vocabularies are cached for the wide scopes searched recently. Before each use the cache is updated
+with new words; if there are none, that is one seek in ``search_words``. Words beyond the memory
+limit of a scope are read from the database when needed, so every word is considered. A word need
+not occur in the sessions that are searched: the caller checks that.
 """
 
 from collections import OrderedDict
@@ -18,13 +18,13 @@ from mcp_node.log.sql import Connection
 from mcp_node.search.words import LONGEST_KNOWN, is_known
 
 MOST_OF_SCOPE: Final = 150_000
-"""Words of one scope that are kept, the oldest ones."""
+"""Limit on cached words of one scope. The words of its oldest messages are cached."""
 
 MOST_IN_MEMORY: Final = 500_000
-"""Words of all scopes, about 40 MiB; beyond, the scopes not used for longest are let go."""
+"""Limit on cached words of all scopes, about 40 MiB. Least recently used scopes are evicted."""
 
 _AT_ONCE: Final = 20_000
-"""Words compared in one call, which lets no other thread run: about 2 ms."""
+"""Words compared in one call, which holds the GIL for about 2 ms."""
 
 _NEW_WORDS: Final = (
     "SELECT message_id, word FROM search_words WHERE scope = ? AND message_id > ?"
@@ -33,14 +33,14 @@ _NEW_WORDS: Final = (
 
 
 def allowed_distance(word: str) -> int:
-    """How many letters of a word may be wrong, missing, too many or swapped with the next one."""
+    """How many letters of a word may be wrong, missing, extra or swapped with the next one."""
     if not is_known(word):
         return 0
     return 1 if len(word) < 6 else 2
 
 
-class Words:
-    """The vocabulary of one scope, by length of its words."""
+class WordList:
+    """Words of one scope, grouped by length: a word within some distance has a similar length."""
 
     __slots__ = ("_by_length", "count", "through")
 
@@ -50,13 +50,17 @@ class Words:
         self.through = 0
 
     def add(self, words: Iterable[str]) -> None:
-        """Add words; one may come again."""
+        """Add words. Duplicates are allowed."""
         for word in words:
             self._by_length.setdefault(len(word), []).append(word)
             self.count += 1
 
-    def take(self, rows: Iterator[tuple[int, str]], most: int) -> Iterator[tuple[int, str]]:
-        """Keep rows of message and word until there are ``most``, all of a message; the rest."""
+    def add_rows(self, rows: Iterator[tuple[int, str]], most: int) -> Iterator[tuple[int, str]]:
+        """Add rows of message id and word until there are ``most``; return the remaining rows.
+
+        All words of a message are added together, even beyond ``most``, so that ``through`` tells
+        what is cached.
+        """
         for id_, word in rows:
             if self.count >= most and id_ != self.through:
                 return chain([(id_, word)], rows)
@@ -65,7 +69,7 @@ class Words:
         return iter(())
 
     def near(self, word: str) -> dict[str, int]:
-        """The words within `allowed_distance`, and how far they are."""
+        """The words within `allowed_distance`, with their distances."""
         most = allowed_distance(word)
         found: dict[str, int] = {}
         for length in range(len(word) - most, len(word) + most + 1) if most else ():
@@ -83,29 +87,29 @@ class Words:
         return found
 
     def beginning_with(self, start: str) -> Iterator[str]:
-        """The words that begin so, shorter ones first."""
+        """The words with a prefix, shorter ones first."""
         for length in range(len(start), LONGEST_KNOWN + 1):
             yield from sorted({w for w in self._by_length.get(length, ()) if w.startswith(start)})
 
 
 class Vocabulary:
-    """The vocabularies of the scopes searched lately. For one thread."""
+    """Cached word lists of the scopes searched recently. For use in one thread."""
 
     def __init__(self, most_of_scope: int = MOST_OF_SCOPE) -> None:
         self._most_of_scope = most_of_scope
-        self._scopes: OrderedDict[int, Words] = OrderedDict()
+        self._scopes: OrderedDict[int, WordList] = OrderedDict()
 
-    def of(self, connection: Connection, scope: int) -> Iterator[Words]:
-        """The words of a scope, in parts.
+    def of(self, connection: Connection, scope: int) -> Iterator[WordList]:
+        """The words of a scope, as several lists.
 
         Args:
-            connection: in the snapshot that is searched.
-            scope: its number.
+            connection: in the snapshot to search.
+            scope: its id.
         """
-        words = self._scopes.pop(scope, None) or Words()
+        words = self._scopes.pop(scope, None) or WordList()
         rows = iter(connection.execute(_NEW_WORDS, (scope, words.through)))
         if words.count < self._most_of_scope:
-            rest = words.take(rows, self._most_of_scope)
+            rest = words.add_rows(rows, self._most_of_scope)
         else:
             rest = iter(rows)
         self._scopes[scope] = words
@@ -113,7 +117,7 @@ class Vocabulary:
             self._scopes.popitem(last=False)
         yield words
         while some := list(islice(rest, _AT_ONCE)):
-            part = Words()
+            part = WordList()
             part.add(word for _, word in some)
             yield part
 
@@ -122,10 +126,10 @@ class Vocabulary:
 
 
 def closest_first(word: str, near: dict[str, int]) -> list[str]:
-    """Words in the order in which ``word`` may have meant them.
+    """Words sorted by how likely they are what ``word`` should have been.
 
-    The fewest errors first; then those with the same first letter, for it is rarely mistyped, and
-    those of the same length.
+    Fewest errors first; then words with the same first letter, which is rarely mistyped; then
+    words of a similar length.
     """
     return sorted(
         near,

@@ -1,9 +1,9 @@
-"""The words of a text, as search knows them: pure, the same for what is stored and what is asked.
+"""Splits a text into words, for the index and for queries alike. Pure.
 
-A word is a run of letters, digits and the marks on them; everything else separates, the underscore
-too, so that ``message`` finds ``add_message``. Case and the accents of Latin, Greek and Cyrillic do
-not count. Chinese and Japanese are written without spaces: there every character is a word, and a
-run of them in a query is looked for as a phrase. Emoji and punctuation are no words.
+A word is a run of letters, digits and combining marks. Everything else separates words, including
+the underscore, so that ``message`` finds ``add_message``. Case is ignored, and so are accents in
+Latin, Greek and Cyrillic. Chinese and Japanese are written without spaces: there each character is
+a word, and a run of them in a query is a phrase. Emoji and punctuation are not words.
 """
 
 import re
@@ -11,19 +11,19 @@ import unicodedata
 from typing import Final, NamedTuple
 
 LONGEST: Final = 64
-"""Characters of a word that count; what follows is not looked at."""
+"""Characters of a word that are compared; the rest is ignored."""
 
 SHORTEST_KNOWN: Final = 3
 LONGEST_KNOWN: Final = 24
 MOST_DIGITS: Final = 3
-"""Which words may be suggested: ids and numbers would fill any vocabulary, and nobody mistypes
-them into another that was meant."""
+"""Bounds on words that can be suggested as corrections. Ids and numbers are excluded: they would
+fill the vocabulary, and are not useful corrections."""
 
 _ASCII: Final = re.compile(r"[a-z0-9]+")
 
 
 def _marks() -> str:
-    """Signs that belong to the letter before them, in the scripts that need them, for a class."""
+    """The combining marks, which belong to the letter before them, for a regex character class."""
     marks = (chr(code) for code in range(0x300, 0x1D00))
     return "".join(mark for mark in marks if unicodedata.category(mark) in ("Mn", "Mc"))
 
@@ -31,14 +31,14 @@ def _marks() -> str:
 _SINGLES: Final = (
     "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-"""Characters of which each is a word: Han and kana."""
+"""Characters that are words by themselves: Han and kana."""
 _ANY: Final = re.compile(f"[{_SINGLES}]|(?:[^\\W_{_SINGLES}]|[{_marks()}])+")
 _NOT_COMPARED: Final = re.compile(f"[\u0300-\u036f_]|[^\\w{_marks()}]")
-"""Accents, and what a compatibility form of one letter may hold besides letters, such as spaces."""
+"""Accents, and non-letters that a compatibility decomposition can produce, such as spaces."""
 
 
 class Word(NamedTuple):
-    """A word as it is compared, and where it stands in the text."""
+    """A word as it is compared, and its position in the text."""
 
     text: str
     start: int
@@ -46,19 +46,19 @@ class Word(NamedTuple):
 
 
 def composed(text: str) -> str:
-    """The text in which `spans` counts: a letter and its accent are one character."""
+    """The text in NFC, where a letter and its accent are one character; see `spans`."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def words(text: str) -> list[str]:
-    """Every word of a text in order, as it is compared."""
+    """The words of a text in order, as they are compared."""
     if text.isascii():
         return [word[:LONGEST] for word in _ASCII.findall(text.lower())]
     return [word for hit in _ANY.findall(composed(text)) if (word := folded(hit))]
 
 
 def spans(text: str) -> list[Word]:
-    """The words of a `composed` text, and where they stand."""
+    """The words of a `composed` text with their positions."""
     return [
         Word(word, hit.start(), hit.end())
         for hit in _ANY.finditer(text)
@@ -67,7 +67,7 @@ def spans(text: str) -> list[Word]:
 
 
 def folded(word: str) -> str:
-    """A word as it is compared: without case, without accents, not longer than `LONGEST`."""
+    """A word as it is compared: case-folded, without accents, at most `LONGEST` characters."""
     if word.isascii():
         return word.lower()[:LONGEST]
     bare = _NOT_COMPARED.sub("", unicodedata.normalize("NFKD", word.casefold()))
@@ -75,7 +75,7 @@ def folded(word: str) -> str:
 
 
 def is_known(word: str) -> bool:
-    """Whether a word may enter the vocabulary, from which typing errors are corrected."""
+    """Whether a word belongs in the vocabulary, from which typing errors are corrected."""
     if not SHORTEST_KNOWN <= len(word) <= LONGEST_KNOWN:
         return False
     digits = 0 if word.isalpha() else sum(map(str.isdigit, word))

@@ -1,4 +1,4 @@
-"""What can be done in rooms: each file one ability, its checks and rights, then the store.
+"""Sessions and their messages: services with their checks and rights, and the SQL behind them.
 
-Tools, resources and REST are thin doors to these; nothing else decides who may do what.
+Tools, resources and REST routes call these services; who may do what is decided here.
 """

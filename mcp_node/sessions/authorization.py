@@ -1,4 +1,4 @@
-"""What a principal may do at all: its scopes, the sessions of its token, its rate of writing."""
+"""What a principal may do: the scopes and sessions of its token, and its rate of writes."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from proto.settings import Settings
 
 
 class Rights:
-    """The checks that every ability starts with; one for the node, because rates are counted."""
+    """Checks the right to write and counts writes. A node has one, shared by its services."""
 
     def __init__(self, settings: Settings) -> None:
         rate = settings.writes_per_second
@@ -21,48 +21,48 @@ class Rights:
         """Count a write against its principal's rate.
 
         Raises:
-            Forbidden: it may not write at all.
-            RateLimited: it has written too much just now.
+            Forbidden: it lacks the scope ``write``.
+            RateLimited: it writes faster than the settings allow.
         """
         need(principal, "write")
-        verified = bool(principal.token_id)  # where AUTH=off everybody may be the same nobody
-        if verified and not self._writes.take(principal.agent_id, time.monotonic()):
+        verified = bool(principal.token_id)  # with AUTH=off any caller may claim any name
+        if verified and not self._writes.allow(principal.agent_id, time.monotonic()):
             raise RateLimited("You write faster than this server takes from one principal.")
 
 
 def need(principal: Principal, scope: str) -> None:
-    """Refuse a principal without that scope.
+    """Refuse a principal that lacks a scope.
 
     Raises:
-        Forbidden: it lacks it.
+        Forbidden: it lacks the scope.
     """
     if scope not in principal.scopes:
         raise Forbidden(f"This needs a token with the scope {scope}.")
 
 
 def named(principal: Principal, what: str) -> None:
-    """Refuse whoever has no name of its own (AUTH=off).
+    """Refuse an anonymous caller (possible with AUTH=off).
 
     Args:
-        principal: who asks.
-        what: what needs a name, for the error.
+        principal: the caller.
+        what: what needs a name, for the error text.
 
     Raises:
-        Forbidden: it is nobody in particular.
+        Forbidden: the caller is anonymous.
     """
     if principal.agent_id == ANONYMOUS:
         raise Forbidden(f"Without a name there is no {what}.", "Connect with a token.")
 
 
 def no_guest(principal: Principal, what: str) -> None:
-    """Refuse whoever came by a live link.
+    """Refuse a guest, that is, a caller who came by a live link.
 
     Args:
-        principal: who asks.
-        what: what guests may not do or have, for the error.
+        principal: the caller.
+        what: what guests may not do or have, for the error text.
 
     Raises:
-        Forbidden: it is a guest.
+        Forbidden: the caller is a guest.
     """
     if principal.is_guest:
         raise Forbidden(
@@ -71,12 +71,14 @@ def no_guest(principal: Principal, what: str) -> None:
 
 
 def entered(principal: Principal, session_id: Any, scope: str) -> str:
-    """The checked id of a session the principal may enter with that scope.
+    """The id of a session, once it is checked that the principal may enter it.
+
+    Whether the session exists is not checked.
 
     Raises:
-        Forbidden: it lacks the scope.
-        InvalidInput: that is no session id.
-        SessionNotFound: its token does not cover that session.
+        Forbidden: the principal lacks the scope.
+        InvalidInput: this is not a well-formed session id.
+        SessionNotFound: the principal's token does not cover the session.
     """
     need(principal, scope)
     name = check_name(session_id, "session_id")

@@ -1,4 +1,4 @@
-"""Closing and changing a session, and who may: decided in the writer's transaction."""
+"""Operations that close or change a session. Rights are checked in the same transaction."""
 
 from collections.abc import Callable
 from typing import Final
@@ -18,15 +18,15 @@ UPDATE: Final = (
 )
 
 Allowed = Callable[[Session], bool]
-"""Whether who asks may close or change that session."""
+"""Whether the caller may close or change a session."""
 
 
 class CloseSession:
-    """Make a session read-only; nothing is added once this is committed.
+    """Close a session: after this commit no message is added to it.
 
     Args:
         session_id: the session.
-        allowed: whether who asks may.
+        allowed: decides whether the caller may.
     """
 
     size = 512
@@ -36,11 +36,11 @@ class CloseSession:
         self._allowed = allowed
 
     def apply(self, transaction: Transaction) -> Session:
-        """The session, closed now or long ago.
+        """Close the session and return it; one that was closed before stays as it is.
 
         Raises:
-            SessionNotFound: there is none.
-            Forbidden: who asks may not.
+            SessionNotFound: there is no such session.
+            Forbidden: the caller may not close it.
         """
         session = _found(transaction, self._session_id, self._allowed)
         if session.closed_at is not None:
@@ -52,12 +52,12 @@ class CloseSession:
 
 
 class UpdateSession:
-    """Change what a session says of itself, and its limits.
+    """Change a session's purpose, metadata or limits.
 
     Args:
         session_id: the session.
-        allowed: whether who asks may.
-        changes: fields of `Session` and their new values.
+        allowed: decides whether the caller may.
+        changes: names of fields of `Session`, with their new values.
     """
 
     def __init__(self, session_id: str, allowed: Allowed, changes: dict[str, object]) -> None:
@@ -67,12 +67,12 @@ class UpdateSession:
         self.size = 512 + sum(len(v) for v in changes.values() if isinstance(v, (str, bytes)))
 
     def apply(self, transaction: Transaction) -> Session:
-        """The session as it is now.
+        """Apply the changes and return the changed session.
 
         Raises:
-            SessionNotFound: there is none.
-            Forbidden: who asks may not.
-            SessionClosed: it is read-only.
+            SessionNotFound: there is no such session.
+            Forbidden: the caller may not change it.
+            SessionClosed: the session is closed.
         """
         session = _found(transaction, self._session_id, self._allowed)
         if session.closed_at is not None:
@@ -82,7 +82,7 @@ class UpdateSession:
         limits = (changed.messages_per_minute, changed.agent_messages)
         transaction.write(UPDATE, (*texts, *limits, changed.session_id))
         if limits != (session.messages_per_minute, session.agent_messages):
-            # Only then: the session's guard, and with it every rate, begins anew.
+            # Only if the limits changed: dropping the state resets the guard's rates.
             transaction.companion(SessionStates).drop(changed.session_id)
         return changed
 

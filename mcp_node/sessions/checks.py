@@ -1,6 +1,7 @@
-"""The edge's checks: values in, values out, or `InvalidInput` saying what to correct.
+"""Checks of arguments from outside, the same for tools and REST.
 
-Used by the tools and by REST, so that both doors hold to the same limits.
+Each function returns the checked value, or raises `InvalidInput` with a text that says what to
+correct.
 """
 
 import re
@@ -10,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from mcp_node.sessions.reads import PageQuery
 from proto.errors import Forbidden, InvalidInput, TooLarge
 from proto.messages import ANONYMOUS, MAX_ID, Visibility, encode_metadata
-from proto.names import check_free_name
+from proto.names import check_free_name, check_name
 from proto.settings import Settings
 from proto.strictjson import check_text, check_value
 
@@ -24,31 +26,35 @@ _TIMESTAMP: Final = re.compile(
 
 
 def check_content(content: Any, settings: Settings) -> str:
-    """The text of a message: 1 to MAX_CONTENT_CHARS characters that are not all white space."""
-    if not isinstance(content, str):
-        raise InvalidInput("content must be a string.")
-    if len(content) > settings.max_content_chars:
-        raise TooLarge(f"content has more than {settings.max_content_chars} characters.")
-    check_text(content, "content")
-    if not content.strip():
-        raise InvalidInput("content is empty.", "Say something, and call again.")
-    return content
+    """The text of a message: at most MAX_CONTENT_CHARS characters, not only white space."""
+    return _check_words(
+        content, "content", settings.max_content_chars, "Say something, and call again."
+    )
 
 
 def check_purpose(purpose: Any, settings: Settings) -> str:
-    """What a session is for: 1 to MAX_PURPOSE_CHARS characters that are not all white space."""
-    if not isinstance(purpose, str):
-        raise InvalidInput("purpose must be a string.")
-    if len(purpose) > settings.max_purpose_chars:
-        raise TooLarge(f"purpose has more than {settings.max_purpose_chars} characters.")
-    check_text(purpose, "purpose")
-    if not purpose.strip():
-        raise InvalidInput("purpose is empty.", "Say in a sentence what the session is for.")
-    return purpose
+    """The purpose of a session: at most MAX_PURPOSE_CHARS characters, not only white space."""
+    return _check_words(
+        purpose,
+        "purpose",
+        settings.max_purpose_chars,
+        "Say in a sentence what the session is for.",
+    )
+
+
+def _check_words(value: Any, what: str, most: int, if_empty: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string.")
+    if len(value) > most:
+        raise TooLarge(f"{what} has more than {most} characters.")
+    check_text(value, what)
+    if not value.strip():
+        raise InvalidInput(f"{what} is empty.", if_empty)
+    return value
 
 
 def check_metadata(metadata: Any, settings: Settings) -> msgspec.Raw:
-    """A JSON object within MAX_METADATA_BYTES and MAX_METADATA_DEPTH, encoded; None is ``{}``."""
+    """A JSON object within MAX_METADATA_BYTES and MAX_METADATA_DEPTH, encoded; ``{}`` for None."""
     if metadata is None:
         return encode_metadata(None)
     if not isinstance(metadata, Mapping):
@@ -71,7 +77,7 @@ def check_visibility(visibility: Any) -> Visibility:
 
 
 def check_id(value: Any, what: str, *, least: int = 0) -> int | None:
-    """A message id or position, ``least`` to 2**53; None stays None."""
+    """A message id or position from ``least`` to 2**53, or None."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_ID:
@@ -80,14 +86,37 @@ def check_id(value: Any, what: str, *, least: int = 0) -> int | None:
 
 
 def check_limit(limit: Any, most: int = MAX_PAGE) -> int:
-    """How many: 1 to ``most``."""
+    """The size of a page, 1 to ``most``."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
         raise InvalidInput(f"limit must be an integer from 1 to {most}.")
     return limit
 
 
+def check_page(
+    session_id: Any,
+    after: Any = None,
+    before: Any = None,
+    limit: Any = 50,
+    sender: Any = None,
+    visibility: Any = None,
+) -> PageQuery:
+    """The query for a page of a session.
+
+    With ``after`` it reads the first messages after that id, without it the last ones.
+    """
+    return PageQuery(
+        check_name(session_id, "session_id"),
+        first := check_id(after, "after"),
+        check_id(before, "before"),
+        check_limit(limit),
+        descending=first is None,
+        sender=check_sender(sender),
+        visibility=None if visibility is None else check_visibility(visibility),
+    )
+
+
 def check_key(key: Any) -> str | None:
-    """An idempotency key: 1 to 128 characters; None stays None."""
+    """An idempotency key of 1 to 128 characters, or None."""
     if key is None:
         return None
     if not isinstance(key, str) or not 1 <= len(key) <= 128:
@@ -97,7 +126,7 @@ def check_key(key: Any) -> str | None:
 
 
 def check_sender(sender: Any) -> str | None:
-    """A sender's name to filter by; None stays None."""
+    """The name of a sender to filter by, 1 to 129 characters, or None."""
     if sender is None:
         return None
     if not isinstance(sender, str) or not 1 <= len(sender) <= 129:
@@ -107,7 +136,7 @@ def check_sender(sender: Any) -> str | None:
 
 
 def check_label(agent_id: str, speaking_as: Any) -> str:
-    """The sender's name: the principal's own, or ``principal/label`` for a sub-agent."""
+    """The sender of a message: the principal, or ``principal/label`` for a sub-agent."""
     if speaking_as is None:
         return agent_id
     if agent_id == ANONYMOUS:
@@ -116,14 +145,14 @@ def check_label(agent_id: str, speaking_as: Any) -> str:
 
 
 def check_seconds(value: Any, what: str, *, most: float) -> float:
-    """A time span in seconds: 0 to ``most``."""
+    """A duration in seconds, 0 to ``most``."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise InvalidInput(f"{what} must be a number of seconds from 0 to {most:g}.")
     return float(value)
 
 
 def check_moment(value: Any, what: str) -> str | None:
-    """A moment in ISO 8601 (UTC where it has no offset) in the log's own form; None stays None."""
+    """A time in ISO 8601 (UTC if it has no offset) as the log writes it, or None."""
     if value is None:
         return None
     problem = InvalidInput(f"{what} must be a time in ISO 8601, such as 2026-11-23T21:30:00Z.")

@@ -1,7 +1,7 @@
-"""Deleting a message: its texts go, its place in the log stays, and an entry says so.
+"""Deleting a message: its text and metadata are erased, its id stays, and a log entry records it.
 
-The entry has an id of its own and the audience of what it deletes: whoever saw the message learns
-of its end, and nobody else learns of anything.
+The entry has an id of its own and the audience of the message it deletes, so that it is shown to
+exactly those who could see the message.
 """
 
 from typing import Final
@@ -22,12 +22,12 @@ _NO_METADATA: Final = msgspec.Raw(b"{}")
 
 
 class DeleteMessage:
-    """Delete a message, for its own principal or an admin who may see it.
+    """Delete a message on behalf of its author, or of an admin who may see it.
 
     Args:
-        session_id: where it is.
-        message_id: which.
-        who: asks for it.
+        session_id: the message's session.
+        message_id: the message.
+        who: the caller.
     """
 
     size = 512
@@ -38,12 +38,12 @@ class DeleteMessage:
         self._who = who
 
     def apply(self, transaction: Transaction) -> None:
-        """Delete it; nothing happens if it was deleted before.
+        """Delete the message; a deleted message is left as it is.
 
         Raises:
             SessionNotFound: there is no such session.
-            MessageNotFound: no message of that id is in it, or ``who`` may not see it.
-            Forbidden: ``who`` sees it, but it is somebody else's.
+            MessageNotFound: the session has no such message, or ``who`` may not see it.
+            Forbidden: it is somebody else's message.
         """
         if transaction.companion(SessionStates).of(transaction, self._session_id) is None:
             raise SessionNotFound

@@ -1,4 +1,4 @@
-"""Deleting a message: by whoever sent it, or an admin who may see it."""
+"""The service that deletes messages, for their senders and for admins."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from proto.messages import Principal
 
 
 class Deletion:
-    """What has been said can be taken back, also in a closed session."""
+    """Deletes messages, in open and in closed sessions."""
 
     def __init__(self, database: Database, rights: Rights) -> None:
         self._database = database
@@ -20,14 +20,15 @@ class Deletion:
     async def delete_message(
         self, principal: Principal, session_id: Any, message_id: Any
     ) -> dict[str, Any]:
-        """Delete a message; the same again has the same answer, and happens once.
+        """Delete a message. A repeated call has the same answer and changes nothing.
 
         Raises:
-            Forbidden: without the scope ``write`` or a name; or it is somebody else's message.
-            InvalidInput: an argument is out of its bounds.
-            SessionNotFound: no such session, or its token does not cover it.
-            MessageNotFound: no such message in it, or one the principal may not see.
-            RateLimited, Overloaded, Unavailable: as every write.
+            Forbidden: the principal lacks the scope ``write`` or a name, or it is neither the
+                message's author nor an admin.
+            InvalidInput: an argument is out of bounds.
+            SessionNotFound: there is no such session, or the token does not cover it.
+            MessageNotFound: the session has no such message that the principal may see.
+            RateLimited, Overloaded, Unavailable: as for every write.
         """
         self._rights.may_write(principal)
         named(principal, "deletion of messages")

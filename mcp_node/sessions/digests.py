@@ -1,12 +1,12 @@
-"""Digests of erased messages: whether a retry says what was said, without keeping what was said.
+"""Digests of erased messages: they tell whether a retry repeats a message that was erased.
 
 An idempotency key outlives the text of its message. A retry of a deleted message still gets its
-first answer, and another text under that key is refused: a digest is kept in place of the text.
+first answer, and another text under that key is refused. So a digest is kept instead of the text.
 
 The digest is an HMAC. Erased texts can be short and guessable (a password, a name), so a plain
 hash would let anybody who gets the database confirm a guess. The secret is a file beside the
 database (``digests.key``): no backup or copy of the database holds it. Without the file, as after
-a restore elsewhere, every retry of a deleted message is refused, never taken for what it is not.
+a restore on another machine, every retry of a deleted message is refused.
 """
 
 import hmac
@@ -29,7 +29,7 @@ class Digests(Companion):
     """Keeps the digests of erased messages that have an idempotency key.
 
     Args:
-        secret: what the digests are keyed with.
+        secret: the HMAC key.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -41,11 +41,11 @@ class Digests(Companion):
             transaction.write(KEEP, (self._digest(message), message.id))
 
     def pruning(self, transaction: Transaction, ids: str) -> None:
-        """A pruned message's key is forgotten."""
+        """Delete the idempotency keys of pruned messages."""
         transaction.write(PRUNE, {"ids": ids})
 
     def said_the_same(self, transaction: Transaction, erased: Message, new: NewMessage) -> bool:
-        """Whether ``new`` says what an erased message said; False if that is not known."""
+        """Whether ``new`` equals an erased message; False if no digest of it was kept."""
         (kept,) = transaction.read(FIND, (erased.id,)).fetchone()
         return kept is not None and hmac.compare_digest(kept, self._digest(new))
 

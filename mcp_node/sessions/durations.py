@@ -1,4 +1,4 @@
-"""How long something lasts, as people and models write it: ``90s``, ``15m``, ``12h``, ``30d``."""
+"""Durations as people and models write them: ``90s``, ``15m``, ``12h``, ``30d``."""
 
 import re
 from typing import Final
@@ -16,10 +16,10 @@ def duration_seconds(value: object, what: str) -> int:
 
     Args:
         value: a whole number and ``s``, ``m``, ``h`` or ``d`` as text, or seconds as an integer.
-        what: how the error calls it.
+        what: the argument's name, for the error text.
 
     Raises:
-        InvalidInput: anything else, zero, or more than ten years.
+        InvalidInput: it is neither, or it is zero or more than ten years.
     """
     seconds = 0
     if isinstance(value, int) and not isinstance(value, bool):

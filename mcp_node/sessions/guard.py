@@ -1,20 +1,22 @@
-"""The guard against loops: how much one principal, and all agents, may say in a session.
+"""The guard against loops: it limits how many messages agents add to a session.
 
-Two limits. A principal may add so many messages a minute to one session (as many at once, then
-evenly). And agents may add so many since a person's last word there, a *public* message of
-agent_type ``human``: then they are stopped until a person speaks.
+There are two limits. ``messages_per_minute`` limits the rate of one principal in one session; that
+many may come at once. ``agent_messages`` limits how many messages agents add after the last
+*public* message of a person (agent_type ``human``); then agents are refused until a person writes.
 
-An author is stopped only for what it may see: public messages, its own private ones, those for
-agents of its type, and an admin's also those for admins (what agents of another type say among
-themselves is no loop of the admin's). What was deleted counts: it was said.
+For the second limit only those messages count that the author may see: public ones, its own
+private ones, those for agents of its type, and for an admin those for admins (messages among
+agents of another type are not the admin's loop). Deleted messages count.
 
-Pure but for the count it is told: the writer's transaction asks the database once for each
-session and audience key, then counts along.
+The guard does no I/O: the writer's transaction counts in the database once for each session and
+audience key, and the guard counts on from there.
 """
 
 import math
 from collections.abc import Callable
 from typing import Final, NamedTuple, Self
+
+from typing_extensions import TypedDict
 
 from proto.errors import LoopGuard
 from proto.messages import HUMAN, Audience, Message, Session, Visibility
@@ -23,7 +25,7 @@ from proto.settings import Settings
 from proto.visibility import audience_key, held_keys
 
 GUARDED_PRINCIPALS: Final = 1_000
-"""Principals of one session whose rates are remembered."""
+"""The most principals of one session whose rates are kept."""
 
 SAID_SINCE_HUMAN: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY messages_by_audience"
@@ -36,26 +38,33 @@ SAID_SINCE_HUMAN: Final = (
 """Messages under an audience key since a person's last word, at most ``limit``."""
 
 
+class ShownLimits(TypedDict):
+    """The fields of `Limits`, as tools and REST give them."""
+
+    messages_per_minute: int
+    agent_messages: int
+
+
 class Limits(NamedTuple):
-    """What may be said in a session; 0: as much as one likes."""
+    """The limits of a session; 0 means no limit."""
 
     messages_per_minute: int = 0
     agent_messages: int = 0
 
     @classmethod
     def of_server(cls, settings: Settings) -> Self:
-        """Those of sessions without limits of their own."""
+        """The limits of sessions that have none of their own."""
         return cls(settings.messages_per_minute, settings.agent_messages_without_human)
 
     def overridden(self, messages_per_minute: int | None, agent_messages: int | None) -> "Limits":
-        """These, but for those a session has of its own."""
+        """These limits, replaced by those of a session's own that are not None."""
         return Limits(
             self.messages_per_minute if messages_per_minute is None else messages_per_minute,
             self.agent_messages if agent_messages is None else agent_messages,
         )
 
     def of(self, session: Session) -> "Limits":
-        """Those in force in a session."""
+        """The limits in force in a session."""
         return self.overridden(session.messages_per_minute, session.agent_messages)
 
 
@@ -74,16 +83,16 @@ class Guard:
         self._said: dict[str, int] = {}
 
     def admit(self, author: Audience, count: Callable[[str, int], int], now: float) -> None:
-        """Let ``author`` add a message, and count it against its rate; or stop it.
+        """Allow a message of ``author`` and count it against its rate, or refuse it.
 
         Args:
             author: who writes.
-            count: tells for an audience key how many messages agents have added under it since a
-                person's last word, looking no further than a limit.
-            now: seconds on a clock that never goes back.
+            count: returns how many messages agents have added under an audience key since the
+                last public message of a person; it stops counting at the limit it is given.
+            now: seconds of a monotonic clock.
 
         Raises:
-            LoopGuard: it has said too much.
+            LoopGuard: a limit is reached.
         """
         ceiling = self._limits.agent_messages
         if ceiling and author.agent_type != HUMAN:
@@ -95,10 +104,10 @@ class Guard:
                     "Stop, and ask a person: their next public message in this session lifts"
                     " this, or an admin or a person raises agent_messages with update_session.",
                 )
-        self._take(author.agent_id, now)
+        self._check_rate(author.agent_id, now)
 
     def note(self, message: Message) -> None:
-        """A message was added to the session."""
+        """Count a message that was added to the session."""
         if message.deletes is not None:
             return
         if message.sender_type != HUMAN:
@@ -113,14 +122,14 @@ class Guard:
             self._said[key] = count(key, self._limits.agent_messages)
         return self._said[key]
 
-    def _take(self, principal: str, now: float) -> None:
+    def _check_rate(self, principal: str, now: float) -> None:
         most = self._limits.messages_per_minute
         if not most:
             return
         if self._rates is None:
             self._rates = Buckets(most / 60, most, keys=GUARDED_PRINCIPALS)
-        if not self._rates.take(principal, now):
-            seconds = math.ceil(self._rates.wait(principal, now))
+        if not self._rates.allow(principal, now):
+            seconds = math.ceil(self._rates.retry_after(principal, now))
             raise LoopGuard(
                 f"You have added more messages to this session than {most} a minute.",
                 "Stop, and ask a person whether you are in a loop. One more message is taken in"

@@ -1,4 +1,4 @@
-"""Moderation: closing a session, saying anew what it is for, and its limits against loops."""
+"""Moderation: closing a session, and changing its purpose, metadata and limits."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,26 +10,26 @@ from mcp_node.sessions.authorization import Rights, entered, named, no_guest
 from mcp_node.sessions.changes import CloseSession, UpdateSession
 from mcp_node.sessions.guard import Limits
 from proto.errors import Forbidden, InvalidInput
-from proto.messages import GUEST, HUMAN, Principal, Session
+from proto.messages import HUMAN, Principal, Session
 from proto.settings import Settings
 
 MOST: Final = 1_000_000
-"""The highest limit; also that of the settings."""
+"""The highest limit of a session, the same as in the settings."""
 
 
 class Moderation:
-    """What only some may do with a session: who made it, admins, and people.
+    """Closes and changes sessions, for their creators, admins and people.
 
-    Its limits are set by admins and people alone, so that no agent lifts the guard that holds it.
-    Every method takes the asking principal first and raises `Forbidden` for others,
+    Only admins and people may set limits, so that no agent can lift the guard that stops it.
+    Every method takes the calling principal first and raises `Forbidden` if it may not do this,
     `SessionNotFound` for sessions that do not exist or that its token does not cover, and
     `RateLimited`, `Overloaded` and `Unavailable` as every write does.
 
     Args:
-        database: where sessions are.
-        settings: has the bounds, and the server's own limits.
-        rights: count the writes.
-        changed: told a session that is not what it was; must not raise.
+        database: the log.
+        settings: the bounds, and the limits of sessions without their own.
+        rights: counts the writes.
+        changed: called with each session that was closed or changed; must not raise.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Moderation:
         self._rights = rights
 
     async def close_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
-        """Make a session read-only, for ever; the session. Closing it again changes nothing."""
+        """Close a session for good and return it. Closing it again changes nothing."""
         name = self._writing(principal, session_id)
         closing = CloseSession(name, lambda session: _may_moderate(principal, session))
         return self._shown(await self._stored(closing))
@@ -59,19 +59,20 @@ class Moderation:
         messages_per_minute: Any = None,
         agent_messages: Any = None,
     ) -> dict[str, Any]:
-        """Change what is given; the session as it is then.
+        """Change a session and return it. Arguments that are None change nothing.
 
         Args:
-            principal: who asks.
+            principal: the caller.
             session_id: the session.
             purpose: as in `Sessions.create_session`.
-            metadata: the same; it replaces all that was there.
-            messages_per_minute: of one principal; 0 for no limit, -1 for the server's own.
-            agent_messages: since a person's last word; 0 for no limit, -1 for the server's own.
+            metadata: as in `Sessions.create_session`; it replaces the former metadata.
+            messages_per_minute: of one principal; 0 for no limit, -1 for the server's.
+            agent_messages: of all agents since the last public message of a person; 0 for no
+                limit, -1 for the server's.
 
         Raises:
-            InvalidInput: there is nothing to change, or something is out of its bounds.
-            SessionClosed: the session is read-only.
+            InvalidInput: every argument is None, or one is out of bounds.
+            SessionClosed: the session is closed.
         """
         name = self._writing(principal, session_id)
         changes: dict[str, object] = {}
@@ -93,7 +94,7 @@ class Moderation:
         return self._shown(await self._stored(updating))
 
     async def _stored(self, operation: CloseSession | UpdateSession) -> Session:
-        """Store it; what follows from that happens although the caller goes away meanwhile."""
+        """Store the change. `changed` is called even if the caller is cancelled meanwhile."""
         writing = asyncio.ensure_future(self._database.write(operation))
         writing.add_done_callback(self._tell)
         return await asyncio.shield(writing)
@@ -103,7 +104,7 @@ class Moderation:
             self._changed(writing.result())
 
     def _writing(self, principal: Principal, session_id: Any) -> str:
-        """The checked id of a session the principal may write to; it is counted as a write."""
+        """The id of a session that the principal may write to; the call counts as a write."""
         self._rights.may_write(principal)
         named(principal, "closing or changing of sessions")
         no_guest(principal, "say over the session itself")
@@ -115,8 +116,8 @@ class Moderation:
 
 
 def _is_trusted(principal: Principal) -> bool:
-    """Whether it is an admin or a person; whatever its link allows, a guest is neither."""
-    return principal.agent_type == HUMAN or (principal.is_admin and principal.agent_type != GUEST)
+    """Whether it is an admin or a person. A guest is neither, whatever its link allows."""
+    return principal.agent_type == HUMAN or (principal.is_admin and not principal.is_guest)
 
 
 def _may_moderate(principal: Principal, session: Session) -> bool:
@@ -124,7 +125,7 @@ def _may_moderate(principal: Principal, session: Session) -> bool:
 
 
 def _check_limit(value: Any, what: str) -> int | None:
-    """A limit of a session; None: the server's."""
+    """A limit of a session; None stands for the server's."""
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= MOST:
         raise InvalidInput(
             f"{what} must be an integer from 0 (no limit) to {MOST}, or -1 (the server's own)."

@@ -1,4 +1,4 @@
-"""Sessions and messages that were checked and have no place in the log yet."""
+"""Checked sessions and messages that are not stored yet."""
 
 import msgspec
 
@@ -6,10 +6,10 @@ from proto.messages import Audience, Visibility
 
 
 class NewMessage(msgspec.Struct, frozen=True):
-    """A checked message that has no place in the log yet. ``author`` decides on its parent.
+    """A checked message that is not stored yet. ``author`` must be able to see its parent.
 
-    With an ``idempotency_key``, a message its author has already added to the session under the
-    same key is given back instead of being added again.
+    With an ``idempotency_key``, the message that ``author`` added to the session under that key
+    before is returned instead of being added again.
     """
 
     session_id: str
@@ -23,7 +23,7 @@ class NewMessage(msgspec.Struct, frozen=True):
 
 
 class NewSession(msgspec.Struct, frozen=True):
-    """A checked session; get-or-create when its id exists."""
+    """A checked session; if its id exists, the existing session is used."""
 
     session_id: str
     purpose: str

@@ -1,4 +1,4 @@
-"""Adding a message, and making a session: decided in the writer's transaction."""
+"""Operations of the writer that add a message and create a session."""
 
 import time
 from functools import partial
@@ -31,7 +31,7 @@ from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
 from proto.visibility import audience_key, may_see, reply_fits
 
 _ROW_BYTES: Final = 512
-"""What a pending write holds besides its texts."""
+"""Bytes that a pending write takes in memory besides its texts, roughly."""
 
 
 def _utf8_length(text: str) -> int:
@@ -39,22 +39,22 @@ def _utf8_length(text: str) -> int:
 
 
 class AppendMessage:
-    """Give a message its place at the end of the log."""
+    """Append a message to the log."""
 
     def __init__(self, message: NewMessage) -> None:
         self._new = message
         self.size = _ROW_BYTES + _utf8_length(message.content) + len(bytes(message.metadata))
 
     def apply(self, transaction: Transaction) -> Message:
-        """The message with its id.
+        """Append the message and return it with its id.
 
         Raises:
-            SessionNotFound: its session does not exist.
-            SessionClosed: its session is read-only.
-            ParentNotFound: its parent is not in that session, or its author may not see it.
-            InvalidInput: more would see it than may see its parent.
-            KeyReused: its idempotency key belongs to a message that says something else.
-            LoopGuard: its author, or all agents, have said too much.
+            SessionNotFound: there is no such session.
+            SessionClosed: the session is closed.
+            ParentNotFound: the parent is not in that session, or the author may not see it.
+            InvalidInput: some who may see the message may not see its parent.
+            KeyReused: the idempotency key belongs to a different message.
+            LoopGuard: a limit of the session is reached.
         """
         new = self._new
         session = transaction.companion(SessionStates).of(transaction, new.session_id)
@@ -89,7 +89,7 @@ class AppendMessage:
         return message
 
     def _earlier(self, transaction: Transaction, key: str) -> Message | None:
-        """The message already added under that key."""
+        """The message that was added under that key before."""
         new = self._new
         row = transaction.read(REPEATED, (new.session_id, new.author.agent_id, key)).fetchone()
         if row is None:
@@ -107,7 +107,7 @@ class AppendMessage:
         return message
 
     def _said(self, transaction: Transaction, key: str, limit: int) -> int:
-        """What agents have added under an audience key since a person's last word."""
+        """How many messages agents added under an audience key since a person's last public one."""
         said = {"session": self._new.session_id, "key": key, "limit": limit}
         return int(transaction.read(SAID_SINCE_HUMAN, said).fetchone()[0])
 
@@ -132,11 +132,11 @@ class AppendMessage:
 
 
 class CreateSession:
-    """Make a session, or find the one of that id.
+    """Create a session, or return the existing one of that id.
 
     Args:
-        session: what to make.
-        most: sessions its maker may have made, this one included; None for no limit.
+        session: the session to create.
+        most: the most sessions its creator may have created; None for no limit.
     """
 
     def __init__(self, session: NewSession, most: int | None) -> None:
@@ -145,10 +145,10 @@ class CreateSession:
         self.size = _ROW_BYTES + _utf8_length(session.purpose) + len(bytes(session.metadata))
 
     def apply(self, transaction: Transaction) -> tuple[Session, bool]:
-        """The session, and whether it is new.
+        """The session, and whether it was created now.
 
         Raises:
-            RateLimited: its maker has made as many as it may.
+            RateLimited: its creator has reached the limit.
         """
         new = self._new
         row = transaction.read(SESSION, (new.session_id,)).fetchone()

@@ -1,7 +1,7 @@
-"""Reads of sessions and messages: functions of a connection, to be run in one snapshot."""
+"""Reads of sessions and messages: functions of a connection in a read transaction."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +20,7 @@ from mcp_node.sessions.rows import (
     visible,
     visible_keys,
 )
-from mcp_node.sessions.tallies import message_count
+from mcp_node.sessions.tallies import key_parameters, message_count
 from proto.errors import SessionNotFound
 from proto.internal_api import Heads, LogPage
 from proto.messages import MAX_ID, Audience, Message, Session, Visibility
@@ -30,18 +30,23 @@ PAGE_CHARS: Final = 8 * 1024 * 1024
 would be a hundred megabytes at once."""
 
 HEADS_ROWS: Final = 2_000
-"""How many messages one `heads` looks at."""
+"""The most messages that one call of `heads` reads."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Messages ascending by id; ``has_more``: the direction of paging has visible ones left."""
+    """Messages ascending by id; ``has_more``: more visible ones follow in the page's direction."""
 
     messages: list[Message]
     has_more: bool
 
+    def shown(self) -> dict[str, Any]:
+        """The page as tools and REST give it."""
+        messages = [message.shown() for message in self.messages]
+        return {"messages": messages, "has_more": self.has_more}
+
 
 class Narrowing(NamedTuple):
-    """A condition, as `queries.visible` takes it, and what it names."""
+    """A condition for `mcp_node.sessions.rows.visible`, and the parameters it names."""
 
     sql: str = ""
     reader: str = ""
@@ -50,9 +55,18 @@ class Narrowing(NamedTuple):
 
 
 class PageQuery(NamedTuple):
-    """Which part of a session to read: ids above ``after`` and below ``before``.
+    """Which part of a session to read; `mcp_node.sessions.checks.check_page` makes a caller's.
 
-    ``deletions``: whether the entries that delete are wanted too.
+    Attributes:
+        session_id: the session.
+        after: only ids above this one.
+        before: only ids below this one.
+        limit: the most messages of a page.
+        descending: whether a page has the newest messages of the part, not the oldest.
+        sender: only messages of this sender.
+        visibility: only messages of this visibility.
+        deletions: whether deletion entries are included.
+        narrowing: a further condition.
     """
 
     session_id: str
@@ -65,9 +79,14 @@ class PageQuery(NamedTuple):
     deletions: bool = False
     narrowing: Narrowing = Narrowing()
 
+    @property
+    def filtered(self) -> bool:
+        """Whether the page leaves out messages between those it has."""
+        return self.sender is not None or self.visibility is not None
+
 
 def page(connection: Connection, audience: Audience, query: PageQuery) -> Page:
-    """A page of what ``audience`` may see, ascending by id whatever its direction."""
+    """A page of the messages that ``audience`` may see, ascending by id in either direction."""
     messages, more = _cut(_visible_rows(connection, audience, query), query.limit)
     if query.descending:
         messages.reverse()
@@ -80,7 +99,7 @@ def view(
     """A session, how many of its messages ``audience`` may see, and the newest of them.
 
     Raises:
-        SessionNotFound: there is none.
+        SessionNotFound: there is no such session.
     """
     found = session(connection, session_id)
     count = message_count(connection, audience, session_id)
@@ -91,13 +110,13 @@ def view(
 def log_page(
     connection: Connection, epoch: str, audience: Audience | None, query: PageQuery
 ) -> LogPage:
-    """Entries of a session; unfiltered without an audience.
+    """A part of a session's log for ws_node, with deletion entries.
 
     Args:
-        connection: to read from.
+        connection: in a read transaction.
         epoch: of the log, for the answer.
-        audience: who is to see the entries.
-        query: which entries.
+        audience: only entries that it may see; None for all.
+        query: the part to read.
     """
     head = session_head(connection, query.session_id)
     if audience is None:
@@ -136,10 +155,10 @@ def heads(connection: Connection, epoch: str, after: int) -> Heads:
 
 
 def session(connection: Connection, session_id: str) -> Session:
-    """The session of that id.
+    """The session of an id.
 
     Raises:
-        SessionNotFound: there is none.
+        SessionNotFound: there is no such session.
     """
     row = connection.execute(SESSION, (session_id,)).fetchone()
     if row is None:
@@ -148,7 +167,7 @@ def session(connection: Connection, session_id: str) -> Session:
 
 
 def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) -> Iterator[Any]:
-    """Rows in order of id, read as they are asked for."""
+    """Rows in order of id, read from the database as the caller iterates."""
     keys, all_types = visible_keys(audience, query.visibility)
     if all_types:
         found = connection.execute(ALL_TYPES, {"session": query.session_id})
@@ -164,12 +183,12 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             deletions=query.deletions,
             narrowed=query.narrowing.sql,
         )
-        cursors.append(connection.execute(sql, {**parameters, **_named(part)}))
+        cursors.append(connection.execute(sql, {**parameters, **key_parameters(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)
 
 
 def _cut(rows: Iterable[Any], limit: int) -> tuple[list[Message], bool]:
-    """The messages of a page, and whether there are more."""
+    """The messages of a page, cut at ``limit`` and `PAGE_CHARS`, and whether rows are left."""
     messages: list[Message] = []
     chars = 0
     for row in rows:
@@ -194,10 +213,6 @@ def _parameters(query: PageQuery) -> dict[str, object]:
     }
 
 
-def _named(keys: Sequence[str]) -> dict[str, str]:
-    return {f"key{number}": key for number, key in enumerate(keys)}
-
-
 def clamp(message_id: int) -> int:
-    """An id that SQLite's integers hold, on the same side of every id there is."""
+    """An id bounded to what SQLite's integers hold; it compares to existing ids as before."""
     return min(max(message_id, 0), MAX_ID + 1)

@@ -1,11 +1,11 @@
-"""SQL and rows: every read as text, and rows as the nouns of `proto.messages`.
+"""SQL of sessions and messages, and rows as the types of `proto.messages`.
 
-A filtered read has one branch per audience key its reader holds, each a stretch of the index
-(session_id, audience, id) in order of id; SQLite merges them and stops at the limit. So a page
-costs what it shows, however much of the session its reader may not see; with a sender asked for,
-the index is (session_id, audience, sender, id), and a rare sender costs no more. An admin's
-`KEY_RANGE_ALL_TYPES` spans many keys and would not be in order of id: `ALL_TYPES` finds the keys
-that occur in a session, one seek each, and they become branches like the others.
+A filtered read has one branch for each audience key that the reader holds. Each branch is a range
+of the index (session_id, audience, id) in order of id; SQLite merges the branches and stops at the
+limit. So the cost of a page depends on the messages it shows, not on those that its reader may
+not see. With a filter by sender the index is (session_id, audience, sender, id), so that a rare
+sender costs no more. An admin's `KEY_RANGE_ALL_TYPES` spans many keys and is not in order of id:
+`ALL_TYPES` finds the keys that occur in a session, one seek each, and they become branches too.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from proto.messages import Audience, Session, Visibility
 from proto.visibility import KEY_LETTERS, KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
 
 BRANCHES: Final = 16
-"""Keys in one statement; a reader who holds more gets several, merged by the caller."""
+"""The most keys in one statement; for more, the caller merges several statements."""
 
 _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
@@ -46,17 +46,27 @@ INSERT_KEY: Final = (
 PRUNED: Final = "SELECT value FROM meta WHERE name = 'pruned'"
 MOVED: Final = "SELECT id, session_id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 
-_STEP: Final = "SELECT min(audience) FROM messages WHERE session_id = :session AND audience"
-ALL_TYPES: Final = (
-    f"WITH RECURSIVE types (key) AS (SELECT ({_STEP} >= '{_LOW}' AND audience < '{_HIGH}')"
-    f" UNION ALL SELECT ({_STEP} > key AND audience < '{_HIGH}') FROM types WHERE key IS NOT NULL)"
-    " SELECT key FROM types WHERE key IS NOT NULL"
-)
+
+def all_types(source: str) -> str:
+    """SQL for the ``t:`` keys that occur in ``source``, a table and the beginning of a condition.
+
+    The index of ``source`` must begin with the audience, after what the condition fixes: then each
+    key costs one seek.
+    """
+    step = f"SELECT min(audience) FROM {source} audience"
+    return (
+        f"WITH RECURSIVE types (key) AS (SELECT ({step} >= '{_LOW}' AND audience < '{_HIGH}')"
+        f" UNION ALL SELECT ({step} > key AND audience < '{_HIGH}') FROM types"
+        " WHERE key IS NOT NULL) SELECT key FROM types WHERE key IS NOT NULL"
+    )
+
+
+ALL_TYPES: Final = all_types("messages WHERE session_id = :session AND")
 """The ``t:`` keys that occur in a session."""
 
 
 def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[list[str], bool]:
-    """The single keys to look under, and whether all types come on top (see `ALL_TYPES`)."""
+    """The audience keys to read, and whether those of all types are added (see `ALL_TYPES`)."""
     keys = held_keys(audience)
     all_types = holds_all_types(audience)
     if visibility is None:
@@ -74,12 +84,17 @@ def visible(
     deletions: bool = False,
     narrowed: str = "",
 ) -> str:
-    """A stretch of what is visible under ``keys`` audience keys (at most `BRANCHES`).
+    """SQL for the messages of a session under some audience keys, in order of id.
 
-    Without ``deletions`` the entries that delete are left out: they say nothing.
+    Parameters of the statement: session, after, before (both exclusive), limit, key0, key1 and so
+    on, sender if ``by_sender``, and those that ``narrowed`` names.
 
-    Parameters of the statement: session, after, before (both exclusive), limit, key0, key1, …
-    sender if asked for, and what ``narrowed`` names, a condition that begins with AND.
+    Args:
+        keys: how many audience keys, at most `BRANCHES`.
+        descending: whether the highest ids come first.
+        by_sender: whether only one sender's messages are read.
+        deletions: whether deletion entries are included.
+        narrowed: a further condition that begins with AND, or nothing.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
     narrowed += " AND sender = :sender" if by_sender else ""
@@ -97,7 +112,7 @@ EVERYTHING: Final = (
     f"SELECT {COLUMNS} FROM messages INDEXED BY messages_by_session"
     " WHERE session_id = :session AND id > :after ORDER BY id LIMIT :limit"
 )
-"""A stretch of a session, unfiltered."""
+"""The entries of a session after an id, unfiltered."""
 
 
 def session_row(session: Session) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Sessions and messages: making, finding, adding, reading."""
+"""Sessions and messages: creating, listing, adding. `mcp_node.inbox` reads messages."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from mcp_node.sessions.authorization import Rights, entered, need, no_guest
 from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
-from mcp_node.sessions.reads import Page, PageQuery
+from mcp_node.sessions.reads import Page
 from proto.errors import Forbidden
 from proto.messages import ANONYMOUS, Message, Principal, Session, Visibility
 from proto.names import check_name, new_session_id
@@ -20,23 +20,29 @@ Seen = Callable[[Principal, str], None]
 """Called when a principal was seen in a session."""
 
 RECENT_MESSAGES: Final = 20
-"""How many messages get_session shows."""
+"""How many messages `Sessions.view` gives."""
 
 
 class Sessions:
-    """Sessions and messages, for whoever asks.
+    """Creates, lists and describes sessions, and adds messages.
 
-    Every method takes the asking principal first and raises `Forbidden` without the scope it
-    needs (``read`` or ``write``), `InvalidInput` for arguments out of bounds, and
-    `SessionNotFound` for sessions that do not exist or that its token does not cover. Writes may
-    also raise `RateLimited`, `Overloaded` and `Unavailable`; cancelling one leaves open whether it
-    was stored.
+    Every method takes the calling principal first and raises `Forbidden` if it lacks the scope
+    (``read`` or ``write``), `InvalidInput` for arguments out of bounds, and `SessionNotFound` for
+    sessions that do not exist or that its token does not cover. Writes may also raise
+    `RateLimited`, `Overloaded` and `Unavailable`. A write that is cancelled may or may not have
+    been stored.
+
+    Args:
+        database: the log.
+        settings: the bounds.
+        rights: counts the writes.
+        seen: called when a principal was active in a session.
     """
 
     def __init__(self, database: Database, settings: Settings, rights: Rights, seen: Seen) -> None:
         self._database = database
         self._seen = seen
-        # Where AUTH=off everybody may be the same nobody.
+        # With AUTH=off any caller may claim any name, so a limit for each name means nothing.
         verified = settings.auth != "off"
         self._most = settings.max_sessions_per_principal if verified else None
         self._settings = settings
@@ -45,7 +51,10 @@ class Sessions:
     async def create_session(
         self, principal: Principal, purpose: Any, session_id: Any = None, metadata: Any = None
     ) -> dict[str, Any]:
-        """Make a session, or get the one of that id and hear what was ``not_used`` then."""
+        """Create a session, or get the existing one of that id.
+
+        ``not_used`` is there if the existing session has another purpose or metadata.
+        """
         self._rights.may_write(principal)
         checked = checks.check_purpose(purpose, self._settings)
         encoded = checks.check_metadata(metadata, self._settings)
@@ -82,11 +91,6 @@ class Sessions:
             for one in listings
         ]
 
-    async def get_session(self, principal: Principal, session_id: Any) -> dict[str, Any]:
-        """A session and its most recent visible messages."""
-        about, page = await self.view(principal, session_id)
-        return {**about, **shown_page(page)}
-
     async def view(self, principal: Principal, session_id: Any) -> tuple[dict[str, Any], Page]:
         """A session as it is shown, and its most recent visible messages."""
         name = entered(principal, session_id, "read")
@@ -115,13 +119,22 @@ class Sessions:
     ) -> Message:
         """Add a message; it is durable when this returns.
 
-        The same call again with the same ``idempotency_key`` gives the message of the first one,
-        also when the session was closed since.
-        ``speaking_as`` labels the sender; rights, limits and receipts stay the principal's.
+        Args:
+            principal: the author.
+            session_id: the session.
+            content: the text.
+            visibility: who may see it.
+            metadata: a JSON object, or None.
+            parent_message_id: the message it replies to, or None.
+            idempotency_key: a retry with the same key returns the first call's message, even if
+                the session was closed since.
+            speaking_as: a label for the sender; rights, limits and receipts stay the principal's.
 
         Raises:
-            SessionClosed: the session is read-only.
-            LoopGuard: the author, or all agents, have said too much there.
+            SessionClosed: the session is closed.
+            ParentNotFound: the parent is not in the session, or the author may not see it.
+            KeyReused: the idempotency key belongs to a different message.
+            LoopGuard: a limit of the session is reached.
         """
         self._rights.may_write(principal)
         name = entered(principal, session_id, "write")
@@ -146,53 +159,13 @@ class Sessions:
             idempotency_key=checks.check_key(idempotency_key),
         )
         message = await self._database.write(AppendMessage(new))
-        if level is Visibility.PUBLIC:  # whoever is heard by all was here; others leave no trace
+        if level is Visibility.PUBLIC:  # a hidden message must not show in the author's last_seen
             self._seen(principal, name)
         return message
 
-    async def get_messages(
-        self,
-        principal: Principal,
-        session_id: Any,
-        after: Any = None,
-        before: Any = None,
-        limit: Any = 50,
-        sender: Any = None,
-        visibility: Any = None,
-    ) -> dict[str, Any]:
-        """A page of visible messages, ascending by id."""
-        return shown_page(
-            await self.page(principal, session_id, after, before, limit, sender, visibility)
-        )
-
-    async def page(
-        self,
-        principal: Principal,
-        session_id: Any,
-        after: Any = None,
-        before: Any = None,
-        limit: Any = 50,
-        sender: Any = None,
-        visibility: Any = None,
-        *,
-        deletions: bool = False,
-    ) -> Page:
-        """A page of visible messages as values, with the entries that delete if wanted."""
-        name = entered(principal, session_id, "read")
-        first, last = checks.check_id(after, "after"), checks.check_id(before, "before")
-        most = checks.check_limit(limit)
-        level = None if visibility is None else checks.check_visibility(visibility)
-        who = checks.check_sender(sender)
-        await self._database.read(partial(reads.session, session_id=name))
-        self._seen(principal, name)
-        query = PageQuery(name, first, last, most, first is None, who, level, deletions)
-        return await self._database.read(
-            partial(reads.page, audience=principal.audience, query=query)
-        )
-
 
 def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
-    """What of ``new`` a session that was there already did not take, as a sentence; or nothing."""
+    """A sentence that says which fields of ``new`` an existing session ignored, or nothing."""
     unused = [] if new.purpose == session.purpose else ["purpose"]
     if has_metadata and bytes(new.metadata) != bytes(session.metadata):
         unused.append("metadata")
@@ -203,11 +176,3 @@ def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:
         f"The session exists already, so your {' and '.join(unused)} {were} not used. "
         "Whoever made it may change what it has with update_session."
     )
-
-
-def shown_page(page: Page) -> dict[str, Any]:
-    """A page as tools and REST give it."""
-    return {
-        "messages": [message.shown() for message in page.messages],
-        "has_more": page.has_more,
-    }

@@ -1,4 +1,4 @@
-"""The writer's cache of each session's row: whether it is closed, and its guard against loops."""
+"""The writer's cache for each session: whether it is closed, and its guard against loops."""
 
 from typing import Final
 
@@ -24,10 +24,10 @@ class SessionState:
 
 
 class SessionStates(Companion):
-    """The states of the sessions that were written to lately.
+    """The states of the sessions that were written to last, at most `CACHED_SESSIONS`.
 
     Args:
-        limits: of sessions that have none of their own.
+        limits: for sessions without limits of their own.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -49,15 +49,15 @@ class SessionStates(Companion):
         return state
 
     def drop(self, session_id: str) -> None:
-        """A session's row was changed: load its state anew."""
+        """Forget the state of a session whose row was changed; it is loaded again on demand."""
         self._states.pop(session_id, None)
 
     def added(self, message: Message) -> None:
-        """The guard counts what is said."""
+        """Let the session's guard count a message."""
         state = self._states.get(message.session_id)
-        if state is not None:  # else it is loaded when somebody asks
+        if state is not None:  # else the guard counts it when it is loaded
             state.guard.note(message)
 
     def forget(self) -> None:
-        """Load everything anew."""
+        """Forget every state, after a rollback."""
         self._states.clear()

@@ -1,9 +1,9 @@
-"""How many messages a session has for a reader, and when the last came: kept, not counted.
+"""How many messages a session has for a reader, and the time of the last: stored, not counted.
 
-A row of ``tallies`` for each session and audience key is brought up to date in the transaction
-that adds the messages; what a reader may see is the sum over the keys it holds, so that what it
-may not see moves nothing. ``last_at`` is the latest time of all messages under the key, deleted
-ones too: what was deleted no longer counts as a message, but it happened.
+The table ``tallies`` has a row for each session and audience key, updated in the transaction that
+adds the messages. A reader's count is the sum over the keys it holds, so messages that it may not
+see change nothing. ``last_at`` is the latest time of all messages under the key, deleted ones
+included: a deleted message is not counted any more, but it was activity.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ PRUNED: Final = f"""
     WHERE id IN {_OF_IDS} AND deletes IS NULL AND deleted_at IS NULL
     GROUP BY session_id, audience
 """
-# The row stays, also at none: when something last happened is still true.
+# The row stays even at 0: its last_at is still true.
 UNCOUNT: Final = """
     UPDATE tallies SET messages = messages - :count
     WHERE session_id = :session AND audience = :audience
@@ -39,22 +39,22 @@ UNCOUNT: Final = """
 
 
 class Tallies(Companion):
-    """Keeps the tallies: collects what a transaction changes, and writes it when it finishes."""
+    """Keeps the tallies: collects a transaction's changes and writes them at its end."""
 
     def __init__(self) -> None:
         self._changes: dict[tuple[str, str], tuple[int, int, str]] = {}
 
     def added(self, message: Message) -> None:
-        """Count a message; an entry that deletes one is no message."""
+        """Count a message; a deletion entry is not one."""
         if message.deletes is None:
             self._change(message, 1)
 
     def erasing(self, transaction: Transaction, message: Message) -> None:
-        """Count a deleted message no longer."""
+        """Subtract a deleted message."""
         self._change(message, -1)
 
     def pruning(self, transaction: Transaction, ids: str) -> None:
-        """Count pruned messages no longer."""
+        """Subtract pruned messages."""
         for session_id, audience, count in transaction.read(PRUNED, {"ids": ids}).fetchall():
             row = {"session": session_id, "audience": audience, "count": count}
             transaction.write(UNCOUNT, row)
@@ -69,14 +69,14 @@ class Tallies(Companion):
         )
 
     def finish(self, connection: Connection) -> None:
-        """Add what changed to the table."""
+        """Write the changes to the table."""
         if self._changes:
             rows = [(*key, *change) for key, change in self._changes.items()]
             self._changes.clear()
             connection.executemany(ADD, rows)
 
     def forget(self) -> None:
-        """What was to be counted was rolled back."""
+        """Drop the changes of a transaction that was rolled back."""
         self._changes.clear()
 
 
@@ -85,11 +85,13 @@ def message_count(connection: Connection, audience: Audience, session_id: str) -
     keys = held_keys(audience)
     tallies = seen(len(keys), holds_all_types(audience))
     sql = f"SELECT ifnull(sum(messages), 0) FROM ({tallies}) AS seen"
-    return int(connection.execute(sql, {"session": session_id, **named(keys)}).fetchone()[0])
+    return int(
+        connection.execute(sql, {"session": session_id, **key_parameters(keys)}).fetchone()[0]
+    )
 
 
 def seen(keys: int, all_types: bool, session: str = ":session") -> str:
-    """The tallies of a session (an expression) under a reader's keys, bound as `named` does."""
+    """SQL for the tallies of a session under keys, which are bound by `key_parameters`."""
     single = ", ".join(f":key{number}" for number in range(keys))
     tallies = f"SELECT messages, last_at FROM tallies WHERE session_id = {session} AND audience"
     branches = [f"{tallies} IN ({single})"]
@@ -98,6 +100,6 @@ def seen(keys: int, all_types: bool, session: str = ":session") -> str:
     return " UNION ALL ".join(branches)
 
 
-def named(keys: Sequence[str]) -> dict[str, str]:
-    """Keys as the parameters key0, key1, and so on."""
+def key_parameters(keys: Sequence[str]) -> dict[str, str]:
+    """Audience keys as the parameters key0, key1 and so on."""
     return {f"key{number}": key for number, key in enumerate(keys)}

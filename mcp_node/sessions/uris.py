@@ -1,4 +1,4 @@
-"""The URIs of sessions as MCP resources, the same for reading, embedding and subscribing."""
+"""The URIs of sessions as MCP resources."""
 
 import re
 from typing import Final
@@ -13,15 +13,15 @@ _URI: Final = re.compile(r"session://([^/]{1,64})(?:/messages)?")
 
 
 def session_uris(session_id: str) -> tuple[str, str]:
-    """Both URIs of a session: of itself, and of its messages."""
+    """The URI of a session, and that of its messages."""
     return SESSION.format(id=session_id), MESSAGES.format(id=session_id)
 
 
 def session_of(uri: str) -> str:
-    """The session whose resource that is.
+    """The session that a resource's URI names.
 
     Raises:
-        InvalidInput: it is no URI of a session, in exactly this spelling.
+        InvalidInput: it is not exactly the URI of a session or of its messages.
     """
     found = _URI.fullmatch(uri)
     if found is None or not is_name(found[1]):

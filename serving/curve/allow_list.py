@@ -1,6 +1,6 @@
-"""The clients that a bridge over tcp lets in: a file of public keys, and this deployment's own.
+"""The clients that a bridge over tcp accepts: a file of public keys, and this deployment's own.
 
-A line holds one key (64 hex digits); what follows a ``#`` is a remark.
+A line contains one key (64 hex digits); text after a ``#`` is a comment.
 """
 
 import logging
@@ -20,13 +20,13 @@ _Stamp = tuple[int, int, int] | None
 
 
 class AllowList:
-    """The keys as the file has them now: it is read again whenever it has changed.
+    """The keys in the file, which is read again when it has changed.
 
     Attributes:
-        own: the key of this data directory's mcp_node, which is always let in.
+        own: the key of this data directory's mcp_node, which is always accepted.
 
     Raises:
-        ConfigurationError: a key file is not usable, or a line of the list is no key.
+        ConfigurationError: a key file is not usable, or a line of the list is not a key.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -37,33 +37,33 @@ class AllowList:
         self._listed = self._read()
 
     def __contains__(self, key: str) -> bool:
-        """Whether a key is let in. With a file that cannot be used, only `own` is."""
+        """Whether a key is accepted. While the file is not usable, only `own` is."""
         return key == self.own or key in self.listed()
 
     def listed(self) -> frozenset[str]:
-        """The keys in the file; none, and an error in the log, while it cannot be used."""
+        """The keys in the file; none while it is not usable, which is logged as an error."""
         stamp = self._now()
         if stamp != self._stamp:
             self._stamp = stamp
             try:
                 self._listed = self._read()
             except ConfigurationError as error:
-                logger.error("the bridge lets in only this deployment's own mcp_node: %s", error)
+                logger.error("the bridge accepts only this deployment's own mcp_node: %s", error)
                 self._listed = frozenset()
         return self._listed
 
     def add(self, key: str) -> None:
-        """Let a key in.
+        """Add a key.
 
         Raises:
-            ConfigurationError: the file cannot be written, or somebody else is editing.
+            ConfigurationError: the file cannot be written, or another process is changing it.
         """
         with LockFile(self._data_dir / "keys.lock", "partyline keys"):
             if key not in self._read():
                 self._write([*self._lines(), key])
 
     def remove(self, key: str) -> None:
-        """Let a key in no more: what it sends is refused from now on.
+        """Remove a key: what its owner sends is refused from now on.
 
         Raises:
             InvalidInput: it is not in the list.
@@ -77,7 +77,7 @@ class AllowList:
             self._write([line for line in self._lines() if _key_of(line) != key])
 
     def _now(self) -> _Stamp:
-        """What changes whenever the file does: an edit, a replacement, other permissions."""
+        """A value that changes with the file's content, inode or permissions."""
         try:
             state = self._path.stat(follow_symlinks=False)
         except OSError:

@@ -1,8 +1,8 @@
-"""The keys of a bridge over tcp: CURVE, where both sides prove who they are.
+"""The keys of a bridge over tcp: CURVE authenticates both sides and encrypts.
 
-ws_node is the server, mcp_node the client. Each has a key pair for life; its secret half is a file
-in the data directory, made at first use, and the public half follows from it. Keys are shown and
-taken as 64 hex digits: ZeroMQ's own notation, Z85, is full of what a shell would interpret.
+ws_node is the server, mcp_node the client. Each has a permanent key pair. Its secret key is a file
+in the data directory, created at first use; the public key is derived from it. Keys are printed
+and read as 64 hex digits: ZeroMQ's own encoding, Z85, contains characters that shells interpret.
 """
 
 import re
@@ -29,14 +29,14 @@ _DEAD_AFTER_MS: Final = 15_000
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A node's long-lived keys: the public half as hex digits, the secret one as bytes."""
+    """A node's permanent keys: the public one as hex digits, the secret one as bytes."""
 
     public: str
     secret: bytes = field(repr=False)
 
 
 def parse_key(text: str) -> str:
-    """A public key as an operator gives it.
+    """A public key as an operator types it.
 
     Raises:
         InvalidInput: it is not 64 hex digits.
@@ -48,21 +48,21 @@ def parse_key(text: str) -> str:
 
 
 def server_keys(data_dir: Path) -> KeyPair:
-    """The pair of this data directory's ws_node, made at first use.
+    """The keys of this data directory's ws_node; created at first use.
 
     Raises:
-        ConfigurationError: the file is unreadable, open to others, or holds no key.
+        ConfigurationError: the file is unreadable, open to others, or does not contain a key.
     """
     return _pair(data_dir / SERVER_FILE)
 
 
 def client_keys(data_dir: Path) -> KeyPair:
-    """The pair of this data directory's mcp_node; as `server_keys`."""
+    """The keys of this data directory's mcp_node; as `server_keys`."""
     return _pair(data_dir / CLIENT_FILE)
 
 
 def trusted_server(data_dir: Path) -> str:
-    """The public key of the ws_node that mcp_node sends to: the one it was told, or its own's.
+    """The public key of the ws_node that mcp_node sends to: the configured one, or our own.
 
     Raises:
         ConfigurationError: as `server_keys`.
@@ -75,7 +75,7 @@ def trusted_server(data_dir: Path) -> str:
 
 
 def trust_server(data_dir: Path, key: str) -> None:
-    """Make mcp_node send to the ws_node with this public key from its next start on.
+    """Make mcp_node send to the ws_node with this public key, from its next start on.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -84,10 +84,11 @@ def trust_server(data_dir: Path, key: str) -> None:
 
 
 class Credentials:
-    """What a client shows to a server, and what it wants to be shown.
+    """A client's own keys, and the key that it requires of the server.
 
     Raises:
-        ConfigurationError: a key file is not usable, or the endpoint is one to bind only.
+        ConfigurationError: a key file is not usable, or one can only bind to the endpoint, not
+            connect to it.
     """
 
     def __init__(self, data_dir: Path, endpoint: str) -> None:
@@ -101,7 +102,7 @@ class Credentials:
         self._ipv6 = "[" in endpoint
 
     def put_on(self, socket: zmq.Socket[Any]) -> None:
-        """Set a socket up, before it connects. A peer that falls silent is dropped after 15 s."""
+        """Configure a socket before it connects. A silent peer is disconnected after 15 s."""
         socket.set(zmq.IPV6, self._ipv6)
         socket.set(zmq.CURVE_SERVERKEY, bytes.fromhex(self._server))
         socket.set(zmq.CURVE_PUBLICKEY, bytes.fromhex(self._keys.public))

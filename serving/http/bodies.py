@@ -1,36 +1,35 @@
-"""Request bodies: read under a byte cap, held to the strict JSON rule, then handed on unchanged."""
+"""Request bodies: read up to a size limit, checked to be strict JSON, passed on unchanged."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from proto import strictjson
 from proto.errors import InvalidInput, PartylineError, TooLarge, WrongMediaType
-from serving.http.asgi import App, Message, Receive, Scope, Send
+from serving.http.asgi import App, Message, Receive, Refuse, Scope, Send
 from serving.http.identity import header_values
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
-Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
 Admit = Callable[[Scope], None]
-"""Raises `PartylineError` for a request whose body is not even worth reading."""
+"""Raises `PartylineError` for a request that is refused before its body is read."""
 Check = Callable[[Scope, Any], None]
-"""Raises `PartylineError` for a body of another shape than its path takes."""
+"""Raises `PartylineError` for a parsed body that its path does not accept."""
 
 
 class StrictBodies:
-    """ASGI middleware: a body is strict JSON of bounded size, or the request ends here.
+    """ASGI middleware: refuses a body that is too large or not strict JSON.
 
-    What is behind it may parse the same bytes with any parser. After the body, ``receive`` goes
-    to the server again, so that a handler still notices when its client goes away.
+    The app may parse the same bytes with any parser. After the body, ``receive`` is the server's
+    again, so that a handler still notices when its client disconnects.
 
     Args:
-        app: what is behind.
-        max_bytes: the largest body taken.
-        refuse: how each path answers a refusal.
-        admit: looks at a request before its body is read: reading and parsing cost time, which
-            nobody without a valid token is to have.
-        check: looks at the parsed body.
-        smaller: paths that take less, with the bytes they take.
+        app: the wrapped app.
+        max_bytes: maximum size of a body.
+        refuse: answers a refused request.
+        admit: checks a request before its body is read, so that callers without a valid token
+            cannot make the node read and parse.
+        check: checks the parsed body.
+        smaller: paths with a lower maximum size, and that size.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class StrictBodies:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check a request that carries a body; pass everything else on."""
+        """Check a request with a body; pass all others on."""
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
@@ -82,8 +81,8 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
     """The whole body.
 
     Raises:
-        TooLarge: it is announced or turns out to be larger than ``max_bytes``.
-        InvalidInput: the client went away before it was complete.
+        TooLarge: it is larger than ``max_bytes``, by Content-Length or when read.
+        InvalidInput: the client disconnected before it was complete.
     """
     too_large = TooLarge(f"The body is larger than {max_bytes} bytes.")
     for announced in header_values(scope["headers"], b"content-length"):
@@ -105,7 +104,7 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that gives a body that was read already, then what the server has to say."""
+    """A ``receive`` that returns a body that was read already, then the server's messages."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replayed() -> Message:

@@ -1,6 +1,6 @@
-"""Failed tokens are answered late to whoever fails often; valid ones never are, whoever asks.
+"""Delays answers to bad tokens from addresses that fail repeatedly; never those to valid tokens.
 
-Guessing tokens is hopeless as it is; this keeps it from costing others anything.
+Tokens cannot be guessed anyway; the delay limits what repeated attempts cost the node.
 """
 
 import asyncio
@@ -11,35 +11,35 @@ from serving.http.asgi import App, Message, Receive, Scope, Send
 
 FAILURES_PER_SECOND: Final = 2.0
 AT_ONCE: Final = 20.0
-"""Failures of one address that are answered at once."""
+"""Failures of one address in a burst that are answered without delay."""
 
 UNAUTHENTICATED: Final = 401
 
 
 class Failures:
-    """Counts failures by address.
+    """Counts failures per address.
 
     Args:
-        pause_seconds: how late an address with too many gets its answers.
+        pause_seconds: delay of the answer to an address with too many.
     """
 
     def __init__(self, pause_seconds: float) -> None:
         self._pause_seconds = pause_seconds
         self._buckets = Buckets(FAILURES_PER_SECOND, AT_ONCE)
 
-    async def answered_late(self, scope: Any) -> None:
-        """Count a failure of the connection's peer, and wait if it has too many."""
+    async def delay(self, scope: Any) -> None:
+        """Count a failure of the connection's peer, and sleep if it has too many."""
         address = (scope.get("client") or ("",))[0]
-        if not self._buckets.take(address, asyncio.get_running_loop().time()):
+        if not self._buckets.allow(address, asyncio.get_running_loop().time()):
             await asyncio.sleep(self._pause_seconds)
 
 
 class SlowFailures:
-    """ASGI middleware that holds back answers of status 401.
+    """ASGI middleware that delays answers with status 401.
 
     Args:
-        app: what is behind.
-        failures: the count, shared with doors that refuse in another way.
+        app: the wrapped app.
+        failures: counts failures; shared with doors that refuse in another way.
     """
 
     def __init__(self, app: App, failures: Failures) -> None:
@@ -47,14 +47,14 @@ class SlowFailures:
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and its answer back, at once or late."""
+        """Pass the request on; delay its answer if it is a 401 of an address with many failures."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def perhaps_late(message: Message) -> None:
+        async def delayed(message: Message) -> None:
             if message.get("status") == UNAUTHENTICATED:
-                await self._failures.answered_late(scope)
+                await self._failures.delay(scope)
             await send(message)
 
-        await self._app(scope, receive, perhaps_late)
+        await self._app(scope, receive, delayed)

@@ -1,4 +1,4 @@
-"""Who is calling: a principal from a request's headers, the same way on every door."""
+"""Authentication: a principal from the headers of a request, the same for every door."""
 
 import re
 import time
@@ -20,24 +20,24 @@ AGENT_TYPE_HEADER: Final = b"x-partyline-agent-type"
 _BEARER: Final = re.compile(
     r"(?i:bearer) +([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)[ \t]*", re.ASCII
 )
-"""A token is ASCII, and only spaces and tabs are blanks. What `str.strip` removes besides them
-(U+00A0 and others) would give one token several spellings, and some parsers fail on those. Blanks
-inside are allowed for BROADCAST_TOKEN, which the operator chooses."""
+"""A token is ASCII, and only spaces and tabs around it are ignored. `str.strip` would also remove
+U+00A0 and others: one token would have several spellings, on some of which parsers fail. Spaces
+inside are allowed for PARTYLINE_BROADCAST_TOKEN, which the operator chooses."""
 
 NOBODY: Final = Principal(ANONYMOUS, ANONYMOUS, frozenset({"read", "write"}))
-"""Who calls without saying so, where AUTH=off."""
+"""A caller that gives no name, with ``PARTYLINE_AUTH=off``."""
 
 
 def header_values(headers: Headers, name: bytes) -> list[str]:
-    """Every value of a header; ``name`` in lower case."""
+    """The values of a header; ``name`` must be lower case."""
     return [value.decode("latin-1") for key, value in headers if key.lower() == name]
 
 
 def bearer_token(headers: Headers) -> str | None:
-    """The token of the Authorization header; None without that header.
+    """The token of the Authorization header; None if there is no such header.
 
     Raises:
-        Unauthenticated: there are several, or it is not ``Bearer <token>``.
+        Unauthenticated: the header is repeated, or is not ``Bearer <token>``.
     """
     values = header_values(headers, b"authorization")
     if not values:
@@ -49,7 +49,7 @@ def bearer_token(headers: Headers) -> str | None:
 
 
 def from_loopback(scope: Any) -> bool:
-    """Whether the socket's peer is this machine and no proxy speaks for somebody else."""
+    """Whether the caller is this machine: by the socket's peer, and not through a proxy."""
     client = scope.get("client")
     if not client or not is_loopback(client[0]):
         return False
@@ -58,14 +58,14 @@ def from_loopback(scope: Any) -> bool:
 
 
 class Identity:
-    """Turns tokens (and, where AUTH=off, names in headers) into principals.
+    """Maps tokens to principals; with ``PARTYLINE_AUTH=off`` also names in headers.
 
     Args:
-        verifier: of principal tokens.
-        auth_off: whether callers without a token are let in, unverified.
+        verifier: of tokens.
+        auth_off: whether callers without a token are accepted, unverified.
 
     Attributes:
-        revocations: tokens taken back; whoever learns of more adds them.
+        revocations: the revoked tokens; the node keeps them up to date.
     """
 
     def __init__(self, verifier: PrincipalVerifier, *, auth_off: bool) -> None:
@@ -77,19 +77,21 @@ class Identity:
         """The principal of a token.
 
         Raises:
-            Unauthenticated: it does not verify, or was revoked.
-            Unavailable: it came by a link, and what was revoked before this process started is
-                not known yet.
+            Unauthenticated: it is not valid, or was revoked.
+            Unavailable: it is of a link, and the revocations made before this process started
+                are not known yet.
         """
         principal = self._verifier.verify(token)
         if self.revocations.cover(principal):
             raise Unauthenticated("The token was revoked.")
         if principal.by_link and not self.revocations.complete:
-            raise Unavailable("mcp_node was not reached yet: whether this link holds is unknown.")
+            raise Unavailable(
+                "mcp_node was not reached yet: it is unknown whether this link is still valid."
+            )
         return principal
 
     def is_valid(self, principal: Principal) -> bool:
-        """Whether a principal's token has neither expired nor been revoked since it verified."""
+        """Whether a principal's token has not expired or been revoked since it was verified."""
         expires_at = principal.expires_at
         expired = expires_at is not None and expires_at <= time.time()
         return not expired and not self.revocations.cover(principal)
@@ -99,10 +101,11 @@ class Identity:
 
         Args:
             headers: of the request.
-            token: one that came another way (a WebSocket subprotocol); Authorization goes first.
+            token: one that came another way (a WebSocket subprotocol); the Authorization header
+                takes precedence.
 
         Raises:
-            Unauthenticated: no token where one is needed, or one that does not verify.
+            Unauthenticated: a token is required and missing, or is not valid.
             Unavailable: as `from_token`.
         """
         presented = bearer_token(headers) or token
@@ -114,7 +117,7 @@ class Identity:
 
 
 def _named(headers: Headers) -> Principal:
-    """AUTH=off: the name a caller gives itself, unverified and never an admin."""
+    """``PARTYLINE_AUTH=off``: the name that the caller claims; never an admin."""
     names = header_values(headers, AGENT_HEADER)
     if not names:
         return NOBODY

@@ -1,4 +1,4 @@
-"""Requests end with the token they came with: streams and long polls do not outlive it."""
+"""Ends requests when their token expires or is revoked: streams and long polls too."""
 
 import asyncio
 from typing import Final
@@ -21,10 +21,10 @@ class _Lease:
 
 
 class Leases:
-    """Runs requests on behalf of principals, and ends those whose token dies meanwhile.
+    """Runs requests, and cancels those whose token expires or is revoked meanwhile.
 
     Args:
-        identity: knows which tokens were revoked.
+        identity: knows which tokens are revoked.
     """
 
     def __init__(self, identity: Identity) -> None:
@@ -32,10 +32,10 @@ class Leases:
         self._held: set[_Lease] = set()
 
     async def run(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run ``app`` for a request; once its token dies it is cancelled and this returns.
+        """Run ``app`` for a request. When its token becomes invalid, cancel it and return.
 
         The server then cuts the connection, because the response is incomplete. A request
-        without a valid token is the app's to refuse.
+        without a valid token is passed on, for the app to refuse.
         """
         try:
             principal = self._identity.from_headers(scope["headers"])
@@ -56,7 +56,7 @@ class Leases:
             self._held.discard(lease)
 
     def sweep(self) -> None:
-        """End every request whose token has expired or was revoked."""
+        """Cancel every request whose token has expired or was revoked."""
         for lease in list(self._held):
             if not lease.ended and not self._identity.is_valid(lease.principal):
                 lease.ended = True

@@ -1,8 +1,8 @@
-"""Doors for operators on both nodes: /healthz, /readyz, /metrics, and the API's page at /docs.
+"""Routes for operators, on both nodes: /healthz, /readyz, /metrics, and the API's page at /docs.
 
-/healthz: the process answers. /readyz: status words, 200 while it serves, 503 while it cannot; on
-this machine also the node's address.
-/metrics: Prometheus text; an admin's token, or loopback where METRICS_LOOPBACK allows it.
+/healthz: 200 if the process answers. /readyz: status words; 200 while the node serves, 503 while it
+cannot; for callers on this machine also the node's address. /metrics: Prometheus text, for an
+admin's token, or for loopback with ``PARTYLINE_METRICS_LOOPBACK``.
 """
 
 import base64
@@ -26,10 +26,10 @@ from serving.http.identity import Identity, from_loopback
 
 Readiness = Callable[[], tuple[bool, dict[str, str]]]
 Figure = tuple[str, str, float]
-"""Name, help and value; a name that ends in ``_total`` is a counter's."""
+"""Name, help and value of a metric. A name that ends in ``_total`` is that of a counter."""
 
 Figures = Callable[[], Mapping[int, Iterable[Figure]]]
-"""The figures of a node by worker; with one worker they have no label."""
+"""The metrics of a node by worker; with one worker they have no label."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -47,15 +47,15 @@ def add_operator_routes(
     figures: Figures,
     address: str = "",
 ) -> None:
-    """Add the operators' doors to a node's app.
+    """Add the operators' routes to a node's app.
 
     Args:
-        app: the node's.
+        app: of the node.
         settings: of the node.
-        identity: knows admins.
-        readiness: whether the node serves, and words about it.
-        figures: what is counted.
-        address: where the node answers, told to callers on this machine.
+        identity: authenticates callers of /metrics.
+        readiness: whether the node serves, and its status words.
+        figures: the metrics.
+        address: URL of the node, for callers on this machine.
     """
     registry = CollectorRegistry()
     registry.register(_Figures(figures))
@@ -81,7 +81,7 @@ def add_operator_routes(
 
 
 class _Figures(Collector):
-    """Reads a node's figures when asked, so that counting costs the hot path nothing."""
+    """Reads a node's metrics at each scrape, so that they cost the hot path nothing."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
@@ -101,7 +101,7 @@ class _Figures(Collector):
 
 
 def add_api_docs(app: FastAPI) -> None:
-    """Serve the OpenAPI page at /docs from assets in the installation, without outside requests."""
+    """Serve the OpenAPI page at /docs, with assets of the installation and no foreign requests."""
     assets = files("fastapi_offline") / "static"
     app.mount("/docs/assets", StaticFiles(directory=str(assets)), name="docs-assets")
     page = bytes(

@@ -1,4 +1,4 @@
-"""Errors as HTTP: the one mapping for REST, and what a framework's own errors become.
+"""Errors as HTTP responses: the mapping for REST, and for a framework's own errors.
 
 Body of every failure: ``{"error": {"code": …, "message": …, "next_step": …}}``.
 """
@@ -42,22 +42,22 @@ def problem(error: PartylineError) -> tuple[int, list[tuple[bytes, bytes]], byte
 
 
 async def send_problem(send: Send, error: PartylineError) -> None:
-    """Answer an ASGI request with an error, outside any framework."""
+    """Answer an ASGI request with an error, without a framework."""
     status, headers, body = problem(error)
     await respond(send, status, headers, body)
 
 
 def field_problem(errors: Sequence[Any]) -> InvalidInput:
-    """One sentence about the first field a framework refused, without the caller's input."""
+    """One sentence about the first field that a framework refused, without the caller's input."""
     first = errors[0] if errors else {"loc": (), "msg": "not valid"}
-    if first.get("type") in _UNKNOWN_FIELD:  # its name is the caller's input
+    if first.get("type") in _UNKNOWN_FIELD:  # the field's name is input
         return InvalidInput("There is a field that is not known here.")
     path = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     return InvalidInput(f"{path or 'The body'}: {first['msg']}.")
 
 
 def install(app: FastAPI) -> None:
-    """Have a FastAPI app answer every error in this form."""
+    """Make a FastAPI app answer every error in this form."""
 
     def answer(error: PartylineError) -> Response:
         status, headers, body = problem(error)

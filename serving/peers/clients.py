@@ -1,4 +1,4 @@
-"""Clients of the other node: over its Unix socket, or signed, over tcp to another machine."""
+"""HTTP clients of the other node: over its Unix socket, or signed, over tcp to another machine."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from serving.peers.signed import SigningTransport, tcp_transport
 
 
 def mcp_socket(data_dir: Path) -> Path:
-    """Where mcp_node listens for the processes of its machine."""
+    """Path of the Unix socket on which mcp_node serves processes of its machine."""
     return endpoints.socket_path(data_dir, "mcp.sock")
 
 
 def ws_socket(data_dir: Path, worker: int = 0) -> Path:
-    """Where a worker of ws_node listens for the processes of its machine."""
+    """Path of the Unix socket on which a worker of ws_node serves processes of its machine."""
     return endpoints.socket_path(data_dir, endpoints.numbered("ws.sock", worker))
 
 
 def mcp_client(
     settings: Settings, *, timeout: httpx.Timeout, limits: httpx.Limits
 ) -> httpx.AsyncClient:
-    """What ws_node asks mcp_node with.
+    """A client of mcp_node, for ws_node.
 
     Raises:
         ConfigurationError: a key or certificate file cannot be used.
@@ -36,7 +36,7 @@ def mcp_client(
 def ws_clients(
     settings: Settings, *, timeout: httpx.Timeout, limits: httpx.Limits
 ) -> list[httpx.AsyncClient]:
-    """What mcp_node posts to ws_node with: a client for each worker; as `mcp_client`."""
+    """Clients of ws_node, one per worker, for mcp_node; otherwise as `mcp_client`."""
     workers = 1 if settings.ws_url else settings.ws_workers
     return [
         _client(
@@ -52,7 +52,7 @@ def ws_clients(
 
 
 def command_client(settings: Settings, *, seconds: float) -> httpx.Client:
-    """What the command line asks the mcp_node of its data directory with."""
+    """A blocking client of the data directory's mcp_node, for the command line."""
     transport = BlockingTransport(mcp_socket(settings.data_dir))
     return httpx.Client(base_url=LOCAL_URL, transport=transport, timeout=seconds, trust_env=False)
 

@@ -1,8 +1,8 @@
-"""Unix sockets in the data directory: how the processes of one machine speak to each other.
+"""Unix sockets in the data directory, for requests between processes of one machine.
 
-The data directory lets nobody else in, so whoever connects to a socket in it is this user, and
-whoever listens on one is too: no token is needed, and none can be caught by somebody who took a
-port of ours. Both sides look all the same, as directories can be opened to others.
+Only this user can enter the data directory, so both client and server of a socket in it are this
+user's processes. No token is needed, and no other program can intercept one by listening on our
+port. Both sides still check, because the directory's permissions can be changed.
 """
 
 import contextlib
@@ -19,30 +19,30 @@ import httpx
 from proto.errors import ConfigurationError
 from serving.http.asgi import Scope
 from serving.http.protocol import LimitedHttp
-from serving.http.unread import Unread
+from serving.http.unsent import Unsent
 
 PEER: Final = "partyline.peer"
 """Key in ``scope["extensions"]``, true if the caller is a process of this deployment."""
 
 LOCAL_URL: Final = "http://localhost"
-"""What requests over a socket are addressed to."""
+"""Base URL of requests over a Unix socket."""
 
 _CREDENTIALS: Final = struct.Struct("3i")
 """pid, uid, gid"""
 
 
 class UnsafePeer(httpx.TransportError):
-    """Whoever is at the other end may be somebody else; the text says why, for the log."""
+    """The peer cannot be authenticated; the text says why, for the log."""
 
 
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
-    """A Unix socket that listens at ``path`` for the length of a block, mode 0600.
+    """A Unix socket that listens at ``path`` for the duration of a block, mode 0600.
 
-    What a process that was killed left there is replaced: hold the node's lock file.
+    The socket of a killed process is replaced, so the caller must hold the node's lock file.
 
     Raises:
-        ConfigurationError: it cannot be made, or something else than a socket is there.
+        ConfigurationError: it cannot be created, or there is a file that is not a socket.
     """
     bound = socket.socket(socket.AF_UNIX)
     try:
@@ -69,26 +69,26 @@ def listening(path: Path) -> Iterator[socket.socket]:
 
 
 def is_peer(scope: Scope) -> bool:
-    """Whether a request comes from a process of this deployment: by its socket, or signed."""
+    """Whether a request is from a process of this deployment: over its Unix socket, or signed."""
     return bool(scope.get("extensions", {}).get(PEER))
 
 
 class LocalHttp(LimitedHttp):
-    """One HTTP connection over a Unix socket: of this user alone, and patiently waited for.
+    """One HTTP connection over a Unix socket: of this user only, with no deadlines for requests.
 
-    What strangers do at the port uses up nothing here.
+    Its limit of unsent bytes is separate, so that clients of the port cannot exhaust it.
     """
 
-    unread: ClassVar[Unread] = Unread(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
+    unsent: ClassVar[Unsent] = Unsent(seconds=30.0, rate=16_384.0, most_bytes=128 * 1_048_576)
 
     def connection_made(self, transport: Any) -> None:
-        """A connection; one of another user's is cut."""
+        """Accept a connection; abort it if the peer is another user."""
         super().connection_made(transport)
         if _peer_uid(transport.get_extra_info("socket")) != os.geteuid():
             transport.abort()
 
     def on_headers_complete(self) -> None:
-        """Say in the scope where the request came from, before the app sees it."""
+        """Mark the request in its scope as a peer's, before the app sees it."""
         scope: Any = self.scope
         scope.setdefault("extensions", {})[PEER] = True
         super().on_headers_complete()
@@ -96,16 +96,16 @@ class LocalHttp(LimitedHttp):
     def _should_upgrade_to_ws(self) -> bool:
         return False
 
-    def _await(self, seconds: float, then: Callable[[], None]) -> None:
-        """No deadline, and no place among those who are silent."""
+    def _start_deadline(self, seconds: float, then: Callable[[], None]) -> None:
+        """No deadline, and not counted as silent."""
 
 
 def check_socket(path: Path) -> None:
-    """Refuse a socket that somebody else may have put there.
+    """Refuse a socket that another user may have created.
 
     Raises:
-        FileNotFoundError: nothing is there.
-        UnsafePeer: it is no socket, or it or its directory is another user's, or others may
+        FileNotFoundError: there is none.
+        UnsafePeer: it is not a socket, it or its directory belongs to another user, or others may
             write to the directory.
     """
     directory, found = path.parent.lstat(), path.lstat()
@@ -117,7 +117,7 @@ def check_socket(path: Path) -> None:
 
 
 class LocalTransport(httpx.AsyncHTTPTransport):
-    """Requests over a Unix socket of ours; `httpx.ConnectError` if nobody listens."""
+    """Requests over a Unix socket; `httpx.ConnectError` if nobody listens on it."""
 
     def __init__(self, path: Path, limits: httpx.Limits) -> None:
         super().__init__(uds=os.fspath(path), limits=limits, verify=False)  # no TLS
@@ -125,7 +125,7 @@ class LocalTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
-        _look(self._path)
+        _check_before_connecting(self._path)
         return await super().handle_async_request(request)
 
 
@@ -138,11 +138,11 @@ class BlockingTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
-        _look(self._path)
+        _check_before_connecting(self._path)
         return super().handle_request(request)
 
 
-def _look(path: Path) -> None:
+def _check_before_connecting(path: Path) -> None:
     try:
         check_socket(path)
     except OSError:
@@ -150,7 +150,7 @@ def _look(path: Path) -> None:
 
 
 def _peer_uid(connected: Any) -> int:
-    """The user at the other end, where the system tells; else its directory has to do."""
+    """The peer's user id. Without SO_PEERCRED only the directory protects the socket."""
     if not hasattr(socket, "SO_PEERCRED"):
         return os.geteuid()
     raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

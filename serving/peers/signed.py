@@ -1,9 +1,8 @@
-"""Signed requests over tcp: `proto.signing` for an ASGI app, and for a client of httpx."""
+"""Signed requests over tcp: `proto.signing` as ASGI middleware, and as a transport of httpx."""
 
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,44 +13,42 @@ from proto.signing import (
     HEADER,
     UNKNOWN_INSTANCE,
     Answer,
-    AskAgain,
     Request,
     Signature,
     Signer,
     Verifier,
+    WrongInstance,
     body_digest,
 )
 from proto.wire import BRIDGE_HEADERS
-from serving.http.asgi import App, Message, Receive, Scope, Send
+from serving.http.asgi import App, Message, Receive, Refuse, Scope, Send
 from serving.http.bodies import read_body, replay
 from serving.http.identity import Headers, header_values
 from serving.peers.local import PEER, UnsafePeer, is_peer
 
 MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
-"""More than any answer of a node."""
+"""Larger than any answer of a node."""
 
 SIGNED_HEADERS: Final = (b"authorization", *(name.encode() for name in BRIDGE_HEADERS))
-"""Request headers that mean something to a node; their values are signed, absent ones as empty."""
+"""Request headers that a node reads; their values are signed, absent ones as empty."""
 
 _HEADER_NAME: Final = HEADER.encode()
 
 logger = logging.getLogger(__name__)
 
-Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
-
 
 class SignedRequests:
-    """ASGI middleware: a request with a good signature is a peer's, and its answer is signed.
+    """ASGI middleware: marks a request with a valid signature as a peer's, and signs its answer.
 
-    One with a bad signature ends here. One without is passed on as it came.
+    A request with an invalid signature is refused. One without a signature is passed on unchanged.
 
     Args:
-        app: what is behind.
+        app: the wrapped app.
         verifier: of requests to this node.
-        prefix: of the paths where signatures are looked at. Their answers end, and are held until
-            then.
-        max_bytes: the largest body taken.
-        refuse: how each path answers a refusal.
+        prefix: of the paths where signatures are verified. Their answers are buffered, so they
+            must end.
+        max_bytes: the largest body accepted.
+        refuse: answers a refused request.
     """
 
     def __init__(
@@ -64,7 +61,7 @@ class SignedRequests:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a signed request, or pass another one on."""
+        """Answer a signed request, or pass the request on."""
         if scope["type"] != "http" or not scope["path"].startswith(self._prefix) or is_peer(scope):
             await self._app(scope, receive, send)
             return
@@ -73,35 +70,35 @@ class SignedRequests:
             await self._app(scope, receive, send)
             return
         try:
-            signature = self._take(scope, signatures)
+            signature = self._verify(scope, signatures)
             body = await read_body(scope, receive, max_bytes=self._max_bytes)
             if body_digest(body) != signature.body_digest:
                 raise Unauthenticated("The body is not the one that was signed.")
-        except AskAgain as again:
-            held = _Held(send)
-            await self._refuse(scope, held.take, Unauthenticated("Sign for this instance."))
-            await held.release(self._verifier, again.signature, taken=False)
+        except WrongInstance as error:
+            held = _HeldAnswer(send)
+            await self._refuse(scope, held.send, Unauthenticated("Sign for this instance."))
+            await held.release(self._verifier, error.signature, accepted=False)
             return
         except PartylineError as error:
             logger.debug("a signed request was refused: %s", error.message)
             await self._refuse(scope, send, error)
             return
-        held = _Held(send)
+        held = _HeldAnswer(send)
         extensions = {**scope.get("extensions", {}), PEER: True}
-        await self._app({**scope, "extensions": extensions}, replay(body, receive), held.take)
+        await self._app({**scope, "extensions": extensions}, replay(body, receive), held.send)
         await held.release(self._verifier, signature)
 
-    def _take(self, scope: Scope, signatures: list[str]) -> Signature:
+    def _verify(self, scope: Scope, signatures: list[str]) -> Signature:
         if len(signatures) > 1:
             raise Unauthenticated("The request has several signatures.")
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
         request = Request(scope["method"], target, signed_values(scope["headers"]))
-        return self._verifier.take(signatures[0], request, now=time.time())
+        return self._verifier.verify(signatures[0], request, now=time.time())
 
 
-class _Held:
-    """An answer that is complete before it goes out, signed."""
+class _HeldAnswer:
+    """An answer that is buffered until it is complete, then signed and sent."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -109,8 +106,8 @@ class _Held:
         self._parts: list[bytes] = []
         self._complete = False
 
-    async def take(self, message: Message) -> None:
-        """Take a message of the app's."""
+    async def send(self, message: Message) -> None:
+        """Buffer a message; the app's ``send``."""
         if message["type"] == "http.response.start":
             self._start = message
             return
@@ -118,25 +115,27 @@ class _Held:
         self._complete = not message.get("more_body", False)
 
     async def release(
-        self, verifier: Verifier, signature: Signature, *, taken: bool = True
+        self, verifier: Verifier, signature: Signature, *, accepted: bool = True
     ) -> None:
-        """Send it; an incomplete one is left so, and the connection is cut."""
+        """Sign and send the answer; nothing of an incomplete one, which the server then cuts."""
         if self._start is None or not self._complete:
             return
         body = b"".join(self._parts)
         headers = list(self._start.get("headers", []))
         kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
-        signed = verifier.sign(signature, Answer(self._start["status"], kind), body, taken=taken)
+        signed = verifier.sign(
+            signature, Answer(self._start["status"], kind), body, accepted=accepted
+        )
         headers.append((_HEADER_NAME, signed.encode()))
         await self._send({**self._start, "headers": headers})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class SigningTransport(httpx.AsyncBaseTransport):
-    """Signs each request and believes no answer but one to that very request.
+    """Signs each request, and accepts only an answer that is signed for that request.
 
-    An answer is read to its end before it is given out. `UnsafePeer`: it is not signed as it
-    should be, so somebody else may be at that address.
+    An answer is read to its end before it is returned. It raises `UnsafePeer` if the answer's
+    signature is missing or invalid: another server may be at that address.
 
     Args:
         inner: sends the requests.
@@ -149,12 +148,12 @@ class SigningTransport(httpx.AsyncBaseTransport):
         self._instance = UNKNOWN_INSTANCE
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; once more if the node has started anew since it was last asked."""
-        response, taken = await self._ask(request)
-        if not taken:
-            response, taken = await self._ask(request)
-        if not taken:
-            raise UnsafePeer("it wants each request signed anew")
+        """Send a request; a second time if the node has restarted since the last one."""
+        response, accepted = await self._ask(request)
+        if not accepted:
+            response, accepted = await self._ask(request)
+        if not accepted:
+            raise UnsafePeer("it keeps asking for a new signature")
         return response
 
     async def aclose(self) -> None:
@@ -172,7 +171,7 @@ class SigningTransport(httpx.AsyncBaseTransport):
         try:
             received = await self._inner.handle_async_request(request)
         except httpx.ConnectError as error:
-            if _is_of_tls(error):  # it runs: nobody may take it for stopped
+            if _is_of_tls(error):  # not a ConnectError: the node does run
                 raise UnsafePeer(
                     "its certificate is not trusted, or not for this name: PARTYLINE_CA_FILE"
                 ) from None
@@ -185,7 +184,7 @@ class SigningTransport(httpx.AsyncBaseTransport):
             received.status_code, received.headers.get("content-type", "").encode("latin-1")
         )
         try:
-            taken, self._instance = self._signer.verify(
+            accepted, self._instance = self._signer.verify(
                 received.headers.get(HEADER, ""), nonce, answer, content
             )
         except Unauthenticated:
@@ -196,7 +195,7 @@ class SigningTransport(httpx.AsyncBaseTransport):
         response = httpx.Response(
             received.status_code, headers=received.headers, stream=httpx.ByteStream(content)
         )
-        return response, taken
+        return response, accepted
 
 
 def _is_of_tls(error: BaseException | None) -> bool:
@@ -219,7 +218,7 @@ async def _content(response: httpx.Response) -> bytes:
 
 
 def signed_values(headers: Headers) -> tuple[bytes, ...]:
-    """Values of `SIGNED_HEADERS`; several of one are joined, as a proxy may do."""
+    """Values of `SIGNED_HEADERS`. Repeated headers are joined, as a proxy may do on the way."""
     headers = list(headers)
     return tuple(
         b", ".join(value for key, value in headers if key.lower() == name)
@@ -228,10 +227,10 @@ def signed_values(headers: Headers) -> tuple[bytes, ...]:
 
 
 def tcp_transport(url: str, ca_file: Path | None, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
-    """Sends requests to another machine; over https only to who has a certificate for its name.
+    """A transport to another machine; over https, the server's certificate is verified.
 
     Args:
-        url: where to.
+        url: of the other node.
         ca_file: certificates to trust instead of the system's, PEM.
         limits: of connections.
 

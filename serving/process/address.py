@@ -1,9 +1,8 @@
-"""Where a node answers: a file in the data directory, for nodes that take port 0.
+"""The address of a running node: a file in the data directory, for nodes with port 0.
 
-``mcp.address`` and ``ws.address`` hold one line, such as ``http://127.0.0.1:40123``. A node writes
-its file once it has its port, and keeps that very file locked (flock) for as long as it runs. So a
-file that a killed node left behind, which nobody has locked, is never taken for an address; a
-clean stop removes it.
+``mcp.address`` and ``ws.address`` contain one line, such as ``http://127.0.0.1:40123``. A node
+writes its file when it has its port, and holds a lock (flock) on it until it ends. So the file of
+a killed node, which is not locked, is not mistaken for an address. A clean stop removes the file.
 """
 
 import contextlib
@@ -24,12 +23,12 @@ Name = Literal["mcp", "ws"]
 
 
 class AddressFile:
-    """A node's address, published for as long as the block runs.
+    """A node's address, published for the duration of a block.
 
     Args:
-        data_dir: where. Take the node's lock file first: there is one writer at a time.
-        name: the node's.
-        url: where it answers.
+        data_dir: the data directory. Acquire the node's lock file first: there must be one writer.
+        name: of the node.
+        url: of the node.
     """
 
     def __init__(self, data_dir: Path, name: Name, url: str) -> None:
@@ -38,7 +37,7 @@ class AddressFile:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Write the file, locked before anybody can open it.
+        """Write the file; it is locked before it is visible.
 
         Raises:
             ConfigurationError: it cannot be written.
@@ -67,17 +66,17 @@ class AddressFile:
 
 
 def address_path(data_dir: Path, name: Name) -> Path:
-    """The file that tells where a node answers."""
+    """The path of a node's address file."""
     return data_dir / f"{name}.address"
 
 
 def running_url(data_dir: Path, name: Name) -> str | None:
-    """Where a node that runs with this data directory answers; None if none does."""
+    """The URL of the node that runs with this data directory; None if none runs."""
     return _read(address_path(data_dir, name), running=True)
 
 
 def former_port(data_dir: Path, name: Name) -> int:
-    """The port of a node that was killed, for its successor to try first; 0 if there is none."""
+    """The port of a node that was killed, for the next one to try first; 0 if there is none."""
     url = _read(address_path(data_dir, name), running=False)
     try:
         return (urlsplit(url).port or 0) if url else 0
@@ -86,9 +85,9 @@ def former_port(data_dir: Path, name: Name) -> int:
 
 
 def with_ports(settings: Settings) -> Settings:
-    """The settings with the ports that running nodes got in place of 0.
+    """The settings, with the ports of running nodes in place of 0.
 
-    A port stays 0 while its node does not run.
+    The port of a node that does not run stays 0.
     """
     found = {}
     if not settings.mcp_port and (url := running_url(settings.data_dir, "mcp")):
@@ -99,7 +98,7 @@ def with_ports(settings: Settings) -> Settings:
 
 
 def _read(path: Path, *, running: bool) -> str | None:
-    """The file's line, if its writer runs, or if it does not."""
+    """The file's line; None unless the state of its writer is ``running``."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

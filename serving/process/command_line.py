@@ -1,4 +1,4 @@
-"""How a person types the command line of this installation: what is shown works when copied."""
+"""How to type the command line of this installation, so that a shown command can be copied."""
 
 import shlex
 import sys
@@ -14,10 +14,10 @@ def installed_program() -> Path:
 
 
 def as_typed(settings: Settings, program: Path) -> str:
-    """The command for any directory, shell or crontab: absolute, with the data directory it means.
+    """The command as it works in any directory, shell or crontab: with absolute paths.
 
     Args:
-        settings: whose data directory the command has to use.
+        settings: the command must use their data directory.
         program: the script, or the module's file when it was started with ``python -m``.
     """
     words = [str(program.absolute())]

@@ -10,11 +10,11 @@ from proto.errors import ConfigurationError
 
 
 class LockFile:
-    """Held from `take` until `release` or the end of the process, however it ends.
+    """Held from `acquire` until `release` or the end of the process, however it ends.
 
     Args:
-        path: of the file; it stays behind, empty of meaning when nobody holds the lock.
-        owner: what the error calls the holder, such as ``"mcp_node"``.
+        path: of the file. The file is not removed; it means nothing while nobody holds the lock.
+        owner: name of the holder in the error, such as ``"mcp_node"``.
     """
 
     def __init__(self, path: Path, owner: str) -> None:
@@ -22,8 +22,8 @@ class LockFile:
         self._owner = owner
         self._descriptor = -1
 
-    def take(self) -> Self:
-        """Take the lock.
+    def acquire(self) -> Self:
+        """Acquire the lock, without waiting.
 
         Raises:
             ConfigurationError: another process holds it, or the file cannot be opened.
@@ -47,14 +47,14 @@ class LockFile:
         return self
 
     def release(self) -> None:
-        """Let go of the lock; idempotent."""
+        """Release the lock; idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Take the lock for a block."""
-        return self.take()
+        """Acquire the lock for a block."""
+        return self.acquire()
 
     def __exit__(
         self,
@@ -62,5 +62,5 @@ class LockFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let go of it."""
+        """Release it."""
         self.release()

@@ -1,4 +1,4 @@
-"""Log lines: one line an event, as text or JSON, control characters escaped, no query strings."""
+"""Log lines: one per event, as text or JSON, with control characters escaped."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and trace where there is one."""
+    """One JSON object per line: time, level, logger, message, and trace if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -55,48 +55,48 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields)
 
 
-class Sparing(logging.Filter):
-    """Bounds the lines of libraries: uvicorn writes one for every malformed request it gets.
+class LibraryRateLimit(logging.Filter):
+    """Limits the rate of libraries' log lines: uvicorn writes one per malformed request.
 
-    Each of their loggers has its own allowance at each level. Our own lines are not its business:
-    what a peer can cause of them is bounded where they are written.
+    Each logger of a library is limited at each level separately. Our own lines always pass: those
+    that a peer can cause are limited where they are written.
 
     Args:
-        clock: seconds, never going back.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         self._buckets = Buckets(LINES_PER_SECOND, LINES_AT_ONCE)
-        self._left_out: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to write the line; the next one written says how many were left out."""
+        """Whether to write the line. The next line that is written tells how many were dropped."""
         if record.name.partition(".")[0] in _OURS:
             return True
         key = f"{record.name} {record.levelname}"
-        if not self._buckets.take(key, self._clock()):
-            self._left_out[key] = self._left_out.get(key, 0) + 1
+        if not self._buckets.allow(key, self._clock()):
+            self._dropped[key] = self._dropped.get(key, 0) + 1
             return False
-        left_out = self._left_out.pop(key, 0)
-        if left_out:
-            more = f" ({left_out} lines of this logger were left out before this one)"
+        dropped = self._dropped.pop(key, 0)
+        if dropped:
+            more = f" ({dropped} lines of this logger were left out before this one)"
             record.msg, record.args = record.getMessage() + more, None
         return True
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Send every log line of this process to stderr in the form the settings ask for.
+    """Send the log lines of this process to stderr, in the configured format.
 
-    LOG_LEVEL is for our own lines. Libraries stay at WARNING: below that, aiosqlite logs the
-    messages it stores, and websockets logs the headers with their tokens. Their lines are bounded
-    (`Sparing`).
+    ``PARTYLINE_LOG_LEVEL`` applies to our own lines. Libraries stay at WARNING or above: below it,
+    aiosqlite logs the messages that it stores, and websockets logs headers with tokens. Their rate
+    is limited (`LibraryRateLimit`).
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
     foreign = max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level])
-    handler.addFilter(Sparing())
+    handler.addFilter(LibraryRateLimit())
     logging.basicConfig(level=foreign, handlers=[handler], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(settings.log_level)

@@ -1,7 +1,7 @@
 """A node's process: its socket, its uvicorn server, its signals and its exit code.
 
-Exit codes: 0 after SIGTERM or Ctrl-C; 2 when the node refuses to start (its text says what to
-change; a supervisor should not restart it); 1 when something broke.
+Exit codes: 0 after SIGTERM or Ctrl-C; 2 if the node refuses to start (it prints what to change; a
+supervisor should not restart it); 1 after an unexpected error.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from serving.process.logs import escape, set_up_logging
 
 EXIT_REFUSED: Final = 2
 GRACE_SECONDS: Final = 3
-"""How long open requests may take to end once the node is told to stop."""
+"""How long open requests may continue after the node was told to stop."""
 
 GARBAGE_THRESHOLD: Final = 10_000
-"""New objects after which the youngest are searched for garbage (Python's default is 700)."""
+"""Allocations after which the youngest generation is collected (Python's default is 700)."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ Drain = Callable[[], Awaitable[None]]
 
 
 def run_node(main: Callable[[Settings], Coroutine[Any, Any, int | None]]) -> int:
-    """Run a node from the environment's settings until it is told to stop.
+    """Run a node with the settings of the environment until it is told to stop.
 
     Args:
-        main: may return an exit code.
+        main: runs the node; may return an exit code.
 
     Returns:
         The process's exit code.
@@ -59,10 +59,10 @@ def run_node(main: Callable[[Settings], Coroutine[Any, Any, int | None]]) -> int
 
 
 def raise_descriptor_limit() -> None:
-    """Allow this process as many open files as the system permits it.
+    """Raise this process's limit of open files to the hard limit.
 
-    Every connection takes one. The usual soft limit of 1,024 would be used up by idle sockets
-    before any of our own bounds on connections is reached.
+    Every connection needs one. Idle sockets would reach the usual soft limit of 1,024 before any
+    of our own limits on connections.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -77,13 +77,13 @@ def listen(
 
     Args:
         host: address or name.
-        port: 0 to 65535; 0 for any.
+        port: 0 to 65535; 0: any free port.
         setting: name of the port's setting, for the error.
-        shared: several processes listen; the kernel gives each connection to one of them.
-        former: with ``port`` 0, the port to take if it is free; 0 for any.
+        shared: whether several processes listen; the kernel gives each connection to one of them.
+        former: with ``port`` 0, the port to use if it is free; 0: any.
 
     Raises:
-        ConfigurationError: the port is taken or the address is not this machine's.
+        ConfigurationError: the port is in use, or the address is not this machine's.
     """
     if not port and former:
         with contextlib.suppress(ConfigurationError):
@@ -95,21 +95,21 @@ def listen(
 
 
 def reserve(host: str, port: int, setting: str) -> socket.socket:
-    """A socket that keeps a port for processes of ours to `listen` on, ``shared``.
+    """A socket that reserves a port, on which our processes then `listen`, ``shared``.
 
-    It does not listen itself. Sharing would let in any process of the same user, so nobody may
-    have the port yet.
+    It does not listen itself. A shared port could also be shared by another process of the same
+    user, so the port must not be in use yet.
 
     Raises:
         ConfigurationError: as `listen`.
     """
-    if port:  # with 0 the kernel chooses one that nobody has
+    if port:  # for 0 the kernel chooses one that is free
         _bind(host, port, setting, shared=False).close()
     return _bind(host, port, setting, shared=True)
 
 
 def port_of(bound: socket.socket) -> int:
-    """The port a socket got."""
+    """The port that a socket is bound to."""
     return int(bound.getsockname()[1])
 
 
@@ -134,7 +134,7 @@ def _bind(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
 
 
 class NodeServer(uvicorn.Server):
-    """uvicorn with our signals (exit code 0) and a drain that runs before connections are cut."""
+    """uvicorn with our signal handlers, and a drain that runs before connections are closed."""
 
     capture_signals = contextlib.nullcontext  # type: ignore[assignment]  # serve() owns signals
 
@@ -146,9 +146,9 @@ class NodeServer(uvicorn.Server):
         self._local = local
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start serving; what was made until now stays, so garbage collection skips it.
+        """Start serving, and exclude the objects that exist by now from garbage collection.
 
-        Otherwise it takes a third of a tool call's time (see docs/performance.md).
+        Otherwise collection takes a third of a tool call's time (see docs/performance.md).
         """
         await super().startup(sockets)
         if self._local is not None:
@@ -162,7 +162,7 @@ class NodeServer(uvicorn.Server):
         return LocalHttp(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, let the node say goodbye, then close what is still open."""
+        """Stop accepting, await the drain, then close the remaining connections."""
         for server in self.servers:
             server.close()
         await self._drain()
@@ -181,10 +181,10 @@ async def serve(
 
     Args:
         app: the ASGI application.
-        bound: from `listen`; closed at the end.
+        bound: from `listen`; it is closed at the end.
+        drain: awaited once at shutdown, before connections are closed.
         local: a Unix socket for this deployment's own processes (`serving.peers.local`).
-        drain: awaited once when stopping begins, before connections are closed.
-        options: more of `uvicorn.Config`.
+        options: further arguments of `uvicorn.Config`.
     """
     config = uvicorn.Config(
         app,
@@ -200,7 +200,7 @@ async def serve(
     server = NodeServer(config, drain, local)
 
     def stop() -> None:
-        # Only this: uvicorn's force_exit would skip the lifespan's end. GRACE_SECONDS bounds it.
+        # Not force_exit, which would skip the end of the lifespan. GRACE_SECONDS limits the time.
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
@@ -210,7 +210,7 @@ async def serve(
 
 
 def warn_of_open_doors(settings: Settings) -> None:
-    """One loud line where everybody on this machine is let in, or others can read along."""
+    """Warn if authentication is off, or if traffic between machines is not encrypted."""
     for name, url in (("MCP_URL", settings.mcp_url), ("WS_URL", settings.ws_url)):
         if url.startswith("http:"):
             logger.warning(

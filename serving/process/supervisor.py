@@ -1,11 +1,12 @@
-"""Keeps processes running: starts them, prefixes what they say, starts again what dies, ends all.
+"""Supervises processes: starts them, prefixes their output, restarts them, stops them.
 
-A child that exits with `REFUSED` will not run however often it is started: it has said why, and
-everything stops. A child that ends in any other way, 0 included, is started again after a pause
-that doubles from one short life to the next.
+If a child exits with `REFUSED`, all children are stopped: its configuration is wrong, and a
+restart would not help. A child that ends in any other way, with code 0 too, is restarted after a
+pause. The pause doubles with each short run.
 
-Each child leads a session of its own. So Ctrl-C in a terminal reaches the supervisor alone,
-which tells every child once, with SIGTERM; and what a child leaves behind ends with it.
+Each child is the leader of its own process session. So Ctrl-C in a terminal reaches only the
+supervisor, which sends SIGTERM to each child once; and processes that a child leaves behind are
+killed with its process group.
 """
 
 import asyncio
@@ -21,26 +22,26 @@ REFUSED: Final = 2
 """Exit code of a node whose configuration is wrong."""
 
 MAX_LINE_BYTES: Final = 65_536
-"""A longer line of a child is printed in pieces."""
+"""Longer lines of a child are split."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process to keep running: the name before its lines, and its command."""
+    """A process to keep running: the prefix of its output, and its command."""
 
     name: str
     command: Sequence[str]
 
 
 class Backoff:
-    """How long to wait before the next start.
+    """The pauses between restarts of a child.
 
     Args:
-        first: seconds after the first short life.
-        longest: seconds at most; each short life in a row doubles the pause up to it.
-        reset_after: a life of that many seconds or more makes the next pause the first again.
+        first: the first pause, in seconds; it doubles with each short run in a row.
+        longest: the longest pause, in seconds.
+        reset_after: after a run of that many seconds or more, the next pause is ``first`` again.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Backoff:
         self._next = first
 
     def pause(self, lived: float) -> float:
-        """Seconds to wait after a life of ``lived`` seconds."""
+        """Seconds to wait after a run of ``lived`` seconds."""
         if lived >= self._reset_after:
             self._next = self._first
         pause = self._next
@@ -64,13 +65,13 @@ class Supervisor:
     """Runs children until it is told to stop.
 
     Args:
-        children: what to run, all at once.
-        say: takes a child's name and one line of text without its end.
-        backoff: makes the pauses of one child.
+        children: the processes; all run at once.
+        say: prints a child's name and one line of text, given without its line break.
+        backoff: creates the `Backoff` of one child.
         grace_seconds: from SIGTERM to SIGKILL.
         environment: added to the environment of every child.
-        lifeline: what children print goes where ours does, unchanged; and their standard input is
-            a pipe that ends when this process does, however it dies.
+        lifeline: if true, children inherit our output unchanged, and their standard input is a
+            pipe that is closed when this process ends, in whatever way.
     """
 
     def __init__(
@@ -93,17 +94,18 @@ class Supervisor:
         self._code = 0
 
     def stop(self, code: int = 0) -> None:
-        """End every child; `run` returns ``code``. Of several calls the first counts."""
+        """Stop every child; `run` returns ``code``. Only the first call has an effect."""
         if not self._stopping.is_set():
             self._code = code
             self._stopping.set()
 
     async def run(self) -> int:
-        """Run the children until `stop`, SIGTERM, SIGINT or SIGHUP, or until one refuses.
+        """Run the children until `stop`, SIGTERM, SIGINT or SIGHUP, or until one refuses to start.
+
+        On cancellation the children are killed. When it returns, every child has ended.
 
         Returns:
-            The exit code for this process: 0 when it was told to stop, else `REFUSED`. By then
-            every child has ended. Cancelled, it kills them.
+            The exit code for this process: 0 if it was told to stop, else `REFUSED`.
         """
         with _stop_signals(self.stop):
             async with asyncio.TaskGroup() as group:
@@ -130,7 +132,7 @@ class Supervisor:
                     await self._stopping.wait()
 
     async def _live(self, child: Child) -> int:
-        """One life of a child, from start to end; its return code."""
+        """Run a child once; its return code."""
         async with _output(lambda line: self._say(child.name, line), self._lifeline) as sink:
             stdin = self._lifeline[0] if self._lifeline else asyncio.subprocess.DEVNULL
             try:
@@ -148,7 +150,7 @@ class Supervisor:
             finally:
                 if sink is not None:
                     os.close(sink)
-            if sink is not None:  # a person reads it: this is whom a signal is for
+            if sink is not None:  # for a person who wants to send it a signal
                 self._say(child.name, f"process {process.pid}")
             try:
                 await self._until_it_ends(process)
@@ -173,17 +175,17 @@ class Supervisor:
 
 
 class _stop_signals:
-    """While it is entered, the signals that ask a process to end call ``stop``.
+    """Context manager: signals that ask the process to end call ``stop``.
 
-    Once one came, the process ends, and another of them changes nothing: a second Ctrl-C in its
-    last moments would make a failure of a good end.
+    After the first one they are ignored for good: a second Ctrl-C during shutdown would otherwise
+    turn a clean exit into a failure.
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
         self._tell = stop
         self._told = False
         self._signals = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             self._signals.append(signal.SIGHUP)
 
     def __enter__(self) -> None:
@@ -203,13 +205,13 @@ class _stop_signals:
 
 @asynccontextmanager
 async def _output(say: Callable[[str], None], lifeline: object = None) -> AsyncIterator[int | None]:
-    """A pipe's writing end for a child; what comes out of it is said line by line.
+    """The writing end of a pipe for a child's output, which is printed line by line.
 
-    None, for our own output, if the child has a lifeline.
+    None if the child has a lifeline: it inherits our output.
 
-    A pipe of our own, because asyncio's would keep `Process.wait` waiting for any grandchild that
-    holds it. The caller closes the end it got. On leaving, what was written is said, but nobody
-    waits for a writer that outlived the child.
+    With asyncio's own pipe, `Process.wait` would also wait for any grandchild that holds it. The
+    caller closes the writing end. On exit, what was written is printed, without waiting for
+    writers that outlived the child.
     """
     if lifeline:
         yield None
@@ -242,7 +244,7 @@ async def _say_lines(reader: asyncio.StreamReader, say: Callable[[str], None]) -
 
 
 def _printable(line: bytes) -> str:
-    """Text that cannot steer a terminal, whatever a child printed."""
+    """A child's line as text, with control characters escaped to protect the terminal."""
     text = line.decode("utf-8", "replace").removesuffix("\r")
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 

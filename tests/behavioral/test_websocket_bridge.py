@@ -1,7 +1,5 @@
 """The seed's behaviour: what an agent adds to a session is the first frame its viewer gets."""
 
-import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,8 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import Pair, frame, whole
+from tests.clients import frame, whole
+from tests.pair import Pair
 
 
 @pytest.mark.parametrize("bridge", ["zmq", "http"])
@@ -59,5 +58,5 @@ async def test_a_hundred_viewers_one_after_the_other_get_their_first_frame(
                 await agent.call_tool(
                     "add_message", {"session_id": "test-session", "content": f"turn {turn}"}
                 )
-                first = json.loads(await asyncio.wait_for(viewer.recv(), 5))
+                first = await frame(viewer)
                 assert first["data"]["content"] == f"turn {turn}"

@@ -6,9 +6,9 @@ import itertools
 import pytest
 import zmq
 
-from bench.measurements.compression import SIZES, Crowd
+from bench.measurements.compression import SIZES, ViewerGroup
 from bench.partyline import Partyline
-from bench.talk import messages
+from bench.sample_messages import messages
 from proto.frames import message_frame
 from ws_node.rooms.framing import Framing
 
@@ -30,12 +30,12 @@ async def test_compressed_and_plain_viewers_get_the_bytes_foreseen() -> None:
     async with Partyline(WS_COMPRESSION="deflate") as server:
 
         def bytes_each(framing: Framing) -> float:
-            crowd = Crowd(server, framing, 3, 1_024)
+            group = ViewerGroup(server, framing, 3, 1_024)
             with zmq.Context() as context, context.socket(zmq.PUSH) as push:
                 push.connect(server.publishing[1])
-                crowd.flood(push, crowd.prepare(ids, 200))  # raises if they differ
-            crowd.viewers.close()
-            return crowd.wire_bytes
+                group.flood(push, group.prepare(ids, 200))  # raises if they differ
+            group.viewers.close()
+            return group.wire_bytes
 
         ids = itertools.count(1)
         plain = await asyncio.to_thread(bytes_each, Framing.WEBSOCKET)

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bench.audience import quantile_ms
 from bench.lockstep import deliver
 from bench.measurements.most_deliveries import flood
 from bench.partyline import Partyline
@@ -15,7 +14,8 @@ from bench.peers.plain_fastapi import PlainFastAPI
 from bench.peers.raw_send import RawSend
 from bench.peers.starting import started
 from bench.peers.websockets_broadcast import WebsocketsBroadcast
-from bench.steady import stand
+from bench.steady import steady_load
+from bench.viewer_group import quantile_ms
 
 VIEWERS = 5
 
@@ -31,7 +31,7 @@ async def test_a_server_delivers_all_that_is_published_to_all_viewers(kind: type
             server = await stack.enter_async_context(kind())
         except Missing as missing:
             pytest.skip(str(missing))
-        steady = await stand(stack, server, VIEWERS)
+        steady = await steady_load(stack, server, VIEWERS)
         assert await steady.run(20, 500.0)
         assert steady.share == 100
         assert quantile_ms(await steady.latencies(0), 0.5) > 0

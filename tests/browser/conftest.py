@@ -14,7 +14,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.browser.people import Person, operators_token
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 COMMANDS = ("chromium-headless-shell", "chromium", "chromium-browser")
 CHROMIUM = next(filter(None, map(shutil.which, COMMANDS)), None)
@@ -56,20 +57,20 @@ async def pair() -> AsyncIterator[Pair]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def _mortal() -> AsyncIterator[Pair]:
+async def _killable() -> AsyncIterator[Pair]:
     async with Pair(LOG_POLL_SECONDS=0.2) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def mortal(_mortal: Pair) -> AsyncIterator[Pair]:
+async def killable(_killable: Pair) -> AsyncIterator[Pair]:
     """Both nodes, ready, for tests that kill them; the next test gets them mended."""
-    for node in (_mortal.mcp, _mortal.ws):
+    for node in (_killable.mcp, _killable.ws):
         if node.process is None or node.process.poll() is not None:
             node.spawn()
         await node.answers()
-    await until(_mortal.joined)
-    yield _mortal
+    await until(_killable.joined)
+    yield _killable
 
 
 @pytest.fixture
@@ -81,9 +82,9 @@ def name() -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(browser: Browser) -> AsyncIterator["People"]:
     """Whoever a test lets in; at its end each must have met no error."""
-    crowd = People(browser)
-    yield crowd
-    for person in crowd.all:
+    everybody = People(browser)
+    yield everybody
+    for person in everybody.all:
         problems = [*person.problems, *await person.violations()]
         await person.context.close()
         assert problems == []

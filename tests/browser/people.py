@@ -17,6 +17,11 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
 """
 
+MILLISECONDS = 30_000
+"""How long the page may take for anything; Playwright's own 5 s are few for a busy machine."""
+
+expect.set_options(timeout=MILLISECONDS)
+
 LOST = ("net::ERR_", "WebSocket connection to", "Failed to load resource")
 """What a browser says by itself about a server that is away or refuses: not the page's error."""
 
@@ -56,7 +61,7 @@ class Person:
     async def tab(self) -> Page:
         """One more tab."""
         page = await self.context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(MILLISECONDS)
         page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
         page.on("console", self._console)
         return page

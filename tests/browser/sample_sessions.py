@@ -33,7 +33,7 @@ PURPOSES = {
 }
 
 
-async def furnish(pair: Pair) -> str:
+async def make_sample_sessions(pair: Pair) -> str:
     """Make sessions that agents have worked in; the id of the one worth looking at."""
     session = list(PURPOSES)[-1]
     async with (

@@ -12,7 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from tests.browser.conftest import People, launch
 from tests.browser.people import Person
-from tests.browser.sample_sessions import furnish
+from tests.browser.sample_sessions import make_sample_sessions
 from tests.pair import Pair
 
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -30,8 +30,8 @@ async def main(folder: Path) -> None:
         await wide.page.goto("/")
         await expect(wide.page.get_by_role("tablist")).to_be_visible()
         await shoot("empty", wide.page)
-        session = await furnish(pair)
-        await expect(wide.page.locator(".session .last b")).to_have_count(3, timeout=20_000)
+        session = await make_sample_sessions(pair)
+        await expect(wide.page.locator(".session .last b")).to_have_count(3)
         await shoot("list", wide.page)
         await in_session(wide, session)
         await shoot("session", wide.page)

@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
-from tests.browser.sample_sessions import furnish
+from tests.browser.sample_sessions import make_sample_sessions
 from tests.pair import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,7 +35,7 @@ def axe() -> str:
         if npm is None:
             pytest.skip("no npm on this machine to get axe-core with (apt-get install npm)")
         command = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", str(FOLDER), AXE]
-        got = subprocess.run(command, capture_output=True, timeout=50)
+        got = subprocess.run(command, capture_output=True, timeout=60)
         if not SCRIPT.exists():
             pytest.skip(f"npm could not get {AXE}: {got.stderr.decode()[-200:]}")
     return SCRIPT.read_text("utf-8")
@@ -53,23 +53,23 @@ async def serious(page: Page, axe: str) -> list[str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def furnished(pair: Pair) -> str:
-    return await furnish(pair)
+async def sample_session(pair: Pair) -> str:
+    return await make_sample_sessions(pair)
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_the_open_session(
-    pair: Pair, people: People, axe: str, furnished: str, look: str
+async def test_open_session_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, sample_session: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
-    page = await person.open(furnished)
+    page = await person.open(sample_session)
     await expect(page.locator(".message[data-id]").first).to_be_attached()
     assert await serious(page, axe) == []
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_the_list_of_sessions(
-    pair: Pair, people: People, axe: str, furnished: str, look: str
+async def test_list_of_sessions_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, sample_session: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
     await person.page.goto("/")
@@ -78,7 +78,9 @@ async def test_the_list_of_sessions(
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_the_way_in(pair: Pair, people: People, axe: str, look: str) -> None:
+async def test_sign_in_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, look: str
+) -> None:
     stale = pair.token("olivia", kind="person")[:-4] + "AAAA"
     for token in ("", stale):
         stranger = await people.enter(pair, token, bypass_csp=True, **LOOKS[look])
@@ -90,7 +92,9 @@ async def test_the_way_in(pair: Pair, people: People, axe: str, look: str) -> No
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_no_session_yet(pair: Pair, people: People, axe: str, name: str, look: str) -> None:
+async def test_empty_list_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, name: str, look: str
+) -> None:
     nothing = pair.token("rita", kind="person", sessions=[name])
     person = await people.enter(pair, nothing, bypass_csp=True, **LOOKS[look])
     await person.page.goto("/")
@@ -100,11 +104,11 @@ async def test_no_session_yet(pair: Pair, people: People, axe: str, name: str, l
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_while_it_reconnects(
-    pair: Pair, people: People, axe: str, furnished: str, look: str
+async def test_reconnecting_page_has_no_serious_violation(
+    pair: Pair, people: People, axe: str, sample_session: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
-    page = await person.open(furnished)
+    page = await person.open(sample_session)
     await page.route_web_socket(re.compile("/ws$"), lambda socket: socket.close(code=4001))
     await page.reload()
     await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
@@ -113,8 +117,8 @@ async def test_while_it_reconnects(
 
 
 @pytest.mark.parametrize("look", sorted(LOOKS))
-async def test_what_a_search_found(
-    pair: Pair, people: People, axe: str, furnished: str, look: str
+async def test_search_results_have_no_serious_violation(
+    pair: Pair, people: People, axe: str, sample_session: str, look: str
 ) -> None:
     person = await people.enter(pair, bypass_csp=True, **LOOKS[look])
     for words, found in (("key", True), ("zzqqxx", False)):
@@ -130,15 +134,17 @@ async def fits(page: Page) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_nothing_is_wider_than_a_phone(pair: Pair, people: People, furnished: str) -> None:
+async def test_nothing_is_wider_than_a_phone(
+    pair: Pair, people: People, sample_session: str
+) -> None:
     person = await people.enter(pair, **LOOKS["phone"])
-    page = await person.open(furnished)
+    page = await person.open(sample_session)
     await fits(page)
 
 
-async def test_keys_do_what_the_help_says(pair: Pair, people: People, furnished: str) -> None:
+async def test_keys_do_what_the_help_says(pair: Pair, people: People, sample_session: str) -> None:
     person = await people.enter(pair)
-    page = await person.open(furnished)
+    page = await person.open(sample_session)
     await page.keyboard.press("k")
     last = await page.evaluate("Number(document.activeElement.dataset.id)")
     await page.keyboard.press("k")

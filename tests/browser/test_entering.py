@@ -10,8 +10,10 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import Person, ids
+from tests.clients import closed_with, plain_client
 from tests.commands import partyline
-from tests.pair import Pair, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -84,7 +86,7 @@ async def test_a_read_only_link_reads_one_session_and_writes_nowhere(
                 assert (await rest.get(path)).status_code == 404
             listed = (await rest.get("/api/sessions")).json()["sessions"]
             assert [one["session_id"] for one in listed] == [name]
-    assert await closed_with(pair, f"/ws/{other}", token) == 4501
+    assert await refused_with(pair, f"/ws/{other}", token) == 4501
     async with websockets.connect(
         f"{pair.ws_url.replace('http', 'ws')}/ws", additional_headers=headers, proxy=None
     ) as socket:
@@ -103,15 +105,13 @@ async def refused(rest: httpx.AsyncClient, method: str, path: str) -> int:
     return (await rest.request(method, path, json=body)).status_code
 
 
-async def closed_with(pair: Pair, path: str, token: str) -> int | None:
+async def refused_with(pair: Pair, path: str, token: str) -> int:
     async with websockets.connect(
         f"{pair.ws_url.replace('http', 'ws')}{path}",
         additional_headers={"Authorization": f"Bearer {token}"},
         proxy=None,
     ) as socket:
-        with pytest.raises(websockets.ConnectionClosed):
-            await socket.recv()
-        return socket.close_code
+        return await closed_with(socket)
 
 
 async def test_a_guest_who_may_write_is_marked(pair: Pair, people: People, name: str) -> None:

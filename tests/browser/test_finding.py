@@ -4,7 +4,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import People
-from tests.browser.test_reading import filled, say
+from tests.browser.test_reading import filled
+from tests.integration.rooms import say
 from tests.pair import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,7 +7,8 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -115,7 +116,9 @@ async def unfold_all(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", ["markup", "links", "markdown", "letters", "long"])
-async def test_is_shown_as_text(pair: Pair, people: People, name: str, kind: str) -> None:
+async def test_hostile_messages_are_shown_as_text(
+    pair: Pair, people: People, name: str, kind: str
+) -> None:
     contents = {
         "markup": MARKUP,
         "links": LINKS,
@@ -126,11 +129,11 @@ async def test_is_shown_as_text(pair: Pair, people: People, name: str, kind: str
     person = await people.enter(pair)
     page = await person.open(name)
     live = await said(pair, name, contents)
-    await until(lambda: same(page, live))
+    await until(lambda: same(page, live), within=START_SECONDS)
     await unfold_all(page)
     await unharmed(page)
     await page.reload()  # the same from history; what long ones hold has been shown above
-    await until(lambda: same(page, live))
+    await until(lambda: same(page, live), within=START_SECONDS)
     if kind != "long":
         await unfold_all(page)
     await unharmed(page)

@@ -1,14 +1,17 @@
 """People write: an agent that waits hears them (must hold 4), and nothing typed is lost."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids, operators_token, texts
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,7 +34,7 @@ async def test_a_reply_reaches_an_agent_that_waits(pair: Pair, people: People, n
         await until(lambda: waits(pair, name))
         person = await people.enter(pair)
         page = await person.open(name)
-        await expect(page.locator(".agent.waiting")).to_have_count(1, timeout=15_000)
+        await expect(page.locator(".agent.waiting")).to_have_count(1)
         message = page.locator(f"#message-{question}")
         await message.hover()
         await message.get_by_role("button", name="Reply").click()
@@ -56,12 +59,12 @@ async def waits(pair: Pair, name: str) -> bool:
 
 
 async def test_what_could_not_be_sent_stays_and_is_said_once(
-    mortal: Pair, people: People, name: str
+    killable: Pair, people: People, name: str
 ) -> None:
-    await opened(mortal, name)
-    person = await people.enter(mortal)
+    await opened(killable, name)
+    person = await people.enter(killable)
     page = await person.open(name)
-    mortal.mcp.kill()
+    killable.mcp.kill()
     await page.fill("#composer-text", "Do not lose this")
     await page.press("#composer-text", "Enter")
     await expect(page.locator(".pending .status")).to_have_text("no answer yet, trying again…")
@@ -69,15 +72,20 @@ async def test_what_could_not_be_sent_stays_and_is_said_once(
     await page.reload()  # the page goes, what was typed stays
     await expect(page.locator("#composer-text")).to_have_value("and this draft")
     await expect(page.locator(".pending .content")).to_have_text("Do not lose this")
-    mortal.mcp.spawn()
-    await mortal.mcp.answers()
+    killable.mcp.spawn()
+    await killable.mcp.answers()
     await person.open(name)
     retry = page.get_by_role("button", name="Retry")
-    if await retry.count():  # unless the page has done it, being live again
-        await retry.click()
-    await until(lambda: said(page, ["Do not lose this"]), within=20)
+
+    async def sent() -> bool:
+        if await retry.count():  # unless the page does it, being live again
+            with contextlib.suppress(PlaywrightError):
+                await retry.click(timeout=1_000)
+        return await said(page, ["Do not lose this"])
+
+    await until(sent)
     await expect(page.locator(".pending-list > *")).to_have_count(0)
-    async with mortal.rest() as rest:
+    async with killable.rest() as rest:
         stored = (await rest.get(f"/api/sessions/{name}/messages")).json()["messages"]
     assert [one["content"] for one in stored] == ["Do not lose this"]
 

@@ -12,8 +12,10 @@ from tests.browser.conftest import People
 from tests.browser.people import ids
 from tests.browser.seeding import seed
 from tests.browser.test_hostile import unharmed
-from tests.browser.test_reading import at_least, say
-from tests.pair import Pair, until
+from tests.browser.test_reading import at_least
+from tests.integration.rooms import say
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -89,7 +91,9 @@ async def last_is(page: Page, message_id: int) -> bool:
     return (await ids(page))[-1] == message_id
 
 
-async def test_a_thousand_replies_deep(large: Pair, seeded: Seeded, people: People) -> None:
+async def test_a_thousand_nested_replies_are_all_shown(
+    large: Pair, seeded: Seeded, people: People
+) -> None:
     made = seeded[DEEP]
     person = await people.enter(large)
     page = await person.open(DEEP)
@@ -106,7 +110,7 @@ async def begins(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("label", ["Export as Markdown", "Export as JSON Lines"])
-async def test_a_session_comes_whole(
+async def test_an_export_holds_the_whole_session(
     large: Pair, seeded: Seeded, people: People, tmp_path: Path, label: str
 ) -> None:
     made = seeded[LONGER]

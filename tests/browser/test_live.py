@@ -12,7 +12,8 @@ from tests.pair import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SECONDS = 0.2
+SECONDS = 3.0
+"""A tenth of one on an idle machine; who asked for the log now and then would be later."""
 
 APPEARS = """
 (text) => new Promise((resolve) => {

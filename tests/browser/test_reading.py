@@ -1,15 +1,15 @@
 """Reading: the bottom, the pill, older messages, ten thousand of them, what is unread."""
 
 import asyncio
-from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.pair import Pair, until
+from tests.integration.rooms import say
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,22 +28,16 @@ async def filled(pair: Pair, room: str, count: int) -> list[int]:
     return sorted(made)
 
 
-async def say(rest: httpx.AsyncClient, room: str, content: str, **more: Any) -> int:
-    answer = await rest.post(f"/api/sessions/{room}/messages", json={"content": content, **more})
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["message_id"])
-
-
-async def gap(page: Page) -> float:
-    """Pixels between what is shown and the newest."""
+async def at_the_bottom(page: Page) -> bool:
+    """Whether nothing lies between what is shown and the newest, but for a fraction of a pixel."""
     distance: float = await page.evaluate(
         "(({scrollHeight: h, scrollTop: t, clientHeight: c}) => h - t - c)"
         "(document.querySelector('.scroller'))"
     )
-    return distance
+    return distance < 2
 
 
-async def test_it_stays_at_the_bottom_or_says_what_is_new(
+async def test_the_page_stays_at_the_bottom_or_says_what_is_new(
     pair: Pair, people: People, name: str
 ) -> None:
     await filled(pair, name, 60)
@@ -52,7 +46,7 @@ async def test_it_stays_at_the_bottom_or_says_what_is_new(
     async with pair.rest() as rest:
         await say(rest, name, "at the bottom")
         await expect(page.get_by_text("at the bottom", exact=True)).to_be_in_viewport()
-        assert await gap(page) < 2
+        await until(lambda: at_the_bottom(page))
         await page.locator(".message", has_text="number 30").scroll_into_view_if_needed()
         await expect(page.locator(".pill")).to_have_text("To the newest")
         before = await page.locator(".message", has_text="number 30").bounding_box()
@@ -73,12 +67,14 @@ async def test_older_messages_come_on_scrolling_up_and_nothing_jumps(
     page = await person.open(name)
     await until(lambda: at_least(page, 100))
     assert await ids(page) == made[-len(await ids(page)) :]
-    for _ in range(40):
-        if len(await ids(page)) == 350:
-            break
-        await page.locator(".scroller").hover()
-        await page.mouse.wheel(0, -3000)
-    await until(lambda: at_least(page, 350))
+    await page.locator(".scroller").hover()
+
+    async def all_there() -> bool:
+        if len(await ids(page)) < 350:
+            await page.mouse.wheel(0, -3000)
+        return await at_least(page, 350)
+
+    await until(all_there, within=START_SECONDS)
     assert await ids(page) == made
     await page.evaluate("document.querySelector('.scroller').scrollTop = 0")
     await expect(page.locator(".older")).to_have_text("The beginning of this session")

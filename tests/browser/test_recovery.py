@@ -9,7 +9,8 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import People
 from tests.browser.people import Person, ids, texts
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import PATIENCE, START_SECONDS, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,7 +27,7 @@ class Writer:
     async def run(self) -> None:
         while not self._stop:
             with contextlib.suppress(Exception):  # mcp_node is dead: come back until it is not
-                async with asyncio.timeout(5), self._pair.agent("alice") as agent:
+                async with asyncio.timeout(PATIENCE), self._pair.agent("alice") as agent:
                     while not self._stop:
                         await self._say(agent, len(self.said))
                         await asyncio.sleep(0.02)
@@ -46,35 +47,35 @@ class Writer:
     async def more(self, count: int) -> None:
         """Wait until it has said that many more."""
         enough = len(self.said) + count
-        await until(lambda: len(self.said) >= enough, within=30)
+        await until(lambda: len(self.said) >= enough, within=START_SECONDS)
 
     def stop(self) -> None:
         self._stop = True
 
 
 async def test_both_nodes_die_while_an_agent_writes(
-    mortal: Pair, people: People, name: str
+    killable: Pair, people: People, name: str
 ) -> None:
-    async with mortal.agent("alice") as agent:
+    async with killable.agent("alice") as agent:
         await agent.call_tool("create_session", {"session_id": name, "purpose": "To be broken"})
-    person = await people.enter(mortal)
+    person = await people.enter(killable)
     page = await person.open(name)
-    writer = Writer(mortal, name)
+    writer = Writer(killable, name)
     writing = asyncio.create_task(writer.run())
     await writer.more(20)
 
-    mortal.ws.kill()
+    killable.ws.kill()
     await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
     await expect(page.locator(".state-text")).to_contain_text("reconnecting in")
     await writer.more(20)
-    mortal.ws.spawn()
-    await mortal.ws.answers()
+    killable.ws.spawn()
+    await killable.ws.answers()
     await recovered(person)
     await writer.more(20)
 
-    mortal.mcp.kill()
-    mortal.mcp.spawn()
-    await mortal.mcp.answers()
+    killable.mcp.kill()
+    killable.mcp.spawn()
+    await killable.mcp.answers()
     await writer.more(20)
     writer.stop()
     await writing
@@ -85,9 +86,7 @@ async def test_both_nodes_die_while_an_agent_writes(
 
 
 async def recovered(person: Person) -> None:
-    await expect(person.page.locator(".connection")).to_have_attribute(
-        "data-state", "live", timeout=30_000
-    )
+    await expect(person.page.locator(".connection")).to_have_attribute("data-state", "live")
 
 
 async def has_last(person: Person, last: int) -> bool:

@@ -8,9 +8,11 @@ from playwright.async_api import expect
 from tests.browser.conftest import People
 from tests.browser.people import ids, operators_token, texts
 from tests.browser.test_entering import login_link
-from tests.browser.test_reading import filled, say
+from tests.browser.test_reading import filled
 from tests.commands import partyline
-from tests.pair import Pair, until
+from tests.integration.rooms import say
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -59,7 +61,7 @@ async def test_a_log_put_back_is_shown_alone(people: People, name: str) -> None:
         await own.mcp.start()
         async with own.rest() as rest:
             new = await say(rest, name, "said instead")
-        await until(lambda: shows(page, "said instead"), within=30)
+        await until(lambda: shows(page, "said instead"))
         assert await ids(page) == [*old, new]
         assert (await texts(page))[-1] == "said instead"
         await expect(page.locator(".session")).to_have_count(1)

@@ -9,8 +9,10 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import People
 from tests.browser.people import ids
-from tests.browser.test_reading import filled, say
-from tests.pair import Pair, until
+from tests.browser.test_reading import filled
+from tests.integration.rooms import say
+from tests.pair import Pair
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -54,22 +56,20 @@ async def test_screen_readers_are_told_what_is_new_and_nothing_that_was_there(
     assert await page.get_attribute("#announcer", "aria-live") == "polite"
 
 
-async def test_it_says_how_many_it_is_catching_up_on(
-    mortal: Pair, people: People, name: str
+async def test_the_page_says_how_many_messages_it_is_catching_up_on(
+    killable: Pair, people: People, name: str
 ) -> None:
-    await filled(mortal, name, 1)
-    page = await (await people.enter(mortal)).open(name)
-    mortal.ws.kill()
+    await filled(killable, name, 1)
+    page = await (await people.enter(killable)).open(name)
+    killable.ws.kill()
     await expect(page.locator(".connection")).to_have_attribute("data-state", "reconnecting")
     await page.evaluate(RECORD, ".state-text")
-    made = await filled(mortal, name, 120)
+    made = await filled(killable, name, 120)
     over = time.monotonic() + 2.5  # what is fresher than two seconds is not the past
     await until(lambda: time.monotonic() > over)
-    mortal.ws.spawn()
-    await mortal.ws.answers()
-    await expect(page.locator(".connection")).to_have_attribute(
-        "data-state", "live", timeout=30_000
-    )
+    killable.ws.spawn()
+    await killable.ws.answers()
+    await expect(page.locator(".connection")).to_have_attribute("data-state", "live")
     await until(lambda: has(page, 121))
     assert (await ids(page))[1:] == made
     counts = [re.fullmatch(r"catching up (\d+) messages?", text) for text in await told(page)]

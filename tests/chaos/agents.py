@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.chaos.judge import Acknowledged
-from tests.pair import UNANSWERED, Pair, plain_client
+from tests.clients import UNANSWERED, plain_client
+from tests.pair import Pair
 
 TYPES: Final = ("claude", "codex", "gemini")
 VISIBILITIES: Final = ("public", "private", "agent_only", "admin_only")

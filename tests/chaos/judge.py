@@ -32,7 +32,7 @@ class Got(NamedTuple):
     sum: int
 
 
-class Seer(NamedTuple):
+class Audience(NamedTuple):
     """What decides what a viewer may see."""
 
     agent_id: str
@@ -46,7 +46,7 @@ class Transcript:
 
     viewer: str
     session_id: str
-    seer: Seer
+    audience: Audience
     start: int
     got: list[Got]
 
@@ -102,17 +102,17 @@ class Verdict:
             self.examples.append(f"{kind}: {text}")
 
 
-def may_see(seer: Seer, message: Logged) -> bool:
+def may_see(audience: Audience, message: Logged) -> bool:
     """Whether a viewer may see a message."""
     match message.visibility:
         case "public":
             return True
         case "private":
-            return seer.agent_id == message.principal
+            return audience.agent_id == message.principal
         case "agent_only":
-            return seer.is_admin or seer.agent_type == message.sender_type
+            return audience.is_admin or audience.agent_type == message.sender_type
         case "admin_only":
-            return seer.is_admin
+            return audience.is_admin
     raise ValueError(message.visibility)
 
 
@@ -171,7 +171,7 @@ def _judge_viewer(
         seen.add(got.id)
         if message is None or message.sum != got.sum or got.id <= one.start:
             verdict.found("invented", what)
-        elif message.session_id != one.session_id or not may_see(one.seer, message):
+        elif message.session_id != one.session_id or not may_see(one.audience, message):
             verdict.found("forbidden", what)
         elif got.id < newest:
             verdict.found("out_of_order", f"{what} after {newest}")
@@ -181,6 +181,6 @@ def _judge_viewer(
             message.id > one.start
             and message.session_id == one.session_id
             and message.id not in seen
-            and may_see(one.seer, message)
+            and may_see(one.audience, message)
         ):
             verdict.found("lost", f"{message.id} to {one.viewer} (start {one.start})")

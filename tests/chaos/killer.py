@@ -9,8 +9,9 @@ import time
 
 import psutil  # type: ignore[import-untyped]
 
-from tests.chaos.gauges import Gauges
-from tests.pair import Node, Pair
+from tests.chaos.node_counters import NodeCounters
+from tests.node_process import Node
+from tests.pair import Pair
 
 WATCH_SECONDS = 0.1
 WORKER = "one worker"
@@ -25,12 +26,14 @@ class Killer:
         moments: when each kill happened, in seconds of the monotonic clock.
     """
 
-    def __init__(self, pair: Pair, gauges: Gauges, rng: random.Random, every: float) -> None:
+    def __init__(
+        self, pair: Pair, counters: NodeCounters, rng: random.Random, every: float
+    ) -> None:
         self.kills = {pair.mcp.module: 0, pair.ws.module: 0, WORKER: 0}
         self.crashes: list[str] = []
         self.moments: list[float] = []
         self._nodes = (pair.mcp, pair.ws)
-        self._gauges = gauges
+        self._counters = counters
         self._rng = rng
         self._every = every
 
@@ -44,7 +47,7 @@ class Killer:
                 [self._nodes[:1], self._nodes[1:], self._nodes], weights=[2, 2, 1]
             )
             for node in victims:
-                await self._gauges.read(node)
+                await self._counters.read(node)
             self.look()
             self.moments.append(time.monotonic())
             for node in victims:
@@ -83,5 +86,5 @@ class Killer:
                 self._start(node)
 
     def _start(self, node: Node) -> None:
-        self._gauges.new_life(node)
+        self._counters.new_life(node)
         node.spawn()

@@ -18,12 +18,12 @@ import zmq.asyncio
 
 from proto import keyfile
 from proto.endpoints import bridge_endpoint
-from proto.signing import HEADER, Answer, AskAgain, Request, Verifier
+from proto.signing import HEADER, Answer, Request, Verifier, WrongInstance
 from serving.peers.clients import ws_socket
 from serving.peers.local import LOCAL_URL, LocalTransport
 from serving.peers.signed import signed_values
-from tests.chaos.faults import Faults, Odds
-from tests.pair import UNANSWERED
+from tests.chaos.link_faults import LinkFaults, Odds
+from tests.clients import UNANSWERED
 
 NOT_FORWARDED: Final = {"host", "content-length", "connection", HEADER}
 
@@ -38,7 +38,7 @@ class Link(Protocol):
     """
 
     @property
-    def faults(self) -> Sequence[Faults]:
+    def faults(self) -> Sequence[LinkFaults]:
         """By lane."""
 
     @property
@@ -115,7 +115,7 @@ class _Delays:
 class _Lane:
     """Two ZeroMQ sockets: PULL where mcp_node connects, PUSH to one worker of ws_node."""
 
-    def __init__(self, faults: Faults, inward: str, outward: str) -> None:
+    def __init__(self, faults: LinkFaults, inward: str, outward: str) -> None:
         self.passed = 0
         self.undelivered = 0
         self.delays = _Delays()
@@ -172,7 +172,7 @@ class _Lane:
 class ZmqLink:
     """A link of one lane for each worker."""
 
-    def __init__(self, directory: Path, faults: Sequence[Faults]) -> None:
+    def __init__(self, directory: Path, faults: Sequence[LinkFaults]) -> None:
         self.faults = faults
         self._inward = f"ipc://{directory}/link.sock"
         self._outward = f"ipc://{directory}/ws.sock"
@@ -226,7 +226,7 @@ class HttpLink:
     To mcp_node it is a ws_node on another machine; to ws_node it is mcp_node.
     """
 
-    def __init__(self, data_dir: Path, faults: Faults) -> None:
+    def __init__(self, data_dir: Path, faults: LinkFaults) -> None:
         self.faults = [faults]
         self.passed = 0
         self.undelivered = 0
@@ -292,9 +292,9 @@ class HttpLink:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         request = Request("POST", path.encode(), signed_values(raw))
         try:
-            signature = self._verifier.take(headers[HEADER], request, now=time.time())
-        except AskAgain as again:
-            signed = self._verifier.sign(again.signature, Answer(401, b""), b"", taken=False)
+            signature = self._verifier.verify(headers[HEADER], request, now=time.time())
+        except WrongInstance as again:
+            signed = self._verifier.sign(again.signature, Answer(401, b""), b"", accepted=False)
             return 401, signed
         status = await self._pass_on(path, headers, body)
         return status, self._verifier.sign(signature, Answer(status, b""), b"")
@@ -328,7 +328,7 @@ class HttpLink:
         return post
 
 
-def make_link(bridge: str, directory: Path, faults: Sequence[Faults]) -> Link:
+def make_link(bridge: str, directory: Path, faults: Sequence[LinkFaults]) -> Link:
     """A link for one of the two bridges, with faults for each worker.
 
     Args:

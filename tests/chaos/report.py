@@ -41,12 +41,14 @@ class Report:
 
 def breaches_of(viewers: Sequence[Viewer], agents: Sequence[Agent]) -> list[str]:
     """What viewers and agents met that should not have happened."""
-    sights = [sight for viewer in viewers for sight in viewer.sights.values()]
-    found = [text for viewer in viewers for text in viewer.broken]
-    found += [text for sight in sights for text in sight.broken]
+    viewer_logs = [viewer_log for viewer in viewers for viewer_log in viewer.viewer_logs.values()]
+    found = [text for viewer in viewers for text in viewer.breaches]
+    found += [text for viewer_log in viewer_logs for text in viewer_log.breaches]
     found += [text for agent in agents for text in agent.refused]
     found += [
-        f"{sight.name} was told to reload {sight.resets} times" for sight in sights if sight.resets
+        f"{viewer_log.name} was told to reload {viewer_log.resets} times"
+        for viewer_log in viewer_logs
+        if viewer_log.resets
     ]
     return found
 
@@ -60,7 +62,7 @@ def delays(viewers: Sequence[Viewer], agents: Sequence[Agent]) -> list[float]:
     return sorted(
         max(0.0, time - known[got.id])
         for viewer in viewers
-        for sight in viewer.sights.values()
-        for got, time in zip(sight.got, sight.times, strict=True)
+        for viewer_log in viewer.viewer_logs.values()
+        for got, time in zip(viewer_log.got, viewer_log.times, strict=True)
         if known.get(got.id, 0.0) > viewer.joined
     )

@@ -12,24 +12,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.agents import Agent, first_begun_after, make_rooms
-from tests.chaos.crowd import deliveries_by_kind, kinds_of, make_viewers
-from tests.chaos.faults import ALL_LOST, NONE, Faults, Odds
-from tests.chaos.gauges import Gauges
 from tests.chaos.judge import Logged, Transcript, Verdict, judge, may_see
 from tests.chaos.killer import WORKER, Killer
 from tests.chaos.link import Link, make_link, set_odds
-from tests.chaos.logbook import read_log
-from tests.chaos.mischief import Mischief
+from tests.chaos.link_faults import ALL_LOST, NONE, LinkFaults, Odds
+from tests.chaos.log_reader import read_log
+from tests.chaos.node_counters import NodeCounters
 from tests.chaos.report import Report, breaches_of, delays
-from tests.chaos.sight import Sight
+from tests.chaos.viewer_faults import ViewerFaults
+from tests.chaos.viewer_kinds import deliveries_by_kind, kinds_of, make_viewers
+from tests.chaos.viewer_log import ViewerLog
 from tests.chaos.viewers import Viewer
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 HEAL_SECONDS: Final = 20.0
 """How long everything may take to arrive once nothing is broken any more."""
 
-MISCHIEF_SECONDS: Final = 10.0
-"""Mean time between two mischiefs to one viewer."""
+VIEWER_FAULT_SECONDS: Final = 10.0
+"""Mean time between two faults of one viewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ async def run(plan: Plan) -> Report:
     with tempfile.TemporaryDirectory(prefix="plc-") as name:
         directory = Path(name)
         faults = [
-            Faults(plan.rng(f"link {worker}" if worker else "link"))
+            LinkFaults(plan.rng(f"link {worker}" if worker else "link"))
             for worker in range(plan.workers)
         ]
         link = make_link(plan.bridge, directory, faults)
@@ -84,8 +85,8 @@ class _Run:
         self._plan = plan
         self._pair = pair
         self._link = link
-        self._gauges = Gauges(pair.mcp, pair.ws)
-        self._killer = Killer(pair, self._gauges, plan.rng("killer"), plan.kill_every)
+        self._counters = NodeCounters(pair.mcp, pair.ws)
+        self._killer = Killer(pair, self._counters, plan.rng("killer"), plan.kill_every)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def carried_out(self) -> Report:
@@ -96,8 +97,8 @@ class _Run:
             for number in range(plan.agents)
         ]
         self._viewers = make_viewers(pair, plan.viewers, rooms, plan.rng)
-        self._mischief = Mischief(
-            self._viewers, plan.rng("mischief"), MISCHIEF_SECONDS / plan.viewers
+        self._viewer_faults = ViewerFaults(
+            self._viewers, plan.rng("viewer faults"), VIEWER_FAULT_SECONDS / plan.viewers
         )
         async with asyncio.TaskGroup() as group:
             await self._broken(group)
@@ -106,7 +107,7 @@ class _Run:
             healing = time.monotonic() - begin
             for task in self._tasks:
                 task.cancel()
-        await self._gauges.close()
+        await self._counters.close()
         breaches = [
             *breaches_of(self._viewers, self._agents),
             *self._killer.crashes,
@@ -122,11 +123,11 @@ class _Run:
         for viewer in self._viewers:
             self._start(group, self._come(viewer, plan.rng(f"arrival of {viewer.name}")))
         writing = [group.create_task(agent.write_until(enough)) for agent in self._agents]
-        self._start(group, self._gauges.read_for_ever())
+        self._start(group, self._counters.read_for_ever())
         self._start(group, self._killer.watch_for_ever())
         troubles = [
             group.create_task(self._killer.kill_for_ever()),
-            group.create_task(self._mischief.go_on_for_ever()),
+            group.create_task(self._viewer_faults.run()),
         ]
         await asyncio.sleep(plan.seconds)
         for trouble in troubles:
@@ -155,19 +156,23 @@ class _Run:
         log = read_log(self._pair.data_dir)
         late = []
         end = time.monotonic() + HEAL_SECONDS
-        for sight in self._sights():
-            target = last_visible(log, sight)
+        for viewer_log in self._viewer_logs():
+            target = last_visible(log, viewer_log)
             try:
                 await until(
-                    partial(sight.has_come_to, target), within=max(0.0, end - time.monotonic())
+                    partial(viewer_log.has_read, target), within=max(0.0, end - time.monotonic())
                 )
             except TimeoutError:
-                late.append(f"{sight.name} is at {sight.last}, not at {target}, after the end")
+                late.append(
+                    f"{viewer_log.name} is at {viewer_log.last}, not at {target}, after the end"
+                )
         late += await self._everybody_has_everything()
         return read_log(self._pair.data_dir), late
 
-    def _sights(self) -> list[Sight]:
-        return [sight for viewer in self._viewers for sight in viewer.sights.values()]
+    def _viewer_logs(self) -> list[ViewerLog]:
+        return [
+            viewer_log for viewer in self._viewers for viewer_log in viewer.viewer_logs.values()
+        ]
 
     async def _everybody_has_everything(self) -> list[str]:
         """Wait until all that was on its way has been read; who does not answer."""
@@ -180,18 +185,24 @@ class _Run:
     def _judged(self, log: Sequence[Logged]) -> Verdict:
         writes = [write for agent in self._agents for write in agent.writes]
         transcripts = []
-        for sight in self._sights():
-            start = sight.start
+        for viewer_log in self._viewer_logs():
+            start = viewer_log.start
             if start is None:  # it only connected: everything begun since then was promised
-                began = first_begun_after(writes, sight.room, sight.moment)
-                firsts = [id_ for id_ in (began, sight.got[0].id if sight.got else None) if id_]
+                began = first_begun_after(writes, viewer_log.room, viewer_log.moment)
+                firsts = [
+                    id_ for id_ in (began, viewer_log.got[0].id if viewer_log.got else None) if id_
+                ]
                 start = min(firsts) - 1 if firsts else log[-1].id if log else 0
-            transcripts.append(Transcript(sight.name, sight.room, sight.seer, start, sight.got))
+            transcripts.append(
+                Transcript(
+                    viewer_log.name, viewer_log.room, viewer_log.audience, start, viewer_log.got
+                )
+            )
         answers = [answer for agent in self._agents for answer in agent.answers]
         return judge(log, transcripts, answers)
 
     def _figures(self, log: Sequence[Logged], healing: float) -> list[tuple[str, str]]:
-        plan, pair, link, gauges = self._plan, self._pair, self._link, self._gauges
+        plan, pair, link, counters = self._plan, self._pair, self._link, self._counters
         took = delays(self._viewers, self._agents) or [0.0]
         codes = Counter(code for viewer in self._viewers for code in viewer.codes.elements())
         kills = self._killer.kills
@@ -199,32 +210,35 @@ class _Run:
             ("seed, bridge, seconds", f"{plan.seed}, {plan.bridge}, {plan.seconds:g}"),
             ("agents, viewers, sessions", f"{plan.agents}, {plan.viewers}, {plan.sessions}"),
             ("viewers by kind", kinds_of(self._viewers)),
-            ("transcripts", f"{len(self._sights()):,}"),
+            ("transcripts", f"{len(self._viewer_logs()):,}"),
             ("messages in the log", f"{len(log):,}"),
             ("writes acknowledged", f"{sum(bool(w.id) for a in self._agents for w in a.writes):,}"),
             ("writes asked again", f"{sum(agent.retries for agent in self._agents):,}"),
-            ("deliveries", f"{sum(len(sight.got) for sight in self._sights()):,}"),
+            ("deliveries", f"{sum(len(viewer_log.got) for viewer_log in self._viewer_logs()):,}"),
             ("deliveries by kind", deliveries_by_kind(self._viewers)),
             ("kill -9 of mcp_node, ws_node", ", ".join(str(n) for n in (*kills.values(),)[:2])),
             *([("kill -9 of one worker", str(kills[WORKER]))] if plan.workers > 1 else []),
-            ("both nodes answered", f"{gauges.both / max(1, gauges.looks):.0%} of the time"),
+            ("both nodes answered", f"{counters.both / max(1, counters.looks):.0%} of the time"),
             ("connections of viewers", f"{sum(v.connects for v in self._viewers):,}"),
-            ("replays", f"{sum(sight.replays for sight in self._sights()):,}"),
+            ("replays", f"{sum(viewer_log.replays for viewer_log in self._viewer_logs()):,}"),
             (
-                "mischief",
-                ", ".join(f"{kind} {n}" for kind, n in sorted(self._mischief.done.items())),
+                "faults of viewers",
+                ", ".join(f"{kind} {n}" for kind, n in sorted(self._viewer_faults.done.items())),
             ),
             ("close codes", ", ".join(f"{code}: {n}" for code, n in sorted(codes.items()))),
             ("link: passed", f"{link.passed:,}"),
             ("link: dropped, silenced", f"{_sum(link, 'dropped')}, {_sum(link, 'silenced')}"),
             ("link: repeated, reordered", f"{_sum(link, 'repeated')}, {link.reordered:,}"),
             ("link: found ws_node away", f"{link.undelivered:,}"),
-            ("bridge: refused by the link", f"{gauges.total(pair.mcp, 'bridge_dropped_total'):,}"),
-            ("history requests", f"{gauges.total(pair.ws, 'history_requests_total'):,}"),
-            ("gaps repaired", f"{gauges.total(pair.ws, 'repairs_total'):,}"),
+            (
+                "bridge: refused by the link",
+                f"{counters.total(pair.mcp, 'bridge_dropped_total'):,}",
+            ),
+            ("history requests", f"{counters.total(pair.ws, 'history_requests_total'):,}"),
+            ("gaps repaired", f"{counters.total(pair.ws, 'repairs_total'):,}"),
             (
                 "largest mcp_node, ws_node",
-                ", ".join(f"{size / 1_048_576:.0f} MiB" for size in gauges.most_bytes.values()),
+                ", ".join(f"{size / 1_048_576:.0f} MiB" for size in counters.most_bytes.values()),
             ),
             ("acknowledged to viewer, median", f"{took[len(took) // 2] * 1e3:.1f} ms"),
             ("acknowledged to viewer, p99", f"{took[len(took) * 99 // 100]:.2f} s"),
@@ -237,13 +251,13 @@ def _sum(link: Link, fate: str) -> str:
     return f"{sum(getattr(faults, fate) for faults in link.faults):,}"
 
 
-def last_visible(log: Sequence[Logged], sight: Sight) -> int:
+def last_visible(log: Sequence[Logged], viewer_log: ViewerLog) -> int:
     """The last id that must have been seen; 0 if there is nothing for it."""
     return max(
         (
             message.id
             for message in log
-            if message.session_id == sight.room and may_see(sight.seer, message)
+            if message.session_id == viewer_log.room and may_see(viewer_log.audience, message)
         ),
         default=0,
     )

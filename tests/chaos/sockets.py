@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from tests.chaos.sight import Sight, decode
+from tests.chaos.viewer_log import ViewerLog, decode
 from tests.chaos.viewers import Viewer
 
 PING: Final = '{"type":"ping"}'
@@ -38,14 +38,14 @@ class SocketViewer(Viewer):
                     if frame.type == "pong":
                         self._pongs.put_nowait(None)
                     else:
-                        self._take(frame)
+                        self._receive(frame)
                     await self._pause()
         except websockets.ConnectionClosed:
             if connection is not None and connection.close_code is not None:
                 self._closed(connection.close_code)
         except websockets.InvalidStatus as refused:
             if refused.response.status_code != 503:
-                self.broken.append(f"{self.name}: {refused}")
+                self.breaches.append(f"{self.name}: {refused}")
         except (OSError, TimeoutError, websockets.InvalidHandshake):
             pass
         finally:
@@ -53,8 +53,8 @@ class SocketViewer(Viewer):
 
     async def _connect(self) -> ClientConnection:
         sock = await self._open()
-        for sight in self.sights.values():
-            sight.connected()
+        for viewer_log in self.viewer_logs.values():
+            viewer_log.connected()
         try:
             connection = await websockets.connect(
                 f"ws://127.0.0.1:{self._pair.ws_port}{self._address()}",
@@ -73,30 +73,30 @@ class SocketViewer(Viewer):
         return connection
 
     def _address(self) -> str:
-        [sight] = self.sights.values()
-        since = sight.since
+        [viewer_log] = self.viewer_logs.values()
+        since = viewer_log.since
         if since is None:
-            return f"/ws/{sight.room}"
-        epoch = {} if sight.epoch is None else {"epoch": sight.epoch}
-        return f"/ws/{sight.room}?{urlencode({'since': sight.ask(), **epoch})}"
+            return f"/ws/{viewer_log.room}"
+        epoch = {} if viewer_log.epoch is None else {"epoch": viewer_log.epoch}
+        return f"/ws/{viewer_log.room}?{urlencode({'since': viewer_log.ask(), **epoch})}"
 
     async def _begin(self, connection: ClientConnection) -> None:
         """Do what there is to do on a new connection."""
-        [sight] = self.sights.values()
-        if sight.asked:
+        [viewer_log] = self.viewer_logs.values()
+        if viewer_log.asked:
             return
-        if sight.begins == "plain":
-            sight.joined()
+        if viewer_log.begins == "plain":
+            viewer_log.joined()
         else:
-            sight.ask()
+            viewer_log.ask()
             await connection.send('{"type":"subscribe"}')
 
-    async def _subscribe(self, connection: ClientConnection, sight: Sight) -> None:
-        command: dict[str, object] = {"type": "subscribe", "session_id": sight.room}
-        since = sight.ask()
+    async def _subscribe(self, connection: ClientConnection, viewer_log: ViewerLog) -> None:
+        command: dict[str, object] = {"type": "subscribe", "session_id": viewer_log.room}
+        since = viewer_log.ask()
         if since is not None:
             command |= {"since": since}
-            command |= {} if sight.epoch is None else {"epoch": sight.epoch}
+            command |= {} if viewer_log.epoch is None else {"epoch": viewer_log.epoch}
         await connection.send(json.dumps(command))
 
     def cut(self) -> bool:
@@ -108,11 +108,11 @@ class SocketViewer(Viewer):
 
     async def subscribe_again(self) -> bool:
         """Ask, on its live socket, for everything after one session's position once more."""
-        connection, sight = self.socket, self._rng.choice([*self.sights.values()])
-        if connection is None or not sight.live or sight.asked or not sight.got:
+        connection, viewer_log = self.socket, self._rng.choice([*self.viewer_logs.values()])
+        if connection is None or not viewer_log.live or viewer_log.asked or not viewer_log.got:
             return False
         with contextlib.suppress(websockets.ConnectionClosed):
-            await self._subscribe(connection, sight)
+            await self._subscribe(connection, viewer_log)
             return True
         return False
 
@@ -140,27 +140,31 @@ class ManyViewer(SocketViewer):
         return "/ws"
 
     async def _begin(self, connection: ClientConnection) -> None:
-        for sight in self.sights.values():
-            await self._subscribe(connection, sight)
+        for viewer_log in self.viewer_logs.values():
+            await self._subscribe(connection, viewer_log)
 
     async def leave_a_session(self, seconds: float) -> bool:
         """Unsubscribe from one session, and come back to it if the socket is still there."""
-        connection, sight = self.socket, self._rng.choice([*self.sights.values()])
-        if connection is None or not sight.live or sight.asked:
+        connection, viewer_log = self.socket, self._rng.choice([*self.viewer_logs.values()])
+        if connection is None or not viewer_log.live or viewer_log.asked:
             return False
         try:
-            await connection.send(json.dumps({"type": "unsubscribe", "session_id": sight.room}))
+            await connection.send(
+                json.dumps({"type": "unsubscribe", "session_id": viewer_log.room})
+            )
         except websockets.ConnectionClosed:
             return False
-        sight.asked = True  # nothing else is asked until it is back
-        self._absence = asyncio.create_task(self._come_back(connection, sight, seconds))
+        viewer_log.asked = True  # nothing else is asked until it is back
+        self._absence = asyncio.create_task(self._come_back(connection, viewer_log, seconds))
         return True
 
-    async def _come_back(self, connection: ClientConnection, sight: Sight, seconds: float) -> None:
+    async def _come_back(
+        self, connection: ClientConnection, viewer_log: ViewerLog, seconds: float
+    ) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._awake.wait(), seconds)
-        while self.socket is connection and not sight.left:
+        while self.socket is connection and not viewer_log.left:
             await asyncio.sleep(0.02)
         if self.socket is connection:
             with contextlib.suppress(websockets.ConnectionClosed):
-                await self._subscribe(connection, sight)
+                await self._subscribe(connection, viewer_log)

@@ -6,9 +6,9 @@ import itertools
 from typing import ClassVar, Final
 from urllib.parse import urlencode
 
-from tests.chaos.sight import Frame, decode
+from tests.chaos.viewer_log import Frame, decode
 from tests.chaos.viewers import Viewer
-from tests.pair import UNANSWERED, plain_client
+from tests.clients import UNANSWERED, plain_client
 
 _markers: Final = itertools.count(1)
 
@@ -25,11 +25,11 @@ class StreamViewer(Viewer):
         return self._writer is not None
 
     async def _watch(self) -> None:
-        [sight] = self.sights.values()
+        [viewer_log] = self.viewer_logs.values()
         try:
             sock = await self._open()
             reader, self._writer = await asyncio.open_connection(sock=sock)
-            sight.connected()
+            viewer_log.connected()
             self._writer.write(self._request())
             async with asyncio.timeout(10):
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -39,7 +39,7 @@ class StreamViewer(Viewer):
                 self._came()
                 await self._read(reader)
             elif status != b"503":
-                self.broken.append(f"{self.name}: {head.decode('latin-1')}")
+                self.breaches.append(f"{self.name}: {head.decode('latin-1')}")
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -48,17 +48,17 @@ class StreamViewer(Viewer):
             self._writer = None
 
     def _request(self) -> bytes:
-        [sight] = self.sights.values()
-        since, query, headers = sight.ask(), {}, dict(self._headers)
+        [viewer_log] = self.viewer_logs.values()
+        since, query, headers = viewer_log.ask(), {}, dict(self._headers)
         if since is not None:
             query["since"] = str(since)
-            if sight.epoch is not None:
-                query["epoch"] = sight.epoch
-            if sight.got and self._rng.random() < 0.5:  # the address stays as it first was
-                query["since"] = str(sight.start or 0)
+            if viewer_log.epoch is not None:
+                query["epoch"] = viewer_log.epoch
+            if viewer_log.got and self._rng.random() < 0.5:  # the address stays as it first was
+                query["since"] = str(viewer_log.start or 0)
                 headers["Last-Event-ID"] = str(since)
         lines = [
-            f"GET /events/{sight.room}?{urlencode(query)} HTTP/1.1",
+            f"GET /events/{viewer_log.room}?{urlencode(query)} HTTP/1.1",
             f"Host: 127.0.0.1:{self._pair.ws_port}",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
@@ -85,10 +85,10 @@ class StreamViewer(Viewer):
             self._closed(frame.code)
             return
         if (None if b"id" not in fields else int(fields[b"id"])) != _id_of(frame):
-            self.broken.append(f"{self.name}: id {fields.get(b'id')!r} of {frame}")
+            self.breaches.append(f"{self.name}: id {fields.get(b'id')!r} of {frame}")
         if frame.origin == "external" and frame.data is not None:
             self._marker = max(self._marker, frame.data.marker)
-        self._take(frame)
+        self._receive(frame)
 
     def cut(self) -> bool:
         """Cut its connection."""
@@ -104,7 +104,7 @@ class StreamViewer(Viewer):
 
     async def has_everything(self) -> None:
         """Wait for an external event that is sent now."""
-        [room] = self.sights
+        [room] = self.viewer_logs
         async with plain_client(base_url=self._pair.ws_url) as client:
             while True:
                 number = next(_markers)

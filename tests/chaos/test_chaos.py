@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.run import Plan, run
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "plan",
     [

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.judge import Acknowledged, Got, Logged, Seer, Transcript, judge, may_see
+from tests.chaos.judge import Acknowledged, Audience, Got, Logged, Transcript, judge, may_see
 
 ROOM = "room"
-ALICE = Seer("alice", "claude", False)
+ALICE = Audience("alice", "claude", False)
 
 
 def logged(id_: int, prev: int, **more: Any) -> Logged:
@@ -27,8 +27,8 @@ LOG = [
 RIGHT = [1, 4, 6, 7]
 
 
-def given(ids: list[int], *, start: int = 0, seer: Seer = ALICE) -> Transcript:
-    return Transcript("viewer", ROOM, seer, start, [Got(id_, 1000 + id_) for id_ in ids])
+def given(ids: list[int], *, start: int = 0, audience: Audience = ALICE) -> Transcript:
+    return Transcript("viewer", ROOM, audience, start, [Got(id_, 1000 + id_) for id_ in ids])
 
 
 def test_a_transcript_as_it_should_be_is_clean() -> None:
@@ -112,10 +112,10 @@ def test_holes_in_ids_and_chains_are_seen() -> None:
 )
 def test_the_rule_of_who_sees_what(visibility: str, seers: set[str]) -> None:
     everybody = {
-        "author": Seer("bob", "codex", False),
-        "peer": Seer("eve", "codex", False),
+        "author": Audience("bob", "codex", False),
+        "peer": Audience("eve", "codex", False),
         "stranger": ALICE,
-        "admin": Seer("root", "person", True),
+        "admin": Audience("root", "person", True),
     }
     message = logged(1, 0, visibility=visibility)
-    assert {name for name, seer in everybody.items() if may_see(seer, message)} == seers
+    assert {name for name, audience in everybody.items() if may_see(audience, message)} == seers

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.faults import ALL_LOST, Faults
 from tests.chaos.link import make_link
-from tests.integration.crowd import make_room, say
-from tests.pair import Pair, frame
+from tests.chaos.link_faults import ALL_LOST, LinkFaults
+from tests.clients import frame
+from tests.integration.rooms import make_room, say
+from tests.pair import Pair
 
 HEAL_SECONDS = 3.0
 
@@ -18,7 +19,7 @@ HEAL_SECONDS = 3.0
 async def test_a_lost_last_message_arrives_within_three_seconds(
     bridge: str, short_directory: Path
 ) -> None:
-    faults = Faults(random.Random(0))
+    faults = LinkFaults(random.Random(0))
     link = make_link(bridge, short_directory, [faults])
     await link.start()
     try:

@@ -8,13 +8,13 @@ import zmq
 import zmq.asyncio
 
 from proto.endpoints import bridge_endpoint
-from tests.chaos.faults import ALL_LOST, Faults
 from tests.chaos.link import ZmqLink
-from tests.pair import until
+from tests.chaos.link_faults import ALL_LOST, LinkFaults
+from tests.waiting import until
 
 
 async def test_what_one_lane_loses_another_passes(short_directory: Path) -> None:
-    faults = [Faults(random.Random(0)), Faults(random.Random(0), ALL_LOST)]
+    faults = [LinkFaults(random.Random(0)), LinkFaults(random.Random(0), ALL_LOST)]
     link = ZmqLink(short_directory, faults)
     await link.start()
     context = zmq.asyncio.Context()

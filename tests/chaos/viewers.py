@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from tests.chaos.agents import TYPES
-from tests.chaos.judge import Seer
-from tests.chaos.sight import Frame, Sight
+from tests.chaos.judge import Audience
+from tests.chaos.viewer_log import Frame, ViewerLog
 from tests.pair import Pair
 
 LOG_REPLACED: Final = 4002
@@ -31,10 +31,10 @@ class Viewer(ABC):
 
     Attributes:
         kind: what sort of client it is.
-        sights: what it was given, by session.
+        viewer_logs: what it was given, by session.
         joined: when its first connection was made.
         connects: connections made.
-        broken: breaches of the protocol that belong to no session, in words.
+        breaches: breaches of the protocol that belong to no session, in words.
         codes: close codes it was given.
     """
 
@@ -49,11 +49,11 @@ class Viewer(ABC):
         self.name = (
             f"viewer-{number:02} ({self.kind}, {begins}, {name}, {agent_type}, admin={is_admin})"
         )
-        seer = Seer(name, agent_type, is_admin)
-        self.sights = {room: Sight(self.name, room, seer, begins) for room in rooms}
+        audience = Audience(name, agent_type, is_admin)
+        self.viewer_logs = {room: ViewerLog(self.name, room, audience, begins) for room in rooms}
         self.joined = float("inf")
         self.connects = 0
-        self.broken: list[str] = []
+        self.breaches: list[str] = []
         self.codes: Counter[int] = Counter()
         self._pair = pair
         self._rng = rng
@@ -126,13 +126,13 @@ class Viewer(ABC):
         self._failures = 0
         self.joined = min(self.joined, time.monotonic())
 
-    def _take(self, frame: Frame) -> None:
+    def _receive(self, frame: Frame) -> None:
         """Give a frame to the session it names."""
-        sight = self.sights.get(frame.session_id)
-        if sight is None:
-            self.broken.append(f"{self.name}: {frame}")
+        viewer_log = self.viewer_logs.get(frame.session_id)
+        if viewer_log is None:
+            self.breaches.append(f"{self.name}: {frame}")
         else:
-            sight.take(frame)
+            viewer_log.receive(frame)
 
     async def _pause(self) -> None:
         """Stop reading, if it was told to."""
@@ -145,7 +145,7 @@ class Viewer(ABC):
         """The server said why the connection ends."""
         self.codes[code] += 1
         if code == LOG_REPLACED:
-            for sight in self.sights.values():
-                sight.log_replaced()
+            for viewer_log in self.viewer_logs.values():
+                viewer_log.log_replaced()
         elif code >= FINAL:
-            self.broken.append(f"{self.name}: closed with {code}")
+            self.breaches.append(f"{self.name}: closed with {code}")

@@ -47,7 +47,7 @@ def program(folder: Path, name: str, *lines: str) -> None:
     file.chmod(0o755)
 
 
-def test_no_npm_is_said_plainly(bin: Path, tmp_path: Path) -> None:
+def test_missing_npm_is_named_in_the_error(bin: Path, tmp_path: Path) -> None:
     with pytest.raises(CannotRun, match="npm is not installed"):
         install(tmp_path / "cache")
 
@@ -76,7 +76,7 @@ def test_without_the_registry_nothing_is_left_half_installed(bin: Path, tmp_path
     assert os.listdir(tmp_path / "cache") == []
 
 
-def test_it_is_installed_once(bin: Path, tmp_path: Path) -> None:
+def test_packages_are_installed_once(bin: Path, tmp_path: Path) -> None:
     program(bin, "npm", "test $1 = ci && mkdir node_modules && echo $@ > node_modules/options")
     packages = install(tmp_path / "cache")
     assert packages.node == bin / "node"

@@ -14,7 +14,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """More examples may take longer, each test for itself."""
     for item in items:
         if "tests/fuzz/" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(120 * TIMES))
+            item.add_marker(pytest.mark.timeout(300 * TIMES))
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from serving.peers.local import LOCAL_URL, BlockingTransport
-from tests.pair import _NO_TLS, Pair, frame, until
+from tests.clients import NO_TLS, frame
+from tests.pair import Pair
 from tests.security.asking import Answer, broadcast
 from tests.security.unharmed import MARK, add, clean, log_head, make_room, room_names
+from tests.waiting import PATIENCE, until
 
 TIMES: Final = int(os.environ.get("FUZZ_EXAMPLES", "1"))
 """How many times the default number of examples; above 1 they differ from run to run."""
@@ -123,8 +125,8 @@ SEGMENTS: Final = st.one_of(
 def client(url: str | Path) -> httpx.Client:
     """A client of a node, at its address or Unix socket, for use in a thread."""
     if isinstance(url, Path):
-        return httpx.Client(base_url=LOCAL_URL, transport=BlockingTransport(url), timeout=20)
-    return httpx.Client(base_url=url, trust_env=False, verify=_NO_TLS, timeout=20)
+        return httpx.Client(base_url=LOCAL_URL, transport=BlockingTransport(url), timeout=PATIENCE)
+    return httpx.Client(base_url=url, trust_env=False, verify=NO_TLS, timeout=PATIENCE)
 
 
 def judged(answer: httpx.Response) -> httpx.Response:
@@ -148,7 +150,7 @@ def exchange(port: int, data: bytes, *, patience: float = 0.2) -> bytes:
     """
     got = bytearray()
     with (
-        socket.create_connection(("127.0.0.1", port), 20) as raw,
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as raw,
         contextlib.suppress(ConnectionError),
     ):
         raw.sendall(data)
@@ -157,7 +159,7 @@ def exchange(port: int, data: bytes, *, patience: float = 0.2) -> bytes:
             while piece := raw.recv(65_536):
                 got += piece
             return bytes(got)
-        raw.settimeout(20)
+        raw.settimeout(PATIENCE)
         finish(raw)
         while piece := raw.recv(65_536):
             got += piece

@@ -61,7 +61,7 @@ QUERIES: Final = st.lists(
 
 
 @pytest.mark.parametrize("what", ["messages", "sessions"])
-async def test_what_is_written_over_rest(pair: Pair, what: str) -> None:
+async def test_generated_rest_bodies_do_no_harm(pair: Pair, what: str) -> None:
     valid = MESSAGE if what == "messages" else SESSION
 
     async with watched(pair) as watch:
@@ -87,7 +87,7 @@ def note(watch: Watch, made: dict[str, Any]) -> None:
         watch.rooms.add(made["session_id"])
 
 
-async def test_addresses_and_queries(pair: Pair) -> None:
+async def test_generated_addresses_and_queries_do_no_harm(pair: Pair) -> None:
     async with watched(pair) as watch:
         paths = st.one_of(
             st.sampled_from(
@@ -137,7 +137,7 @@ async def test_addresses_and_queries(pair: Pair) -> None:
     "path",
     ["/api/agents", "/api/log", "/api/prune", "/api/revocations", "/api/links", "/api/redeem"],
 )
-async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
+async def test_generated_bodies_between_the_nodes_do_no_harm(pair: Pair, path: str) -> None:
     valid = {
         "/api/agents": {"session_ids": [MARK]},
         "/api/log": STRETCH,
@@ -158,7 +158,7 @@ async def test_what_only_nodes_may_send(pair: Pair, path: str) -> None:
             await attack(work)
 
 
-async def test_broadcasts(pair: Pair) -> None:
+async def test_generated_broadcasts_do_no_harm(pair: Pair) -> None:
     async with watched(pair) as watch:
         url = f"/broadcast/{watch.room}"
         with client(pair.ws_url) as rest:
@@ -176,7 +176,7 @@ async def test_broadcasts(pair: Pair) -> None:
             await attack(work)
 
 
-async def test_broadcasts_that_claim_to_be_the_bridge(pair: Pair) -> None:
+async def test_broadcasts_that_claim_to_be_the_bridge_do_no_harm(pair: Pair) -> None:
     names = st.sampled_from(
         [
             *("X-Partyline-Epoch", "X-Partyline-Prev", "X-Partyline-Principal", "Origin"),
@@ -212,7 +212,7 @@ async def test_broadcasts_that_claim_to_be_the_bridge(pair: Pair) -> None:
             await attack(work)
 
 
-async def test_read_positions_of_an_event_stream(pair: Pair) -> None:
+async def test_generated_positions_of_an_event_stream_do_no_harm(pair: Pair) -> None:
     async with watched(pair) as watch:
         with client(pair.ws_url) as rest:
             token = pair.headers("fuzzer")
@@ -232,7 +232,7 @@ async def test_read_positions_of_an_event_stream(pair: Pair) -> None:
             await attack(work)
 
 
-def test_the_strategies_reach_everywhere() -> None:
+def test_generated_bodies_can_be_encoded() -> None:
     """What the bodies are made of can be sent at all."""
 
     @bounded(20)

@@ -12,9 +12,9 @@ from proto import endpoints, keyfile
 from proto.errors import WireError
 from proto.wire import decode
 from tests.fuzz.fuzzing import PIECES, VALUES, attack, bounded, damaged, watched
-from tests.pair import Pair, until
-from tests.security.test_bad_frames import figure
+from tests.pair import Pair
 from tests.security.unharmed import MARK
+from tests.waiting import until
 
 FIELDS: list[Any] = [1, "epoch", 7, 0, "public", "alice", "claude", 0]
 BODY = b'{"type":"new_message","data":{"content":"%b"}}' % MARK.encode()
@@ -38,8 +38,11 @@ def _packable(value: Any) -> bool:
     return True
 
 
-async def test_frames(pair: Pair) -> None:
-    taken, bad = await figure(pair, "collected_total"), await figure(pair, "malformed_total")
+async def test_generated_bridge_frames_are_collected_or_counted(pair: Pair) -> None:
+    taken, bad = (
+        await pair.metric(pair.ws, "collected_total"),
+        await pair.metric(pair.ws, "malformed_total"),
+    )
     pushed = {"good": 0, "bad": 0}
 
     async with watched(pair) as watch:
@@ -73,8 +76,8 @@ async def test_frames(pair: Pair) -> None:
 
             async def counted() -> bool:
                 return (
-                    await figure(pair, "malformed_total") == bad + pushed["bad"]
-                    and await figure(pair, "collected_total") >= taken + pushed["good"]
+                    await pair.metric(pair.ws, "malformed_total") == bad + pushed["bad"]
+                    and await pair.metric(pair.ws, "collected_total") >= taken + pushed["good"]
                 )
 
             await until(counted)

@@ -14,8 +14,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.clients import plain_client
 from tests.fuzz.fuzzing import Watch, attack, bounded, watched
-from tests.pair import Pair, plain_client
+from tests.pair import Pair
 from tests.security.unharmed import Answer, clean
 
 CHECKS = [
@@ -66,7 +67,9 @@ def note(watch: Watch, path: str, answer: Any) -> None:
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize(("node", "method", "path"), CASES, ids=lambda part: part)
-async def test_a_route(pair: Pair, node: str, method: str, path: str, mode: GenerationMode) -> None:
+async def test_generated_requests_of_a_documented_route_do_no_harm(
+    pair: Pair, node: str, method: str, path: str, mode: GenerationMode
+) -> None:
     url = pair.mcp_url if node == "mcp" else pair.ws_url
     schema = schemathesis.openapi.from_dict(await document(url))
     headers = pair.headers("fuzzer") if node == "mcp" else {}

@@ -72,7 +72,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.parametrize("node", ["mcp", "ws"])
-async def test_requests(pair: Pair, node: str) -> None:
+async def test_generated_http_heads_do_no_harm(pair: Pair, node: str) -> None:
     port = pair.mcp_port if node == "mcp" else pair.ws_port
 
     async with watched(pair):
@@ -90,7 +90,9 @@ async def test_requests(pair: Pair, node: str) -> None:
 
 
 @pytest.mark.parametrize("node", ["mcp", "ws"])
-async def test_what_makes_uvicorn_hand_over_and_websockets_refuse(pair: Pair, node: str) -> None:
+async def test_upgrades_that_websockets_refuses_are_answered_and_closed(
+    pair: Pair, node: str
+) -> None:
     """Each is answered and its socket closed, without our side saying a word more."""
     port = pair.mcp_port if node == "mcp" else pair.ws_port
     head = (

@@ -86,7 +86,7 @@ def messages(draw: st.DrawFn, room: str, *, modern: bool) -> tuple[bytes, str, s
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
-async def test_messages(pair: Pair, era: str) -> None:
+async def test_generated_mcp_messages_do_no_harm(pair: Pair, era: str) -> None:
     # Read-only: what passes every check is still refused, so nothing at all may be written.
     token = pair.headers("reader", scopes="read")
     headers = {**ACCEPT, **JSON, **token}
@@ -128,7 +128,7 @@ def first_of(answer: httpx.Response) -> None:
         assert "pydantic" not in text and "input_value" not in text, text
 
 
-async def test_headers(pair: Pair) -> None:
+async def test_generated_mcp_headers_do_no_harm(pair: Pair) -> None:
     names = st.sampled_from(
         [
             *("MCP-Protocol-Version", "Mcp-Session-Id", "Mcp-Method", "Mcp-Name", "Accept"),

@@ -135,7 +135,7 @@ def judge(opcode: int, payload: bytes, *, told: bool = True) -> None:
             assert MARK not in payload.decode(), said
 
 
-async def test_commands(pair: Pair) -> None:
+async def test_generated_websocket_commands_do_no_harm(pair: Pair) -> None:
     token = pair.token("fuzzer", scopes="read", sessions=None)
 
     async with watched(pair) as watch:
@@ -157,7 +157,7 @@ async def test_commands(pair: Pair) -> None:
         await attack(work)
 
 
-async def test_frames(pair: Pair) -> None:
+async def test_generated_websocket_frames_do_no_harm(pair: Pair) -> None:
     """Whatever comes, the server answers in whole frames, and after ours has ended, ends."""
     token = pair.token("fuzzer", scopes="read", sessions=None)
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.integration.crowd import make_room
-from tests.pair import Pair, until
+from tests.integration.rooms import make_room
+from tests.pair import Pair
+from tests.waiting import until
 
 _numbers = itertools.count(1)
 
@@ -41,23 +42,23 @@ async def workers() -> AsyncIterator[Pair]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def _mortal() -> AsyncIterator[Pair]:
+async def _killable() -> AsyncIterator[Pair]:
     async with Pair(LOG_POLL_SECONDS=0.2) as running:
         yield running
 
 
 @pytest.fixture
-async def mortal(_mortal: Pair) -> AsyncIterator[Pair]:
+async def killable(_killable: Pair) -> AsyncIterator[Pair]:
     """Both nodes, ready, for tests that kill and stop them; the next test gets them mended."""
-    nodes = (_mortal.mcp, _mortal.ws)
+    nodes = (_killable.mcp, _killable.ws)
     for node in nodes:
         if node.process is None or node.process.poll() is not None:
             node.spawn()
     for node in nodes:
         await node.answers()
-    await until(_mortal.joined)
+    await until(_killable.joined)
     before = [len(node.output()) for node in nodes]
-    yield _mortal
+    yield _killable
     for node, start in zip(nodes, before, strict=True):
         print(f"--- {node.module}\n{node.output()[start:]}")
 

@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from serving.process.address import Name, address_path, running_url
+from tests.clients import plain_client
 from tests.commands import partyline
 from tests.integration.test_up import launched
-from tests.pair import START_SECONDS, Node, Pair, plain_client, until
+from tests.node_process import Node
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 async def words(node: Node) -> dict[str, str]:
@@ -71,6 +74,6 @@ async def test_up_prints_the_ports_that_were_got_and_commands_find_them(tmp_path
         ports = pair.mcp_port, pair.ws_port
         first = running.nodes()["mcp_node"]
         first.kill()
-        await until(lambda: running.nodes().get("mcp_node", first) != first, within=20)
+        await until(lambda: running.nodes().get("mcp_node", first) != first, within=START_SECONDS)
         await until(pair.joined, within=START_SECONDS)
         assert (pair.mcp_port, pair.ws_port) == ports

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from proto.frames import RESERVED_TYPES
-from tests.integration.crowd import broadcast, is_quiet, make_room, say
-from tests.pair import Pair, frame, plain_client, whole
+from tests.clients import frame, is_quiet, plain_client, whole
+from tests.integration.rooms import broadcast, make_room, say
+from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 DOCUMENTED = {
     "type": "new_message",
@@ -36,13 +38,13 @@ async def posted(pair: Pair, room: str, body: Any) -> tuple[int, str]:
     command += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     command.append(f"{pair.ws_url}/broadcast/{room}")
     done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=10, check=True
+        subprocess.run, command, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     text, _, status = done.stdout.rpartition("\n")
     return int(status), text
 
 
-async def test_curl_with_the_documented_body(pair: Pair, room: str) -> None:
+async def test_the_documented_curl_command_reaches_viewers(pair: Pair, room: str) -> None:
     async with pair.viewer(room) as viewer:
         status, text = await posted(pair, room, DOCUMENTED)
         assert status == 200
@@ -92,7 +94,7 @@ async def test_the_protocols_own_types_are_refused(pair: Pair, room: str, kind: 
         ("admin_only", {"dave"}),
     ],
 )
-async def test_visibility_narrows(
+async def test_visibility_narrows_who_gets_a_broadcast(
     pair: Pair, room: str, visibility: str, seen_by: set[str]
 ) -> None:
     rights = {
@@ -117,7 +119,7 @@ async def test_visibility_narrows(
             await is_quiet(viewers[name])
 
 
-async def test_it_is_nowhere_but_live(pair: Pair, room: str) -> None:
+async def test_a_broadcast_is_live_and_stored_nowhere(pair: Pair, room: str) -> None:
     async with pair.viewer(room) as viewer, pair.rest() as rest, pair.agent() as agent:
         before = await say(rest, room, "before")
         assert (await frame(viewer))["position"] == before

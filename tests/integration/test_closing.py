@@ -12,14 +12,14 @@ from tests.pair import Pair
 ROOT = {"kind": "ops", "scopes": "read,write,admin"}
 
 
-async def test_nothing_is_added_after_closing_whoever_writes(mortal: Pair, name: str) -> None:
-    async with mortal.agent("maker") as maker:
+async def test_nothing_is_added_after_closing_whoever_writes(killable: Pair, name: str) -> None:
+    async with killable.agent("maker") as maker:
         await maker.call_tool("create_session", {"session_id": name, "purpose": "p"})
         writing = asyncio.Event()
 
         async def write(number: int) -> list[int]:
             added: list[int] = []
-            async with mortal.rest(f"agent-{number}") as rest:
+            async with killable.rest(f"agent-{number}") as rest:
                 while True:
                     answer = await rest.post(
                         f"/api/sessions/{name}/messages", json={"content": f"{len(added)}"}
@@ -41,9 +41,9 @@ async def test_nothing_is_added_after_closing_whoever_writes(mortal: Pair, name:
         assert added == list(range(added[0], last["id"] + 1))
         view = (await maker.call_tool("get_session", {"session_id": name})).structured_content
         assert (view["message_count"], view["closed_at"]) == (len(added), closed["closed_at"])
-    mortal.mcp.kill()
-    await mortal.mcp.start()
-    async with mortal.agent("agent-1", mode="legacy") as agent:
+    killable.mcp.kill()
+    await killable.mcp.start()
+    async with killable.agent("agent-1", mode="legacy") as agent:
         with pytest.raises(ToolError, match=r"^SESSION_CLOSED: .*create_session"):
             await agent.call_tool("add_message", {"session_id": name, "content": "a"})
 

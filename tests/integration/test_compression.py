@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.crowd import make_room, say
+from tests.clients import frames
+from tests.integration.rooms import make_room, say
 from tests.integration.test_event_stream import Reader, stream
-from tests.pair import Pair, frames
+from tests.pair import Pair
 
 TEXTS = ["short", "naïve – " * 400, "x" * 90_000, "z"]
 

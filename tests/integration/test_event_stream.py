@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.pair import Pair, until
+from tests.clients import plain_client
+from tests.pair import Pair
+from tests.waiting import PATIENCE, until
 
 
 class Reader:
@@ -18,10 +20,10 @@ class Reader:
     def __init__(self, response: httpx.Response) -> None:
         self._lines = response.aiter_lines()
 
-    async def event(self, within: float = 5.0) -> dict[str, Any]:
+    async def event(self) -> dict[str, Any]:
         """The next event: its fields, with ``data`` decoded."""
         fields: dict[str, Any] = {}
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._lines:
                 if not line and "data" in fields:
                     return fields | {"data": json.loads(fields["data"])}
@@ -37,7 +39,7 @@ async def stream(
 ) -> AsyncIterator[Reader]:
     headers = pair.headers(**who) | ({} if last is None else {"Last-Event-ID": str(last)})
     async with (
-        httpx.AsyncClient(base_url=pair.ws_url, trust_env=False, timeout=30) as client,
+        plain_client(base_url=pair.ws_url) as client,
         client.stream("GET", f"/events/{session}{query}", headers=headers) as response,
     ):
         assert response.status_code == 200, await response.aread()
@@ -80,7 +82,7 @@ async def test_a_stream_shows_what_its_reader_may_see(pair: Pair) -> None:
 
 
 async def test_external_events_have_no_id(pair: Pair) -> None:
-    async with stream(pair, "sse-c") as reader, httpx.AsyncClient(trust_env=False) as client:
+    async with stream(pair, "sse-c") as reader, plain_client() as client:
         await reader.event()
         await client.post(
             f"{pair.ws_url}/broadcast/sse-c", json={"type": "build", "data": {"ok": True}}
@@ -105,25 +107,21 @@ async def test_refusals_have_rests_form(
     pair: Pair, path: str, headers: dict[str, str] | None, status: int
 ) -> None:
     mine = pair.headers(sessions=["sse-d"]) if headers is None else headers
-    async with httpx.AsyncClient(base_url=pair.ws_url, trust_env=False) as client:
+    async with plain_client(base_url=pair.ws_url) as client:
         answer = await client.get(path, headers=mine)
     assert answer.status_code == status
     assert set(answer.json()["error"]) == {"code", "message", "next_step"}
 
 
 async def test_a_malformed_last_event_id_is_refused(pair: Pair) -> None:
-    async with httpx.AsyncClient(base_url=pair.ws_url, trust_env=False) as client:
+    async with plain_client(base_url=pair.ws_url) as client:
         headers = pair.headers() | {"Last-Event-ID": "-1"}
         assert (await client.get("/events/sse-e", headers=headers)).status_code == 422
 
 
 async def test_a_client_that_leaves_frees_its_place(pair: Pair) -> None:
-    async def viewers() -> int:
-        async with httpx.AsyncClient(base_url=pair.ws_url, trust_env=False) as client:
-            headers = pair.headers("root", scopes="read,admin")
-            text = (await client.get("/metrics", headers=headers)).text
-        line = next(line for line in text.splitlines() if line.startswith("partyline_viewers "))
-        return int(float(line.split()[1]))
+    async def viewers() -> float:
+        return await pair.metric(pair.ws, "viewers")
 
     before = await viewers()
     async with stream(pair, "sse-f") as reader:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import make_room, say
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.integration.rooms import make_room, say
+from tests.pair import Pair
 
 
 async def assert_bridges(pair: Pair) -> None:

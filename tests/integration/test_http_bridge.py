@@ -5,16 +5,10 @@ import contextlib
 
 import pytest
 
-from tests.integration.crowd import (
-    broadcast,
-    gathered,
-    is_quiet,
-    make_room,
-    say,
-    say_last,
-    transcript,
-)
-from tests.pair import Pair, frame, until
+from tests.clients import frame, is_quiet
+from tests.integration.rooms import broadcast, gathered, make_room, say, say_last, transcript
+from tests.pair import Pair
+from tests.waiting import until
 
 READERS = {
     "alice": {"kind": "claude"},

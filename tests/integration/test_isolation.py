@@ -6,7 +6,7 @@ import contextlib
 import websockets
 from fastmcp import Client
 
-from tests.integration.crowd import gathered, make_room, say_last, transcript, whole_log
+from tests.integration.rooms import gathered, make_room, say_last, transcript, whole_log
 from tests.pair import Pair
 
 AGENTS = {f"agent-{n}": f"type-{n % 4}" for n in range(20)}

@@ -5,8 +5,9 @@ import contextlib
 
 import httpx
 
-from tests.integration.crowd import gathered, make_room, say, say_last, transcript, whole_log
-from tests.pair import Pair, until
+from tests.integration.rooms import gathered, make_room, say, say_last, transcript, whole_log
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 AGENTS = 9
 BETWEEN = 150
@@ -28,7 +29,7 @@ class Load:
     async def more(self, count: int) -> None:
         """Wait for that many more acknowledged messages."""
         goal = len(self.acknowledged) + count
-        await until(lambda: len(self.acknowledged) >= goal)
+        await until(lambda: len(self.acknowledged) >= goal, within=START_SECONDS)
 
     async def end(self) -> None:
         """Finish what is under way."""
@@ -53,32 +54,32 @@ class Load:
 
 
 async def test_acknowledged_messages_survive_and_viewers_get_each_once(
-    mortal: Pair, name: str
+    killable: Pair, name: str
 ) -> None:
     rooms = [f"{name}-{colour}" for colour in ("red", "green", "blue")]
     async with contextlib.AsyncExitStack() as stack:
         for room in rooms:
-            await make_room(mortal, room)
+            await make_room(killable, room)
         viewers = {
-            room: [await stack.enter_async_context(mortal.viewer(room)) for _ in range(3)]
+            room: [await stack.enter_async_context(killable.viewer(room)) for _ in range(3)]
             for room in rooms
         }
         reading = {
             room: [asyncio.create_task(transcript(viewer)) for viewer in viewers[room]]
             for room in rooms
         }
-        load = Load(mortal, rooms)
+        load = Load(killable, rooms)
         for _ in range(2):
             await load.more(BETWEEN)
-            mortal.mcp.kill()
-            await mortal.mcp.start()
+            killable.mcp.kill()
+            await killable.mcp.start()
         await load.more(BETWEEN)
         await load.end()
         for room in rooms:
-            await say_last(mortal, room)
+            await say_last(killable, room)
 
         assert load.failures > 0
-        logs = {room: await whole_log(mortal, room) for room in rooms}
+        logs = {room: await whole_log(killable, room) for room in rooms}
         ids = sorted(one["id"] for log in logs.values() for one in log)
         assert ids == list(range(ids[0], ids[0] + len(ids)))
         stored = {

@@ -1,20 +1,17 @@
 """An older log is put in place of the one viewers know: no position in that one counts any more."""
 
-import asyncio
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import websockets
 
 from mcp_node.log.mark import Mark, read_mark
-from tests.integration.crowd import make_room, say
-from tests.integration.launching import ROOT
-from tests.pair import Pair, frame, until
+from tests.clients import closed_with, frame
+from tests.commands import partyline
+from tests.integration.rooms import make_room, say
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOM = "room"
 
@@ -45,12 +42,7 @@ async def put_back(pair: Pair, older: Path, how: str) -> None:
     if how == "copied":
         shutil.copy(older, database)
         return
-    command = [sys.executable, "-m", "mcp_node.commands.cli", "restore", str(older)]
-    environment = os.environ | pair.environment
-    done = await asyncio.to_thread(
-        subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, timeout=30
-    )
-    assert done.returncode == 0, done.stderr
+    assert (await partyline(pair, "restore", str(older)))[0] == 0
 
 
 @pytest.mark.parametrize("ws_node", ["stays", "restarts"])
@@ -77,9 +69,7 @@ async def test_no_position_of_the_former_log_is_recovered(
             await pair.mcp.start()
             if ws_node == "restarts":
                 await pair.ws.start()
-            with pytest.raises(websockets.ConnectionClosed):
-                await asyncio.wait_for(viewer.recv(), 10)
-            assert viewer.close_code == (4002 if ws_node == "stays" else 4001)
+            assert await closed_with(viewer) == (4002 if ws_node == "stays" else 4001)
         await until(pair.joined)
 
         came = await subscribed(pair, f"?since={since}&epoch={former}")

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.pair import Pair, frame, frames
+from tests.clients import frame, frames
+from tests.pair import Pair
 
 
 async def said(pair: Pair, session: str, content: str) -> int:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say, status
-from tests.pair import Pair, frame, frames, until
+from tests.clients import closed_with, frame, frames, is_quiet
+from tests.integration.rooms import broadcast, make_room, readiness, say, status
+from tests.pair import Pair
+from tests.waiting import until
 
 
 async def noticed(pair: Pair) -> bool:
@@ -17,43 +19,43 @@ async def noticed(pair: Pair) -> bool:
 
 
 @pytest.mark.parametrize("knew_the_log", [True, False])
-async def test_viewers_come_and_miss_nothing(mortal: Pair, name: str, knew_the_log: bool) -> None:
-    elsewhere = await make_room(mortal, f"{name}-elsewhere")
-    await make_room(mortal, name)
-    async with mortal.rest() as rest, mortal.viewer(elsewhere) as witness:
+async def test_viewers_come_and_miss_nothing(killable: Pair, name: str, knew_the_log: bool) -> None:
+    elsewhere = await make_room(killable, f"{name}-elsewhere")
+    await make_room(killable, name)
+    async with killable.rest() as rest, killable.viewer(elsewhere) as witness:
         await say(rest, name, "long ago")
         await say(rest, elsewhere, "and later still")  # once here, ws_node knows of the first too
         await frame(witness)
-    mortal.mcp.kill()
+    killable.mcp.kill()
     if not knew_the_log:
-        mortal.ws.kill()
-        await mortal.ws.start()
-    await until(lambda: noticed(mortal))
-    first, second = await asyncio.gather(mortal.viewer(name), mortal.viewer(name))
+        killable.ws.kill()
+        await killable.ws.start()
+    await until(lambda: noticed(killable))
+    first, second = await asyncio.gather(killable.viewer(name), killable.viewer(name))
     async with first, second:
-        answer = await broadcast(mortal, name, {"type": "note", "data": {"n": 1}})
+        answer = await broadcast(killable, name, {"type": "note", "data": {"n": 1}})
         assert (answer.status_code, answer.json()["success"]) == (200, True)
         for viewer in (first, second):
             assert (await frame(viewer))["data"] == {"n": 1}
-        await mortal.mcp.start()
-        async with mortal.rest() as rest:
+        await killable.mcp.start()
+        async with killable.rest() as rest:
             said = [await say(rest, name, f"right after {n}") for n in range(5)]
         for viewer in (first, second):
             assert [(await frame(viewer))["position"] for _ in said] == said
             await is_quiet(viewer)
-        await until(mortal.joined)
-        assert await status(mortal.ws_url) == "ready"
+        await until(killable.joined)
+        assert await status(killable.ws_url) == "ready"
 
 
-async def test_a_connected_viewer_stays_through_it(mortal: Pair, name: str) -> None:
-    await make_room(mortal, name)
-    async with mortal.viewer(name) as viewer:
-        mortal.mcp.kill()
-        await until(lambda: noticed(mortal))
-        await broadcast(mortal, name, {"type": "note", "data": {}})
+async def test_a_connected_viewer_stays_through_it(killable: Pair, name: str) -> None:
+    await make_room(killable, name)
+    async with killable.viewer(name) as viewer:
+        killable.mcp.kill()
+        await until(lambda: noticed(killable))
+        await broadcast(killable, name, {"type": "note", "data": {}})
         assert (await frame(viewer))["type"] == "note"
-        await mortal.mcp.start()
-        async with mortal.rest() as rest:
+        await killable.mcp.start()
+        async with killable.rest() as rest:
             said = [await say(rest, name, f"again {n}") for n in range(3)]
         assert [(await frame(viewer))["position"] for _ in said] == said
         await is_quiet(viewer)
@@ -78,9 +80,7 @@ async def bad_and_foreign_tokens_stay_out(pair: Pair) -> None:
     elsewhere = pair.headers(sessions=["elsewhere"])
     for headers, code in (({}, 4500), (wrong, 4500), (elsewhere, 4501)):
         async with websockets.connect(url, additional_headers=headers, proxy=None) as viewer:
-            with pytest.raises(websockets.ConnectionClosedError):
-                await viewer.recv()
-            assert viewer.close_code == code
+            assert await closed_with(viewer) == code
 
 
 async def test_two_starts_between_two_questions_lose_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 from mcp import MCPError
 
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ERAS = ["auto", "legacy"]
 URI = "agent://me/memory"
@@ -121,19 +122,19 @@ async def test_a_session_outside_the_token_answers_like_none(
         assert (await resource(elsewhere))["memories"] == []
 
 
-async def test_it_is_there_after_a_restart_and_a_kill(mortal: Pair, alice: str) -> None:
-    async with mortal.agent(alice) as agent:
+async def test_memory_is_there_after_a_restart_and_a_kill(killable: Pair, alice: str) -> None:
+    async with killable.agent(alice) as agent:
         await call(agent, "set_memory", key="k", value={"step": 3}, expires_in="7d")
-    mortal.mcp.kill()
-    await mortal.mcp.start()
-    async with mortal.agent(alice) as agent:
+    killable.mcp.kill()
+    await killable.mcp.start()
+    async with killable.agent(alice) as agent:
         assert (await call(agent, "get_memory", key="k"))["value"] == {"step": 3}
         assert (await failure(agent, "set_memory", key="k", value=1, overwrite=False)).startswith(
             "MEMORY_EXISTS: "
         )
-        assert (await mortal.mcp.stop())[0] == 0
-    await mortal.mcp.start()
-    async with mortal.agent(alice) as agent:
+        assert (await killable.mcp.stop())[0] == 0
+    await killable.mcp.start()
+    async with killable.agent(alice) as agent:
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": True}
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": False}
 
@@ -164,7 +165,7 @@ def stored(pair: Pair, agent: str) -> list[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_without_a_token_there_is_none(open_pair: Pair, alice: str, era: str) -> None:
+async def test_without_a_token_there_is_no_memory(open_pair: Pair, alice: str, era: str) -> None:
     url = f"{open_pair.mcp_url}/mcp"
     async with Client(url, auth=open_pair.token(alice), mode=era) as agent:
         await call(agent, "set_memory", key="k", value="mine")
@@ -192,7 +193,7 @@ async def listed(client: Client[Any]) -> list[str]:
     return [str(resource.uri) for resource in await client.list_resources()]
 
 
-async def test_quotas_say_what_to_do(tmp_path: Path) -> None:
+async def test_refusals_of_full_memory_say_what_to_do(tmp_path: Path) -> None:
     limits = {"MAX_MEMORY_ENTRIES_PER_PRINCIPAL": 2, "MAX_MEMORY_VALUE_BYTES": 10}
     async with Pair(tmp_path, start=("mcp",), **limits) as pair, pair.agent() as agent:
         for n in range(2):

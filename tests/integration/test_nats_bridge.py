@@ -17,9 +17,9 @@ import websockets
 
 from proto import keyfile
 from tests import nats_server
-from tests.integration.crowd import (
+from tests.clients import frame, is_quiet, plain_client
+from tests.integration.rooms import (
     gathered,
-    is_quiet,
     make_room,
     readiness,
     say,
@@ -31,7 +31,9 @@ from tests.integration.test_kill_mcp import Load
 from tests.integration.test_presence import ASKING, told
 from tests.integration.test_workers import reach_everybody
 from tests.nats_server import NatsServer
-from tests.pair import Node, Pair, frame, plain_client, until
+from tests.node_process import Node
+from tests.pair import Pair
+from tests.waiting import until
 
 NEVER = 60
 """Seconds between comparisons with the log: what comes sooner came over the bus."""

@@ -11,23 +11,25 @@ from fastmcp import Client
 from mcp import MCPError
 from mcp.client.subscriptions import listen
 
-from tests.integration.crowd import make_room, say
-from tests.integration.ears import (
+from tests.integration.rooms import make_room, say
+from tests.integration.subscribers import (
     ERAS,
-    Ear,
+    Subscriber,
     speak_with,
     subscribe,
     subscribed,
     subscriptions,
     unsubscribe,
 )
-from tests.integration.test_revocation import revoke
+from tests.integration.test_revocation import WITHIN, revoke
+from tests.integration.test_stopping import STOP_WITHIN
 from tests.integration.test_visibility import LEVELS, READERS, SEES, SENDER, Reader, post
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 ERA = pytest.mark.parametrize("era", ERAS)
-WITHIN = 3.0 + 1.0
-"""How soon a dead token's subscription ends, and a second for a loaded machine."""
+BRIEF = 6
+"""Seconds that a token is valid: enough to subscribe with it, also on a slow machine."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -48,11 +50,11 @@ async def own(_own: Pair) -> Pair:
 
 
 @contextlib.asynccontextmanager
-async def ear_of(
-    pair: Pair, era: str, *uris: str, agent: str = "ear", **rights: Any
-) -> AsyncIterator[Ear]:
-    async with subscribed(pair, era, uris, pair.token(agent, **rights)) as ear:
-        yield ear
+async def subscribing(
+    pair: Pair, era: str, *uris: str, agent: str = "subscriber", **rights: Any
+) -> AsyncIterator[Subscriber]:
+    async with subscribed(pair, era, uris, pair.token(agent, **rights)) as subscriber:
+        yield subscriber
 
 
 @ERA
@@ -68,13 +70,13 @@ async def test_only_who_may_see_a_message_is_told(
     await make_room(where, name)
     uris = (f"session://{name}", f"session://{name}/messages", f"session://{other}")
     token = None if rights is None else where.token(**rights)
-    async with subscribed(where, era, uris, token) as ear:
+    async with subscribed(where, era, uris, token) as subscriber:
         await post(author, "perhaps seen", level)
         await post(Reader(where, other, SENDER), "a mark", "public")
         told = uris[:2] if level in SEES[who] else ()
-        await ear.hears(*told, uris[2])
+        await subscriber.receives(*told, uris[2])
         await post(author, "seen by all", "public")
-        await ear.hears(*uris[:2])
+        await subscriber.receives(*uris[:2])
 
 
 @ERA
@@ -83,29 +85,30 @@ async def test_two_subscribers_of_one_resource_have_each_their_own_rights(
 ) -> None:
     uri = f"session://{room}/messages"
     async with (
-        ear_of(pair, era, uri, agent="alice", kind="claude") as alice,
-        ear_of(pair, era, uri, agent="carol", kind="codex") as carol,
+        subscribing(pair, era, uri, agent="alice", kind="claude") as alice,
+        subscribing(pair, era, uri, agent="carol", kind="codex") as carol,
         pair.rest("alice") as rest,
     ):
         await say(rest, room, "to myself", visibility="private")
-        await alice.hears(uri)
+        await alice.receives(uri)
         await say(rest, room, "to claudes", visibility="agent_only")
-        await alice.hears(uri)
+        await alice.receives(uri)
         await say(rest, room, "to all")
-        await alice.hears(uri)
-        await carol.hears(uri)
+        await alice.receives(uri)
+        await carol.receives(uri)
 
 
 @ERA
-async def test_a_session_that_is_not_what_it_was_is_told_of(
-    pair: Pair, room: str, era: str
-) -> None:
+async def test_a_changed_or_closed_session_is_notified(pair: Pair, room: str, era: str) -> None:
     uri = f"session://{room}"
-    async with ear_of(pair, era, uri, f"{uri}/messages") as ear, pair.agent("alice") as alice:
+    async with (
+        subscribing(pair, era, uri, f"{uri}/messages") as subscriber,
+        pair.agent("alice") as alice,
+    ):
         await alice.call_tool("update_session", {"session_id": room, "purpose": "another"})
-        await ear.hears(uri)
+        await subscriber.receives(uri)
         await alice.call_tool("close_session", {"session_id": room})
-        await ear.hears(uri)
+        await subscriber.receives(uri)
 
 
 async def refusal(pair: Pair, client: Client[Any], era: str, uri: str) -> tuple[int, str, Any]:
@@ -120,7 +123,7 @@ async def refusal(pair: Pair, client: Client[Any], era: str, uri: str) -> tuple[
 
 
 @ERA
-async def test_what_cannot_be_subscribed_to(pair: Pair, room: str, era: str) -> None:
+async def test_other_resources_are_refused_to_subscribers(pair: Pair, room: str, era: str) -> None:
     mode = "auto" if era == "modern" else "legacy"
     async with (
         pair.agent("erin", mode=mode, sessions=["elsewhere"]) as foreign,
@@ -177,26 +180,26 @@ async def test_both_eras_are_told_that_they_can_subscribe(pair: Pair, era: str) 
         assert found.completions is not None and found.prompts is not None
 
 
-async def test_unsubscribed_is_told_no_more(pair: Pair, room: str) -> None:
+async def test_an_unsubscribed_resource_is_not_notified_any_more(pair: Pair, room: str) -> None:
     uri, other = f"session://{room}", f"session://{room}/messages"
-    async with ear_of(pair, "legacy", uri, other) as ear, pair.rest() as rest:
-        await unsubscribe(ear.client, uri)
+    async with subscribing(pair, "legacy", uri, other) as subscriber, pair.rest() as rest:
+        await unsubscribe(subscriber.client, uri)
         for unknown in (uri, "session://never-subscribed", "xYzzY"):
-            await unsubscribe(ear.client, unknown)
+            await unsubscribe(subscriber.client, unknown)
         await say(rest, room, "one")
-        await ear.hears(other)
-        await subscribe(ear.client, uri)
-        await subscribe(ear.client, uri)  # again: told once all the same
+        await subscriber.receives(other)
+        await subscribe(subscriber.client, uri)
+        await subscribe(subscriber.client, uri)  # again: told once all the same
         await say(rest, room, "two")
-        await until(lambda: len(ear.heard) == 2)
-        assert sorted(ear.heard) == [uri, other]
+        await until(lambda: len(subscriber.received) == 2)
+        assert sorted(subscriber.received) == [uri, other]
 
 
 @ERA
-async def test_who_goes_leaves_nothing_behind(own: Pair, name: str, era: str) -> None:
+async def test_a_client_that_leaves_is_unsubscribed(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
     assert await subscriptions(own) == 0
-    async with ear_of(own, era, f"session://{name}", f"session://{name}/messages"):
+    async with subscribing(own, era, f"session://{name}", f"session://{name}/messages"):
         assert await subscriptions(own) == 2
 
     async def gone() -> bool:
@@ -206,73 +209,73 @@ async def test_who_goes_leaves_nothing_behind(own: Pair, name: str, era: str) ->
 
 
 @ERA
-async def test_a_revoked_token_ends_it(own: Pair, name: str, era: str) -> None:
+async def test_a_revoked_token_ends_its_subscriptions(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
     uri = f"session://{name}"
     async with (
-        ear_of(own, era, uri, agent="mallory") as ear,
-        ear_of(own, era, uri, agent="alice") as stays,
+        subscribing(own, era, uri, agent="mallory") as subscriber,
+        subscribing(own, era, uri, agent="alice") as stays,
         own.rest() as rest,
     ):
         await say(rest, name, "one")
-        await ear.hears(uri)
-        await stays.hears(uri)
+        await subscriber.receives(uri)
+        await stays.receives(uri)
         await revoke(own, "--agent", "mallory")
         await say(rest, name, "two")  # at once, before any sweep
-        await stays.hears(uri)
+        await stays.receives(uri)
 
         async def ended() -> bool:
             return await subscriptions(own) == 1
 
         await until(ended, within=WITHIN)
         await say(rest, name, "three")
-        await stays.hears(uri)
-        assert ear.heard == []
+        await stays.receives(uri)
+        assert subscriber.received == []
         if era == "modern":
-            await until(lambda: ear.end is not None)
+            await until(lambda: subscriber.end is not None)
 
 
 @ERA
-async def test_an_expired_token_ends_it(own: Pair, name: str, era: str) -> None:
+async def test_an_expired_token_ends_its_subscriptions(own: Pair, name: str, era: str) -> None:
     await make_room(own, name)
-    async with ear_of(own, era, f"session://{name}", agent="brief", seconds=3) as ear:
-        assert await subscriptions(own) == 1
+    async with subscribing(
+        own, era, f"session://{name}", agent="brief", seconds=BRIEF
+    ) as subscriber:
 
         async def ended() -> bool:
             return await subscriptions(own) == 0
 
-        await until(ended, within=3 + WITHIN)
+        await until(ended, within=BRIEF + WITHIN)
         if era == "modern":
-            await until(lambda: ear.end is not None)
+            await until(lambda: subscriber.end is not None)
 
 
 async def test_rights_are_those_of_the_token_that_subscribed(own: Pair, name: str) -> None:
     """In the older era one session may be used with several tokens of its principal."""
     await make_room(own, name)
     uri = f"session://{name}/messages"
-    async with ear_of(own, "legacy", agent="alice") as ear, own.rest("alice") as rest:
-        speak_with(ear.client, own.token("alice", seconds=2))
-        await subscribe(ear.client, uri)
-        speak_with(ear.client, own.token("alice"))
-        assert await subscriptions(own) == 1
+    async with subscribing(own, "legacy", agent="alice") as subscriber, own.rest("alice") as rest:
+        speak_with(subscriber.client, own.token("alice", seconds=BRIEF))
+        await subscribe(subscriber.client, uri)
+        speak_with(subscriber.client, own.token("alice"))
 
         async def ended() -> bool:
             return await subscriptions(own) == 0
 
-        await until(ended, within=2 + WITHIN)
+        await until(ended, within=BRIEF + WITHIN)
         await say(rest, name, "one")
-        await subscribe(ear.client, f"session://{name}")  # the stream is still open
+        await subscribe(subscriber.client, f"session://{name}")  # the stream is still open
         await say(rest, name, "two")
-        await ear.hears(f"session://{name}")
+        await subscriber.receives(f"session://{name}")
 
 
-async def test_limits(name: str) -> None:
+async def test_subscriptions_beyond_a_limit_are_refused(name: str) -> None:
     limits = {"MAX_RESOURCE_SUBSCRIPTIONS": 3, "MAX_RESOURCE_SUBSCRIPTIONS_PER_PRINCIPAL": 2}
     async with Pair(start=("mcp",), mcp_settings=limits) as pair:
         await make_room(pair, name)
         uris = (f"session://{name}", f"session://{name}/messages")
         async with (
-            ear_of(pair, "modern", *uris, agent="greedy"),
+            subscribing(pair, "modern", *uris, agent="greedy"),
             pair.agent("greedy") as again,
             pair.agent("other") as other,
         ):
@@ -283,35 +286,35 @@ async def test_limits(name: str) -> None:
                     pass
             async with listen(other.session, resource_subscriptions=uris[:1]):
                 assert await subscriptions(pair) == 3
-        async with ear_of(pair, "modern", *uris, agent="greedy"):  # room again
+        async with subscribing(pair, "modern", *uris, agent="greedy"):  # room again
             assert await subscriptions(pair) >= 2
 
 
-async def test_ws_node_has_no_part_in_it(mortal: Pair, name: str) -> None:
-    await make_room(mortal, name)
-    mortal.ws.kill()
+async def test_ws_node_has_no_part_in_it(killable: Pair, name: str) -> None:
+    await make_room(killable, name)
+    killable.ws.kill()
     uri = f"session://{name}"
     async with (
-        ear_of(mortal, "modern", uri) as modern,
-        ear_of(mortal, "legacy", uri) as legacy,
-        mortal.rest() as rest,
+        subscribing(killable, "modern", uri) as modern,
+        subscribing(killable, "legacy", uri) as legacy,
+        killable.rest() as rest,
     ):
-        await say(rest, name, "heard")
-        await modern.hears(uri)
-        await legacy.hears(uri)
+        await say(rest, name, "received")
+        await modern.receives(uri)
+        await legacy.receives(uri)
 
 
-async def test_streams_end_in_peace_when_the_node_stops(mortal: Pair, name: str) -> None:
-    await make_room(mortal, name)
-    before = len(mortal.mcp.output())
+async def test_streams_end_in_peace_when_the_node_stops(killable: Pair, name: str) -> None:
+    await make_room(killable, name)
+    before = len(killable.mcp.output())
     async with (
-        ear_of(mortal, "modern", f"session://{name}") as modern,
-        ear_of(mortal, "modern", f"session://{name}/messages", agent="other") as other,
-        ear_of(mortal, "legacy", f"session://{name}"),
+        subscribing(killable, "modern", f"session://{name}") as modern,
+        subscribing(killable, "modern", f"session://{name}/messages", agent="other") as other,
+        subscribing(killable, "legacy", f"session://{name}"),
     ):
-        code, seconds = await mortal.mcp.stop(signal.SIGTERM)
-        assert code == 0 and seconds < 3
+        code, seconds = await killable.mcp.stop(signal.SIGTERM)
+        assert code == 0 and seconds < STOP_WITHIN
         await until(lambda: modern.end and other.end)
         assert (modern.end, other.end) == ("graceful", "graceful")
-    said = mortal.mcp.output()[before:]
+    said = killable.mcp.output()[before:]
     assert "Traceback" not in said and "ERROR" not in said, said

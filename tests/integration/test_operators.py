@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from proto.frames import RESERVED_TYPES
-from tests.integration.crowd import readiness
-from tests.pair import Pair, plain_client
+from tests.clients import plain_client
+from tests.integration.rooms import readiness
+from tests.pair import Pair
 
 NODES = pytest.mark.parametrize("node", ["mcp", "ws"])
 
@@ -96,7 +97,7 @@ async def test_metrics_for_this_machine_where_the_operator_says_so(workers: Pair
 
 
 @NODES
-async def test_health_in_words(pair: Pair, node: str) -> None:
+async def test_health_and_readiness_are_words(pair: Pair, node: str) -> None:
     answer = await fetched(f"{url_of(pair, node)}/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     code, words = await readiness(url_of(pair, node))

@@ -1,22 +1,21 @@
 """Presence with the real pair: agents that wait are seen to, by those who asked."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-import websockets
-
-from tests.integration.crowd import broadcast, make_room, say
-from tests.pair import Pair, frame, plain_client, until
+from tests.clients import closed_with, frame, plain_client
+from tests.integration.rooms import broadcast, make_room, say
+from tests.integration.worker_viewers import VIEWERS, viewers_of_both
+from tests.pair import Pair
+from tests.waiting import PATIENCE, until
 
 ASKING = "?presence=1"
 Told = dict[str, Any]
 
 
-async def told(viewer: Any, holds: Callable[[Told], bool], within: float = 20.0) -> Told:
+async def told(viewer: Any, holds: Callable[[Told], bool], within: float = PATIENCE) -> Told:
     """The data of the first presence frame of which that holds; what else comes is passed over."""
     async with asyncio.timeout(within):
         while True:
@@ -78,9 +77,7 @@ async def test_presence_itself_cannot_be_broadcast(pair: Pair, room: str) -> Non
 
 async def test_who_may_not_watch_is_not_told(pair: Pair, room: str) -> None:
     async with pair.viewer(room, "eve", query=ASKING, sessions=["another"]) as viewer:
-        with pytest.raises(websockets.ConnectionClosed):
-            await asyncio.wait_for(viewer.recv(), 5)
-        assert viewer.close_code == 4501
+        assert await closed_with(viewer) == 4501
 
 
 async def test_an_event_stream_is_told_too(pair: Pair, room: str) -> None:
@@ -89,7 +86,7 @@ async def test_an_event_stream_is_told_too(pair: Pair, room: str) -> None:
         assert plain.status_code == 422
         async with client.stream("GET", f"/events/{room}{ASKING}") as stream:
             lines = stream.aiter_lines()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 seen = [line async for line in _until_presence(lines)]
     assert json.loads(seen[0])["type"] == "subscribed"
     assert json.loads(seen[-1])["data"]["viewers"] == 1
@@ -104,17 +101,17 @@ async def _until_presence(lines: Any) -> Any:
                 return
 
 
-async def test_while_mcp_node_is_away_it_says_less(mortal: Pair, name: str) -> None:
-    await make_room(mortal, name)
-    async with mortal.viewer(name, query=ASKING) as viewer:
+async def test_while_mcp_node_is_away_presence_has_no_agents(killable: Pair, name: str) -> None:
+    await make_room(killable, name)
+    async with killable.viewer(name, query=ASKING) as viewer:
         await told(viewer, lambda data: bool(data["agents"]))
-        mortal.mcp.kill()
-        await told(viewer, lambda data: data["agents"] is None, within=30)
-        async with mortal.viewer(name, query=ASKING) as another:
+        killable.mcp.kill()
+        await told(viewer, lambda data: data["agents"] is None)
+        async with killable.viewer(name, query=ASKING) as another:
             assert (await told(another, lambda data: True))["agents"] is None
             await told(viewer, lambda data: data == {"viewers": 2, "agents": None})
-        await mortal.mcp.start()
-        back = await told(viewer, lambda data: bool(data["agents"]), within=30)
+        await killable.mcp.start()
+        back = await told(viewer, lambda data: bool(data["agents"]))
         assert "alice" in {one["name"] for one in back["agents"]}  # from before the kill
 
 
@@ -122,23 +119,9 @@ async def test_viewers_are_counted_over_all_workers(workers: Pair, name: str) ->
     room = await make_room(workers, name)
     await until(workers.joined)
 
-    async def per_worker() -> list[float]:
-        async with workers.rest() as client:
-            text = (await client.get(f"{workers.ws_url}/metrics")).text
-        lines = [one for one in text.splitlines() if one.startswith("partyline_viewers{")]
-        return [float(line.split()[1]) for line in lines]
-
-    async def spread() -> bool:
-        counts = await per_worker()
-        return len(counts) == 2 and all(counts)
-
-    async with contextlib.AsyncExitStack() as stack:
-        viewers = []
-        for _ in range(24):
-            viewers.append(await stack.enter_async_context(workers.viewer(room, query=ASKING)))
-        await until(spread)
+    async with viewers_of_both(workers, room, ASKING) as viewers:
         for viewer in viewers:
-            await told(viewer, lambda data: data["viewers"] == 24)
-        await viewers.pop().close()
-        for viewer in viewers:
-            await told(viewer, lambda data: data["viewers"] == 23)
+            await told(viewer, lambda data: data["viewers"] == VIEWERS)
+        await viewers[0].close()
+        for viewer in viewers[1:]:
+            await told(viewer, lambda data: data["viewers"] == VIEWERS - 1)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crowd import readiness, say
+from tests.clients import frame
 from tests.integration.launching import refusal, refusals
-from tests.pair import Pair, frame, until
+from tests.integration.rooms import readiness, say
+from tests.pair import Pair
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def unstarted(tmp_path: Path) -> Pair:
     return Pair(tmp_path, start=())
 
 
-async def test_a_second_node_on_the_same_data(pair: Pair, room: str) -> None:
+async def test_a_second_node_on_the_same_data_is_refused(pair: Pair, room: str) -> None:
     texts = refusals(pair, MCP_PORT=0, WS_PORT=0)
     for node in (pair.mcp, pair.ws):
         assert node.process is not None
@@ -31,7 +33,7 @@ async def test_a_second_node_on_the_same_data(pair: Pair, room: str) -> None:
     assert await pair.joined()
 
 
-def test_a_busy_port(unstarted: Pair) -> None:
+def test_a_busy_port_is_refused(unstarted: Pair) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as one,
         socket.create_server(("127.0.0.1", 0)) as other,
@@ -42,14 +44,16 @@ def test_a_busy_port(unstarted: Pair) -> None:
     assert f"port {ws} " in texts["ws_node"] and "PARTYLINE_WS_PORT" in texts["ws_node"]
 
 
-def test_a_data_directory_below_a_file(unstarted: Pair, tmp_path: Path) -> None:
+def test_a_data_directory_below_a_file_is_refused(unstarted: Pair, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     data = tmp_path / "file" / "data"
     for text in refusals(unstarted, DATA_DIR=data).values():
         assert str(data) in text and "PARTYLINE_DATA_DIR" in text
 
 
-def test_a_data_directory_that_cannot_be_written(unstarted: Pair, tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_written_is_refused(
+    unstarted: Pair, tmp_path: Path
+) -> None:
     data = tmp_path / "read-only"
     data.mkdir(mode=0o500)
     if os.geteuid() == 0:  # whom no mode stops: where not even root makes files
@@ -58,7 +62,7 @@ def test_a_data_directory_that_cannot_be_written(unstarted: Pair, tmp_path: Path
         assert str(data) in text and "PARTYLINE_DATA_DIR" in text
 
 
-def test_a_database_of_a_newer_version(unstarted: Pair) -> None:
+def test_a_database_of_a_newer_version_is_refused(unstarted: Pair) -> None:
     unstarted.data_dir.mkdir(mode=0o700)
     path = unstarted.data_dir / "partyline.db"
     database = sqlite3.connect(path)
@@ -70,7 +74,7 @@ def test_a_database_of_a_newer_version(unstarted: Pair) -> None:
     assert path.read_bytes() == content
 
 
-def test_auth_off_for_other_machines(unstarted: Pair) -> None:
+def test_auth_off_for_other_machines_is_refused(unstarted: Pair) -> None:
     secret = "long enough for a token"
     more = {"AUTH": "off", "BROADCAST_TOKEN": secret}
     for text in (
@@ -82,25 +86,25 @@ def test_auth_off_for_other_machines(unstarted: Pair) -> None:
     assert not unstarted.data_dir.exists()
 
 
-def test_broadcast_for_other_machines_without_its_token(unstarted: Pair) -> None:
+def test_broadcast_for_other_machines_without_its_token_is_refused(unstarted: Pair) -> None:
     assert "BROADCAST_TOKEN" in refusal(unstarted, "ws_node", WS_HOST="0.0.0.0")
 
 
-async def test_nodes_that_differ_in_auth_are_not_ready(mortal: Pair) -> None:
-    mortal.ws.kill()
-    same = mortal.ws.environment
-    mortal.ws.environment = same | {"PARTYLINE_AUTH": "off"}
+async def test_nodes_that_differ_in_auth_are_not_ready(killable: Pair) -> None:
+    killable.ws.kill()
+    same = killable.ws.environment
+    killable.ws.environment = same | {"PARTYLINE_AUTH": "off"}
     try:
-        mortal.ws.spawn()
+        killable.ws.spawn()
 
         async def unready() -> bool:
-            code, words = await readiness(mortal.ws_url)
+            code, words = await readiness(killable.ws_url)
             return code == 503 and words["status"] == "misconfigured" and "AUTH" in words["log"]
 
         await until(unready)
     finally:
-        mortal.ws.kill()
-        mortal.ws.environment = same
+        killable.ws.kill()
+        killable.ws.environment = same
 
 
 def test_what_a_pair_leaves_on_disk_is_its_owners_alone(pair: Pair) -> None:

@@ -3,8 +3,9 @@
 import pytest
 import websockets
 
-from tests.integration.crowd import say
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.integration.rooms import say
+from tests.pair import Pair
 
 
 async def test_a_refused_handshake_logs_no_error(pair: Pair, room: str) -> None:

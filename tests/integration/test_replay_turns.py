@@ -6,8 +6,10 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.integration.crowd import is_quiet, make_room, say
-from tests.pair import Pair, frame, frames
+from tests.clients import frame, frames, is_quiet
+from tests.integration.rooms import make_room, say
+from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 MESSAGES = 120
 CONTENT = "x" * 100_000
@@ -30,7 +32,7 @@ async def stalled(pair: Pair, path: str, agent: str) -> AsyncIterator[None]:
         await loop.sock_sendall(raw, "\r\n".join([*lines, "", ""]).encode())
         heard = b""
         while b'"subscribed"' not in heard:
-            heard += await asyncio.wait_for(loop.sock_recv(raw, 1024), 5)
+            heard += await asyncio.wait_for(loop.sock_recv(raw, 1024), PATIENCE)
         yield
 
 

@@ -19,7 +19,7 @@ from mcp_types import (
 
 from mcp_node.doors.mcp.prompts import PROMPTS
 from mcp_node.doors.mcp.tools.results import NOTICE
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.integration.test_visibility import LEVELS, READERS, SEES, SENDER, Reader, post
 from tests.pair import Pair
 
@@ -67,7 +67,7 @@ ASKS: dict[str, Ask] = {
 
 @ERA
 @pytest.mark.parametrize("who", [name for name in READERS if "other sessions" not in name])
-async def test_they_show_what_their_reader_may_see(
+async def test_resources_and_prompts_show_what_their_reader_may_see(
     pair: Pair, open_pair: Pair, name: str, who: str, mode: str
 ) -> None:
     rights = READERS[who]

@@ -1,18 +1,20 @@
 """Two nodes with a tcp bridge between them: on one machine, and each with its own directory."""
 
 import contextlib
-import re
-import shutil
 from pathlib import Path
 
 import zmq
 
-from proto import keyfile, wire
+from proto import wire
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
-from tests.integration.crowd import make_room, say
-from tests.pair import Pair, frame, plain_client, reserved_port, until
+from tests.clients import frame
+from tests.integration.rooms import make_room, say
+from tests.integration.test_two_machines import two_directories
+from tests.node_process import reserved_port
+from tests.pair import Pair
 from tests.security.unharmed import new_room
+from tests.waiting import START_SECONDS, until
 from tests.ws_node.making import make_event
 
 
@@ -20,46 +22,31 @@ async def crosses(pair: Pair) -> None:
     """What is said comes over the bridge, not by way of the log."""
     room = await make_room(pair, new_room())
     async with pair.viewer(room) as viewer, pair.rest() as rest:
-        before = await figure(pair, "collected_total")
+        before = await pair.metric(pair.ws, "collected_total")
         said = await say(rest, room, "hello")
         assert (await frame(viewer))["position"] == said
-        assert await figure(pair, "collected_total") == before + 1
 
+        async def collected() -> bool:  # a slow bridge may come after the log
+            return await pair.metric(pair.ws, "collected_total") == before + 1
 
-async def figure(pair: Pair, name: str) -> float:
-    async with plain_client() as client:
-        text = (await client.get(f"{pair.ws_url}/metrics", headers=admin(pair))).text
-    found = re.search(rf"^partyline_{name} (\S+)$", text, re.MULTILINE)
-    assert found, text
-    return float(found[1])
-
-
-def admin(pair: Pair) -> dict[str, str]:
-    return pair.headers("boss", scopes="admin")
+        await until(collected)
 
 
 def apart(base: Path, port: int, mcp_port: int) -> Pair:
     """Both nodes, ws_node with a directory of its own, holding what an operator copies to it."""
-    theirs = base / "ws-data"
-    pair = Pair(
+    pair = two_directories(
         base,
-        mcp_settings={
+        mcp={
             "BRIDGE_ENDPOINT": f"tcp://127.0.0.1:{port}",
             "MCP_PORT": mcp_port,
             "SIGNED_REQUESTS": "true",
         },
-        ws_settings={
+        ws={
             "BRIDGE_ENDPOINT": f"tcp://0.0.0.0:{port}",
-            "DATA_DIR": theirs,
             "MCP_URL": f"http://127.0.0.1:{mcp_port}",
         },
     )
-    for directory in (pair.data_dir, theirs):
-        keyfile.open_data_dir(directory)
-    keyfile.public_key(pair.data_dir)
-    keyfile.bridge_key(pair.data_dir)
-    for name in ("signing.pub", "bridge.key"):
-        shutil.copy2(pair.data_dir / name, theirs / name)
+    theirs = base / "ws-data"
     curve.trust_server(pair.data_dir, curve.server_keys(theirs).public)
     AllowList(theirs).add(curve.client_keys(pair.data_dir).public)
     return pair
@@ -84,17 +71,17 @@ async def test_one_machine_needs_no_configuration_and_either_node_may_start_agai
 
 async def a_plain_peer_is_counted(pair: Pair, port: int) -> None:
     """Who speaks without a key is refused, and the node lives."""
-    before = await figure(pair, "collected_total")
+    before = await pair.metric(pair.ws, "collected_total")
     with zmq.Context() as context, context.socket(zmq.PUSH) as push:
         push.set(zmq.LINGER, 0)
         push.connect(f"tcp://localhost:{port}")
         push.send_multipart(wire.encode(make_event(1)), zmq.NOBLOCK)
 
         async def refused() -> bool:
-            return await figure(pair, "bridge_refused_total") > 0
+            return await pair.metric(pair.ws, "bridge_refused_total") > 0
 
         await until(refused)
-        assert await figure(pair, "collected_total") == before
+        assert await pair.metric(pair.ws, "collected_total") == before
         await crosses(pair)
 
 
@@ -118,7 +105,7 @@ async def test_an_mcp_node_gets_in_as_soon_as_it_is_listed(tmp_path: Path) -> No
         await pair.mcp.start()
 
         async def refused() -> bool:
-            return await figure(pair, "bridge_refused_total") > 0
+            return await pair.metric(pair.ws, "bridge_refused_total") > 0
 
         await until(refused)
         assert own in pair.ws.output()
@@ -132,5 +119,5 @@ async def test_mcp_node_refuses_an_address_that_is_only_for_listening(tmp_path: 
     pair = Pair(tmp_path, BRIDGE_ENDPOINT="tcp://0.0.0.0:23459")
     pair.mcp.spawn()
     assert pair.mcp.process
-    assert pair.mcp.process.wait(20) == 2
+    assert pair.mcp.process.wait(START_SECONDS) == 2
     assert "give mcp_node the address of ws_node's machine" in pair.mcp.output().splitlines()[-1]

@@ -1,9 +1,6 @@
 """The nodes differ in AUTH, or the log was put back: nobody watches whom mcp_node would refuse."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +8,15 @@ import httpx
 import pytest
 import websockets
 
-from tests.integration.crowd import make_room, readiness, say
-from tests.integration.launching import ROOT
-from tests.integration.test_revocation import closed, revoke
-from tests.pair import Pair, frame, plain_client, until
+from tests.clients import frame, plain_client
+from tests.commands import partyline
+from tests.integration.rooms import make_room, readiness, say
+from tests.integration.test_revocation import WITHIN, closed, revoke
+from tests.pair import Pair
+from tests.waiting import until
 
 ROOM = "room"
 ALICE = {"X-Partyline-Agent": "alice", "X-Partyline-Agent-Type": "claude"}
-
-
-async def command(pair: Pair, *arguments: str) -> None:
-    """Run ``partyline`` with the pair's settings."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "mcp_node.commands.cli", *arguments],
-        cwd=ROOT,
-        env=os.environ | pair.environment,
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def watching(pair: Pair, query: str = "") -> websockets.connect:
@@ -53,7 +39,7 @@ async def refused(pair: Pair) -> None:
 
 async def last_event(answer: httpx.Response) -> str:
     """What a stream ends with."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         return (await answer.aread()).decode().strip().splitlines()[-1]
 
 
@@ -109,13 +95,13 @@ async def test_revocations_reach_a_running_ws_node_whatever_happened_before(
     older = str(tmp_path / "older.db")
     async with Pair(tmp_path / "pair", LOG_POLL_SECONDS=60) as pair:
         await make_room(pair, ROOM)
-        await command(pair, "backup", older)
+        assert (await partyline(pair, "backup", older))[0] == 0
         async with pair.viewer(ROOM, "mallory") as viewer:
             await revoke(pair, "--agent", "mallory")
             await revoke(pair, "--agent", "trudy")
             assert await closed(viewer) == 4501
         await pair.mcp.stop()
-        await command(pair, "restore", older)
+        assert (await partyline(pair, "restore", older))[0] == 0
         await pair.mcp.start()
         await until(lambda: stays(pair, "eve"))
         async with pair.viewer(ROOM, "eve") as viewer:

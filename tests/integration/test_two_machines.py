@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from proto import keyfile
+from tests.clients import frame, is_quiet, plain_client
 from tests.commands import partyline
-from tests.integration.crowd import broadcast, is_quiet, make_room, readiness, say
 from tests.integration.relay import Authority, Relay, sent_again
+from tests.integration.rooms import broadcast, make_room, readiness, say
 from tests.links.redeeming import bearer
-from tests.pair import START_SECONDS, Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
-def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: Any) -> Pair:
+def two_directories(
+    base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: Any
+) -> Pair:
     """Both nodes; ws_node's directory holds what an operator copies to it."""
     theirs = base / "ws-data"
     pair = Pair(base, mcp_settings=mcp, ws_settings={"DATA_DIR": theirs, **ws}, **settings)
@@ -28,12 +32,12 @@ def apart(base: Path, *, mcp: dict[str, Any], ws: dict[str, Any], **settings: An
     return pair
 
 
-async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path) -> None:
+async def test_requests_are_signed_both_ways_and_cannot_be_replayed(tmp_path: Path) -> None:
     pairs: list[Pair] = []
     async with contextlib.AsyncExitStack() as stack:
         to_mcp = await stack.enter_async_context(Relay(lambda: pairs[0].mcp_port).listening())
         to_ws = await stack.enter_async_context(Relay(lambda: pairs[0].ws_port).listening())
-        pair = apart(
+        pair = two_directories(
             tmp_path,
             BRIDGE="http",
             LOG_POLL_SECONDS=0.5,
@@ -67,14 +71,14 @@ async def test_signed_both_ways_and_worthless_to_who_reads_along(tmp_path: Path)
 
             to_mcp.invented = invented(200)
             to_mcp.cut()
-            async with plain_client(base_url=pair.ws_url, headers=operator, timeout=30) as page:
+            async with plain_client(base_url=pair.ws_url, headers=operator) as page:
                 assert (await page.get("/api/sessions")).status_code == 503
             await until(lambda: "is not signed with our bridge.key" in pair.ws.output())
             await is_quiet(viewer)
             former = next(bytes(one) for one in to_mcp.answered if b"taken" in one)
             to_mcp.invented = former
             to_mcp.cut()
-            async with plain_client(base_url=pair.ws_url, headers=operator, timeout=30) as page:
+            async with plain_client(base_url=pair.ws_url, headers=operator) as page:
                 assert (await page.get("/api/sessions")).status_code == 503
             await is_quiet(viewer)
 
@@ -118,7 +122,7 @@ async def test_over_tls_only_to_who_has_the_certificate_and_answers_signed(tmp_p
     async with contextlib.AsyncExitStack() as stack:
         relay = Relay(lambda: pairs[0].mcp_port, ours.tls)
         await stack.enter_async_context(relay.listening())
-        pair = apart(
+        pair = two_directories(
             tmp_path,
             start=(),
             BRIDGE_ENDPOINT=f"ipc://{tmp_path}/b.sock",

@@ -13,11 +13,14 @@ from pathlib import Path
 import psutil
 
 from proto import keyfile
+from tests.clients import frame
 from tests.commands import partyline
-from tests.integration.crowd import make_room, say, status
 from tests.integration.launching import ROOT
+from tests.integration.rooms import make_room, say, status
+from tests.integration.test_stopping import STOP_WITHIN
 from tests.links.redeeming import code_of, redeem
-from tests.pair import Pair, frame, until
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 class Launched:
@@ -71,7 +74,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     everything = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_SECONDS):
             await process.wait()
     except TimeoutError:
         for one in everything:
@@ -88,7 +91,7 @@ async def ended(running: Launched, number: int) -> tuple[int, float]:
     clock = asyncio.get_running_loop().time
     begin = clock()
     running.process.send_signal(number)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(START_SECONDS):
         code = await running.process.wait()
     assert not [name for name, node in nodes.items() if node.is_running()]
     return code, clock() - begin
@@ -103,14 +106,14 @@ async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path
     pair = Pair(tmp_path, start=())
     command = (sys.executable, "-m", "mcp_node.commands.cli", "up")
     async with launched(pair, *command) as running:
-        await until(lambda: "claude mcp add" in running.output)
+        await until(lambda: "claude mcp add" in running.output, within=START_SECONDS)
         for place in (
             f"{pair.mcp_url}/mcp",
             f"ws://127.0.0.1:{pair.ws_port}/ws/{{session_id}}",
             str(pair.data_dir),
         ):
             assert place in running.output
-        await until(lambda: answering(pair))
+        await until(lambda: answering(pair), within=START_SECONDS)
         login = await one_time_code(pair, running)
         assert (await redeem(pair, login)).json()["agent_id"] == "human"
         assert (await redeem(pair, login)).status_code == 401
@@ -122,13 +125,13 @@ async def test_up_says_where_things_are_mends_what_dies_and_stops(tmp_path: Path
                 await until(lambda m=module, f=first: running.nodes().get(m, f) != f)
             assert "was ended by SIGKILL; starting again in 0.5 s" in running.output
             await viewer.wait_closed()
-        await until(lambda: answering(pair))
+        await until(lambda: answering(pair), within=START_SECONDS)
         async with pair.viewer(room) as viewer, pair.rest() as rest:
             said = await say(rest, room, "mended")
             assert (await frame(viewer))["position"] == said
         code, seconds = await ended(running, signal.SIGTERM)
         assert code == 0
-        assert seconds < 5
+        assert seconds < STOP_WITHIN
         assert "Traceback" not in running.output
         assert not re.search(r"eyJ[A-Za-z0-9_-]{20}", running.output), "a token was printed"
         assert running.output.count(login) == 1
@@ -149,7 +152,7 @@ async def one_time_code(pair: Pair, running: Launched) -> str:
 async def test_without_authentication_up_prints_the_plain_address(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=(), auth="off")
     async with launched(pair, sys.executable, "-m", "mcp_node.commands.cli", "up") as running:
-        await until(lambda: "claude mcp add" in running.output)
+        await until(lambda: "claude mcp add" in running.output, within=START_SECONDS)
         assert f"page             http://127.0.0.1:{pair.ws_port}/\n" in running.output
         assert "#code" not in running.output
         assert await partyline(pair, "login") == (
@@ -165,7 +168,7 @@ async def test_up_stops_everything_when_a_node_refuses(tmp_path: Path) -> None:
         pair = Pair(tmp_path, start=(), WS_PORT=port)
         command = (sys.executable, "-m", "mcp_node.commands.cli", "up")
         async with launched(pair, *command) as running:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(START_SECONDS):
                 assert await running.process.wait() == 2
             await until(lambda: "stopping everything" in running.output)
             assert f"port {port}" in running.output
@@ -176,7 +179,7 @@ async def test_honcho_starts_both_and_its_port_is_ignored(tmp_path: Path) -> Non
     pair = Pair(tmp_path, start=())
     command = (sys.executable, "-m", "honcho", "start", "-f", "Procfile", "-p", "5000")
     async with launched(pair, *command) as running:
-        await until(lambda: answering(pair))
+        await until(lambda: answering(pair), within=START_SECONDS)
         nodes = running.nodes()
         assert set(nodes) == {"mcp_node", "ws_node"}
         assert all("PORT" in node.environ() for node in nodes.values())
@@ -187,4 +190,4 @@ async def test_honcho_starts_both_and_its_port_is_ignored(tmp_path: Path) -> Non
             said = await say(rest, room, "hello")
             assert (await frame(viewer))["position"] == said
         _, seconds = await ended(running, signal.SIGTERM)
-        assert seconds < 5
+        assert seconds < STOP_WITHIN

@@ -2,53 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-import pytest
 import websockets
 
-from tests.integration.crowd import broadcast, make_room, say
-from tests.pair import Pair, frame, until
-
-VIEWERS = 24
-"""That all of them come to one worker happens once in four million times."""
+from tests.clients import closed_with, frame
+from tests.integration.rooms import broadcast, make_room, say
+from tests.integration.worker_viewers import VIEWERS, viewers_of_both, viewers_of_workers
+from tests.pair import Pair
+from tests.waiting import PATIENCE, START_SECONDS, until
 
 
 def processes(pair: Pair) -> list[psutil.Process]:
     """The workers."""
     assert pair.ws.process is not None
     return sorted(psutil.Process(pair.ws.process.pid).children(), key=lambda one: one.pid)
-
-
-async def viewers_of_workers(pair: Pair) -> list[float]:
-    """How many viewers each worker has."""
-    async with pair.rest() as client:
-        text = (await client.get(f"{pair.ws_url}/metrics")).text
-    found = [line for line in text.splitlines() if line.startswith("partyline_viewers{")]
-    return [float(line.split()[1]) for line in found]
-
-
-@contextlib.asynccontextmanager
-async def crowd(pair: Pair, name: str) -> AsyncIterator[list[Any]]:
-    """Viewers, some with each worker: connected anew if one of them was still starting."""
-
-    async def spread() -> bool:
-        counts = await viewers_of_workers(pair)
-        return len(counts) == 2 and all(counts) and sum(counts) == VIEWERS
-
-    for _ in range(5):
-        async with contextlib.AsyncExitStack() as stack:
-            viewers = [await stack.enter_async_context(pair.viewer(name)) for _ in range(VIEWERS)]
-            try:
-                await until(spread, within=4)
-            except TimeoutError:
-                continue
-            yield viewers
-            return
-    raise AssertionError("all viewers came to one worker")
 
 
 async def came_back(pair: Pair, name: str, *, since: int, count: int) -> list[dict[str, Any]]:
@@ -105,7 +75,7 @@ async def test_limits_are_of_the_whole_node_and_the_http_bridge_reaches_all(name
 async def reach_everybody(pair: Pair, name: str) -> None:
     """What is said and what is broadcast comes to the viewers of both workers."""
     await make_room(pair, name)
-    async with pair.rest() as rest, crowd(pair, name) as viewers:
+    async with pair.rest() as rest, viewers_of_both(pair, name) as viewers:
         said = [await say(rest, name, str(n)) for n in range(20)]
         for viewer in viewers:
             assert [(await frame(viewer))["position"] for _ in said] == said
@@ -120,7 +90,7 @@ async def test_a_killed_worker_comes_back_and_its_viewers_miss_nothing(
     workers: Pair, name: str
 ) -> None:
     await make_room(workers, name)
-    async with workers.rest() as rest, crowd(workers, name) as viewers:
+    async with workers.rest() as rest, viewers_of_both(workers, name) as viewers:
         first = await say(rest, name, "before")
         for viewer in viewers:
             assert (await frame(viewer))["position"] == first
@@ -139,7 +109,7 @@ async def test_a_killed_worker_comes_back_and_its_viewers_miss_nothing(
             assert answers[0]["recovered"] is True
             assert answers[1]["position"] == said[0]
         await until(lambda: len(processes(workers)) == 2 and processes(workers) != before)
-        await until(workers.joined, within=30)
+        await until(workers.joined)
 
 
 async def test_a_killed_supervisor_takes_its_workers_along_and_can_be_started_at_once(
@@ -149,10 +119,10 @@ async def test_a_killed_supervisor_takes_its_workers_along_and_can_be_started_at
     await until(lambda: len(processes(workers)) == 2)
     before = processes(workers)
     workers.ws.kill()
-    await asyncio.to_thread(psutil.wait_procs, before, 10)
+    await asyncio.to_thread(psutil.wait_procs, before, PATIENCE)
     assert not [one for one in before if one.is_running() and one.status() != "zombie"]
     await workers.ws.start()
-    await until(workers.joined, within=30)
+    await until(workers.joined)
     async with workers.viewer(name) as viewer, workers.rest() as rest:
         said = await say(rest, name, "again")
         assert (await frame(viewer))["position"] == said
@@ -164,13 +134,11 @@ async def test_stopping_ends_all_of_them_and_viewers_are_told(workers: Pair, nam
     before = processes(workers)
     async with workers.viewer(name) as viewer:
         code, _ = await workers.ws.stop()
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            await viewer.recv()
+        assert await closed_with(viewer) == 4001
     assert code == 0
-    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4001
     assert not [one for one in before if one.is_running() and one.status() != "zombie"]
     await workers.ws.start()
-    await until(workers.joined, within=30)
+    await until(workers.joined)
 
 
 async def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:
@@ -180,5 +148,5 @@ async def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:
         )
         other.ws.spawn()
         assert other.ws.process is not None
-        assert await asyncio.to_thread(other.ws.process.wait, 20) == 2
+        assert await asyncio.to_thread(other.ws.process.wait, START_SECONDS) == 2
         assert f"port {pair.ws_port}" in other.ws.output()

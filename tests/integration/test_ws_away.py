@@ -6,8 +6,10 @@ from pathlib import Path
 
 import websockets
 
-from tests.integration.crowd import LAST, make_room, readiness, say, say_last, whole_log
-from tests.pair import Pair, frame, until
+from tests.clients import frame
+from tests.integration.rooms import LAST, gathered, make_room, readiness, say, say_last, whole_log
+from tests.pair import Pair
+from tests.waiting import START_SECONDS, until
 
 
 class Follower:
@@ -41,16 +43,16 @@ class Follower:
 
 
 async def test_agents_notice_nothing_and_returning_viewers_miss_nothing(
-    mortal: Pair, name: str
+    killable: Pair, name: str
 ) -> None:
-    room = await make_room(mortal, name)
-    followers = [Follower(mortal, room) for _ in range(5)]
+    room = await make_room(killable, name)
+    followers = [Follower(killable, room) for _ in range(5)]
     following = [asyncio.create_task(follower.follow()) for follower in followers]
     said: list[int] = []
     enough = asyncio.Event()
 
     async def write(agent: str) -> None:
-        async with mortal.agent(agent) as client:
+        async with killable.agent(agent) as client:
             while not enough.is_set():
                 arguments = {"session_id": room, "content": f"{agent} {len(said)}"}
                 added = await client.call_tool("add_message", arguments)
@@ -60,24 +62,23 @@ async def test_agents_notice_nothing_and_returning_viewers_miss_nothing(
 
     async def written(more: int) -> None:
         goal = len(said) + more
-        await until(lambda: len(said) >= goal)
+        await until(lambda: len(said) >= goal, within=START_SECONDS)
 
     for visit in (1, 2):
         await until(lambda visit=visit: all(one.visits == visit for one in followers))
         await written(60)
-        mortal.ws.kill()
+        killable.ws.kill()
         await written(60)
-        await mortal.ws.start()
+        await killable.ws.start()
     await until(lambda: all(one.visits == 3 for one in followers))
     await written(60)
     enough.set()
     await asyncio.gather(*writing)
-    said.append(await say_last(mortal, room))
-    async with asyncio.timeout(20):
-        await asyncio.gather(*following)
+    said.append(await say_last(killable, room))
+    await gathered(*following)
 
     assert sorted(said) == list(range(min(said), min(said) + len(said)))
-    assert [one["id"] for one in await whole_log(mortal, room)] == sorted(said)
+    assert [one["id"] for one in await whole_log(killable, room)] == sorted(said)
     for follower in followers:
         assert follower.seen == sorted(said)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.integration.crowd import make_room
+from tests.integration.rooms import make_room
 from tests.pair import Pair
 from tests.security.secrets_in_logs import assert_quiet
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from tests.pair import Pair, plain_client
+from tests.clients import plain_client
+from tests.pair import Pair
 
 URL = re.compile(r"http://127\.0\.0\.1:(\d+)/#code=([A-Za-z0-9_-]{43})")
 
@@ -39,7 +40,7 @@ async def redeem(
     pair: Pair, code: Any, headers: dict[str, str] | None = None, *, url: str = ""
 ) -> httpx.Response:
     """The answer to a code, from ws_node unless another url is given."""
-    async with plain_client(base_url=url or pair.ws_url, timeout=20) as client:
+    async with plain_client(base_url=url or pair.ws_url) as client:
         return await client.post("/api/redeem", json={"code": code}, headers=headers)
 
 

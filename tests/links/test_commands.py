@@ -25,7 +25,7 @@ async def test_links_are_listed_with_what_became_of_them(pair: Pair, room: str) 
     assert (done, err) == (0, "")
     assert out.splitlines()[0].split("  ")[0].strip() == "LINK"
     rows = {line.split()[0]: line for line in out.splitlines()}
-    for link, words in ((used, "works, was used"), (revoked, "revoked")):
+    for link, words in ((used, "valid, used"), (revoked, "revoked")):
         row = rows[link["link_id"]]
         assert row.endswith(words)
         assert f" {room} " in row and " lister " in row and " live " in row
@@ -41,11 +41,12 @@ async def test_revoking_a_guest_revokes_its_link(pair: Pair, room: str) -> None:
     assert (await redeem(pair, code_of(pair, other["url"]))).status_code == 200
 
 
-async def test_without_mcp_node_they_say_so(tmp_path: Path) -> None:
+async def test_login_and_links_without_mcp_node_say_so(tmp_path: Path) -> None:
     pair = Pair(tmp_path, start=())
     for command in ("login", "links"):
         done, out, err = await partyline(pair, command)
         assert (done, out) == (2, "")
         assert err == (
-            f"partyline: no mcp_node runs with the data directory {pair.data_dir}; start it first\n"
+            f"partyline: no mcp_node is running with the data directory {pair.data_dir};"
+            " start it first\n"
         )

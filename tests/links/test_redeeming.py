@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastmcp.exceptions import ToolError
 
+from tests.clients import frame, plain_client
 from tests.links.redeeming import (
     bearer,
     code_of,
@@ -18,7 +19,8 @@ from tests.links.redeeming import (
     login_code,
     redeem,
 )
-from tests.pair import Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 
 def seconds_from_now(timestamp: str) -> float:
@@ -52,7 +54,7 @@ async def test_a_live_link_gives_a_guest_who_may_read_one_session(pair: Pair, ro
 
 async def test_guests_watch_and_write_under_the_links_name(pair: Pair, room: str) -> None:
     link = await live_link(pair, room, write=True, expires_in="10m")
-    assert 590 < seconds_from_now(link["expires_at"]) <= 600
+    assert 500 < seconds_from_now(link["expires_at"]) <= 600
     headers = await bearer(pair, code_of(pair, link["url"]))
     async with (
         pair.viewer(room) as viewer,
@@ -117,7 +119,7 @@ async def test_what_is_no_code_is_refused_alike(pair: Pair, code: Any, door: str
     ],
     ids=["empty", "list", "twice", "more", "large"],
 )
-async def test_bad_bodies(pair: Pair, body: bytes, status: int, door: str) -> None:
+async def test_bad_bodies_are_refused(pair: Pair, body: bytes, status: int, door: str) -> None:
     headers = {"Content-Type": "application/json"}
     async with plain_client(base_url=pair.ws_url if door == "ws" else pair.mcp_url) as client:
         answer = await client.post("/api/redeem", content=body, headers=headers)
@@ -165,13 +167,15 @@ async def test_the_database_holds_no_code(pair: Pair, room: str) -> None:
 
 async def test_a_link_ends_with_its_time(pair: Pair, room: str) -> None:
     """Here with its minter's token, which ends first."""
-    link = await live_link(pair, room, "brief", rights={"seconds": 2})
+    link = await live_link(pair, room, "brief", rights={"seconds": 6})
     code = code_of(pair, link["url"])
     headers = await bearer(pair, code)
     async with plain_client(base_url=pair.mcp_url, headers=headers) as client:
-        async with asyncio.timeout(5):
-            while (await client.get("/api/sessions")).status_code == 200:
-                await asyncio.sleep(0.1)
+
+        async def refused() -> bool:
+            return (await client.get("/api/sessions")).status_code == 401
+
+        await until(refused, every=0.1)
     assert (await redeem(pair, code)).status_code == 401
 
 
@@ -226,13 +230,16 @@ async def test_login_links_are_minted_over_the_socket_alone(pair: Pair) -> None:
 
 
 async def test_wrong_codes_are_slowed_and_good_ones_are_not() -> None:
-    async with Pair(FAILED_TOKEN_SECONDS=3) as slow:
+    async with Pair(FAILED_TOKEN_SECONDS=20) as slow:
         wrong = [secrets.token_urlsafe(32) for _ in range(60)]
         guessing = [asyncio.create_task(redeem(slow, code)) for code in wrong]
         await until(lambda: sum(task.done() for task in guessing) >= 10)
         assert (await redeem(slow, await login_code(slow))).status_code == 200
         assert not all(task.done() for task in guessing), "the rest still waits"
-        assert {answer.status_code for answer in await asyncio.gather(*guessing)} == {401}
+        assert {task.result().status_code for task in guessing if task.done()} == {401}
+        for task in guessing:
+            task.cancel()
+        await asyncio.gather(*guessing, return_exceptions=True)
 
 
 async def test_what_is_listed_holds_no_code(pair: Pair, room: str) -> None:

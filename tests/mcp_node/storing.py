@@ -2,19 +2,22 @@
 
 import time
 from functools import partial
+from typing import Any
 
 from mcp_node.links import revocations as taken_back
 from mcp_node.log.interface import Database
 from mcp_node.search.finding import Found, find
-from mcp_node.search.rows import Wish
+from mcp_node.search.rows import Criteria
 from mcp_node.search.vocabulary import Vocabulary
+from mcp_node.services import Services
 from mcp_node.sessions import listing, reads
+from mcp_node.sessions.checks import check_page
 from mcp_node.sessions.listing import SessionListing
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
 from mcp_node.sessions.reads import Page, PageQuery
 from proto.internal_api import Heads, LogPage
-from proto.messages import Audience, Message, Session, Visibility
+from proto.messages import Audience, Message, Principal, Session, Visibility
 from proto.revocations import Revocation
 
 
@@ -62,8 +65,19 @@ async def page(
     return await database.read(partial(reads.page, audience=audience, query=query))
 
 
-async def search(database: Database, wish: Wish) -> Found:
-    return await database.read_long(partial(find, vocabulary=Vocabulary(), wish=wish))
+async def read(
+    able: Services, who: Principal, session_id: str = "room", *, mark_read: bool = True, **part: Any
+) -> dict[str, Any]:
+    query = check_page(session_id, **part)
+    return await able.inbox.get_messages(who, query, mark_read=mark_read)
+
+
+async def view(able: Services, who: Principal, session_id: str = "room") -> dict[str, Any]:
+    return await able.inbox.get_session(who, session_id, mark_read=False)
+
+
+async def search(database: Database, criteria: Criteria) -> Found:
+    return await database.read_long(partial(find, vocabulary=Vocabulary(), criteria=criteria))
 
 
 async def heads(database: Database, after: int) -> Heads:

@@ -17,7 +17,7 @@ def _node() -> str | None:
     found = shutil.which("node")
     if found is None:
         return None
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=30)
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60)
     major = version.stdout.strip().removeprefix("v").partition(".")[0]
     return found if major.isdigit() and int(major) >= LEAST else None
 

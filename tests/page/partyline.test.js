@@ -32,7 +32,7 @@ test("a position takes each message once", () => {
   const track = new Track();
   assert.deepEqual(track.command("s"), { type: "subscribe", session_id: "s" });
   assert.equal(track.subscribed({ epoch: "e", position: 5, recovered: true }), "started");
-  const taken = [5, 6, 6, 9, 7, 10].map((position) => track.take(position));
+  const taken = [5, 6, 6, 9, 7, 10].map((position) => track.advance(position));
   assert.deepEqual(taken, [false, true, false, true, false, true]);
   const again = { type: "subscribe", session_id: "s", since: 10, epoch: "e" };
   assert.deepEqual(track.command("s"), again);
@@ -45,10 +45,10 @@ test("messages that are on their way while presence is asked for come once", () 
   const track = new Track({ since: 5, epoch: "e", presence: true });
   const expected = { type: "subscribe", session_id: "s", since: 5, epoch: "e", presence: true };
   assert.deepEqual(track.command("s"), expected);
-  assert.ok(track.take(6) && track.take(7));
+  assert.ok(track.advance(6) && track.advance(7));
   assert.equal(track.subscribed({ epoch: "e", position: 5, recovered: true }), "resumed");
   assert.deepEqual(
-    [6, 7, 8].map((position) => track.take(position)),
+    [6, 7, 8].map((position) => track.advance(position)),
     [false, false, true],
   );
 });
@@ -56,12 +56,12 @@ test("messages that are on their way while presence is asked for come once", () 
 test("catching up ends with silence or a fresh message", () => {
   const at = Date.parse("2026-11-24T10:00:00Z");
   const quiet = new CatchUp(at);
-  quiet.take("2026-11-24T09:00:00Z", at + 100);
+  quiet.received("2026-11-24T09:00:00Z", at + 100);
   assert.equal(quiet.messages, 1);
   assert.equal(quiet.over(at + 200), false);
   assert.equal(quiet.over(at + 100 + QUIET_MS), true);
   const fresh = new CatchUp(at);
-  fresh.take("2026-11-24T09:59:59Z", at);
+  fresh.received("2026-11-24T09:59:59Z", at);
   assert.equal(fresh.over(at), true);
   const none = new CatchUp(at);
   assert.deepEqual([none.over(at + 4000), none.over(at + 6000)], [false, true]);

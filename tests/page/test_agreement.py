@@ -26,7 +26,7 @@ def test_the_pages_table_is_the_servers() -> None:
 
 
 @needs_node
-def test_close_codes() -> None:
+def test_close_codes_mean_the_same_on_page_and_server() -> None:
     codes = [why.code for why in Disconnect]
     after = evaluate("partyline/closing.js", "return given.map(m.afterClose)", codes)
     for why, word in zip(Disconnect, after, strict=True):

@@ -13,12 +13,12 @@ pytestmark = needs_node
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.partition(".")[0])
-def test_in_node(file: Path) -> None:
+def test_javascript_tests_pass_in_node(file: Path) -> None:
     command = [str(NODE), "--test", "--test-reporter=tap", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "\nok " in done.stdout
 
 
-def test_there_are_files() -> None:
+def test_javascript_tests_exist() -> None:
     assert FILES

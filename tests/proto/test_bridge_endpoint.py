@@ -80,7 +80,9 @@ def test_a_configured_directory_must_be_a_directory_of_ours(runtime: Path) -> No
         ("tcp://[::1]:5555", "tcp://[::1]:5555", "tcp://[::1]:5556"),
     ],
 )
-def test_each_worker_has_its_own(runtime: Path, configured: str, first: str, second: str) -> None:
+def test_each_worker_has_its_own_endpoint(
+    runtime: Path, configured: str, first: str, second: str
+) -> None:
     configured, first, second = (
         text.replace("{own}", str(runtime)) for text in (configured, first, second)
     )
@@ -123,7 +125,7 @@ def test_both_nodes_find_the_same_whatever_their_environment(
 
 
 @pytest.mark.parametrize("value", ["", "/" + "r" * MAX_SOCKET_PATH])
-def test_without_a_usable_runtime_directory_it_is_in_tmp(
+def test_without_a_usable_runtime_directory_the_socket_is_in_tmp(
     long_dir: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", value)

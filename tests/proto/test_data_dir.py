@@ -25,7 +25,9 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_it_is_made_for_its_owner_alone_under_any_umask(tmp_path: Path, umask: int) -> None:
+def test_a_data_directory_is_made_for_its_owner_alone_under_any_umask(
+    tmp_path: Path, umask: int
+) -> None:
     path = tmp_path / "parent" / "data"
     before = os.umask(umask)
     try:
@@ -35,7 +37,7 @@ def test_it_is_made_for_its_owner_alone_under_any_umask(tmp_path: Path, umask: i
     assert mode(path) == 0o700
 
 
-def test_opening_it_again_keeps_what_is_in_it(tmp_path: Path) -> None:
+def test_opening_a_data_directory_again_keeps_what_is_in_it(tmp_path: Path) -> None:
     path = open_data_dir(tmp_path / "data")
     (path / "partyline.db").write_bytes(b"x")
     assert open_data_dir(path) == path
@@ -43,7 +45,7 @@ def test_opening_it_again_keeps_what_is_in_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("readable", [0o755, 0o750, 0o701])
-def test_one_that_others_may_read_is_closed(tmp_path: Path, readable: int) -> None:
+def test_a_data_directory_that_others_may_read_is_closed(tmp_path: Path, readable: int) -> None:
     path = tmp_path / "data"
     path.mkdir()
     path.chmod(readable)
@@ -51,7 +53,9 @@ def test_one_that_others_may_read_is_closed(tmp_path: Path, readable: int) -> No
 
 
 @pytest.mark.parametrize("writable", [0o770, 0o720, 0o707, 0o702, 0o777, 0o1777])
-def test_one_that_others_may_write_is_refused_and_left_alone(tmp_path: Path, writable: int) -> None:
+def test_a_data_directory_that_others_may_write_is_refused_and_left_alone(
+    tmp_path: Path, writable: int
+) -> None:
     path = tmp_path / "data"
     path.mkdir()
     path.chmod(writable)
@@ -79,7 +83,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path, place: str) -> None:
     assert "PARTYLINE_DATA_DIR" in refusal(tmp_path / place)
 
 
-def test_another_users_is_refused(tmp_path: Path) -> None:
+def test_another_users_data_directory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data"
     if AS_ROOT:
         path.mkdir(mode=0o700)
@@ -89,7 +93,7 @@ def test_another_users_is_refused(tmp_path: Path) -> None:
     assert "another user" in refusal(path)
 
 
-def test_one_that_cannot_be_written_is_refused() -> None:
+def test_a_data_directory_that_cannot_be_written_is_refused() -> None:
     with scratch_of_nobody() as scratch:
         path = scratch / "data"
         path.mkdir(mode=0o500)
@@ -98,7 +102,7 @@ def test_one_that_cannot_be_written_is_refused() -> None:
         assert "cannot be written" in as_nobody(lambda: open_data_dir(path))
 
 
-def test_one_that_cannot_be_made_is_refused() -> None:
+def test_a_data_directory_that_cannot_be_made_is_refused() -> None:
     with scratch_of_nobody() as scratch:
         scratch.chmod(0o500)
         assert "Permission denied" in as_nobody(lambda: open_data_dir(scratch / "data"))

@@ -157,7 +157,7 @@ def test_the_data_of_an_external_event_cannot_reach_the_fields_around_it() -> No
 
 @pytest.mark.parametrize("epoch", [None, "e1"])
 @pytest.mark.parametrize("recovered", [True, False])
-def test_the_answer_to_a_subscription(epoch: str | None, recovered: bool) -> None:
+def test_subscribed_frames_have_their_fields_in_order(epoch: str | None, recovered: bool) -> None:
     frame = json.loads(subscribed_frame("demo", epoch, 7, recovered))
     assert list(frame.items()) == [
         ("type", "subscribed"),
@@ -168,7 +168,7 @@ def test_the_answer_to_a_subscription(epoch: str | None, recovered: bool) -> Non
     ]
 
 
-def test_pong_and_error() -> None:
+def test_pong_and_error_frames_are_compact_json() -> None:
     assert PONG_FRAME == b'{"type":"pong"}'
     assert (
         error_frame("BAD", "It is bad.") == b'{"type":"error","code":"BAD","message":"It is bad."}'

@@ -29,13 +29,13 @@ def tags(text: str) -> str:
 
 
 @pytest.mark.parametrize("character", ALWAYS, ids=lambda one: f"{ord(one):04X}")
-def test_each_of_them_counts_wherever_it_is(character: str) -> None:
+def test_hidden_characters_count_wherever_they_are(character: str) -> None:
     for before, after in (("a", "b"), ("", ""), ("漢", "字"), ("ش", "ش"), ("😀", "😀")):
         assert hidden_characters(f"{before}{character}{after}") == 1
 
 
 @pytest.mark.parametrize("character", "\u200c\u200d\ufe0e\ufe0f\u180b\u180e\u180f")
-def test_each_that_some_writing_needs_counts_elsewhere(character: str) -> None:
+def test_characters_that_some_scripts_need_count_elsewhere(character: str) -> None:
     for before, after in (
         ("a", "b"),
         ("", ""),
@@ -112,12 +112,12 @@ def test_ordinary_writing_has_none(text: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_is_smuggled_counts(text: str, count: int) -> None:
+def test_smuggled_characters_count(text: str, count: int) -> None:
     assert hidden_characters(text) == count
 
 
 @given(st.lists(st.tuples(SHOWN, st.sampled_from(ALWAYS))), SHOWN)
-def test_as_many_as_were_put_in_are_found(parts: list[tuple[str, str]], end: str) -> None:
+def test_hidden_characters_are_all_counted(parts: list[tuple[str, str]], end: str) -> None:
     text = "".join(shown + hidden for shown, hidden in parts) + end
     assert hidden_characters(text) == len(parts)
 

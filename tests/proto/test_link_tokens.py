@@ -24,7 +24,7 @@ def verifier() -> PrincipalVerifier:
 
 
 @pytest.mark.parametrize("may_write", [False, True])
-def test_a_guest(verifier: PrincipalVerifier, may_write: bool) -> None:
+def test_a_guests_token_gives_one_session(verifier: PrincipalVerifier, may_write: bool) -> None:
     token = sign_guest(
         KEY,
         link_id="alice-01234567",
@@ -41,7 +41,7 @@ def test_a_guest(verifier: PrincipalVerifier, may_write: bool) -> None:
     assert guest.is_guest and guest.by_link and not guest.is_admin
 
 
-def test_the_operator(verifier: PrincipalVerifier) -> None:
+def test_the_operators_token_gives_everything(verifier: PrincipalVerifier) -> None:
     human = verifier.verify(sign_human(KEY, times=(NOW, NOW + DAY), token_id="t1"))
     assert (human.agent_id, human.agent_type) == ("human", "human")
     assert human.scopes == {"read", "write", "admin"}
@@ -79,7 +79,9 @@ def test_the_operator(verifier: PrincipalVerifier) -> None:
     ],
     ids=str,
 )
-def test_other_forms_are_nobody(verifier: PrincipalVerifier, claims: dict[str, Any]) -> None:
+def test_malformed_link_tokens_are_refused(
+    verifier: PrincipalVerifier, claims: dict[str, Any]
+) -> None:
     with pytest.raises(Unauthenticated):
         verifier.verify(eddsa(KEY, principal_claims(**claims)))
 
@@ -101,7 +103,9 @@ def test_the_form_that_is_refused_above_is_good_otherwise(verifier: PrincipalVer
         ("guest:alice-01234567", "claude"),
     ],
 )
-def test_no_agent_gets_such_a_token(agent_id: str, agent_type: str) -> None:
+def test_agents_are_not_given_the_operators_or_a_guests_name(
+    agent_id: str, agent_type: str
+) -> None:
     with pytest.raises(InvalidInput):
         sign_principal(
             KEY,
@@ -113,7 +117,7 @@ def test_no_agent_gets_such_a_token(agent_id: str, agent_type: str) -> None:
         )
 
 
-def test_principals_by_name() -> None:
+def test_names_of_principals_are_checked() -> None:
     for good in ("alice", "human", "guest:alice-01234567", "guest:" + "a" * 64):
         assert check_principal(good, "agent_id") == good
     for bad in ("", "guest:", "guest:a:b", "guest:guest:a", "a:b", "Guest:a", "a b", None, 7):

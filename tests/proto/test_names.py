@@ -51,7 +51,7 @@ def test_a_well_formed_name_is_returned_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", MALFORMED, ids=ascii)
-def test_anything_else_is_refused(value: object) -> None:
+def test_values_that_are_no_name_are_refused(value: object) -> None:
     assert not is_name(value)
     with pytest.raises(InvalidInput, match=r"^INVALID_INPUT: session_id must be 1 to 64"):
         check_name(value, "session_id")
@@ -69,7 +69,7 @@ def test_every_name_of_the_grammar_is_well_formed(name: str) -> None:
 
 
 @given(st.text())
-def test_nothing_outside_the_grammar_is(text: str) -> None:
+def test_only_text_in_the_grammar_is_a_name(text: str) -> None:
     in_grammar = (
         0 < len(text) <= 64
         and text[0] in ALPHANUMERIC

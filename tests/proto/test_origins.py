@@ -71,6 +71,6 @@ def test_any_text_is_an_authority_or_not_but_never_an_error(text: str) -> None:
     st.from_regex(r"[a-z0-9][a-z0-9.-]{0,30}", fullmatch=True),
     st.integers(1, 65535),
 )
-def test_what_was_written_is_read(scheme: str, host: str, port: int) -> None:
+def test_a_written_origin_is_read_back(scheme: str, host: str, port: int) -> None:
     assert parse_origin(f"{scheme}://{host}:{port}") == (scheme, host, port)
     assert parse_origin(f"{scheme}://{host}:{port}/") is None

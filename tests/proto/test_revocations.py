@@ -28,7 +28,9 @@ AN_AGENT = Revocation(2, None, "alice", 100)
         (AN_AGENT, holder(agent="bob"), False),
     ],
 )
-def test_who_is_covered(revocation: Revocation, principal: Principal, covered: bool) -> None:
+def test_a_revocation_covers_its_token_or_agent(
+    revocation: Revocation, principal: Principal, covered: bool
+) -> None:
     assert Revocations([revocation]).cover(principal) is covered
 
 

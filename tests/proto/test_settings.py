@@ -225,7 +225,9 @@ def test_a_bridge_on_localhost_is_one_zeromq_can_bind() -> None:
 
 
 @pytest.mark.parametrize("variables", ACCEPTED, ids=str)
-def test_what_is_safe_starts(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+def test_safe_settings_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
     assert from_env(monkeypatch, **variables)
 
 

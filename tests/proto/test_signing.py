@@ -10,11 +10,11 @@ from proto.signing import (
     UNKNOWN_INSTANCE,
     WINDOW_SECONDS,
     Answer,
-    AskAgain,
     Request,
     Signature,
     Signer,
     Verifier,
+    WrongInstance,
     body_digest,
 )
 
@@ -43,12 +43,12 @@ class Pair:
     def signed(self, request: Request = ASKED, body: bytes = b"{}", at: int = NOW) -> str:
         return self.signer.sign(request, body, at=at, instance=self.verifier.instance)[0]
 
-    def taken(self, header: str, request: Request = ASKED, now: float = NOW) -> Signature:
-        return self.verifier.take(header, request, now=now)
+    def verified(self, header: str, request: Request = ASKED, now: float = NOW) -> Signature:
+        return self.verifier.verify(header, request, now=now)
 
     def refused(self, header: str, request: Request = ASKED, now: float = NOW) -> None:
         with pytest.raises(Unauthenticated):
-            self.taken(header, request, now)
+            self.verified(header, request, now)
 
 
 @given(requests, st.binary(max_size=60), answers, st.binary(max_size=60))
@@ -57,7 +57,7 @@ def test_what_is_asked_and_answered_arrives(
 ) -> None:
     pair = Pair()
     header, nonce = pair.signer.sign(request, body, at=NOW, instance=pair.verifier.instance)
-    signature = pair.taken(header, request)
+    signature = pair.verified(header, request)
     assert (signature.nonce, signature.body_digest) == (nonce, body_digest(body))
     back = pair.verifier.sign(signature, answer, answer_body)
     verified = pair.signer.verify(back, nonce, answer, answer_body)
@@ -90,7 +90,7 @@ def test_no_letter_of_a_signature_can_be_changed(place: int, letter: str) -> Non
     changed = header[: place % len(header)] + letter + header[place % len(header) + 1 :]
     if changed != header:
         pair.refused(changed)
-    pair.taken(header)
+    pair.verified(header)
 
 
 @given(st.text(max_size=300))
@@ -123,19 +123,19 @@ def test_a_request_to_one_node_means_nothing_to_the_other() -> None:
         (86_400, False),
     ],
 )
-def test_it_is_taken_within_the_window(seconds: int, good: bool) -> None:
+def test_a_signed_request_is_accepted_within_the_window(seconds: int, good: bool) -> None:
     pair = Pair()
     header = pair.signed(at=NOW - seconds)
     if good:
-        pair.taken(header)
+        pair.verified(header)
     else:
         pair.refused(header)
 
 
-def test_it_is_taken_once() -> None:
+def test_a_signed_request_is_accepted_once() -> None:
     pair = Pair()
     header = pair.signed()
-    pair.taken(header)
+    pair.verified(header)
     for later in (0, 1, WINDOW_SECONDS, WINDOW_SECONDS + 1, 3_600):
         pair.refused(header, now=NOW + later)
 
@@ -144,14 +144,14 @@ def test_what_was_signed_for_another_instance_can_be_signed_again() -> None:
     """After a restart, at another worker, and the first time."""
     pair = Pair()
     unaware, nonce = pair.signer.sign(ASKED, b"", at=NOW)
-    with pytest.raises(AskAgain) as again:
-        pair.taken(unaware)
+    with pytest.raises(WrongInstance) as again:
+        pair.verified(unaware)
     assert again.value.signature.instance == UNKNOWN_INSTANCE
     answer = Answer(401, b"")
-    back = pair.verifier.sign(again.value.signature, answer, b"", taken=False)
+    back = pair.verifier.sign(again.value.signature, answer, b"", accepted=False)
     taken, instance = pair.signer.verify(back, nonce, answer, b"")
     assert (taken, instance) == (False, pair.verifier.instance)
-    pair.taken(pair.signer.sign(ASKED, b"", at=NOW, instance=instance)[0])
+    pair.verified(pair.signer.sign(ASKED, b"", at=NOW, instance=instance)[0])
     with pytest.raises(Unauthenticated):  # a refusal is no answer
         pair.signer.verify(back.replace("again", "taken"), nonce, answer, b"")
 
@@ -159,10 +159,10 @@ def test_what_was_signed_for_another_instance_can_be_signed_again() -> None:
 def test_a_clock_set_back_makes_everything_signed_before_worthless() -> None:
     pair = Pair()
     header = pair.signed()
-    pair.taken(header)
-    pair.taken(pair.signed(at=NOW + 3_600), now=NOW + 3_600)
-    with pytest.raises(AskAgain):
-        pair.taken(header)
+    pair.verified(header)
+    pair.verified(pair.signed(at=NOW + 3_600), now=NOW + 3_600)
+    with pytest.raises(WrongInstance):
+        pair.verified(header)
 
 
 def test_memory_is_bounded_and_still_nothing_is_taken_twice(
@@ -174,13 +174,13 @@ def test_memory_is_bounded_and_still_nothing_is_taken_twice(
     for _ in range(100):
         headers.append(pair.signed())
         try:
-            pair.taken(headers[-1])
-        except AskAgain:
-            pair.taken(pair.signed())
-    assert len(pair.verifier._taken) <= 10
+            pair.verified(headers[-1])
+        except WrongInstance:
+            pair.verified(pair.signed())
+    assert len(pair.verifier._nonces) <= 10
     for header in headers:
-        with pytest.raises((Unauthenticated, AskAgain)):
-            pair.taken(header)
+        with pytest.raises((Unauthenticated, WrongInstance)):
+            pair.verified(header)
 
 
 @given(
@@ -189,7 +189,9 @@ def test_memory_is_bounded_and_still_nothing_is_taken_twice(
     ),
     st.randoms(use_true_random=False),
 )
-def test_nothing_is_ever_taken_twice(steps: list[tuple[str, int]], chance: object) -> None:
+def test_no_signed_request_is_ever_accepted_twice(
+    steps: list[tuple[str, int]], chance: object
+) -> None:
     """Whatever the clock does, and however often the node starts anew."""
     pair, now = Pair(), float(NOW)
     seen: list[str] = []
@@ -203,8 +205,8 @@ def test_nothing_is_ever_taken_twice(steps: list[tuple[str, int]], chance: objec
             seen.append(pair.signed(at=int(now)))
         header = seen[-1] if step == "new" else chance.choice(seen)  # type: ignore[attr-defined]
         try:
-            pair.taken(header, now=now)
-        except (Unauthenticated, AskAgain):
+            pair.verified(header, now=now)
+        except (Unauthenticated, WrongInstance):
             continue
         assert header not in taken
         taken.add(header)
@@ -224,7 +226,7 @@ def test_nothing_is_ever_taken_twice(steps: list[tuple[str, int]], chance: objec
 def test_an_answer_to_another_question_is_not_believed(change: dict[str, object]) -> None:
     pair = Pair()
     header, nonce = pair.signer.sign(ASKED, b"", at=NOW, instance=pair.verifier.instance)
-    back = pair.verifier.sign(pair.taken(header), ANSWERED, b"{}")
+    back = pair.verifier.sign(pair.verified(header), ANSWERED, b"{}")
     pair.signer.verify(back, nonce, ANSWERED, b"{}")
     got = {"nonce": nonce, "answer": ANSWERED, "body": b"{}", "key": KEY} | change
     with pytest.raises(Unauthenticated):
@@ -236,4 +238,4 @@ def test_a_request_is_no_answer_and_an_answer_no_request() -> None:
     header = pair.signed()
     with pytest.raises(Unauthenticated):
         pair.signer.verify(header, "0" * 32, ANSWERED, b"")
-    pair.refused(pair.verifier.sign(pair.taken(header), ANSWERED, b""))
+    pair.refused(pair.verifier.sign(pair.verified(header), ANSWERED, b""))

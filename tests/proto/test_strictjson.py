@@ -115,7 +115,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
-def test_each_breach_is_refused(text: str) -> None:
+def test_each_breach_of_strict_json_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         read(text)
     assert type(refusal.value) is InvalidInput

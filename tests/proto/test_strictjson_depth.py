@@ -26,7 +26,7 @@ def depth_of(value: Any) -> int:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
-def test_the_cap_is_exact(opening: str, closing: str) -> None:
+def test_the_maximum_depth_is_exact(opening: str, closing: str) -> None:
     step = len(opening.replace('"a":', ""))
     fits = MAX_DEPTH // step
     assert read(opening * fits + "1" + closing * fits)
@@ -77,7 +77,7 @@ def test_a_cap_above_the_stack_is_refused_and_does_not_crash() -> None:
         loads(b"[" * 100_000, max_bytes=LIMIT, max_depth=1_000_000, max_values=1_000_000)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "text",
     [

@@ -33,7 +33,7 @@ def refused(value: Any) -> str:
 
 
 @given(everything)
-def test_both_doors_hold_one_rule(value: Any) -> None:
+def test_parsed_and_given_values_have_one_rule(value: Any) -> None:
     try:
         check_value(value, "metadata", max_depth=64)
         by_value = True
@@ -50,27 +50,27 @@ def test_both_doors_hold_one_rule(value: Any) -> None:
 @pytest.mark.parametrize(
     "number", [MAX_ID + 1, -MAX_ID - 1, 10**5000], ids=["above", "below", "far"]
 )
-def test_integers_beyond_the_bound(number: int) -> None:
+def test_integers_beyond_the_bound_are_refused(number: int) -> None:
     assert "integer beyond" in refused({"a": [number]})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_numbers_that_are_none(value: float) -> None:
+def test_numbers_that_json_cannot_express_are_refused(value: float) -> None:
     assert "JSON cannot express" in refused([value])
 
 
 @pytest.mark.parametrize("value", [b"x", (1,), {1}, object(), 1j], ids=lambda v: type(v).__name__)
-def test_types_that_json_does_not_have(value: object) -> None:
+def test_types_that_json_does_not_have_are_refused(value: object) -> None:
     assert "JSON cannot express" in refused({"a": value})
 
 
 @pytest.mark.parametrize("key", [1, None, True, (1,), b"k"])
-def test_keys_that_are_no_strings(key: object) -> None:
+def test_keys_that_are_no_strings_are_refused(key: object) -> None:
     assert "key that is not a string" in refused([{key: 1}])
 
 
 @pytest.mark.parametrize("text", ["a\x00", "\x00", "é\x00"])
-def test_nul_in_values_and_keys(text: str) -> None:
+def test_nul_in_values_and_keys_is_refused(text: str) -> None:
     assert "NUL" in refused([text])
     assert "NUL" in refused({text: 1})
 

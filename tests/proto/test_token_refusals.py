@@ -101,7 +101,7 @@ WRONG: list[tuple[str, object]] = [
 @pytest.mark.parametrize(
     ("claim", "value"), WRONG, ids=[f"{claim} {number}" for number, (claim, _) in enumerate(WRONG)]
 )
-def test_a_claim_of_another_form_or_value(claim: str, value: object) -> None:
+def test_a_claim_of_another_form_or_value_is_refused(claim: str, value: object) -> None:
     message = refused(eddsa(KEY, principal_claims(**{claim: value})))
     assert message == "The token is not valid."
 
@@ -109,7 +109,7 @@ def test_a_claim_of_another_form_or_value(claim: str, value: object) -> None:
 @pytest.mark.parametrize(
     "exp", [0, 1, True, -1, NOW - 1, str(NOW - 1)], ids=("0", "1", "true", "-1", "now", "text")
 )
-def test_a_time_that_has_passed(exp: object) -> None:
+def test_an_expired_token_is_refused(exp: object) -> None:
     assert refused(eddsa(KEY, principal_claims(exp=exp))) == "The token has expired."
 
 
@@ -120,11 +120,11 @@ def test_reserved_names_speak_for_nobody(claim: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("claims", [[], "text", 7, None, [principal_claims()]])
-def test_claims_that_are_no_object(claims: object) -> None:
+def test_claims_that_are_no_object_are_refused(claims: object) -> None:
     refused(eddsa(KEY, claims))
 
 
-def test_claims_nested_beyond_the_stack() -> None:
+def test_claims_nested_beyond_the_stack_are_refused() -> None:
     text = f"{base64url(json.dumps({'alg': 'EdDSA'}).encode())}.{base64url(b'[' * 5000)}"
     refused(f"{text}.{base64url(KEY.sign(text.encode()))}")
 
@@ -133,7 +133,7 @@ def test_claims_nested_beyond_the_stack() -> None:
 @pytest.mark.parametrize(
     "signature", ["", "AA", GENUINE.rsplit(".", 1)[1]], ids=("none", "short", "genuine")
 )
-def test_an_unsigned_token(algorithm: str, signature: str) -> None:
+def test_an_unsigned_token_is_refused(algorithm: str, signature: str) -> None:
     refused(f"{signing_input({'alg': algorithm, 'typ': 'JWT'}, principal_claims())}.{signature}")
 
 
@@ -144,26 +144,26 @@ def test_the_public_key_is_no_shared_secret(secret: bytes, algorithm: str, diges
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "PS256", "eddsa", "X", 7, [], {}])
-def test_a_right_signature_under_another_algorithms_name(algorithm: object) -> None:
+def test_a_right_signature_under_another_algorithms_name_is_refused(algorithm: object) -> None:
     refused(eddsa(KEY, principal_claims(), alg=algorithm))
 
 
-def test_another_key() -> None:
+def test_a_token_signed_by_another_key_is_refused() -> None:
     refused(eddsa(STRANGER, principal_claims()))
 
 
-def test_a_key_that_the_token_brings_along() -> None:
+def test_a_key_that_the_token_brings_along_is_not_used() -> None:
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url(STRANGER.public_key().public_bytes_raw())}
     refused(eddsa(STRANGER, principal_claims(), jwk=jwk, jku="https://evil.example", kid="../../x"))
 
 
 @pytest.mark.parametrize("header", [{"kid": 7}, {"crit": ["x"], "x": 1}, {"b64": False}], ids=str)
-def test_headers_that_we_do_not_write(header: dict[str, object]) -> None:
+def test_headers_that_we_do_not_write_are_refused(header: dict[str, object]) -> None:
     refused(eddsa(KEY, principal_claims(), **header))
 
 
 @pytest.mark.parametrize("header", [b"[" * 5000, b'{"a":' * 900, b"7", b"null", b"\xff", b""])
-def test_a_header_that_is_no_object(header: bytes) -> None:
+def test_a_header_that_is_no_object_is_refused(header: bytes) -> None:
     refused(f"{base64url(header)}.{GENUINE.split('.', 1)[1]}")
 
 
@@ -189,7 +189,7 @@ def test_a_token_has_one_spelling(extra: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "...", "a.b", "a.b.c", "Bearer " + GENUINE])
-def test_text_that_is_no_token(token: str) -> None:
+def test_text_that_is_no_token_is_refused(token: str) -> None:
     refused(token)
 
 

@@ -85,7 +85,7 @@ def test_two_tokens_of_one_principal_have_ids_of_their_own(verifier: PrincipalVe
     [(None, {"demo", "other"}), (["demo"], {"demo"}), ([], set()), (iter(["other"]), {"other"})],
     ids=["all", "one", "none", "iterator"],
 )
-def test_the_forms_of_sessions(
+def test_the_sessions_claim_says_which_sessions_may_be_entered(
     verifier: PrincipalVerifier, sessions: Iterable[str] | None, entered: set[str]
 ) -> None:
     principal = verifier.verify(signed(sessions=sessions))

@@ -48,7 +48,7 @@ levels = st.sampled_from(Visibility)
 
 @pytest.mark.parametrize("level", Visibility)
 @pytest.mark.parametrize("reader", READERS)
-def test_the_truth_table(level: Visibility, reader: str) -> None:
+def test_readers_see_what_the_truth_table_says(level: Visibility, reader: str) -> None:
     assert may_see(READERS[reader], level, PRINCIPAL, TYPE) is (reader in SEEN_BY[level])
 
 

@@ -52,7 +52,7 @@ def reason(frames: list[bytes]) -> str:
 
 
 @given(events())
-def test_every_event_goes_round(event: Event) -> None:
+def test_every_event_survives_encoding_and_decoding(event: Event) -> None:
     frames = encode(event)
     assert [type(frame) for frame in frames] == [bytes, bytes, bytes]
     assert decode(frames, max_body=MAX_BODY) == event
@@ -104,12 +104,12 @@ def test_one_flipped_byte_is_refused_or_another_valid_event(place: int, value: i
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 100])
-def test_other_than_three_frames(count: int) -> None:
+def test_other_than_three_frames_are_refused(count: int) -> None:
     assert reason(([b"demo", pack(HEADER), b"{}"] * 40)[:count]) == "frames"
 
 
 @pytest.mark.parametrize("length", range(len(pack(HEADER))))
-def test_a_truncated_header(length: int) -> None:
+def test_a_truncated_header_is_refused(length: int) -> None:
     assert reason([b"demo", pack(HEADER)[:length], b"{}"]) == "header"
 
 
@@ -146,7 +146,7 @@ def test_a_truncated_header(length: int) -> None:
         changed(7, 2**64 - 1),
     ],
 )
-def test_a_header_of_another_form(header: bytes) -> None:
+def test_a_header_of_another_form_is_refused(header: bytes) -> None:
     assert reason([b"demo", header, b"{}"]) == "header"
 
 
@@ -162,12 +162,12 @@ def test_another_version_is_told_apart_whatever_its_shape(version: int) -> None:
 
 
 @pytest.mark.parametrize("prev", [7, 8, MAX_ID])
-def test_a_chain_that_does_not_go_forward(prev: int) -> None:
+def test_a_chain_that_does_not_go_forward_is_refused(prev: int) -> None:
     assert reason([b"demo", changed(3, prev), b"{}"]) == "chain"
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * (MAX_BODY + 1)])
-def test_an_empty_or_oversized_body(body: bytes) -> None:
+def test_an_empty_or_oversized_body_is_refused(body: bytes) -> None:
     assert reason([b"demo", pack(HEADER), body]) == "body"
 
 
@@ -180,7 +180,7 @@ def test_a_body_of_exactly_the_limit_is_taken() -> None:
     "session",
     [b"", b".demo", b"demo\n", b"de mo", b"a" * 65, b"\xff\xfe", "é".encode(), b"demo\x00", b"a/b"],
 )
-def test_a_session_that_is_no_name(session: bytes) -> None:
+def test_a_session_that_is_no_name_is_refused(session: bytes) -> None:
     assert reason([session, pack(HEADER), b"{}"]) == "session"
 
 

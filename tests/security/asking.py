@@ -14,6 +14,7 @@ import httpx
 
 from serving.peers.local import LOCAL_URL, LocalTransport
 from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 MODERN: Final = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"}
 LEGACY: Final = {"MCP-Protocol-Version": "2025-06-18"}
@@ -45,8 +46,8 @@ class Answer(NamedTuple):
 def http(url: str | Path) -> httpx.AsyncClient:
     if isinstance(url, Path):
         transport = LocalTransport(url, httpx.Limits())
-        return httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=20)
-    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, verify=_CONTEXT)
+        return httpx.AsyncClient(base_url=LOCAL_URL, transport=transport, timeout=PATIENCE)
+    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE, verify=_CONTEXT)
 
 
 async def ask(

@@ -12,7 +12,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 def assert_quiet(pair: Pair) -> None:
     """Neither node logged a token, a header with one, what callers wrote, or a query string."""
-    assert "mcp_node is there" in pair.ws.output()
+    assert "mcp_node answers" in pair.ws.output()
     for node in (pair.mcp, pair.ws):
         log = node.output()
         for line in log.splitlines():

@@ -59,7 +59,7 @@ async def post(
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_a_bad_body(pair: Pair, route: str) -> None:
+async def test_a_bad_body_is_refused_on_every_route(pair: Pair, route: str) -> None:
     statuses = {"INVALID_INPUT": 400 if route in ("modern", "legacy") else 422, "TOO_LARGE": 413}
     async with unharmed(pair) as room:
         for bad, (content, code) in BODIES.items():
@@ -75,14 +75,14 @@ async def pieces(total: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_three_megabytes_without_a_length(pair: Pair, route: str) -> None:
+async def test_three_megabytes_without_a_length_are_too_large(pair: Pair, route: str) -> None:
     async with unharmed(pair) as room:
         answer = clean(await post(pair, route, room, pieces(3_000_000)))
         assert (answer.status, answer.code) == (413, "TOO_LARGE")
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_a_wrong_content_type(pair: Pair, route: str) -> None:
+async def test_a_wrong_content_type_is_refused(pair: Pair, route: str) -> None:
     body = b'{"type":"a","data":{},"content":"a","purpose":"a"}'
     async with unharmed(pair) as room:
         for kind, header in TYPES.items():
@@ -91,7 +91,7 @@ async def test_a_wrong_content_type(pair: Pair, route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_another_shape(pair: Pair, route: str) -> None:
+async def test_json_of_another_shape_is_refused(pair: Pair, route: str) -> None:
     async with unharmed(pair) as room:
         for body in (b"[]", b"null", b"7", b'"a"', b"[[]]", b"{}", b'{"a":1}'):
             answer = clean(await post(pair, route, room, body))
@@ -114,7 +114,7 @@ FOREIGN_JSON_RPC = [
 
 
 @pytest.mark.parametrize("route", ["modern", "legacy"])
-async def test_what_this_server_does_not_have(pair: Pair, route: str) -> None:
+async def test_unknown_json_rpc_requests_are_answered_with_an_error(pair: Pair, route: str) -> None:
     async with unharmed(pair) as room:
         for body in FOREIGN_JSON_RPC:
             answer = clean(await post(pair, route, room, body))

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from proto.frames import RESERVED_TYPES
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import ask, broadcast, post
 from tests.security.bad_messages import nested
 from tests.security.bad_tokens import former_service_token
@@ -43,14 +44,14 @@ BAD_EVENTS: dict[str, bytes] = {
 }
 
 
-async def test_a_bad_event(pair: Pair) -> None:
+async def test_a_bad_event_is_refused(pair: Pair) -> None:
     async with unharmed(pair) as room:
         for bad, event in BAD_EVENTS.items():
             answer = clean(await broadcast(pair, room, event))
             assert (answer.status, answer.code) == (422, "INVALID_INPUT"), (bad, answer)
 
 
-async def test_a_malformed_session_id(pair: Pair) -> None:
+async def test_a_malformed_session_id_is_refused(pair: Pair) -> None:
     async with unharmed(pair):
         for name in ("a%20b", "a%00", "%0a", "-a", "a" * 65, "%C3%A9", "a%3Fb"):
             answer = clean(await broadcast(pair, name, EVENT))
@@ -63,7 +64,7 @@ FORWARDED = [
 ]
 
 
-async def test_through_a_proxy_is_not_from_this_machine(pair: Pair) -> None:
+async def test_broadcasts_through_a_proxy_are_refused(pair: Pair) -> None:
     async with unharmed(pair) as room:
         for headers in FORWARDED:
             answer = clean(await broadcast(pair, room, EVENT, headers))
@@ -128,7 +129,9 @@ async def test_nobody_else_makes_durable_events(pair: Pair, who: str) -> None:
     ],
     ids=str,
 )
-async def test_even_the_bridge_is_held_to_the_form(pair: Pair, changes: dict[str, Any]) -> None:
+async def test_a_malformed_event_of_the_bridge_is_refused(
+    pair: Pair, changes: dict[str, Any]
+) -> None:
     async with unharmed(pair) as room:
         headers = {
             "X-Partyline-Epoch": await epoch(pair),
@@ -156,7 +159,7 @@ async def test_even_the_bridge_is_held_to_the_form(pair: Pair, changes: dict[str
     ],
     ids=str,
 )
-async def test_a_deletion_too_is_held_to_the_form(
+async def test_a_malformed_deletion_of_the_bridge_is_refused(
     pair: Pair, changes: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with unharmed(pair) as room:
@@ -173,7 +176,7 @@ async def test_a_deletion_too_is_held_to_the_form(
         assert (answer.status, answer.code) == (422, "INVALID_INPUT")
 
 
-async def test_what_it_does_take_is_marked_and_nowhere_stored(pair: Pair) -> None:
+async def test_an_accepted_event_is_marked_external_and_not_stored(pair: Pair) -> None:
     room = await make_room(pair)
     head = await log_head(pair)
     body = bridged(room, head + 1, origin="partyline", extra=1)
@@ -201,7 +204,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pai
     "authorization",
     [None, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN, "Bearer ä"],
 )
-async def test_a_wrong_broadcast_token(guarded: Pair, authorization: str | None) -> None:
+async def test_a_wrong_broadcast_token_is_refused(guarded: Pair, authorization: str | None) -> None:
     headers = {"Authorization": authorization.encode("latin-1")} if authorization else {}
     answer = clean(await broadcast(guarded, "room", EVENT, headers))  # type: ignore[arg-type]
     assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")

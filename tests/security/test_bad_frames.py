@@ -1,6 +1,5 @@
 """Whatever is pushed into bridge.sock: it is counted and dropped, and the bridge goes on."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -8,9 +7,9 @@ import pytest
 import zmq
 
 from proto import endpoints, keyfile
-from tests.pair import Pair, until
-from tests.security.asking import ask
+from tests.pair import Pair
 from tests.security.unharmed import MARK, unharmed
+from tests.waiting import until
 
 M = MARK.encode()
 BODY = b'{"type":"new_message","data":{"content":"%b"}}' % M
@@ -70,46 +69,39 @@ def push(pair: Pair) -> Iterator[zmq.Socket[bytes]]:
         yield socket
 
 
-async def figure(pair: Pair, name: str) -> float:
-    answer = await ask(pair.ws_url, "GET", "/metrics", pair.headers("boss", scopes="admin"))
-    found = re.search(rf"^partyline_{name} (\S+)$", answer.text, re.MULTILINE)
-    assert found, answer.text
-    return float(found[1])
-
-
-async def test_a_bad_frame(pair: Pair, push: zmq.Socket[bytes]) -> None:
-    before = await figure(pair, "malformed_total")
+async def test_a_bad_frame_is_counted_and_dropped(pair: Pair, push: zmq.Socket[bytes]) -> None:
+    before = await pair.metric(pair.ws, "malformed_total")
     async with unharmed(pair) as room:
         for number, (bad, frames) in enumerate(BAD_FRAMES.items(), 1):
             push.send_multipart([one.replace(b"{room}", room.encode()) for one in frames])
 
             async def counted(expected: float = before + number) -> bool:
-                return await figure(pair, "malformed_total") >= expected
+                return await pair.metric(pair.ws, "malformed_total") >= expected
 
             await until(counted)
-            assert await figure(pair, "malformed_total") == before + number, bad
+            assert await pair.metric(pair.ws, "malformed_total") == before + number, bad
 
 
 async def test_a_frame_that_is_too_large_ends_its_own_connection(
     pair: Pair, push: zmq.Socket[bytes]
 ) -> None:
-    before = await figure(pair, "malformed_total")
+    before = await pair.metric(pair.ws, "malformed_total")
     async with unharmed(pair) as room:
         push.send_multipart([room.encode(), header(), b"x" * 3_000_000])
         push.send_multipart([b"after it"])
 
         async def counted() -> bool:
-            return await figure(pair, "malformed_total") == before + 1
+            return await pair.metric(pair.ws, "malformed_total") == before + 1
 
         await until(counted)
 
 
 async def test_a_frame_of_another_log_is_not_shown(pair: Pair, push: zmq.Socket[bytes]) -> None:
-    before = await figure(pair, "collected_total")
+    before = await pair.metric(pair.ws, "collected_total")
     async with unharmed(pair) as room:
         push.send_multipart([room.encode(), header((1, "another"), (2, 2**53)), BODY])
 
         async def taken() -> bool:
-            return await figure(pair, "collected_total") == before + 1
+            return await pair.metric(pair.ws, "collected_total") == before + 1
 
         await until(taken)

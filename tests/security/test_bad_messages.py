@@ -23,7 +23,9 @@ def mallory(pair: Pair) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_bad_message(pair: Pair, mallory: dict[str, str], path: str) -> None:
+async def test_a_bad_message_is_refused_on_every_path(
+    pair: Pair, mallory: dict[str, str], path: str
+) -> None:
     async with unharmed(pair) as room:
         for bad, (members, code) in BAD_MESSAGES.items():
             answer = clean(await say(path, pair, room, members, mallory))
@@ -33,7 +35,9 @@ async def test_a_bad_message(pair: Pair, mallory: dict[str, str], path: str) -> 
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_parent_in_another_session(pair: Pair, mallory: dict[str, str], path: str) -> None:
+async def test_a_parent_in_another_session_is_refused(
+    pair: Pair, mallory: dict[str, str], path: str
+) -> None:
     parent = await add(pair, await make_room(pair), content="elsewhere")
     async with unharmed(pair) as room:
         members = b'"content":"a","parent_message_id":%d' % parent
@@ -67,7 +71,9 @@ async def test_a_parent_one_may_not_see_answers_like_one_that_does_not_exist(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_an_unknown_session(pair: Pair, mallory: dict[str, str], path: str) -> None:
+async def test_an_unknown_session_is_not_found(
+    pair: Pair, mallory: dict[str, str], path: str
+) -> None:
     async with unharmed(pair):
         answer = clean(await say(path, pair, f"no-{MARK}", b'"content":"a"', mallory))
         assert answer.code == "SESSION_NOT_FOUND"
@@ -91,7 +97,9 @@ IN_JSON = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_malformed_session_id(pair: Pair, mallory: dict[str, str], path: str) -> None:
+async def test_a_malformed_session_id_is_refused(
+    pair: Pair, mallory: dict[str, str], path: str
+) -> None:
     async with unharmed(pair):
         for name in MALFORMED_IDS:
             written = name

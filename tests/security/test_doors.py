@@ -7,6 +7,7 @@ import pytest
 
 from tests.pair import Pair
 from tests.security.unharmed import MARK, make_room, unharmed
+from tests.waiting import PATIENCE
 
 
 async def raw(
@@ -17,7 +18,7 @@ async def raw(
     head = [f"{method} {path} HTTP/1.1", *headers, f"Content-Length: {len(body)}", "", ""]
     writer.write("\r\n".join(head).encode("latin-1") + body)
     try:
-        first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         status = int(first.split()[1])
         if status == 101:
             return first
@@ -26,7 +27,7 @@ async def raw(
             for line in first.lower().split(b"\r\n")
             if line.startswith(b"content-length:")
         )
-        return first + await asyncio.wait_for(reader.readexactly(length), 5)
+        return first + await asyncio.wait_for(reader.readexactly(length), PATIENCE)
     finally:
         writer.close()
 
@@ -108,27 +109,27 @@ async def assert_shut(pair: Pair, node: str, *requests: list[str]) -> None:
 
 
 @pytest.mark.parametrize("node", ["mcp", "ws"])
-async def test_a_foreign_host(pair: Pair, node: str) -> None:
+async def test_a_foreign_host_is_refused(pair: Pair, node: str) -> None:
     hosts = [[f"Host: {filled(pair, node, host)}"] for host in FOREIGN_HOSTS]
     await assert_shut(pair, node, *hosts, [], ["Host: localhost", "Host: evil.example"])
 
 
 @pytest.mark.parametrize("node", ["mcp", "ws"])
-async def test_a_foreign_origin(pair: Pair, node: str) -> None:
+async def test_a_foreign_origin_is_refused(pair: Pair, node: str) -> None:
     own = filled(pair, node, "Host: 127.0.0.1:{own}")
     origins = [f"Origin: {filled(pair, node, origin)}" for origin in FOREIGN_ORIGINS]
     await assert_shut(pair, node, *([own, origin] for origin in origins))
 
 
 @pytest.mark.parametrize("node", ["mcp", "ws"])
-async def test_two_origins(pair: Pair, node: str) -> None:
+async def test_two_origins_are_refused(pair: Pair, node: str) -> None:
     own = filled(pair, node, "127.0.0.1:{own}")
     headers = [f"Host: {own}", f"Origin: http://{own}", "Origin: http://evil.example"]
     await assert_shut(pair, node, headers)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-async def test_a_request_another_sites_page_made(pair: Pair, site: str) -> None:
+async def test_a_request_that_another_sites_page_made_is_refused(pair: Pair, site: str) -> None:
     headers = ["Host: localhost", f"Sec-Fetch-Site: {site}", "Content-Type: application/json"]
     async with unharmed(pair) as room:
         body = b'{"type":"a","data":{}}'

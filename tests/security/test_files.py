@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from proto import endpoints
-from tests.pair import Pair, frame, until
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import ask, broadcast, modern, say
 from tests.security.secrets_in_logs import assert_quiet
 from tests.security.unharmed import MARK, add, make_room
+from tests.waiting import until
 
 
 def lasting(directory: Path) -> list[Path]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import websockets
 
-from tests.pair import Pair, frame, plain_client
+from tests.clients import frame, plain_client
+from tests.pair import Pair
 
 ZWSP = "\u200b"
 TAGS = "".join(chr(0xE0000 + ord(one)) for one in "ignore")
@@ -33,7 +34,7 @@ def test_the_count_of_an_answer_sees_what_is_in_it() -> None:
     assert list(counts(answer)) == [("session", 0), ("message", 2)]
 
 
-async def test_on_every_path(pair: Pair) -> None:
+async def test_hidden_characters_are_counted_on_every_path(pair: Pair) -> None:
     room = "hidden-everywhere"
     answers: dict[str, Any] = {}
     async with pair.agent("mallory", sessions=[room]) as agent:

@@ -13,7 +13,7 @@ from tests.security.asking import (
 from tests.security.unharmed import add, clean, make_room, unharmed
 
 
-async def test_another_principal_cannot_use_it(pair: Pair) -> None:
+async def test_another_principal_cannot_use_a_legacy_session(pair: Pair) -> None:
     async with unharmed(pair) as room:
         session = await legacy_session(pair, pair.headers("alice"))
         arguments = b'{"session_id":"%b","content":"as alice"}' % room.encode()

@@ -60,7 +60,9 @@ async def read(pair: Pair, era: str, headers: dict[str, str]) -> Answer:
     ],
     ids=lambda members: members[:30].decode(),
 )
-async def test_what_is_refused(pair: Pair, members: bytes, era: str) -> None:
+async def test_refused_memory_is_not_repeated_and_leaves_nothing(
+    pair: Pair, members: bytes, era: str
+) -> None:
     headers = pair.headers(owner())
     async with unharmed(pair):
         if b'"value"' not in members:
@@ -95,7 +97,7 @@ async def test_nobody_else_finds_it_and_no_log_holds_it(pair: Pair, era: str) ->
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_scopes_hold(pair: Pair, era: str) -> None:
+async def test_memory_needs_the_scopes(pair: Pair, era: str) -> None:
     name = owner()
     reads, writes = pair.headers(name, scopes="read"), pair.headers(name, scopes="write")
     for tool, arguments, headers in (

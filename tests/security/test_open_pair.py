@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import JSON, ask, broadcast, legacy, modern, say
 from tests.security.bad_tokens import BAD_TOKENS, bad_token, bearer
 from tests.security.unharmed import MARK, clean, new_room

@@ -11,9 +11,11 @@ from typing import Any
 import pytest_asyncio
 import websockets
 
-from tests.integration.crowd import make_room, say
+from tests.clients import frame, plain_client
+from tests.integration.rooms import make_room, say
 from tests.links.redeeming import guest
-from tests.pair import Pair, frame, plain_client, until
+from tests.pair import Pair
+from tests.waiting import until
 
 FIRST, SECOND, ELSEWHERE = "with-hidden", "sans-hidden", "elsewhere"
 _IDS = re.compile(rb'"(id|position)":\d+')
@@ -89,7 +91,7 @@ def same(raw: bytes, room: str) -> bytes:
     return raw
 
 
-async def test_the_answer_to_a_subscription(pair: Pair, rooms: Rooms) -> None:
+async def test_subscriptions_tell_nothing_of_hidden_messages(pair: Pair, rooms: Rooms) -> None:
     """On one socket for both, and in the address of a socket."""
     async with pair.viewer(SECOND, "eve") as viewer:
         for wish in rooms.wishes():
@@ -111,7 +113,7 @@ async def test_the_answer_to_a_subscription(pair: Pair, rooms: Rooms) -> None:
         assert told[0] == told[1], wish
 
 
-async def test_an_event_stream(pair: Pair, rooms: Rooms) -> None:
+async def test_event_streams_tell_nothing_of_hidden_messages(pair: Pair, rooms: Rooms) -> None:
     async with plain_client(base_url=pair.ws_url, headers=pair.headers("eve")) as client:
         for wish in rooms.wishes():
             told = []

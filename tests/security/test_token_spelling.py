@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.pair import Pair
+from tests.waiting import PATIENCE
 
 AROUND = {
     "no-break space before": b"\xa0%b",
@@ -32,7 +33,7 @@ async def status(port: int, start: bytes, authorization: bytes, rest: bytes) -> 
     head = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: "
     writer.write(start + head + authorization + b"\r\n" + rest)
     try:
-        return int((await asyncio.wait_for(reader.readline(), 5)).split()[1])
+        return int((await asyncio.wait_for(reader.readline(), PATIENCE)).split()[1])
     finally:
         writer.close()
 
@@ -62,8 +63,8 @@ async def test_a_websocket_is_refused(pair: Pair, around: str) -> None:
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + header + b"\r\n\r\n"
         )
-        assert status in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert status in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         if status == b" 101 ":
-            frame = await asyncio.wait_for(reader.readexactly(4), 5)
+            frame = await asyncio.wait_for(reader.readexactly(4), PATIENCE)
             assert frame[0] == 0x88 and int.from_bytes(frame[2:4], "big") == 4500
         writer.close()

@@ -18,8 +18,10 @@ import pytest
 from fastmcp import Client
 from mcp.client.subscriptions import listen
 
-from tests.integration.crowd import make_room, say
-from tests.pair import Pair, frame, until
+from tests.clients import frame
+from tests.integration.rooms import make_room, say
+from tests.pair import Pair
+from tests.waiting import PATIENCE, until
 
 SECRET = "zanzibar"
 NOWHERE = 2**40
@@ -343,7 +345,7 @@ async def test_waiting_and_subscriptions_hear_nothing_of_it(
             await one_more_secret(pair, first, name)
             async with pair.rest("ann", **KINDS["ann"]) as ann:
                 await say(ann, second.name, "heard")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 update = await anext(aiter(updates))
                 heard = await waits[1]
         assert uris[1] in str(update)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.crowd import make_room, say
+from tests.integration.rooms import make_room, say
 from tests.pair import Pair
 from tests.security.test_unseen import KINDS, NOWHERE, TOOLS, Room, listed, looking
 
@@ -123,7 +123,7 @@ async def whispered(pair: Pair, room: str) -> int:
         return await say(eve, room, "psst", visibility="private")
 
 
-async def test_what_others_may_see_does(pair: Pair) -> None:
+async def test_what_others_may_see_shows_who_is_there(pair: Pair) -> None:
     for name, arguments in HEARD.items():
         room = await make_room(pair, f"heard-{next(_numbers)}")
         async with pair.rest("ann", **KINDS["ann"]) as ann:

@@ -12,6 +12,7 @@ from proto.errors import ConfigurationError
 from proto.settings import Settings
 from tests.pair import Pair
 from tests.security.unharmed import add, make_room
+from tests.waiting import START_SECONDS
 
 NASTY = (
     "\x1b]0;title\x07 \x1b[2J \x9b2J \x9d0;title\x9c \x7f \x85 \x08\x08 \r\n \u2028 \u202ex"
@@ -32,7 +33,7 @@ async def test_the_terminal_gets_no_control_character(pair: Pair) -> None:
     )
     assert watching.stdout is not None
     try:
-        line = (await asyncio.wait_for(watching.stdout.readline(), 20)).decode()
+        line = (await asyncio.wait_for(watching.stdout.readline(), START_SECONDS)).decode()
     finally:
         watching.kill()
         await watching.communicate()

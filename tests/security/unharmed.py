@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from tests.pair import Pair, frame
+from tests.clients import frame
+from tests.pair import Pair
 from tests.security.asking import JSON, Answer, ask, broadcast
 
 MARK: Final = "xYzzY-mArK"

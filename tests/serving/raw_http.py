@@ -10,10 +10,10 @@ import uvicorn
 
 from serving.http.asgi import App
 from serving.http.protocol import LimitedHttp
-from serving.http.unread import Unread
-from tests.pair import until
+from serving.http.unsent import Unsent
+from tests.waiting import PATIENCE, until
 
-SECONDS = 0.3
+SECONDS = 0.6
 RATE = 100_000.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -25,8 +25,8 @@ class Impatient(LimitedHttp):
     body_seconds = SECONDS
     body_rate = RATE
     max_silent = 1_000
-    awaited = {}  # noqa: RUF012
-    unread = Unread(seconds=SECONDS, rate=RATE, most_bytes=1_000_000_000)
+    silent = {}  # noqa: RUF012
+    unsent = Unsent(seconds=SECONDS, rate=RATE, most_bytes=1_000_000_000)
 
 
 @contextlib.asynccontextmanager
@@ -42,11 +42,11 @@ async def served(app: App, protocol: type[LimitedHttp] = Impatient) -> AsyncIter
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         task = asyncio.create_task(server.serve([bound]))
         await until(lambda: server.started)
-        assert len(protocol.awaited) == len(protocol.unread) == 0
+        assert len(protocol.silent) == len(protocol.unsent) == 0
         try:
             yield bound.getsockname()[1]
-            await until(lambda: len(protocol.awaited) == len(protocol.unread) == 0)
-            assert protocol.unread.bytes == 0
+            await until(lambda: len(protocol.silent) == len(protocol.unsent) == 0)
+            assert protocol.unsent.bytes == 0
         finally:
             server.should_exit = True
             await task
@@ -65,10 +65,10 @@ class Peer:
         assert found is not None
         return head + await self.reader.readexactly(int(found[1]))
 
-    async def cut(self, within: float = 20 * SECONDS) -> bytes:
+    async def cut(self) -> bytes:
         """What came before the end."""
         with contextlib.suppress(ConnectionResetError):
-            return await asyncio.wait_for(self.reader.read(), within)
+            return await asyncio.wait_for(self.reader.read(), PATIENCE)
         return b""
 
 

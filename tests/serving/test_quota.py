@@ -3,7 +3,7 @@
 import asyncio
 
 from serving.quota import ConcurrencyLimit, Quota
-from tests.pair import until
+from tests.waiting import until
 
 
 async def test_the_rest_wait_in_line_and_leaving_it_frees_the_place() -> None:
@@ -48,7 +48,7 @@ def test_one_principal_and_all_are_limited_and_what_is_released_is_free_again() 
     assert Quota(1).acquire("alice")
 
 
-def test_several_are_counted_at_once() -> None:
+def test_one_use_may_count_several_times() -> None:
     quota = Quota(3, 5)
     quota.add("alice", 3)
     assert quota.exceeds_own("alice") and not quota.exceeds_own("bob", 3)

@@ -17,7 +17,7 @@ from proto.wire import Event
 from serving.http.failures import Failures
 from serving.http.identity import Identity
 from serving.quota import Quota
-from tests.pair import until
+from tests.waiting import until
 from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
 from ws_node.endpoints.websocket import Sockets
 from ws_node.log.catch_up import CatchUp
@@ -134,9 +134,9 @@ class Live:
         self.hub.epoch = EPOCH
         room = self.hub.enter(session_id)
         if room.follower.last is None:
-            room.know(head, head)
+            room.learn_head(head, head)
             room.follower.positioned(EPOCH, head)
-            room.found()
+            room.open_ring()
         return room
 
     def viewer(self, session_id: str = "room", query: str = "", **more: Any) -> websockets.connect:

@@ -1,6 +1,6 @@
-"""Who may watch what: the check at the start of every viewer's connection, as values.
+"""The checks at the start of every viewer's connection: token, session, and parameters.
 
-The same for WebSocket and event stream; each says no in its own way.
+They are the same for WebSockets and event streams; each answers a refusal in its own way.
 """
 
 from typing import Any, Final
@@ -17,16 +17,17 @@ TOKEN_PREFIX: Final = "bearer."
 
 
 def admit(scope: Any, identity: Identity) -> Principal:
-    """The principal of a connection that wants to watch.
+    """The principal of a viewer that connects.
 
     Args:
-        scope: of the request; a browser's token comes as a WebSocket subprotocol.
-        identity: knows tokens.
+        scope: of the request; browsers send their token as a WebSocket subprotocol.
+        identity: verifies tokens.
 
     Raises:
-        Unauthenticated: no token, or not a valid one.
-        Forbidden: a token without the scope ``read``.
-        Unavailable: a token that came by a link, before mcp_node was reached.
+        Unauthenticated: the token is missing or not valid.
+        Forbidden: the token lacks the scope ``read``.
+        Unavailable: the token came by a link and mcp_node was not reached yet, so it is not known
+            whether it was revoked.
     """
     tokens = [
         offer.removeprefix(TOKEN_PREFIX)
@@ -40,11 +41,11 @@ def admit(scope: Any, identity: Identity) -> Principal:
 
 
 def check_session(principal: Principal, session_id: Any) -> str:
-    """The id of a session the principal may watch.
+    """Check that a principal may watch a session; returns the session's id.
 
     Raises:
-        InvalidInput: it is not well formed.
-        Forbidden: the principal's token does not cover it.
+        InvalidInput: the id is not well formed.
+        Forbidden: the principal's token does not cover the session.
     """
     name = check_name(session_id, "session_id")
     if not principal.may_enter(name):
@@ -52,11 +53,11 @@ def check_session(principal: Principal, session_id: Any) -> str:
     return name
 
 
-def wish_of(session_id: str, query: bytes) -> Subscribe | None:
-    """The position in an address, ``?since=ID[&epoch=E]``; None without one.
+def command_of(session_id: str, query: bytes) -> Subscribe | None:
+    """The command that a query holds, ``since=ID[&epoch=E]``; None without a position.
 
     Raises:
-        InvalidInput: it is malformed or given twice.
+        InvalidInput: a parameter is malformed or given twice.
     """
     fields = _fields(query)
     since, epoch = fields.get("since", []), fields.get("epoch", [])
@@ -68,15 +69,15 @@ def wish_of(session_id: str, query: bytes) -> Subscribe | None:
 
 
 def presence_of(query: bytes) -> bool:
-    """Whether an address asks to be told who is there: ``?presence=1``.
+    """Whether a query asks for presence frames: ``presence=1``.
 
     Raises:
-        InvalidInput: it is neither 0 nor 1, or given twice.
+        InvalidInput: the parameter is neither 0 nor 1, or given twice.
     """
-    said = _fields(query).get("presence", ["0"])
-    if said not in (["0"], ["1"]):
+    values = _fields(query).get("presence", ["0"])
+    if values not in (["0"], ["1"]):
         raise InvalidInput("presence is 0 or 1.")
-    return said == ["1"]
+    return values == ["1"]
 
 
 def _fields(query: bytes) -> dict[str, list[str]]:
@@ -87,5 +88,5 @@ def _fields(query: bytes) -> dict[str, list[str]]:
 
 
 def number(text: str) -> int:
-    """A position as text; one that is none becomes -1, which `check_position` refuses."""
+    """Parse a position; malformed text becomes -1, which `check_position` refuses."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 17 else -1

@@ -1,17 +1,18 @@
-"""What a viewer may say, as values: text in, a command or `InvalidInput` out.
+"""Commands of viewers: text in, a command or `InvalidInput` out.
 
 ========================================================  =========================================
 text                                                      meaning
 ========================================================  =========================================
 ``ping``                                                  answered with the text ``pong``
 ``{"type": "ping"}``                                      answered with ``{"type": "pong"}``
-``{"type": "subscribe", "since": ID, "epoch": E}``        start a session (anew) after ID
-``{"type": "subscribe"}``                                 start it (anew) from now
-``{"type": "subscribe", …, "presence": true}``            and be told who is there (or not any more)
-``{"type": "unsubscribe"}``                               leave it
+``{"type": "subscribe", "since": ID, "epoch": E}``        start (or restart) a session after ID
+``{"type": "subscribe"}``                                 start (or restart) it from now
+``{"type": "subscribe", …, "presence": true}``            also get presence frames (false: no more)
+``{"type": "unsubscribe"}``                               end it
 ========================================================  =========================================
 
-Both take a ``session_id``; on ``/ws/{session_id}`` it may be left out and is that session.
+The last two types take a ``session_id``. On ``/ws/{session_id}`` it may be omitted and defaults to
+that session.
 """
 
 from typing import Any
@@ -28,13 +29,13 @@ MAX_DEPTH = 8
 
 
 class Ping(msgspec.Struct, frozen=True):
-    """A sign of life; ``plain`` if it came as bare text."""
+    """A ping; ``plain`` if it was the text ``ping``, not a JSON object."""
 
     plain: bool
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
-    """Leave a session."""
+    """End the subscription to a session."""
 
     session_id: str
 
@@ -42,15 +43,15 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 def parse_command(
     text: str, *, max_bytes: int, default_session: str | None
 ) -> Ping | Subscribe | Unsubscribe:
-    """The command a viewer sent.
+    """Parse a command.
 
     Args:
         text: as received.
-        max_bytes: the most taken.
-        default_session: the session meant by a command that names none; None if it must.
+        max_bytes: most bytes accepted.
+        default_session: the session of a command that names none; None if it must name one.
 
     Raises:
-        InvalidInput: it is none of the table above.
+        InvalidInput: it is not one of the table above.
     """
     if text == "ping":
         return Ping(plain=True)
@@ -80,7 +81,7 @@ def _session(value: dict[str, Any], default: str | None) -> str:
 
 
 def check_position(since: Any, epoch: Any) -> tuple[int | None, str | None]:
-    """A position as a client may give it.
+    """Check a position that a client sent; returns it.
 
     Raises:
         InvalidInput: ``since`` is not an integer from 0 to 2**53, ``epoch`` not a string of at

@@ -1,8 +1,8 @@
-"""uvicorn's WebSocket protocol, lending its transport to the hub.
+"""uvicorn's WebSocket protocol, with its transport lent to the fan-out.
 
-Handshake, ping, pong and the closing handshake stay uvicorn's; data frames are written straight
-to the transport, already framed and shared by all viewers of an audience. Reaches into the
-pinned uvicorn release: a test holds what is used.
+uvicorn handles the opening and closing handshakes, pings and pongs. Data frames are written
+straight to the transport: they are already framed, and shared by all viewers of an audience. This
+uses internals of the pinned uvicorn release; a test checks that they exist.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from websockets.exceptions import InvalidHandshake, InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
-from ws_node.endpoints.inflow import Inflow
+from ws_node.endpoints.read_buffer import ReadBuffer
 from ws_node.rooms.deflate import SharedDeflate
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.framing import Framing
 
 EXTENSION: Final = "partyline.connection"
-"""Key under which a connection puts itself into ``scope["extensions"]``."""
+"""Key of the connection in ``scope["extensions"]``."""
 
 CLOSE_SECONDS: Final = 10.0
-"""How long a viewer may take to answer a close frame before its socket is cut."""
+"""How long a viewer may take to answer a close frame before its socket is aborted."""
 
 SHUTDOWN_SECONDS: Final = 2.0
 """The same while the server stops, which itself waits three seconds."""
 
 PONG_BYTES: Final = 2 * 1_048_576
-"""Unsent bytes at which a viewer that sends pings is closed."""
+"""Unsent bytes above which a viewer that sends a ping is disconnected."""
 
 _SHARED_DEFLATE: Final = SharedDeflate()
 
@@ -47,11 +47,12 @@ def _ignored() -> None:
 class LendingProtocol(WebSocketsSansIOProtocol):
     """One WebSocket connection.
 
-    With uvicorn's option ``ws_per_message_deflate`` clients may negotiate compression, in a form
-    that allows shared frames. What they send is inflated to at most ``ws_max_size`` bytes.
+    With uvicorn's option ``ws_per_message_deflate`` clients may negotiate compression, if shared
+    frames are valid with their parameters. Their own messages are inflated to at most
+    ``ws_max_size`` bytes.
 
     Attributes:
-        framing: known once the connection is in its app's scope.
+        framing: of the connection, set before its app is called.
     """
 
     framing = Framing.WEBSOCKET
@@ -59,7 +60,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, config: Config, *more: Any, **options: Any) -> None:
         super().__init__(config, *more, **options)
-        self._inflow = Inflow()
+        self._unparsed = ReadBuffer()
         self._frames = 0
         self._parsing: asyncio.Handle | None = None
         if config.ws_per_message_deflate:
@@ -78,12 +79,13 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         self._on_leave = callback
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes: a handshake as it is, whatever follows with the limits of `Inflow`.
+        """Receive bytes: the handshake at once, what follows within the limits of `ReadBuffer`.
 
-        uvicorn leaves a handshake that websockets cannot read unanswered, open.
+        A handshake that websockets cannot parse is refused here: uvicorn would leave it open and
+        unanswered.
         """
         if self.handshake_initiated:
-            self._inflow.add(data)
+            self._unparsed.add(data)
             if self._parsing is None:
                 self._parse()
             return
@@ -92,7 +94,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             self._refuse_handshake()
 
     def handle_events(self) -> None:
-        """Handle what was parsed, and count it."""
+        """Handle the parsed frames, and count them."""
         self._frames += len(self.conn.events)
         super().handle_events()
 
@@ -105,7 +107,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     async def receive(self) -> Any:
-        """The next message for the app; what follows it is parsed once it has them all."""
+        """The next message for the app. Once it has received all, parsing continues."""
         message: Any = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
@@ -114,20 +116,20 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         return message
 
     def _parse(self) -> None:
-        """Parse what came, until the app has a message to take or the viewer has sent too much."""
+        """Parse until a message waits for the app or the rate of frames is exceeded."""
         self._parsing = None
-        while self._inflow and not self.read_paused and not self.transport.is_closing():
+        while self._unparsed and not self.read_paused and not self.transport.is_closing():
             self._frames = 0
-            super().data_received(self._inflow.take())
+            super().data_received(self._unparsed.read())
             if self.conn.parser_exc is not None:
-                self._inflow.clear()
-            elif wait := self._inflow.wait(self._frames, self.loop.time()):
+                self._unparsed.clear()
+            elif wait := self._unparsed.delay(self._frames, self.loop.time()):
                 if self._parsing is None:
                     self._parsing = self.loop.call_later(wait, self._parse)
                 break
         if self.transport.is_closing():
-            self._inflow.clear()
-        elif self._inflow or self.read_paused:
+            self._unparsed.clear()
+        elif self._unparsed or self.read_paused:
             self.transport.pause_reading()
         elif not self.transport.is_reading():
             self.transport.resume_reading()
@@ -136,7 +138,7 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         """Start the ASGI app, with this connection in its scope."""
         try:
             self.conn.process_request(event)
-        except InvalidHandshake:  # the library's own answer repeats the request
+        except InvalidHandshake:  # the library's own answer would repeat parts of the request
             self._refuse_handshake()
             return
         super().handle_connect(event)
@@ -147,19 +149,19 @@ class LendingProtocol(WebSocketsSansIOProtocol):
                 self.framing = Framing.DEFLATED
 
     def forget_handshake(self) -> None:
-        """Let go of every header, the token among them, once the handshake is over.
+        """Drop all headers, the token among them, once the handshake is complete.
 
-        uvicorn and websockets would hold them for as long as the viewer stays.
+        uvicorn and websockets would keep them for as long as the connection lasts.
         """
         self.request.headers.clear()
         self.response.headers.clear()
         self.scope["headers"] = []
 
     def disconnect(self, why: Disconnect, within: float | None = None) -> None:
-        """Send a close frame and let the ASGI app know; idempotent.
+        """Send a close frame and notify the ASGI app; idempotent.
 
-        The socket is cut when the viewer has not answered after ``within`` seconds
-        (`CLOSE_SECONDS`), read or not.
+        The socket is aborted if the viewer has not answered after ``within`` seconds (by default
+        `CLOSE_SECONDS`), whether or not the frame could be sent.
         """
         self._leave()
         if self.close_sent or self.transport.is_closing():
@@ -176,20 +178,20 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             {"type": "websocket.disconnect", "code": why.code, "reason": why.reason}
         )
         self.read_paused = False
-        if self._parsing is None:  # not at once: this may come from within
+        if self._parsing is None:  # later: the parser itself may have called this
             self._parsing = self.loop.call_soon(self._parse)
-        self._cut_later(within)
+        self._abort_later(within)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """The socket is closed."""
         self._leave()
-        self._inflow.clear()
+        self._unparsed.clear()
         if self._parsing is not None:
             self._parsing.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops; a handshake under way is answered 503 (uvicorn would say 500)."""
+        """The server stops. A handshake under way is answered 503 (by uvicorn alone, 500)."""
         self._leave()
         if not self.handshake_complete and self.initial_response is None:
             response = self.conn.reject(503, "the server restarts\n")
@@ -203,30 +205,30 @@ class LendingProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(SHUTDOWN_SECONDS, self.transport.abort)
 
     def handle_close(self, event: Frame) -> None:
-        """The viewer says goodbye."""
+        """The viewer sent a close frame."""
         self._leave()
         super().handle_close(event)
-        self._cut_later()
+        self._abort_later()
 
     def handle_parser_exception(self) -> None:
-        """The viewer broke the protocol."""
+        """The viewer violated the protocol."""
         self._leave()
         super().handle_parser_exception()
-        self._cut_later()
+        self._abort_later()
 
     def keepalive_timeout(self) -> None:
         """The viewer did not answer a ping."""
         self._leave()
         super().keepalive_timeout()
-        self._cut_later()
+        self._abort_later()
 
     def eof_received(self) -> None:
-        """The viewer sends no more, so it cannot answer a close frame either."""
+        """The viewer ended its side, so it cannot answer a close frame any more."""
         self._leave()
-        self._cut_later()
+        self._abort_later()
 
     def send_receive_event_to_app(self) -> None:
-        """Hand on a whole message; text that is not UTF-8 ends the connection, without a trace."""
+        """Pass on a message. Text that is not UTF-8 ends the connection, without a traceback."""
         if self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 b"".join(self.frames).decode()
@@ -238,22 +240,22 @@ class LendingProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
-        """Answer, unless the viewer only asks and never reads."""
+        """Answer a ping, unless the viewer does not read the answers."""
         if self.close_sent:
-            self.conn.data_to_send()  # the answer, unsent
+            self.conn.data_to_send()  # drops the pong: nothing may follow a close frame
             return
         super().handle_ping()
         if self.transport.get_write_buffer_size() > PONG_BYTES:
             self.disconnect(Disconnect.SLOW)
 
     def _refuse_handshake(self) -> None:
-        """Say no, once, and close."""
+        """Answer 400 and close the connection."""
         self.handshake_initiated = self.handshake_complete = self.close_sent = True
         self.transport.write(_NO_HANDSHAKE)
         self.transport.close()
 
-    def _cut_later(self, seconds: float | None = None) -> None:
-        """Closing waits until everything is sent: with a peer that does not read, for ever."""
+    def _abort_later(self, seconds: float | None = None) -> None:
+        """Abort the connection later. Closing it waits until the peer has read everything."""
         if self.close_timer is None and not self.disconnected:
             seconds = CLOSE_SECONDS if seconds is None else seconds
             self.close_timer = self.loop.call_later(seconds, self.transport.abort)

@@ -1,9 +1,9 @@
-"""``GET /events/{session_id}``: a session as server-sent events, for those without WebSocket.
+"""``GET /events/{session_id}``: a session as server-sent events, for clients without WebSocket.
 
-Each durable message is an event whose ``id`` is its position; a client that reconnects sends it
-back as ``Last-Event-ID`` and goes on from there (``?since=ID[&epoch=E]`` does the same; the first
-event, ``subscribed``, tells the epoch). Everything else is as on ``/ws/{session_id}``. When the
-server ends a stream it says why in a last event, ``disconnect``: ``{"code": …, "reason": …}``.
+Each durable message is an event whose ``id`` is its position. A client that reconnects sends the
+last one as ``Last-Event-ID`` and continues from there (``?since=ID[&epoch=E]`` does the same; the
+first event, ``subscribed``, has the epoch). Everything else is as on ``/ws/{session_id}``. When the
+server ends a stream, the last event, ``disconnect``, says why: ``{"code": …, "reason": …}``.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from serving.http.identity import Identity, header_values
 from serving.http.problems import send_problem
 from serving.http.protocol import TRANSPORT
 from serving.quota import Quota
-from ws_node.endpoints.admission import admit, check_session, number, presence_of, wish_of
+from ws_node.endpoints.admission import admit, check_session, command_of, number, presence_of
 from ws_node.endpoints.commands import check_position
 from ws_node.endpoints.protocol import CLOSE_SECONDS
 from ws_node.log.catch_up import CatchUp, Subscribe
@@ -28,10 +28,10 @@ from ws_node.rooms.hub import Hub
 from ws_node.rooms.viewer import Viewer
 
 HEARTBEAT_SECONDS: Final = 20.0
-"""A comment is sent after so long a silence, so that a dead client is noticed."""
+"""After so long without an event a comment is sent, so that a dead client is noticed."""
 
 HIGH_WATER_BYTES: Final = 65_536
-"""Unsent bytes at which a stream that catches up is to wait."""
+"""Unsent bytes above which a replay waits."""
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -41,10 +41,10 @@ _HEADERS: Final = [
 
 
 class EventStream:
-    """The connection of one client: what is written here leaves through `run`.
+    """The connection of one client: `run` sends what is written to it.
 
     Attributes:
-        over: set once it takes no more.
+        over: set once the stream has ended and accepts no more bytes.
     """
 
     framing = Framing.EVENT_STREAM
@@ -61,7 +61,7 @@ class EventStream:
 
     @property
     def outlet(self) -> "EventStream":
-        """Itself."""
+        """The stream itself."""
         return self
 
     def call_on_leave(self, callback: Callable[[], None]) -> None:
@@ -69,7 +69,7 @@ class EventStream:
         self._on_leave = callback
 
     def write(self, data: bytes) -> None:
-        """Queue bytes; the fan-out bounds how many wait."""
+        """Queue bytes; the fan-out limits how many wait."""
         if not self._ended:
             self._pieces.append(data)
             self._unsent += len(data)
@@ -78,11 +78,11 @@ class EventStream:
             self._wake.set()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that were not handed to the server yet."""
+        """Bytes not passed to the server yet."""
         return self._unsent
 
     def disconnect(self, why: Disconnect) -> None:
-        """Say why in a last event, and end."""
+        """Queue a last event that says why, and end the stream; idempotent."""
         if self._ended:
             return
         reason = msgspec.json.encode({"code": why.code, "reason": why.reason})
@@ -92,7 +92,7 @@ class EventStream:
         self.end()
 
     def end(self) -> None:
-        """Take no more."""
+        """End the stream: what is queued is still sent."""
         self._ended = True
         self.over.set()
         self._on_leave()
@@ -101,7 +101,7 @@ class EventStream:
         self._wake.set()
 
     async def run(self, send: Send) -> None:
-        """Send what is written until it has ended and everything has left."""
+        """Send what is written, until the stream has ended and everything is sent."""
         while True:
             if not self._pieces and not self._ended:
                 self._wake.clear()
@@ -131,11 +131,11 @@ class EventStreams:
         self._places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one stream until the client leaves or the server ends it."""
+        """Serve one stream until the client disconnects or the server ends it."""
         try:
             principal = admit(scope, self._identity)
             session_id = check_session(principal, scope["path_params"]["session_id"])
-            wish = _wish(session_id, scope)
+            command = _command(session_id, scope)
             presence = presence_of(scope["query_string"])
             if not self._places.acquire(principal.agent_id):
                 raise Overloaded("This node is full.", "Try again in a moment.")
@@ -148,7 +148,7 @@ class EventStreams:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             self._hub.connect(viewer)
             subscription = self._hub.subscribe(viewer, session_id, presence=presence)
-            subscription.start_replay(self._catch_up.subscribe(subscription, wish))
+            subscription.start_replay(self._catch_up.subscribe(subscription, command))
             await _until_gone(stream, scope["extensions"][TRANSPORT], receive, send)
         finally:
             stream.end()
@@ -156,20 +156,20 @@ class EventStreams:
             self._places.release(principal.agent_id)
 
 
-def _wish(session_id: str, scope: Scope) -> Subscribe:
-    """Where a stream starts: Last-Event-ID, else the address, else from now."""
+def _command(session_id: str, scope: Scope) -> Subscribe:
+    """Where a stream starts: after Last-Event-ID, else after ``since``, else now."""
     last = header_values(scope["headers"], b"last-event-id")
     if last and last[-1]:
-        wished = wish_of(session_id, scope["query_string"])
-        epoch = None if wished is None else wished.epoch
+        asked = command_of(session_id, scope["query_string"])
+        epoch = None if asked is None else asked.epoch
         return Subscribe(session_id, *check_position(number(last[-1]), epoch))
-    return wish_of(session_id, scope["query_string"]) or Subscribe(session_id)
+    return command_of(session_id, scope["query_string"]) or Subscribe(session_id)
 
 
 async def _until_gone(
     stream: EventStream, transport: asyncio.Transport, receive: Receive, send: Send
 ) -> None:
-    """Run a stream to its end; a client that does not take that end is cut."""
+    """Run a stream to its end. A client that does not read that end is aborted."""
 
     async def leave() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -1,7 +1,7 @@
 """``/ws/{session_id}`` and ``/ws``: a viewer's WebSocket, from its handshake to its end.
 
-A raw ASGI endpoint: one coroutine per viewer, which waits for commands; what the viewer is sent
-comes from the hub, or while it catches up from `ws_node.log.catch_up`.
+A raw ASGI endpoint with one coroutine for each viewer, which waits for commands. Messages are sent
+by the fan-out, and while the viewer catches up by `ws_node.log.catch_up`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from serving.http.asgi import Receive, Scope, Send, respond
 from serving.http.failures import Failures
 from serving.http.identity import Identity
 from serving.quota import Quota
-from ws_node.endpoints.admission import admit, check_session, presence_of, wish_of
+from ws_node.endpoints.admission import admit, check_session, command_of, presence_of
 from ws_node.endpoints.commands import Ping, Unsubscribe, parse_command
 from ws_node.endpoints.protocol import EXTENSION, LendingProtocol
 from ws_node.log.catch_up import CatchUp, Subscribe
@@ -36,27 +36,34 @@ from ws_node.rooms.viewer import Viewer
 SUBPROTOCOL: Final = "partyline"
 
 HANDSHAKE_SECONDS: Final = 1.0
-"""How long a handshake waits for the room's position before it completes all the same."""
+"""How long a handshake waits for the room's position. Then it completes without (`Promise`)."""
 
 MAX_REFUSED: Final = 256
-"""Connections that are being refused at once. They take no viewer's place; more get 503."""
+"""Most connections open at once only to be told why they are refused; more get 503.
+
+They do not count as viewers.
+"""
 
 REFUSED_SECONDS: Final = 2.0
-"""How long such a one may take to answer its close frame."""
+"""How long a refused connection may take to answer its close frame."""
 
 COMMANDS_PER_SECOND: Final = 50
-"""Commands of one viewer carried out in a second; more wait, unread, and slow only that viewer."""
+"""Rate of one viewer's commands; more are not read until later, which delays only that viewer."""
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """Who came, for which session if for one, from which position if from one.
+    """An admitted viewer.
 
-    ``presence``: whether it wants to be told who is there.
+    Attributes:
+        principal: who it is.
+        session_id: the session in the path; None on ``/ws``.
+        command: where to start, if the query says so.
+        presence: whether to send presence frames.
     """
 
     principal: Principal
     session_id: str | None = None
-    wish: Subscribe | None = None
+    command: Subscribe | None = None
     presence: bool = False
 
 
@@ -64,8 +71,8 @@ class Sockets:
     """The WebSocket endpoint. ``scope["path_params"]`` holds ``session_id``, or nothing.
 
     Attributes:
-        refused: counts of refusals, by close code.
-        refusals: places of connections that are being refused.
+        refused: number of refused connections, by close code.
+        refusals: limits the connections that are being refused.
     """
 
     def __init__(
@@ -89,7 +96,7 @@ class Sockets:
         self._places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection until its socket is gone: until then it takes a place."""
+        """Serve one connection until its socket is closed: so long it counts against the limits."""
         await receive()
         connection: LendingProtocol = scope["extensions"][EXTENSION]
         offered = scope["subprotocols"]
@@ -108,26 +115,30 @@ class Sockets:
             if isinstance(admission, Disconnect):
                 self.refused[admission.code] = self.refused.get(admission.code, 0) + 1
                 if admission is Disconnect.BAD_TOKEN:
-                    await self._failures.answered_late(scope)
+                    await self._failures.delay(scope)
                 await send(accept)
                 connection.disconnect(admission, REFUSED_SECONDS)
             else:
-                await self._attend(connection, admission, accept, receive, send)
+                await self._serve(connection, admission, accept, receive, send)
             while not connection.disconnected:
                 await receive()
         finally:
             places.release(key)
 
     def _admit(self, scope: Scope) -> Admission | Disconnect:
-        """Who may enter, or why not: accepted and then closed, so that a browser sees it."""
+        """The admitted viewer, or why it is refused.
+
+        A refused handshake is accepted and then closed with a code: browsers do not tell a page
+        the status of a refused handshake.
+        """
         try:
             principal = admit(scope, self._identity)
             if "session_id" not in scope["path_params"]:
                 return Admission(principal)
             session_id = check_session(principal, scope["path_params"]["session_id"])
             query = scope["query_string"]
-            wish = wish_of(session_id, query)
-            return Admission(principal, session_id, wish, presence_of(query))
+            command = command_of(session_id, query)
+            return Admission(principal, session_id, command, presence_of(query))
         except Unauthenticated:
             return Disconnect.BAD_TOKEN
         except Forbidden:
@@ -137,7 +148,7 @@ class Sockets:
         except Unavailable:
             return Disconnect.HISTORY_UNAVAILABLE
 
-    async def _attend(
+    async def _serve(
         self,
         connection: LendingProtocol,
         admission: Admission,
@@ -145,7 +156,7 @@ class Sockets:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Serve an admitted viewer; nothing is awaited between the accept and the join."""
+        """Serve an admitted viewer. Nothing is awaited between accepting and joining the room."""
         viewer = Viewer(connection, admission.principal)
         room = None
         if admission.session_id is not None:
@@ -158,7 +169,7 @@ class Sockets:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HANDSHAKE_SECONDS):
                         await room.positioned.wait()
-                if self._hub.closed is not None:  # only now: the handshake waited
+                if self._hub.closed is not None:  # checked after the wait above
                     body = b"the nodes differ in PARTYLINE_AUTH\n"
                     await respond(send, 503, [(b"retry-after", b"5")], body, websocket=True)
                     return
@@ -166,8 +177,8 @@ class Sockets:
             await send(accept)
             connection.forget_handshake()
             self._hub.connect(viewer)
-            if admission.wish is not None:
-                self._start(viewer, admission.wish)
+            if admission.command is not None:
+                self._start(viewer, admission.command)
             elif room is not None:
                 room.join(subscription)
             await self._listen(viewer, admission.session_id, receive)
@@ -175,7 +186,7 @@ class Sockets:
             self._hub.disconnect(viewer)
 
     async def _listen(self, viewer: Viewer, session_id: str | None, receive: Receive) -> None:
-        """Carry out commands until the viewer leaves."""
+        """Execute commands until the viewer disconnects."""
         loop = asyncio.get_running_loop()
         ready_at = loop.time()
         while True:
@@ -183,19 +194,19 @@ class Sockets:
             if message["type"] == "websocket.disconnect":
                 return
             try:
-                self._carry_out(viewer, message.get("text"), session_id)
+                self._execute(viewer, message.get("text"), session_id)
             except PartylineError as error:
                 viewer.send(error_frame(error.code, f"{error.message} {error.hint}".strip()))
-            await viewer.drained()  # who does not read its answers asks no more
+            await viewer.drained()  # no more commands before it reads the answers
             ready_at = max(ready_at, loop.time() - 1) + 1 / COMMANDS_PER_SECOND
             if ready_at > loop.time():
                 await asyncio.sleep(ready_at - loop.time())
 
-    def _carry_out(self, viewer: Viewer, text: object, session_id: str | None) -> None:
-        """Do what a frame from the viewer says.
+    def _execute(self, viewer: Viewer, text: object, session_id: str | None) -> None:
+        """Execute a command.
 
         Raises:
-            PartylineError: it says nothing that can be done.
+            PartylineError: it is refused; the viewer gets an error frame.
         """
         if not isinstance(text, str):
             raise InvalidInput("Commands are text frames.")
@@ -212,11 +223,11 @@ class Sockets:
             check_session(viewer.principal, command.session_id)
             known = self._hub.subscriptions(viewer)
             if command.session_id not in known and len(known) >= self._max_subscriptions:
-                raise RateLimited("This socket has as many subscriptions as one may have.")
+                raise RateLimited("This connection has reached its limit of subscriptions.")
             self._start(viewer, command)
 
-    def _start(self, viewer: Viewer, wish: Subscribe) -> None:
-        """Start a session (anew): what was under way for it ends here."""
-        subscription = self._hub.subscribe(viewer, wish.session_id, presence=wish.presence)
-        subscription.room.part(subscription)
-        subscription.start_replay(self._catch_up.subscribe(subscription, wish))
+    def _start(self, viewer: Viewer, command: Subscribe) -> None:
+        """Start or restart a session; a replay of it that is under way ends."""
+        subscription = self._hub.subscribe(viewer, command.session_id, presence=command.presence)
+        subscription.room.leave(subscription)
+        subscription.start_replay(self._catch_up.subscribe(subscription, command))

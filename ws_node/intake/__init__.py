@@ -1,1 +1,1 @@
-"""What comes in: the PULL socket, /broadcast, and the HTTP bridge, all into the event queue."""
+"""Intake of events: the PULL socket, /broadcast, and the HTTP bridge, all into the event queue."""

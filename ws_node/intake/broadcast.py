@@ -1,8 +1,8 @@
-"""``POST /broadcast/{session_id}``: events from anything on the host, into the same queue.
+"""``POST /broadcast/{session_id}``: external events, from any program on this machine.
 
-What comes this way is ephemeral, marked ``"origin": "external"``, and built into a frame by the
-server: of the body only ``type`` and ``data`` are taken. Only the HTTP bridge, which posts over
-``ws.sock`` or signed, makes durable events of it (`ws_node.intake.http_bridge`).
+External events are ephemeral and marked ``"origin": "external"``. The server builds their frame
+from ``type`` and ``data`` of the body. Only the HTTP bridge posts durable events: it uses
+``ws.sock``, or signs its requests (`ws_node.intake.http_bridge`).
 """
 
 import asyncio
@@ -38,19 +38,19 @@ from ws_node.intake.http_bridge import durable_event
 from ws_node.rooms.event_queue import EventQueue
 
 MAX_VALUES: Final = 10_000
-"""Values in an event: what parsing takes, hardly more than 10 ms, stops every viewer."""
+"""Most JSON values in an event. Parsing blocks the event loop: with this limit for about 10 ms."""
 
 COST_BYTES: Final = 16_384
-"""So many bytes of an event count as one event more."""
+"""The rate limit counts an event once, and once more for each so many bytes of it."""
 
 ALL: Final = 4
-"""How many times an address's rate all of them together have."""
+"""The rate of all addresses together, in multiples of the rate of one."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class BroadcastBody(BaseModel):
-    """An event for everybody who watches a session now."""
+    """An event for the viewers of a session."""
 
     type: str = Field(
         max_length=MAX_TYPE_CHARS,
@@ -76,14 +76,14 @@ class BroadcastBody(BaseModel):
 
 
 class BroadcastDone(BaseModel):
-    """The event is on its way."""
+    """The event was accepted."""
 
     success: bool = True
     session_id: str
 
 
 class BroadcastFailed(BaseModel):
-    """The event was not taken."""
+    """The event was refused."""
 
     success: bool = False
     error: str
@@ -107,19 +107,19 @@ def add_broadcast(
     *,
     settings: Settings,
     queue: EventQueue,
-    pass_on: Callable[[Event], None],
+    forward: Callable[[Event], None],
 ) -> "Broadcast":
     """Add the route to the node's app."""
-    door = Broadcast(settings, queue=queue, pass_on=pass_on)
+    door = Broadcast(settings, queue=queue, forward=forward)
 
     @app.post(
         f"{BROADCAST_PREFIX}{{session_id}}",
         tags=["broadcast"],
-        summary="Send an ephemeral event to everybody who watches a session",
-        description="Goes live to those `data.visibility` admits (default public), marked "
+        summary="Send an ephemeral event to the viewers of a session",
+        description="Sent to the viewers that `data.visibility` admits (default public), marked "
         '`"origin": "external"`. It is not stored, not replayed and has no position. Without '
-        "PARTYLINE_BROADCAST_TOKEN only callers on this machine are taken; with it, send it as a "
-        "bearer token.",
+        "PARTYLINE_BROADCAST_TOKEN only callers on this machine are accepted; with it, send it as "
+        "a bearer token.",
         response_model=BroadcastDone,
         responses=_FAILURES,
         openapi_extra={
@@ -144,16 +144,16 @@ def add_broadcast(
 
 
 class Broadcast:
-    """The door behind the route.
+    """The route's endpoint.
 
     Args:
         settings: of the node.
-        queue: where events go.
-        pass_on: takes each event as well, for the node's other workers.
+        queue: gets the accepted events.
+        forward: called with each accepted event, for the node's other workers.
 
     Attributes:
-        taken: events put into the queue.
-        refused: counts of failures, by status.
+        accepted: events put into the queue.
+        refused: number of refused events, by HTTP status.
     """
 
     def __init__(
@@ -161,12 +161,12 @@ class Broadcast:
         settings: Settings,
         *,
         queue: EventQueue,
-        pass_on: Callable[[Event], None],
+        forward: Callable[[Event], None],
     ) -> None:
-        self.taken = 0
+        self.accepted = 0
         self.refused: dict[int, int] = {}
         self._queue = queue
-        self._pass_on = pass_on
+        self._pass_on = forward
         self._max_bytes = settings.max_body_bytes
         self._max_external_bytes = min(settings.max_broadcast_bytes, settings.max_body_bytes)
         rate = settings.broadcasts_per_second
@@ -176,7 +176,7 @@ class Broadcast:
         self._token = token.get_secret_value() if token else None
 
     async def answer(self, request: Request) -> Response:
-        """Take one event, or say why not."""
+        """Accept one event, or answer why it is refused."""
         try:
             session_id = check_name(request.path_params["session_id"], "session_id")
             if self._authorize(request.scope):
@@ -196,15 +196,15 @@ class Broadcast:
             headers = {"Retry-After": "1"} if error.status in _PASSING else None
             return Response(failure(error), error.status, headers, "application/json")
         self._pass_on(event)
-        self.taken += 1
+        self.accepted += 1
         done = {"success": True, "session_id": session_id}
         return Response(_encode(done), media_type="application/json")
 
     def _authorize(self, scope: Scope) -> bool:
-        """Whether the caller is the HTTP bridge; anybody else must be allowed to post.
+        """Whether the caller is the HTTP bridge.
 
         Raises:
-            Unauthenticated, Forbidden: it is not.
+            Unauthenticated, Forbidden: it is not, and may not post either.
         """
         headers = scope["headers"]
         if header_values(headers, EPOCH_HEADER.encode()):
@@ -220,14 +220,14 @@ class Broadcast:
         return False
 
     def _count(self, scope: Scope, cost: float) -> None:
-        """Count what a caller posts against its rate and everybody's.
+        """Count an event against the rates of its address and of all addresses.
 
         Raises:
-            RateLimited: it is too much; nothing was sent.
+            RateLimited: a rate is exceeded; the event must not be sent.
         """
         now = asyncio.get_running_loop().time()
         address = (scope.get("client") or ("",))[0]
-        if not (self._each.take(address, now, cost) and self._all.take("", now, cost)):
+        if not (self._each.allow(address, now, cost) and self._all.allow("", now, cost)):
             raise RateLimited("Too many events.", "Nothing was sent; try again in a second.")
 
     async def _raw(self, request: Request, max_bytes: int) -> bytes:
@@ -242,12 +242,12 @@ def _object(body: Any) -> dict[str, Any]:
 
 
 def failure(error: PartylineError) -> bytes:
-    """The body of every failure of this door."""
+    """The body of every refusal of this route."""
     return _encode({"success": False, "error": str(error)})
 
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
-    """A request that ends before the route saw it, in this door's form or REST's."""
+    """Answer a request refused before routing, in the form of /broadcast or of REST."""
     if scope["path"].startswith(BROADCAST_PREFIX):
         headers = [(b"content-type", b"application/json")]
         await respond(send, error.status, headers, failure(error))

@@ -1,6 +1,6 @@
-"""The collector: takes bridge messages off the PULL socket into the queue.
+"""The collector: receives bridge messages on the PULL socket and puts them into the queue.
 
-What is malformed, foreign or does not fit is counted and dropped; nothing that arrives can stop it.
+Messages that are malformed, refused or do not fit are counted and dropped. No message can stop it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from ws_node.intake.zap import Gate
 from ws_node.rooms.event_queue import EventQueue
 
 BATCH: Final = 1_000
-"""Messages taken before other work gets a turn."""
+"""Messages received before other work gets a turn."""
 
 
 class Collector:
@@ -43,11 +43,11 @@ class Collector:
 
     @property
     def refused(self) -> int:
-        """Peers and messages that were not let in (over tcp)."""
+        """Peers and messages that were refused (over tcp)."""
         return self._gate.refused if self._gate else 0
 
     def start(self) -> None:
-        """Bind and listen. The caller holds the lock file: a second bind would steal the path.
+        """Bind and listen. The caller holds the lock file: a second bind would take over the path.
 
         Raises:
             ConfigurationError: the endpoint cannot be bound.
@@ -70,7 +70,7 @@ class Collector:
         self._loop.call_soon(self._collect)
 
     def close(self) -> None:
-        """Stop listening. What was not yet taken is healed from the log later."""
+        """Stop listening. Messages not yet received are read from the log later."""
         self._loop.remove_reader(self._socket.fileno())
         self._close_gate()
         self._context.destroy(linger=0)
@@ -89,16 +89,16 @@ class Collector:
             self._gate.close()
 
     def _collect(self) -> None:
-        drain(self._socket, self._take, again=self._collect, most=BATCH)
+        drain(self._socket, self._receive, again=self._collect, batch=BATCH)
 
-    def _receive(self) -> list[bytes]:
-        """The next message, or nothing if its sender is not let in; raises zmq.Again."""
+    def _receive_frames(self) -> list[bytes]:
+        """The next message; no frames if its sender is refused. Raises zmq.Again without one."""
         if self._gate is None:
             return self._socket.recv_multipart(zmq.NOBLOCK)
         return self._gate.admitted(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
 
-    def _take(self) -> None:
-        frames = self._receive()
+    def _receive(self) -> None:
+        frames = self._receive_frames()
         if not frames:
             return
         try:

@@ -1,4 +1,4 @@
-"""External events: what anybody may post to /broadcast, checked and built into a frame."""
+"""External events: bodies posted to /broadcast, checked and built into frames."""
 
 import time
 from typing import Any, Final
@@ -21,14 +21,14 @@ _MESSAGE_FIELDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "metadata": ((dict,), "an object"),
     "parent_message_id": ((int, type(None)), "an integer or null"),
 }
-"""Fields of ``data`` in a ``new_message``: clients rely on their types. Others may be there too."""
+"""Types of ``data``'s fields in a ``new_message``; clients rely on them. Others are allowed."""
 
 
 def external_event(session_id: str, body: dict[str, Any]) -> Event:
     """The ephemeral event of a posted body.
 
-    Who sees it: ``data.visibility`` narrows, and ``data.sender`` and ``data.sender_type`` name
-    whose private or agent_only it is; names nobody may take admit nobody.
+    ``data.visibility`` decides who sees it. For private and agent_only ``data.sender`` and
+    ``data.sender_type`` name the principal and the type; reserved names match no viewer.
 
     Raises:
         InvalidInput: no usable type or data, an unknown visibility, or a ``new_message`` whose
@@ -64,7 +64,7 @@ def _check_message(data: dict[str, Any]) -> None:
     if "content" not in data:
         raise InvalidInput("data.content is missing: a new_message has one.")
     for name, (kinds, words) in _MESSAGE_FIELDS.items():
-        if name in data and type(data[name]) not in kinds:  # a bool is no integer here
+        if name in data and type(data[name]) not in kinds:  # not isinstance: a bool is an int
             raise InvalidInput(f"data.{name} must be {words}.")
 
 

@@ -12,6 +12,7 @@ from fastapi import Request
 from proto import wire
 from proto.errors import InvalidInput
 from proto.messages import MAX_ID, Visibility
+from proto.names import check_principal
 from proto.wire import Event
 
 DURABLE_TYPES: Final = frozenset({"new_message", "message_deleted"})
@@ -57,7 +58,7 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
         id_,
         int(prev),
         visibility,
-        check_principal(headers.get(wire.PRINCIPAL_HEADER, "")),
+        check_principal(headers.get(wire.PRINCIPAL_HEADER), wire.PRINCIPAL_HEADER),
         sender_type[: wire.MAX_WORD_CHARS],
         time.monotonic_ns(),
         _encode(body),
@@ -65,14 +66,7 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
 
 
 def _fits(kind: str, id_: object, position: int) -> bool:
-    """A message's id is its position; what is deleted came before."""
+    """Whether an id fits the position: a message's equals it, a deleted message's is below it."""
     if type(id_) is not int:
         return False
     return id_ == position if kind == "new_message" else 0 < id_ < position
-
-
-def check_principal(name: str) -> str:
-    """A principal's name as the bridge gives it, 1 to 129 characters."""
-    if not 0 < len(name) <= wire.MAX_WORD_CHARS:
-        raise InvalidInput("The message has no valid principal.")
-    return name

@@ -1,4 +1,4 @@
-"""PULL sockets on the event loop: binding them, and taking what has come."""
+"""ZeroMQ sockets on the event loop: binding them, and receiving what has arrived."""
 
 import asyncio
 import os
@@ -12,9 +12,9 @@ from proto.errors import ConfigurationError
 
 
 def bind(socket: zmq.Socket[Any], endpoint: str) -> None:
-    """Bind, and let nobody but this user connect to a path.
+    """Bind a socket. Only this user may connect to an ``ipc://`` endpoint.
 
-    The caller holds the lock file: a second bind would steal the path.
+    The caller holds the lock file: a second bind would take over the path.
 
     Raises:
         ConfigurationError: the endpoint cannot be bound.
@@ -31,25 +31,28 @@ def bind(socket: zmq.Socket[Any], endpoint: str) -> None:
 
 
 def drain(
-    socket: zmq.Socket[Any], take_one: Callable[[], None], *, again: Callable[[], None], most: int
+    socket: zmq.Socket[Any],
+    receive: Callable[[], None],
+    *,
+    again: Callable[[], None],
+    batch: int,
 ) -> None:
-    """Take what is there, and come back soon if there may be more.
-
-    The socket's descriptor is edge-triggered: EVENTS is read again after the last message, or one
-    that came meanwhile would wait for the next.
+    """Receive every message that waits, ``batch`` of them at once.
 
     Args:
-        socket: watched by the event loop.
-        take_one: takes one message; raises zmq.Again if there is none.
-        again: called when `most` were taken, once other work had a turn.
-        most: messages taken before that.
+        socket: its descriptor is watched by the event loop.
+        receive: receives one message; raises zmq.Again if there is none.
+        again: called soon after ``batch`` messages, so that other work gets a turn.
+        batch: messages received before that.
     """
     if socket.closed:
         return
-    for _ in range(most):
+    for _ in range(batch):
         try:
-            take_one()
+            receive()
         except zmq.Again:
+            # The descriptor is edge-triggered. A message that arrived since the last one was
+            # received would not be signalled again, so EVENTS is read once more.
             if not int(socket.get(zmq.EVENTS)) & zmq.POLLIN:
                 return
     asyncio.get_running_loop().call_soon(again)

@@ -1,9 +1,9 @@
-"""The gate of a bridge over tcp: only peers with a listed key get in, each proving it with CURVE.
+"""The gate of a bridge over tcp: it admits only peers that prove a listed key with CURVE.
 
-libzmq asks for every client's key over ``inproc://zeromq.zap.01`` (ZAP, RFC 27), which is answered
-here on the event loop. It turns away by itself who speaks no CURVE or does not know the server's
-key. A message carries the key its sender proved: one taken off the list while it is connected is
-refused message by message.
+libzmq asks about every client's key over ``inproc://zeromq.zap.01`` (ZAP, RFC 27), which is
+answered here on the event loop. libzmq itself refuses clients that do not speak CURVE or use
+another server key. Every message carries the key its sender proved. If a key is removed from the
+list while its peer is connected, that peer's messages are refused one by one.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from ws_node.intake.pull_socket import drain
 _ZAP: Final = "inproc://zeromq.zap.01"
 _OK: Final = b"200"
 _NOT_NOW: Final = b"300"
-"""Not 400: libzmq's clients give up for ever at that, and an edit of the list would not help."""
+"""Not 400: after that libzmq's clients never retry, even once their key is listed."""
 
 _HANDSHAKE_MS: Final = 2_000
-"""How long a handshake may take, and how long one that was refused waits for its next try."""
+"""How long a handshake may take, and how long a refused peer waits before it retries."""
 
 _BATCH: Final = 100
 _LOG_EVERY_SECONDS: Final = 10.0
@@ -39,10 +39,10 @@ logger = logging.getLogger(__name__)
 
 
 class Gate:
-    """Guards one PULL socket. To be used on the event loop only.
+    """Guards one PULL socket. Use it on the event loop only.
 
     Attributes:
-        refused: handshakes that failed, and messages of keys that are no longer listed.
+        refused: failed handshakes, and messages of keys that are no longer listed.
 
     Raises:
         ConfigurationError: a key file is not usable.
@@ -55,14 +55,14 @@ class Gate:
         self._next_log = 0.0
 
     def guard(self, context: zmq.Context[Any], socket: zmq.Socket[Any], endpoint: str) -> None:
-        """Set a socket up, before it binds."""
+        """Set up a socket before it binds."""
         self._zap = context.socket(zmq.REP)
         self._zap.set(zmq.LINGER, 0)
         self._zap.bind(_ZAP)
         socket.set(zmq.IPV6, "[" in endpoint)
         socket.set(zmq.CURVE_SERVER, 1)
         socket.set(zmq.CURVE_SECRETKEY, self._keys.secret)
-        socket.set(zmq.ZAP_DOMAIN, b"partyline")  # without one libzmq would not ask
+        socket.set(zmq.ZAP_DOMAIN, b"partyline")  # without a domain libzmq does not ask
         socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
         self._guarded = socket
         self._monitor = socket.get_monitor_socket(_FAILED)
@@ -73,14 +73,14 @@ class Gate:
         self._loop.call_soon(self._count)
 
     def close(self) -> None:
-        """Stop answering: nobody new gets in. The guarded socket is its owner's to close."""
+        """Stop answering: no new peer is admitted. The owner closes the guarded socket."""
         self._guarded.disable_monitor()
         for watched in (self._zap, self._monitor):
             self._loop.remove_reader(watched.fileno())
             watched.close()
 
     def admitted(self, frames: list[zmq.Frame]) -> list[bytes]:
-        """A message's frames, or nothing if its sender is not let in (any more)."""
+        """The frames of a message; none if its sender is refused."""
         try:
             key = str(frames[0].get("User-Id"))
         except zmq.ZMQError:
@@ -91,13 +91,13 @@ class Gate:
         return []
 
     def _answer(self) -> None:
-        drain(self._zap, self._judge, again=self._answer, most=_BATCH)
+        drain(self._zap, self._judge, again=self._answer, batch=_BATCH)
 
     def _count(self) -> None:
-        drain(self._monitor, self._note, again=self._count, most=_BATCH)
+        drain(self._monitor, self._note, again=self._count, batch=_BATCH)
 
     def _judge(self) -> None:
-        """Answer one question: version, id, domain, address, identity, mechanism, key."""
+        """Answer one request: version, id, domain, address, identity, mechanism, key."""
         request = self._zap.recv_multipart(zmq.NOBLOCK)
         mechanism, key = request[5], b"".join(request[6:]).hex()
         admitted = mechanism == b"CURVE" and key in self._allowed
@@ -110,10 +110,10 @@ class Gate:
         event = self._monitor.recv_multipart(zmq.NOBLOCK)
         self.refused += 1
         if parse_monitor_message(event)["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self._log("it speaks no CURVE, or wants another server key")
+            self._log("it does not speak CURVE, or uses another server key")
 
     def _log(self, why: str) -> None:
-        """Log one line at most every few seconds, so that strangers cannot fill the log."""
+        """Log at most one line in `_LOG_EVERY_SECONDS`, so that strangers cannot fill the log."""
         now = time.monotonic()
         if now >= self._next_log:
             self._next_log = now + _LOG_EVERY_SECONDS

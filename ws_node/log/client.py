@@ -1,9 +1,8 @@
-"""Asks mcp_node's log: where sessions stand, and what was said. The only way history is read.
+"""The client of mcp_node's log, and the only way history is read.
 
-At most 8 requests are under way at once, half of them for the node's own questions, so that any
-number of viewers that catch up does not hold up a room; the comparison of heads, the question for
-agents and that for revocations, one of each at most, never wait for a place. Viewers with the same
-question share the answer.
+At most 8 requests are under way at once, half of them reserved for the node's own, so that viewers
+which catch up never delay a room. The requests for heads, agents and revocations are at most one
+each and wait for no other. Viewers with equal requests share the answer.
 """
 
 import asyncio
@@ -39,12 +38,12 @@ Answer = TypeVar("Answer")
 _TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=1.0)
 
 
-class HistoryAway(Exception):
-    """mcp_node gave no answer that can be used.
+class HistoryUnavailable(Exception):
+    """mcp_node gave no usable answer.
 
     Args:
         why: for the log; nothing of what was received.
-        refused: it is not even running.
+        refused: nothing listened, so mcp_node was not running.
     """
 
     def __init__(self, why: str, *, refused: bool = False) -> None:
@@ -55,8 +54,8 @@ class HistoryAway(Exception):
 class History:
     """A client of mcp_node's log.
 
-    Every question raises `HistoryAway`, and nothing else, when it gets no good answer within 5
-    seconds. Cancelling one asker does not disturb others who share the question.
+    Every request raises `HistoryUnavailable`, and nothing else, if it gets no usable answer within
+    5 seconds. Requests that share an answer may be cancelled one by one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -75,11 +74,11 @@ class History:
         return await self._ask(Heads, "GET", f"{internal_api.HEADS}?after={after}")
 
     async def standing(self) -> Standing:
-        """What decides who may be here, as it is now."""
+        """What decides who may be here, as of now; see `Standing`."""
         return await self._ask(Standing, "GET", internal_api.STANDING)
 
     async def revocations(self) -> list[Revocation]:
-        """Every token taken back."""
+        """Every revocation."""
         return (await self._ask(RevocationsAnswer, "GET", internal_api.REVOCATIONS)).revocations
 
     async def agents(self, session_ids: Sequence[str]) -> dict[str, tuple[AgentHere, ...]]:
@@ -88,21 +87,24 @@ class History:
         return (await self._ask(AgentsAnswer, "POST", internal_api.AGENTS, question)).agents
 
     async def session_head(self, session_id: str) -> SessionHead:
-        """Where a session stands now: never an answer to somebody's earlier question."""
+        """The session's head, read after this call; never shared with an earlier request."""
         async with self._for_rooms:
             path = internal_api.SESSION_HEAD.format(session_id=session_id)
             return await self._ask(SessionHead, "GET", path)
 
     async def log(self, session_id: str, after: int) -> LogPage:
-        """The next stretch of a session after an id, unfiltered, read after the question."""
+        """The next page of a session after an id, for all audiences, read after this call."""
         async with self._for_rooms:
             question = _question(session_id, after, None)
             return await self._ask(LogPage, "POST", internal_api.LOG, question)
 
     async def visible_log(self, session_id: str, after: int, audience: Audience | None) -> LogPage:
-        """The next stretch after an id, for viewers; perhaps read a moment ago.
+        """The next page of a session after an id, perhaps read a moment ago for another viewer.
 
-        It is filtered for an audience, if one is given.
+        Args:
+            session_id: the session.
+            after: an id.
+            audience: whose view to return; None: all messages.
         """
         question = _question(session_id, after, audience)
         task = self._shared.get(question)
@@ -113,7 +115,7 @@ class History:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Drop what is under way and close the connections."""
+        """Cancel requests under way and close the connections."""
         tasks = list(self._shared.values())
         for task in tasks:
             task.cancel()
@@ -127,7 +129,7 @@ class History:
     def _answered(self, question: bytes, task: asyncio.Task[LogPage]) -> None:
         self._shared.pop(question, None)
         if not task.cancelled():
-            task.exception()  # seen: every asker may have gone
+            task.exception()  # retrieved, because every caller may have been cancelled
 
     async def _ask(
         self, kind: type[Answer], method: str, path: str, body: bytes | None = None
@@ -138,19 +140,19 @@ class History:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._client.request(method, path, content=body, headers=headers)
         except httpx.ConnectError:
-            raise HistoryAway("it is not running", refused=True) from None
+            raise HistoryUnavailable("it is not running", refused=True) from None
         except UnsafePeer as error:
-            raise HistoryAway(str(error)) from None
+            raise HistoryUnavailable(str(error)) from None
         except (httpx.HTTPError, TimeoutError):
-            raise HistoryAway("it does not answer") from None
-        except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
-            raise HistoryAway(f"the connection failed: {type(error).__name__}") from None
+            raise HistoryUnavailable("it does not answer") from None
+        except Exception as error:  # httpx also raises others: of its pool, sockets and parsers
+            raise HistoryUnavailable(f"the connection failed: {type(error).__name__}") from None
         if answer.status_code != 200:
-            raise HistoryAway(f"it answers with status {answer.status_code}")
+            raise HistoryUnavailable(f"it answers with status {answer.status_code}")
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise HistoryAway("its answers are not of this version") from None
+            raise HistoryUnavailable("its answers are not of this version") from None
 
 
 def _question(session_id: str, after: int, audience: Audience | None) -> bytes:

@@ -1,12 +1,12 @@
-"""Reading the log for viewers that catch up: what one question answers, all who miss it get.
+"""Reading the log for viewers that catch up: one read serves all viewers that miss its messages.
 
-A session is read by one question at a time. Whoever waits at a place within the stretch that was
-read is served from it, wherever exactly they are: after a restart of this node a thousand viewers
-come back with a thousand positions, and a few stretches hold what all of them missed.
+There is one request at a time for each session. Every viewer whose position lies within the range
+that was read is served from it: after a restart of this node a thousand viewers reconnect with a
+thousand positions, and a few ranges hold what all of them missed.
 
-A stretch is filtered for its audience only if nobody else waits. Unfiltered, it may be what came
-just before the room's ring: then the ring is extended by it, within the ring's bounds, so that
-those who come later need no question at all.
+A range is filtered for one audience only if no other audience waits. An unfiltered range that ends
+where the room's ring begins extends the ring, within its limits, so that later viewers need no
+request at all.
 """
 
 import asyncio
@@ -22,14 +22,18 @@ from ws_node.rooms.ring import Ring
 from ws_node.rooms.room import Room
 
 WOKEN_AT_ONCE: Final = 20
-"""Viewers served before others get a turn."""
+"""Viewers served before other tasks get a turn."""
 
 
 class LogRange(NamedTuple):
-    """What a session's log holds after the place that was asked for, up to ``through``.
+    """A range of a session's log, from a requested position.
 
-    ``messages`` covers that place; those an audience may not see may be among them, or not.
-    ``head`` is the session's last id in the same reading.
+    Attributes:
+        epoch: of the log.
+        head: the session's last id in the same read.
+        through: the position up to which it goes.
+        messages: covers the requested position. It may or may not have messages that the viewer's
+            audience may not see.
     """
 
     epoch: str
@@ -38,80 +42,82 @@ class LogRange(NamedTuple):
     messages: Ring
 
 
-class _Asker(NamedTuple):
+class _Waiter(NamedTuple):
     position: int
     audience: Audience
     answer: asyncio.Future[LogRange]
 
 
-class Reading:
-    """Reads sessions for all viewers of this node."""
+class SharedReads:
+    """Reads sessions for all viewers of this node that catch up."""
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._askers: dict[str, list[_Asker]] = {}
+        self._waiters: dict[str, list[_Waiter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def after(self, room: Room, position: int, audience: Audience) -> LogRange:
-        """What comes after a position, for an audience; perhaps read a moment ago.
+        """What follows a position, for an audience; perhaps read a moment ago for another viewer.
+
+        Cancelling it does not disturb others that share the read.
 
         Raises:
-            HistoryAway: mcp_node did not answer.
+            HistoryUnavailable: mcp_node did not answer.
         """
-        asker = _Asker(position, audience, asyncio.get_running_loop().create_future())
-        askers = self._askers.get(room.session_id)
-        if askers is not None:
-            askers.append(asker)
+        waiter = _Waiter(position, audience, asyncio.get_running_loop().create_future())
+        waiters = self._waiters.get(room.session_id)
+        if waiters is not None:
+            waiters.append(waiter)
         else:
-            self._askers[room.session_id] = [asker]
+            self._waiters[room.session_id] = [waiter]
             task = asyncio.create_task(self._serve(room))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asker.answer
+        return await waiter.answer
 
     async def _serve(self, room: Room) -> None:
-        """Read for those who wait, the one who has waited longest first, until nobody does."""
-        askers = self._askers[room.session_id]
+        """Read for the waiting viewers, the longest waiting first, until none waits."""
+        waiters = self._waiters[room.session_id]
         try:
             while True:
-                askers[:] = [asker for asker in askers if not asker.answer.done()]
-                if not askers:
+                waiters[:] = [waiter for waiter in waiters if not waiter.answer.done()]
+                if not waiters:
                     return
-                await self._ask(room, askers)
-        except Exception as error:  # HistoryAway above all: each asker knows what to do
-            for asker in askers:
-                if not asker.answer.done():
-                    asker.answer.set_exception(error)
+                await self._ask(room, waiters)
+        except Exception as error:  # mostly HistoryUnavailable: each waiter handles it
+            for waiter in waiters:
+                if not waiter.answer.done():
+                    waiter.answer.set_exception(error)
         finally:
-            del self._askers[room.session_id]
-            for asker in askers:
-                asker.answer.cancel()
+            del self._waiters[room.session_id]
+            for waiter in waiters:
+                waiter.answer.cancel()
 
-    async def _ask(self, room: Room, askers: list[_Asker]) -> None:
-        """One question, and everybody whom its answer serves."""
-        first, ring = askers[0], room.ring
-        shared = any(asker.audience != first.audience for asker in askers)
+    async def _ask(self, room: Room, waiters: list[_Waiter]) -> None:
+        """Make one request, and serve every waiter that its answer covers."""
+        first, ring = waiters[0], room.ring
+        shared = any(waiter.audience != first.audience for waiter in waiters)
         if ring is not None and not ring.past_read:
             shared = ring.past_read = True
         audience = None if shared else first.audience
         page = await self._history.visible_log(room.session_id, first.position, audience)
-        stretch = stretch_of(page, first.position)
+        found = log_range(page, first.position)
         unchanged = room.ring is ring and room.follower.epoch == page.epoch
         if audience is None and ring is not None and unchanged:
-            ring.extend(stretch.messages, page.through)
+            ring.extend(found.messages, page.through)
         woken = 0
-        for asker in list(askers):
-            served = first.position <= asker.position < page.through and (
-                audience is None or asker.audience == audience
+        for waiter in list(waiters):
+            served = first.position <= waiter.position < page.through and (
+                audience is None or waiter.audience == audience
             )
-            if (served or asker is first) and not asker.answer.done():
-                asker.answer.set_result(stretch)
+            if (served or waiter is first) and not waiter.answer.done():
+                waiter.answer.set_result(found)
                 woken += 1
                 if woken % WOKEN_AT_ONCE == 0:
                     await asyncio.sleep(0)
 
 
-def stretch_of(page: LogPage, position: int) -> LogRange:
+def log_range(page: LogPage, position: int) -> LogRange:
     """A page that was read from a position, framed."""
     messages = Ring(position, max_messages=len(page.messages) + 1, max_bytes=1 << 62)
     for message in page.messages:

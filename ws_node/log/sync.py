@@ -1,11 +1,12 @@
-"""Follows the log for the hub: positions, gaps, and the comparison of heads.
+"""Keeps the hub's rooms in step with the log: positions, gaps, and the comparison of heads.
 
-* A room that opens asks where its session stands; a room with a gap asks for what it missed.
-* Every ``LOG_POLL_SECONDS`` (jittered) the heads say which sessions moved. A room still behind
-  0.3 s later reads what it missed: so a lost last message heals without another one.
-* While mcp_node is away all of this backs off, two seconds at most.
+* For a room that opens it requests the session's position; for a room with a gap, what it missed.
+* Every ``LOG_POLL_SECONDS`` (jittered) it requests the heads of the sessions that moved. A room
+  that is still behind 0.3 s later reads what it missed. So a lost message is delivered even if none
+  follows it.
+* While mcp_node is unavailable all of this backs off, to at most two seconds.
 
-Answers go through the queue, so that one task alone moves a room.
+Answers go through the queue, so that the dispatcher is the only task that advances a room.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from typing import Any, Final
 from proto.internal_api import Heads
 from proto.messages import MAX_ID
 from proto.settings import Settings
-from ws_node.log.client import History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.event_queue import (
     Answer,
     EventQueue,
@@ -33,10 +34,10 @@ from ws_node.rooms.hub import Hub
 from ws_node.rooms.room import Room
 
 IN_FLIGHT_SECONDS: Final = 0.3
-"""How long a message that the log has may still be on its way before it counts as lost."""
+"""How long a committed message may take to arrive before it counts as lost."""
 
 BACKOFF_SECONDS: Final = (0.1, 2.0)
-"""First and longest pause between questions to a mcp_node that is away."""
+"""First and longest pause between requests while mcp_node is unavailable."""
 
 SWEEP_SECONDS: Final = 1.0
 
@@ -45,7 +46,7 @@ Question = Callable[[Room, RoomFollower], Awaitable[Answer | None]]
 logger = logging.getLogger(__name__)
 
 
-class Following:
+class LogSync:
     """Keeps the hub's rooms in step with the log.
 
     Args:
@@ -55,9 +56,9 @@ class Following:
             message of it that is published later can be missed.
 
     Attributes:
-        reachable: whether mcp_node answered last; None before the first answer.
-        reachable_since: since when that is so, in seconds of Unix time.
-        repairs: gaps filled from history.
+        reachable: whether mcp_node answered the last request; None before the first answer.
+        reachable_since: since when mcp_node has answered, or not, in seconds of Unix time.
+        repairs: requests for messages that a room missed.
     """
 
     def __init__(
@@ -86,11 +87,11 @@ class Following:
         self._failure: BaseException | None = None
 
     async def run(self) -> None:
-        """Compare heads and sweep for ever; cancelling ends everything it started.
+        """Compare heads and sweep until cancelled; cancelling ends every task it started.
 
         Raises:
             BaseExceptionGroup: something failed that no state of mcp_node explains. Rooms would
-                wait for ever for what it was to bring: the node must not go on without it.
+                wait for its answer for ever, so the node must stop.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -116,10 +117,10 @@ class Following:
             self._start(self._answer(room, follower, self._page))
 
     async def _answer(self, room: Room, follower: RoomFollower, question: Question) -> None:
-        """Put the answer into the queue; without a good one FetchFailed, after a pause."""
+        """Queue the answer to a request; FetchFailed after a pause if there is no usable one."""
         try:
             answer = await question(room, follower)
-        except HistoryAway as away:
+        except HistoryUnavailable as away:
             self._hub.log_unavailable(refused=away.refused)
             answer = None
         if isinstance(answer, PositionFound | PageFound) and answer.epoch != self._hub.epoch:
@@ -152,7 +153,7 @@ class Following:
         )
 
     def _follows(self, room: Room, follower: RoomFollower) -> bool:
-        """Whether the room is still there, and has not started over."""
+        """Whether the room still exists with this follower."""
         return self._hub.rooms.get(room.session_id) is room and room.follower is follower
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -182,13 +183,14 @@ class Following:
             self._prompted.clear()
             try:
                 complete = await self._compare()
-            except HistoryAway as away:
+            except HistoryUnavailable as away:
                 self._hub.log_unavailable(refused=away.refused)
                 if self.reachable is None:
                     logger.info("waiting for mcp_node (%s)", away)
                 elif self.reachable:
                     logger.warning(
-                        "mcp_node is away (%s); live viewers stay, history waits for it", away
+                        "mcp_node is unavailable (%s); live viewers stay, replays wait for it",
+                        away,
                     )
                     self.reachable_since = time.time()
                 self.reachable = False
@@ -206,23 +208,23 @@ class Following:
                 await self._prompted.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(IN_FLIGHT_SECONDS)  # at most so often, however many prompts
+        await asyncio.sleep(IN_FLIGHT_SECONDS)  # so often at most, however many prompts
 
     async def _compare(self) -> bool:
-        """One question; whether it saw everything there is."""
+        """Make one request; returns whether its answer reaches the end of the log."""
         compared = MAX_ID if self._compared is None else self._compared
         former, published = self._hub.epoch, self._hub.log_position
         heads = await self._history.heads(compared)
         complete = heads.through >= heads.head or compared > heads.head
         if not complete and heads.through <= compared:
-            raise HistoryAway("its heads make no progress")
+            raise HistoryUnavailable("its heads do not progress")
         if not self.reachable:
-            logger.info("mcp_node is there")
+            logger.info("mcp_node answers")
             self.reachable_since = time.time()
         self.reachable = True
         if heads.pruned != self._pruned:
             self._pruned = heads.pruned
-            self._hub.forget_past()
+            self._hub.clear_rings()
         self._hub.set_epoch(heads.epoch)
         if heads.epoch == former and heads.head < published:
             self._hub.set_head(heads.head)
@@ -233,7 +235,7 @@ class Following:
         return complete
 
     def _suspect(self, heads: Heads) -> None:
-        """Look again in a moment at the rooms that are behind: lost, or only on its way?"""
+        """Check rooms that are behind again in a moment: the message may be lost or on its way."""
         behind = [
             HeadSeen(session_id, room.follower, heads.epoch, head)
             for session_id, head in heads.changed.items()

@@ -1,10 +1,9 @@
 """Trust: keeps what decides who may be here in step with mcp_node: its AUTH, and revocations.
 
-Asked at a pace of its own, however rarely the heads of the log are compared: a revocation must end
-what its token opened within three seconds. mcp_node answers from memory; the list of revocations is
-read only when the answer differs from the one before, and then replaces what was known. After a
-restore the numbers of revocations may be lower than before, so the answers are compared for
-difference, not for order.
+It has a poll interval of its own, independent of the comparison of heads: a revocation must end
+what its token opened within three seconds. mcp_node answers from memory. The list of revocations is
+read only when that answer differs from the last one, and replaces the known list. Answers are
+compared for equality, not order: after a restore the numbers of revocations may be lower.
 """
 
 import asyncio
@@ -15,28 +14,27 @@ from typing import Final
 from proto.internal_api import Standing
 from proto.revocations import Revocations
 from proto.settings import Settings
-from ws_node.log.client import History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.hub import Hub
 
 POLL_SECONDS: Final = 1.5
-"""Longest pause between two questions; also while mcp_node is away."""
+"""Longest pause between two requests, also while mcp_node is unavailable."""
 
 FIRST_RETRY_SECONDS: Final = 0.1
-"""First pause after a question that was not answered; it doubles up to `POLL_SECONDS`."""
+"""First pause after a request that was not answered; it doubles up to `POLL_SECONDS`."""
 
 FIRST_SECONDS: Final = 1.0
-"""How long somebody who comes before the first answer waits for it, where AUTH=off."""
+"""How long a request waits for the first answer of mcp_node, where AUTH=off."""
 
 logger = logging.getLogger(__name__)
 
 
 class Trust:
-    """Asks mcp_node, and ends the viewers who may not be here any more.
+    """Polls mcp_node, and disconnects viewers that are no longer admitted.
 
     Attributes:
-        compared: whether mcp_node has answered since this process started.
-        mismatch: whether its AUTH, by its last answer, differs from ours.
+        mismatch: whether the AUTH in mcp_node's last answer differs from ours.
     """
 
     def __init__(
@@ -52,15 +50,15 @@ class Trust:
 
     @property
     def compared(self) -> bool:
-        """See the attributes above."""
+        """Whether mcp_node has answered since this process started."""
         return self._answered.is_set()
 
     async def admits(self) -> bool:
-        """Whether viewers may be let in now.
+        """Whether viewers are admitted now.
 
-        Not while the nodes differ in AUTH: one of them would trust too much. Where AUTH=off
-        nobody is let in before mcp_node was asked; this then waits for its first answer, for
-        `FIRST_SECONDS` at most. Safe to cancel.
+        They are not while the nodes differ in AUTH, because one of the nodes then trusts callers
+        that the other would refuse. With AUTH=off nobody is admitted before the first answer of
+        mcp_node; this waits for it, for `FIRST_SECONDS` at most. Safe to cancel.
         """
         if self._auth == "off" and not self.compared:
             try:
@@ -71,12 +69,12 @@ class Trust:
         return not self.mismatch
 
     async def run(self) -> None:
-        """Ask for ever, until cancelled."""
+        """Poll until cancelled."""
         retry = FIRST_RETRY_SECONDS
         while True:
             try:
                 await self._ask()
-            except HistoryAway:
+            except HistoryUnavailable:
                 await asyncio.sleep(retry * random.uniform(0.5, 1.0))
                 retry = min(retry * 2, POLL_SECONDS)
                 continue
@@ -84,16 +82,16 @@ class Trust:
             await asyncio.sleep(POLL_SECONDS * random.uniform(0.6, 1.0))
 
     async def _ask(self) -> None:
-        """One question.
+        """Make one request.
 
         Raises:
-            HistoryAway: mcp_node did not answer; nothing changed.
+            HistoryUnavailable: mcp_node did not answer; nothing changed.
         """
-        told = await self._history.standing()
-        self._compare_auth(told.auth)
-        if told != self._known:
+        standing = await self._history.standing()
+        self._compare_auth(standing.auth)
+        if standing != self._known:
             self._revocations.replace(await self._history.revocations())
-            self._known = told
+            self._known = standing
             self._hub.sweep()
         self._answered.set()
 
@@ -103,6 +101,6 @@ class Trust:
             self._hub.reopen()
             return
         if not self.mismatch:
-            logger.error("mcp_node has another PARTYLINE_AUTH: nobody may watch")
+            logger.error("mcp_node has another PARTYLINE_AUTH: no viewer is admitted")
         self.mismatch = True
         self._hub.close(Disconnect.AUTH_DIFFERS)  # each time: a handshake may just have completed

@@ -1,13 +1,13 @@
-"""The page's requests: an allow-list of ``/api/*`` is passed on to mcp_node, in the caller's name.
+"""A proxy for the page's requests: an allow-list of ``/api/*`` is forwarded to mcp_node.
 
-A page may talk to its own origin only, which is this node's. What is passed on carries the
-caller's own token and nothing else of its headers; this node adds no rights of its own, and the
+A page may send requests to its own origin only, which is this node's. A forwarded request carries
+the caller's token and no other header of the caller. This node adds no rights of its own, and
 routes between the nodes are not in the list.
 
-The node's doors have checked Host and Origin by then. A token is verified here as well, before a
-body is read: whoever has none costs mcp_node nothing. Only so much is under way at once, for all
-and for each principal; redeeming a code, which needs no token, has places of its own, so that bad
-codes (answered late) take none from those who are in.
+`Doors` has checked Host and Origin before. The token is verified here too, before a body is read,
+so that callers without one cost mcp_node nothing. The requests under way are limited, in total and
+for each principal. Redeeming a code needs no token and has a limit of its own, so that bad codes,
+which are answered late, do not use up the limit of others.
 """
 
 import asyncio
@@ -33,19 +33,19 @@ from serving.quota import ConcurrencyLimit
 
 AT_ONCE: Final = 256
 AT_ONCE_EACH: Final = 8
-"""Requests under way, of all and of one principal; more wait their turn."""
+"""Most requests under way, in total and of one principal; more wait."""
 
 REDEEMING: Final = 256
-"""Codes being redeemed; more are refused."""
+"""Most codes being redeemed; more are refused."""
 
 ANSWER_SECONDS: Final = 10.0
 """How long mcp_node may take to begin its answer."""
 
 PASSING_SECONDS: Final = 30.0
-"""How long the rest of the answer may take, on whichever side."""
+"""How long the rest of the answer may take, to receive and to send."""
 
 MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
-"""More than any page of the log: what is larger is cut."""
+"""Most bytes of an answer, above any page of the log; a larger one is cut off."""
 
 _SESSION: Final = rf"/api/sessions/{NAME_PATTERN}"
 _ROUTES: Final[dict[str, re.Pattern[str]]] = {
@@ -88,7 +88,7 @@ def allowed(scope: Scope) -> bool:
     return routes is not None and routes.fullmatch(path.decode("latin-1")) is not None
 
 
-class Forward:
+class ApiProxy:
     """Passes requests on that are `allowed`.
 
     Args:
@@ -123,10 +123,10 @@ class Forward:
             await send_problem(send, error)
 
     async def _request(self, scope: Scope, receive: Receive) -> httpx.Request:
-        """What to ask mcp_node.
+        """The request to mcp_node.
 
         Raises:
-            PartylineError: nothing that it would answer.
+            PartylineError: the caller's request is refused here.
         """
         redeems = scope["raw_path"] == REDEEM.encode()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -149,7 +149,7 @@ class Forward:
 
     @contextlib.asynccontextmanager
     async def _place(self, scope: Scope) -> AsyncIterator[None]:
-        """One of the places of those who redeem, or a turn of the principal's."""
+        """Count a request against its limit, and wait if that is the principal's or the total."""
         if scope["raw_path"] == REDEEM.encode():
             if self._redeeming >= REDEEMING:
                 raise Overloaded("Too many links are being opened.", "Try again in a moment.")
@@ -160,26 +160,26 @@ class Forward:
                 self._redeeming -= 1
             return
         principal = self._identity.from_headers(scope["headers"])
-        nobody = principal.agent_id == ANONYMOUS  # may be many
+        nobody = principal.agent_id == ANONYMOUS  # many callers, so no limit for each
         turn = contextlib.nullcontext() if nobody else self._own.of(principal.agent_id)
         async with turn, self._places:
             yield
 
     @contextlib.asynccontextmanager
     async def _answer(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
-        """mcp_node's answer, its head read.
+        """mcp_node's answer; its head is read, its body is not.
 
         Raises:
-            Unavailable: there is none.
+            Unavailable: mcp_node does not answer.
         """
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._client.send(request, stream=True)
-        except Exception as error:  # httpx leaks others: of its pool, of sockets, of what it parses
+        except Exception as error:  # httpx also raises others: of its pool, sockets and parsers
             logger.debug("forwarding failed: %s", type(error).__name__)
             hint = "Try again in a moment."
             if request.method != "GET" and not isinstance(error, httpx.ConnectError):
-                hint = "It may have been done: look before you try again."
+                hint = "It may have been done: check before you try again."
             raise Unavailable("mcp_node does not answer.", hint) from None
         try:
             yield answer
@@ -188,10 +188,10 @@ class Forward:
 
 
 async def _pass_back(answer: httpx.Response, send: Send) -> None:
-    """Send an answer on, as it comes.
+    """Forward an answer as it arrives.
 
-    One that breaks off, takes too long or is too large is left incomplete: the server then cuts
-    the connection, and the client knows that it has not all of it.
+    One that breaks off, takes too long or is too large is left incomplete: the server then aborts
+    the connection, so that the client knows.
     """
     headers = [
         (name.lower(), value)

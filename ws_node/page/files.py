@@ -1,8 +1,8 @@
 """The live page: the packaged files of ``ws_node/static`` at ``/`` and ``/static/…``.
 
-They are read once, at start, into a table of addresses: no request reaches the file system, and
-what is not in the table is not there. ``/static/deployment.json`` is made for each request: what
-the page must know of this deployment. It holds nothing secret, and a path of this machine only for
+They are read once, at start, into a table of paths. No request reaches the file system, and a path
+that is not in the table is not found. ``/static/deployment.json`` is made for each request: what
+the page must know of this deployment. It has nothing secret, and a path of this machine only for
 the operator.
 """
 
@@ -39,7 +39,7 @@ POLICY: Final = (
     b"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
     b"require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Own files only, nothing inline, and no string ever becomes markup or script."""
+"""Only files of this origin, nothing inline, and no string may become markup or script."""
 
 SECURITY_HEADERS: Final = (
     (b"content-security-policy", POLICY),
@@ -55,8 +55,8 @@ class Pages:
     """ASGI app that answers GET and HEAD for the files of the page, 404 and 405 otherwise.
 
     Args:
-        settings: of the node; the page shows agents where mcp_node is.
-        identity: knows the operator's token.
+        settings: of the node; the page shows the address of mcp_node, for agents.
+        identity: verifies the operator's token.
     """
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
@@ -69,16 +69,16 @@ class Pages:
 
     @property
     def addresses(self) -> list[str]:
-        """Every address there is."""
+        """Every path in the table."""
         return sorted(self._table)
 
     @staticmethod
     def serves(path: str) -> bool:
-        """Whether an address belongs to the page, there or not."""
+        """Whether a path belongs to the page, in the table or not."""
         return path == "/" or path.startswith(FOLDER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the body of it, if any, is not read."""
+        """Answer one request; its body, if any, is not read."""
         found = self._table.get(scope["path"])
         status, (kind, body) = 200, found or (_PLAIN, b"not found\n")
         if scope["path"] == FOLDER + DEPLOYMENT:
@@ -92,9 +92,9 @@ class Pages:
         await respond(send, status, headers, body)
 
     def _deployment(self, scope: Scope) -> bytes:
-        """Where agents connect to, AUTH, and for the operator the command that makes tokens.
+        """The address for agents, AUTH, and for the operator the command that makes tokens.
 
-        mcp_node may take another port when it starts.
+        Made for each request, because mcp_node may get another port when it starts.
         """
         settings = with_ports(self._settings)
         address = settings.mcp_url or (settings.mcp_address if settings.mcp_port else "")

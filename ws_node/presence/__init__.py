@@ -1,1 +1,1 @@
-"""Presence: viewers that ask for it are told who watches and which agents are at work."""
+"""Presence: how many viewers a session has and which agents are at work, for subscribers."""

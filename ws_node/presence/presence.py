@@ -1,11 +1,11 @@
-"""Presence: viewers that ask for it are told who is there.
+"""Presence: frames for viewers that subscribed to it, with the number of viewers and the agents.
 
-How many connections watch a session is known here (`ViewerCounts`). Which agents are at work is
-asked of mcp_node: one question for all rooms whose viewers want to know, every two seconds, none
-while nobody does. While mcp_node is away the viewers are told less: ``agents`` is null.
+The number of viewers of a session is known here (`ViewerCounts`). The agents at work are requested
+from mcp_node: one request every two seconds for all rooms with subscribers, none without
+subscribers. While mcp_node is unavailable, ``agents`` is null.
 
-It writes beside the fan-out, whole frames between its turns, so that a message never waits for it,
-and skips who has much unsent: presence is at most once, and closes nobody.
+Frames are written between the turns of the fan-out, so that no message waits for them. A viewer
+with much unsent is skipped: presence is delivered at most once, and disconnects nobody.
 """
 
 import asyncio
@@ -18,102 +18,107 @@ from proto.frames import AgentHere, presence_frame
 from proto.internal_api import MAX_AGENTS_SESSIONS
 from proto.messages import Visibility
 from proto.wire import Event
-from ws_node.log.client import History, HistoryAway
+from ws_node.log.client import History, HistoryUnavailable
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.room import NEVER, Room, Subscription
 from ws_node.rooms.room_presence import PresenceState
 
-ASK_SECONDS: Final = 2.0
-"""How often mcp_node is asked; beyond `MAX_AGENTS_SESSIONS` rooms, about some of them in turn."""
+REQUEST_SECONDS: Final = 2.0
+"""Interval of requests to mcp_node; beyond `MAX_AGENTS_SESSIONS` rooms they take turns."""
 
-LEAST_SECONDS: Final = 0.25
-"""Between two questions, when a room that nothing is known of prompts one."""
+MIN_REQUEST_SECONDS: Final = 0.25
+"""Minimum interval of requests, when a room whose agents are not known prompts one."""
 
 BACKOFF_SECONDS: Final = (0.5, 4.0)
-"""First and longest pause between questions to a mcp_node that is away."""
+"""First and longest pause between requests while mcp_node is unavailable."""
 
 PATIENCE_SECONDS: Final = 5.0
-"""How long what mcp_node told holds while it is away."""
+"""How long mcp_node's last answer is used while it is unavailable."""
 
 FIRST_SECONDS: Final = 0.5
-"""How long the first viewer of a room waits for the agents before it is told without them."""
+"""How long a room's first subscriber waits for the agents before it gets presence without them."""
 
 PASS_SECONDS: Final = 0.1
-"""Least time between two looks at what changed."""
+"""Minimum time between two passes over the changed sessions."""
 
 SLICE: Final = 250
-"""Viewers told before the event loop gets a turn."""
+"""Viewers written to before the event loop gets a turn."""
 
-MOST_UNSENT_BYTES: Final = 65_536
-"""Who has more unsent is not told this time."""
+MAX_UNSENT_BYTES: Final = 65_536
+"""A viewer with more unsent is skipped."""
 
 logger = logging.getLogger(__name__)
 
 
 class Presence:
-    """Tells who is there.
+    """Sends presence frames.
+
+    Args:
+        hub: has the rooms.
+        history: to request agents from.
+        watched: the number of viewers of each session.
 
     Attributes:
-        told: frames written.
-        skipped: frames not written, to viewers with much unsent.
+        sent: frames written.
+        skipped: frames not written to viewers with much unsent.
     """
 
     def __init__(self, hub: Hub, history: History, watched: ViewerCounts) -> None:
-        self.told = 0
+        self.sent = 0
         self.skipped = 0
         self._hub = hub
         self._history = history
         self._watched = watched
         self._changed: dict[str, None] = {}
         self._later: dict[str, float] = {}
-        self._something = asyncio.Event()
-        self._asked_at: dict[str, float] = {}
+        self._any_changed = asyncio.Event()
+        self._requested_at: dict[str, float] = {}
         self._agents: dict[str, tuple[AgentHere, ...]] = {}
         self._wanted_since: dict[str, float] = {}
         self._prompted = asyncio.Event()
         self._away_since: float | None = None
 
     async def run(self) -> None:
-        """Tell and ask for ever, until cancelled. Whatever fails is logged and tried again."""
+        """Send and request until cancelled. Failures are logged and retried."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._tell_for_ever())
-            group.create_task(self._ask_for_ever())
+            group.create_task(self._send_for_ever())
+            group.create_task(self._request_for_ever())
 
     def attendance_changed(self, room: Room) -> None:
         """A viewer entered or left a room of this worker, or subscribed to its presence."""
-        self._watched.came_or_left()
-        if not room.presence.asked:
+        self._watched.mark_changed()
+        if not room.presence.subscribed:
             return
         name = room.session_id
-        if name not in self._asked_at:
-            self._asked_at[name] = float("-inf")
+        if name not in self._requested_at:
+            self._requested_at[name] = float("-inf")
             self._wanted_since[name] = asyncio.get_running_loop().time()
             self._prompted.set()
         self.counts_changed(name)
 
     def counts_changed(self, session_id: str) -> None:
         """Presence of a session changed; without subscribers here nothing follows."""
-        if session_id in self._asked_at:
+        if session_id in self._requested_at:
             self._changed[session_id] = None
-            self._something.set()
+            self._any_changed.set()
 
-    # Telling
+    # Sending
 
-    async def _tell_for_ever(self) -> None:
+    async def _send_for_ever(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(self._later.values(), default=None)):
-                    await self._something.wait()
-            self._something.clear()
+                    await self._any_changed.wait()
+            self._any_changed.clear()
             try:
-                await self._tell_what_changed()
+                await self._send_changes()
             except Exception:
-                logger.exception("presence could not be told")
+                logger.exception("presence could not be sent")
             await asyncio.sleep(PASS_SECONDS)
 
-    async def _tell_what_changed(self) -> None:
+    async def _send_changes(self) -> None:
         now = asyncio.get_running_loop().time()
         changed, self._changed = self._changed, {}
         for name, at in list(self._later.items()):
@@ -122,7 +127,7 @@ class Presence:
                 changed[name] = None
         for name in changed:
             room = self._hub.rooms.get(name)
-            if room is None or not room.presence.asked:
+            if room is None or not room.presence.subscribed:
                 continue
             agents = self._agents.get(name)
             first_at = self._wanted_since.get(name, now) + FIRST_SECONDS
@@ -130,48 +135,48 @@ class Presence:
                 self._later[name] = first_at
                 continue
             presence = room.presence
-            presence.learn(PresenceState(self._watched[name], agents))
+            presence.update(PresenceState(self._watched[name], agents))
             if due := presence.due(now):
-                await self._tell(room, due)
+                await self._send(room, due)
             if (next_at := presence.next_at()) is not None:
                 self._later[name] = next_at
 
-    async def _tell(self, room: Room, askers: list[Subscription]) -> None:
-        """Write to each, unless it left, started anew or is slow."""
-        there = room.presence.there
-        assert there is not None
-        body = presence_frame(room.session_id, there.viewers, there.agents)
+    async def _send(self, room: Room, subscribers: list[Subscription]) -> None:
+        """Write to each subscriber that is live and not slow."""
+        state = room.presence.state
+        assert state is not None
+        body = presence_frame(room.session_id, state.viewers, state.agents)
         nobody = ("", "", 0)
         event = Event(room.session_id, "", None, 0, Visibility.PUBLIC, *nobody, body)
-        outgoing = room.passing(event)
+        outgoing = room.frame(event)
         framed: dict[Framing, bytes] = {}
-        for number, asker in enumerate(askers, 1):
-            if asker.live_since != NEVER:
-                if asker.outlet.get_write_buffer_size() > MOST_UNSENT_BYTES:
+        for number, subscriber in enumerate(subscribers, 1):
+            if subscriber.live_since != NEVER:
+                if subscriber.outlet.get_write_buffer_size() > MAX_UNSENT_BYTES:
                     self.skipped += 1
                 else:
-                    data = framed.get(asker.framing)
+                    data = framed.get(subscriber.framing)
                     if data is None:
-                        data = framed[asker.framing] = outgoing.framed(asker.framing)
-                    asker.outlet.write(data)
-                    self.told += 1
+                        data = framed[subscriber.framing] = outgoing.framed(subscriber.framing)
+                    subscriber.outlet.write(data)
+                    self.sent += 1
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
-    # Asking
+    # Requesting
 
-    async def _ask_for_ever(self) -> None:
+    async def _request_for_ever(self) -> None:
         pause = BACKOFF_SECONDS[0]
         while True:
             self._prompted.clear()
-            names = self._turn()
+            names = self._next_sessions()
             if not names:
                 await self._prompted.wait()
                 continue
             try:
                 found = await self._history.agents(names)
-            except HistoryAway:
-                self._unknown()
+            except HistoryUnavailable:
+                self._mcp_unavailable()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, BACKOFF_SECONDS[1])
                 continue
@@ -181,33 +186,34 @@ class Presence:
                 if self._agents.get(name) != agents:
                     self._agents[name] = agents
                     self.counts_changed(name)
-            await asyncio.sleep(LEAST_SECONDS)
+            await asyncio.sleep(MIN_REQUEST_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout((ASK_SECONDS - LEAST_SECONDS) * random.uniform(0.8, 1)):
+                rest = (REQUEST_SECONDS - MIN_REQUEST_SECONDS) * random.uniform(0.8, 1)
+                async with asyncio.timeout(rest):
                     await self._prompted.wait()
 
-    def _turn(self) -> list[str]:
-        """The sessions to ask about now: those that have waited longest."""
+    def _next_sessions(self) -> list[str]:
+        """The sessions of the next request: those that have waited longest."""
         rooms = self._hub.rooms
-        for name in list(self._asked_at):
+        for name in list(self._requested_at):
             room = rooms.get(name)
-            if room is None or not room.presence.asked:
-                del self._asked_at[name]
+            if room is None or not room.presence.subscribed:
+                del self._requested_at[name]
                 self._wanted_since.pop(name, None)
                 self._agents.pop(name, None)
                 self._later.pop(name, None)
-        names = sorted(self._asked_at, key=self._asked_at.__getitem__)[:MAX_AGENTS_SESSIONS]
+        names = sorted(self._requested_at, key=self._requested_at.__getitem__)[:MAX_AGENTS_SESSIONS]
         now = asyncio.get_running_loop().time()
         for name in names:
-            self._asked_at[name] = now
+            self._requested_at[name] = now
         return names
 
-    def _unknown(self) -> None:
-        """mcp_node is away: after a while nothing is known of agents any more."""
+    def _mcp_unavailable(self) -> None:
+        """mcp_node is unavailable: after `PATIENCE_SECONDS` the agents are not known any more."""
         now = asyncio.get_running_loop().time()
         if self._away_since is None:
             self._away_since = now
         if now - self._away_since >= PATIENCE_SECONDS:
             self._agents.clear()
-            for name in self._asked_at:
+            for name in self._requested_at:
                 self.counts_changed(name)

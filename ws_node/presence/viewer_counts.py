@@ -8,17 +8,17 @@ from typing import Final
 from ws_node.rooms.room import Room
 
 ENTRY_BYTES: Final = 80
-"""Most bytes that a session and its count take among siblings."""
+"""Most bytes of a session and its count in a message to the siblings."""
 
 REPEAT: Final = 5
-"""Counts that did not change are told anew every so many times: a sibling may have missed them."""
+"""Unchanged counts are sent again every so many calls: a sibling may have missed them."""
 
 
 class ViewerCounts:
-    """The counts of this worker's rooms, and of its siblings'.
+    """The counts of this worker's rooms and of its siblings'.
 
     Args:
-        rooms: this worker's.
+        rooms: of this worker.
         max_bytes: of a message to the siblings; sessions that do not fit are left out.
         on_change: called with the id of a session whose count changed in another worker.
     """
@@ -31,29 +31,29 @@ class ViewerCounts:
         self._most = max_bytes // ENTRY_BYTES
         self._elsewhere: dict[int | str, dict[str, int]] = {}
         self._sum: Counter[str] = Counter()
-        self._news = True
+        self._changed = True
         self._quiet = 0
 
     def __getitem__(self, session_id: str) -> int:
-        """How many watch a session."""
+        """The number of connections that watch a session."""
         room = self._rooms.get(session_id)
         return self._sum[session_id] + (0 if room is None else room.references)
 
-    def came_or_left(self) -> None:
-        """A count of this worker changed."""
-        self._news = True
+    def mark_changed(self) -> None:
+        """A count of this worker changed: it is sent with the next `changes`."""
+        self._changed = True
 
-    def news(self) -> dict[str, int] | None:
-        """This worker's counts, if they are to be told again; asked about once a second."""
+    def changes(self) -> dict[str, int] | None:
+        """This worker's counts if they are to be sent, else None; call it about once a second."""
         self._quiet += 1
-        if not self._news and self._quiet < REPEAT:
+        if not self._changed and self._quiet < REPEAT:
             return None
-        self._news, self._quiet = False, 0
+        self._changed, self._quiet = False, 0
         own = ((name, room.references) for name, room in self._rooms.items() if room.occupied)
         return dict(islice(own, self._most))
 
-    def heard(self, worker: int | str, counts: dict[str, int]) -> None:
-        """A sibling, or a process of another node, told its counts; none: it is away."""
+    def update(self, worker: int | str, counts: dict[str, int]) -> None:
+        """Set the counts of a sibling, or of a process of another node; empty when it is away."""
         former = self._elsewhere.get(worker, {})
         if counts == former:
             return

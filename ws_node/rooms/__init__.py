@@ -1,1 +1,1 @@
-"""Rooms: live state of the sessions that somebody watches, and the fan-out to their viewers."""
+"""Rooms: live state of sessions that have viewers, and the fan-out to those."""

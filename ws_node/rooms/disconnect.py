@@ -1,7 +1,7 @@
 """Why a viewer's connection ends: the one table of close codes.
 
-4000 to 4499: reconnect with ``since`` (the last position seen). 4500 to 4999: do not reconnect,
-something about the connection itself must change.
+4000 to 4499: the client should reconnect with ``since``, its last position. 4500 to 4999: it should
+not reconnect before it changes its token or its request.
 """
 
 from enum import Enum
@@ -29,5 +29,5 @@ class Disconnect(Enum):
 
     @property
     def reconnect(self) -> bool:
-        """Whether a client should come back with ``since``."""
+        """Whether a client should reconnect with ``since``."""
         return self.code < 4500

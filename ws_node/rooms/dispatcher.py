@@ -88,14 +88,14 @@ class Dispatcher:
                     continue
                 self.ephemeral += 1
             if durable:
-                outgoing += room.went_by(room.follower.feed(durable))
+                outgoing += room.deliver(room.follower.feed(durable))
                 durable = []
             if isinstance(item, Event):
-                outgoing.append(room.passing(item))
+                outgoing.append(room.frame(item))
             else:
                 outgoing += self._answered(room, item)
         if durable:
-            outgoing += room.went_by(room.follower.feed(durable))
+            outgoing += room.deliver(room.follower.feed(durable))
         follower = room.follower
         if follower.foreign:
             follower.foreign = 0
@@ -118,15 +118,15 @@ class Dispatcher:
             if answer.epoch != self._hub.epoch:
                 follower.failed()
                 return []
-            room.know(answer.head, answer.log_head)
+            room.learn_head(answer.head, answer.log_head)
             base = self._promised(room, answer)
             events = follower.positioned(answer.epoch, answer.head, base)
-            room.found()
-            return room.went_by(events)
+            room.open_ring()
+            return room.deliver(events)
         if isinstance(answer, PageFound):
             events = [message_event(message, answer.epoch) for message in answer.messages]
             through, head = answer.through, answer.head
-            return room.went_by(follower.page(answer.epoch, events, through=through, head=head))
+            return room.deliver(follower.page(answer.epoch, events, through=through, head=head))
         if isinstance(answer, HeadSeen):
             follower.seen_head(answer.epoch, answer.head)
         else:

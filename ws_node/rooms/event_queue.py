@@ -13,7 +13,7 @@ MAX_BYTES: Final = 64 * 1_048_576
 the memory."""
 
 BATCH: Final = 1_000
-"""Most items got at once, so that other work gets a turn before the next."""
+"""Most items removed together, so that other work gets a turn before the next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
-"""The fan-out: what goes to a room's viewers, joined once per class, written once to each.
+"""The fan-out: frames of a room are joined once for each class and written once to each viewer.
 
-A class is an audience and a framing: all of it gets the same bytes, and public messages are the
-same bytes for every audience. No task, no await and no copy of the payload per viewer.
+A class is an audience and a framing. All its viewers get the same bytes, and public messages are
+the same bytes for every audience. There is no task, no await and no copy of the payload for each
+viewer.
 
-It works in turns. A room with something to send is busy; each turn busy rooms write in rotation,
-`SLICE` viewers at a time, until `TURN_WRITES` are made and the event loop gets its turn. So a room
-with ten thousand viewers holds up nobody else's messages, handshakes or pings; what comes for it
-meanwhile waits, and leaves joined into one write per viewer.
+It works in turns. A room with something to send is busy. In each turn the busy rooms write in
+rotation, `SLICE` viewers at a time, until `TURN_WRITES` writes are made; then the event loop gets
+its turn. So a room with ten thousand viewers does not delay messages of other rooms, handshakes or
+pings. Its own later messages wait, and are joined into one write for each viewer.
 
-A viewer that does not keep up is closed; it delays nobody and loses nothing, because it comes
-back with its position.
+A viewer that does not keep up is disconnected. It delays nobody and loses nothing: it reconnects
+with its position.
 """
 
 import logging
@@ -27,19 +28,19 @@ from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.room import Room, Subscription
 
 TURN_WRITES: Final = 1_000
-"""Writes after which the event loop gets a turn."""
+"""Writes after which the event loop gets its turn."""
 
 SLICE: Final = 250
-"""Writes of one room after which the next busy room goes on."""
+"""Writes of one room after which the next busy room continues."""
 
 BATCH_BYTES: Final = 1_048_576
 """Most bytes joined into one write, unless one frame alone is larger."""
 
 MAX_WAITING_BYTES: Final = 16 * 1_048_576
-"""Frames waiting in busy rooms at which `FanOut.full` asks for no more."""
+"""Bytes of frames waiting in busy rooms above which the fan-out is `FanOut.full`."""
 
 Joined = tuple[bytes, int]
-"""Frames as one piece of bytes, and how many they are."""
+"""Frames joined into one byte string, and their number."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class FanOut:
 
     Attributes:
         delivered: frames written.
-        slow: viewers closed because they did not keep up.
+        slow: viewers disconnected because they did not keep up.
         latency: seconds from publishing to fan-out of the newest message.
 
     Args:
@@ -73,11 +74,11 @@ class FanOut:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that no more should be added."""
+        """Whether so much waits that nothing should be added for now."""
         return self._waiting_bytes > MAX_WAITING_BYTES
 
     def add(self, room: Room, outgoing: list[Outgoing]) -> None:
-        """Have a room send messages to those who are live now."""
+        """Queue messages of a room for the subscriptions that are live now."""
         self._waiting_bytes += sum([len(each.frame) for each in outgoing])
         waiting = room.unsent
         if waiting and waiting[-1][0] == room.batch:
@@ -89,7 +90,7 @@ class FanOut:
             self._busy.append((room, self._send(room)))
 
     def turn(self) -> None:
-        """Write until everything has been written, or as much as one turn may."""
+        """Write until everything is written, or the writes of one turn are made."""
         busy, left = self._busy, TURN_WRITES
         while busy and left > 0:
             room, sending = busy.popleft()
@@ -99,7 +100,7 @@ class FanOut:
                 room.sending = False
                 continue
             except Exception:
-                logger.exception("a room failed; its viewers are sent away to come back")
+                logger.exception("a room failed; its viewers are disconnected and may reconnect")
                 room.sending = False
                 self._forget(room)
                 self._on_failure(room)
@@ -107,7 +108,7 @@ class FanOut:
             busy.append((room, sending))
 
     def _send(self, room: Room) -> Iterator[int]:
-        """Send what a room has; yields how many writes it made since it last did."""
+        """Send what a room has; yields the number of writes since the last yield."""
         while room.unsent:
             number, outgoing = self._batch(room)
             published = outgoing[-1].event.published_ns
@@ -124,12 +125,12 @@ class FanOut:
                     if writes >= SLICE:
                         yield writes
                         writes = 0
-            # What is written leaves the process between turns: without one, a second large batch
-            # would make a viewer that reads look slow.
+            # The transport sends between turns. Without a turn after each batch, a second large
+            # one would make a viewer that does read look slow.
             yield TURN_WRITES if room.unsent else writes
 
     def _batch(self, room: Room) -> tuple[int, list[Outgoing]]:
-        """The next messages of a room, as many as may be one write, and their batch's number."""
+        """The number of a room's next batch, and as many of its messages as one write may have."""
         number, outgoing = room.unsent.popleft()
         size = 0
         for index, each in enumerate(outgoing):
@@ -142,7 +143,7 @@ class FanOut:
         return number, outgoing
 
     def _write(self, members: list[Subscription], data: bytes, count: int, number: int) -> None:
-        """One write to each viewer that was live before the batch."""
+        """Write once to each viewer that went live before the batch; disconnect slow ones."""
         limit, delivered = self._max_unsent, 0
         for member in members:
             if member.live_since >= number:
@@ -163,7 +164,7 @@ class FanOut:
 
 
 def _pieces(room: Room, outgoing: list[Outgoing]) -> Iterator[tuple[Joined, list[Subscription]]]:
-    """What to write, and to whom."""
+    """The byte strings to write, each with its viewers."""
     if all(each.event.visibility is Visibility.PUBLIC for each in outgoing):
         for framing, members in room.everyone():
             yield joined(outgoing, None, framing), members
@@ -173,12 +174,12 @@ def _pieces(room: Room, outgoing: list[Outgoing]) -> Iterator[tuple[Joined, list
 
 
 def joined(outgoing: list[Outgoing], audience: Audience | None, framing: Framing) -> Joined:
-    """The frames an audience may see as one piece of bytes, and how many they are.
+    """Join the frames that an audience may see.
 
     Args:
         outgoing: in order.
-        audience: None if they are public, every one.
-        framing: how the bytes are framed.
+        audience: None if all of them are public.
+        framing: of the connections.
     """
     if audience is not None:
         outgoing = [

@@ -1,22 +1,22 @@
 """RoomFollower: follows one session's chain of messages; values in, values out.
 
-It is fed whatever the bridge brings (lost, repeated, reordered, of another log) and what history
-answers, and gives back the messages to deliver: each once, in order, none left out.
+Its input is what the bridge brings (with messages lost, repeated, reordered or of another log) and
+what history answers. Its output is the messages to deliver: each once, in order, none left out.
 
 ====================  =====================================================================
 state                 what it does with a message
 ====================  =====================================================================
 opening               position unknown: hold; wants POSITION
 following             ``id <= last``: drop; ``prev <= last``: deliver; else a gap: hold
-behind                some id above ``last`` is said to exist: hold, release; wants PAGE
+behind                an id above ``last`` is known to exist: hold, release; wants PAGE
 ====================  =====================================================================
 
-The owner asks ``ask()`` what to fetch after every call, fetches at most that one thing, and
-reports with ``positioned``, ``page`` or ``failed``. What is held is bounded in messages and
-bytes; beyond that it is forgotten and read from history instead.
+After every call the owner calls ``ask()`` to learn what to fetch, has at most that one fetch under
+way, and reports its result with ``positioned``, ``page`` or ``failed``. Held messages are limited
+in number and bytes; what exceeds the limits is dropped and read from history instead.
 
-A follower belongs to one log. Whatever is of another epoch, message or answer, is dropped and
-counted as ``foreign``; only its owner decides that the log was replaced, and takes a new one.
+A follower belongs to one log. Messages and answers of another epoch are dropped and counted as
+``foreign``. Only the owner decides that the log was replaced, and makes a new follower.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ HOLD_MESSAGES: Final = 1_000
 HOLD_BYTES: Final = 4 * 1_048_576
 
 MAX_EPOCHS: Final = 8
-"""How many logs an opening follower tells apart in what it could not hold."""
+"""Most logs for which an opening follower notes the highest id of what it could not hold."""
 
 
 class Want(Enum):
@@ -41,12 +41,12 @@ class Want(Enum):
 
 
 class Counts:
-    """What followers met; several may share one, for a node's metrics.
+    """Counters for a node's metrics; several followers may share them.
 
     Attributes:
-        duplicates: messages that came again, and were dropped.
-        forgotten: messages that did not fit what is held; they are read from the log instead.
-        unexplained: held messages that the log does not have, and were dropped.
+        duplicates: messages dropped because they arrived again.
+        forgotten: messages dropped because of the limits; they are read from the log instead.
+        unexplained: held messages dropped because the log does not have them.
     """
 
     __slots__ = ("duplicates", "forgotten", "unexplained")
@@ -62,15 +62,15 @@ class RoomFollower:
 
     Attributes:
         epoch: of the log being followed; None while opening.
-        last: id of the last message that went by; None while opening.
+        last: id of the last message that was delivered; None while opening.
         target: the highest id known to exist in the session.
         foreign: messages and answers of another epoch since the owner last reset it to 0.
-        counts: what it met.
+        counts: its counters.
 
     Args:
-        counts: to count in; its own if None.
+        counts: counters to use; its own if None.
         hold_messages: most messages held.
-        hold_bytes: most bytes of them.
+        hold_bytes: most bytes of their bodies held.
     """
 
     __slots__ = (
@@ -111,7 +111,7 @@ class RoomFollower:
         self._news = 0
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
-        """Take durable events from the bridge; give back those to deliver now, in order."""
+        """Receive durable events of the bridge; returns those to deliver now, in order."""
         out: list[Event] = []
         for event in events:
             last = self.last
@@ -134,7 +134,7 @@ class RoomFollower:
         return out
 
     def ask(self) -> Want:
-        """What to fetch now; counted as under way until `positioned`, `page` or `failed`."""
+        """What to fetch now. It counts as under way until `positioned`, `page` or `failed`."""
         if self._asked is not Want.NOTHING:
             return Want.NOTHING
         if self.last is None:
@@ -146,13 +146,13 @@ class RoomFollower:
         return self._asked
 
     def positioned(self, epoch: str, head: int, base: int | None = None) -> list[Event]:
-        """History's answer to POSITION.
+        """Receive history's answer to POSITION; returns the events to deliver now, in order.
 
         Args:
             epoch: of the log.
             head: the session's last id.
-            base: where following begins, if a promise was made before the position was known;
-                what lies between ``base`` and ``head`` is then wanted as a PAGE.
+            base: where following begins, if viewers joined before the position was known; what
+                lies between ``base`` and ``head`` is then wanted as a PAGE.
         """
         self._asked = Want.NOTHING
         if self.last is not None:
@@ -173,7 +173,7 @@ class RoomFollower:
         return out
 
     def seen_head(self, epoch: str, head: int) -> None:
-        """The session is known to reach ``head``: want a PAGE if we are below it."""
+        """The session is known to reach ``head``: a PAGE is wanted if ``last`` is below it."""
         if self.last is None:
             self._remember(epoch, head)
         elif epoch != self.epoch:
@@ -182,10 +182,11 @@ class RoomFollower:
             self._learn(head)
 
     def page(self, epoch: str, events: Iterable[Event], *, through: int, head: int) -> list[Event]:
-        """History's answer to PAGE: everything of the session after ``last`` up to ``through``.
+        """Receive history's answer to PAGE: everything after ``last`` up to ``through``.
 
-        What was said to exist above ``head`` before the question was asked does not exist: the
-        log is read after that, and has everything that was ever published.
+        Messages are published after their commit, and the log is read after the request. So an
+        id above ``head`` that was announced before the request does not exist: it was forged, or
+        the log lost its end.
 
         Args:
             epoch: of the log it was read from.
@@ -214,12 +215,12 @@ class RoomFollower:
         return out
 
     def failed(self) -> None:
-        """The fetch failed; `ask` will want it again (the owner backs off)."""
+        """The fetch failed: `ask` returns it again. The owner backs off before that."""
         self._asked = Want.NOTHING
 
     @property
     def behind(self) -> int:
-        """How many ids lie between what went by and what is known to exist."""
+        """Difference between the highest id known to exist and the last delivered."""
         return 0 if self.last is None else max(0, self.target - self.last)
 
     @property
@@ -244,12 +245,12 @@ class RoomFollower:
         self._held_bytes += size
 
     def _learn(self, id_: int) -> None:
-        """An id is said to exist."""
+        """An id is announced to exist."""
         self._news = max(self._news, id_)
         self.target = max(self.target, id_)
 
     def _remember(self, epoch: str, id_: int) -> None:
-        """While opening: an id is said to exist in some log; a few logs are kept apart."""
+        """While opening: note the highest id announced in each of a few logs."""
         if epoch in self._reaches or len(self._reaches) < MAX_EPOCHS:
             self._reaches[epoch] = max(self._reaches.get(epoch, 0), id_)
 
@@ -257,7 +258,7 @@ class RoomFollower:
         self._held_bytes -= len(self._held.pop(key).body)
 
     def _release(self, out: list[Event]) -> None:
-        """Deliver what is held and now continues the chain."""
+        """Deliver held messages that now continue the chain."""
         last = self.last
         if last is None:
             return

@@ -1,4 +1,4 @@
-"""A JSON text as bytes on its way to a viewer: a WebSocket frame, or a server-sent event."""
+"""JSON texts as bytes for a viewer: a WebSocket frame, or a server-sent event."""
 
 from enum import Enum
 
@@ -12,17 +12,17 @@ class Framing(Enum):
 
 
 def framed(framing: Framing, payload: bytes) -> bytes:
-    """One JSON text for one viewer alone; never compressed.
+    """Frame a JSON text for one viewer, never compressed.
 
     Args:
-        framing: the viewer's.
+        framing: of the viewer's connection.
         payload: UTF-8 JSON without line breaks.
     """
     return stream_event(payload) if framing is Framing.EVENT_STREAM else text_frame(payload)
 
 
 def text_frame(payload: bytes) -> bytes:
-    """One final, unmasked text frame (RFC 6455, section 5.2), alike for every viewer."""
+    """One final, unmasked text frame (RFC 6455, section 5.2): the same bytes for every viewer."""
     size = len(payload)
     if size < 126:
         return bytes((0x81, size)) + payload

@@ -108,9 +108,9 @@ class Hub:
             self._drop(room.session_id)
 
     def abandon(self, room: Room) -> None:
-        """A room failed: its viewers are to reconnect, and it follows the log anew."""
+        """Reset a room that failed; its viewers are disconnected and may reconnect."""
         self._disconnect_members(room, Disconnect.RESTART)
-        room.start_over()
+        room.reset()
         self._on_want(room)
 
     def promise(self, room: Room) -> None:
@@ -190,7 +190,7 @@ class Hub:
             return
         subscription.ended = True
         subscription.stop_replay()
-        subscription.room.part(subscription)
+        subscription.room.leave(subscription)
         self._subscriptions[subscription.viewer].pop(subscription.room.session_id, None)
         self.leave(subscription.room)
 
@@ -242,7 +242,7 @@ class Hub:
         self.disconnect_all(Disconnect.LOG_REPLACED)
         self.log_position = self.seen_through = 0
         for room in list(self.rooms.values()):
-            room.start_over()
+            room.reset()
             self._on_want(room)
 
     def set_head(self, head: int) -> None:
@@ -255,22 +255,22 @@ class Hub:
         self.log_position = head
         self.seen_through = min(self.seen_through, head)
         for room in list(self.rooms.values()):
-            room.cut(head)
+            room.truncate(head)
             if room.last > head:
                 self._disconnect_members(room, Disconnect.LOG_REPLACED)
-                room.start_over()
+                room.reset()
                 self._on_want(room)
 
-    def forget_past(self) -> None:
+    def clear_rings(self) -> None:
         """Old messages were pruned from the log: no room may replay them from its ring."""
         for room in self.rooms.values():
-            room.forget_past()
+            room.clear_ring()
 
     def learn_heads(self, changed: Mapping[str, int], through: int) -> None:
         """The heads were compared up to ``through``: ``changed`` has the sessions that moved."""
         for session_id, head in changed.items():
             if (room := self.rooms.get(session_id)) is not None:
-                room.know(head)
+                room.learn_head(head)
         self.log_position = max(self.log_position, through)
         self.seen_through = max(self.seen_through, through)
 

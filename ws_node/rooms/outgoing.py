@@ -1,4 +1,4 @@
-"""What goes to viewers: an event, in the framing of each connection that takes it."""
+"""An event that is sent to viewers, and its bytes in each framing."""
 
 from typing import Final
 
@@ -8,17 +8,17 @@ from proto.wire import Event
 from ws_node.rooms.deflate import deflated_frame
 from ws_node.rooms.framing import Framing, stream_event
 
-LEAST_BYTES: Final = 256
-"""Smaller messages are not compressed: the less than 80 bytes saved are lost in the packet."""
+MIN_BYTES: Final = 256
+"""Smaller messages are not compressed: at most 80 bytes would be saved, within the same packet."""
 
 
 class Outgoing(msgspec.Struct, gc=False, eq=False):
-    """An event on its way, shared by all who get it, and by the ring.
+    """An event to send, shared by its viewers and the ring.
 
     Attributes:
         event: the event.
         frame: its plain WebSocket frame.
-        deflated: that frame compressed; None until the first viewer takes it so.
+        deflated: its compressed frame; None until the first viewer needs it.
     """
 
     event: Event
@@ -26,7 +26,7 @@ class Outgoing(msgspec.Struct, gc=False, eq=False):
     deflated: bytes | None = None
 
     def framed(self, framing: Framing) -> bytes:
-        """The event as a connection of that framing carries it."""
+        """The event's bytes in a framing."""
         if framing is Framing.WEBSOCKET:
             return self.frame
         if framing is Framing.EVENT_STREAM:
@@ -36,8 +36,8 @@ class Outgoing(msgspec.Struct, gc=False, eq=False):
         return self.deflated
 
     def _deflate(self) -> bytes:
-        """Compressed, unless that saves nothing: a plain frame is valid among compressed ones."""
+        """The shorter of both frames: a plain frame is valid on a compressed connection, too."""
         body = self.event.body
-        if len(body) < LEAST_BYTES:
+        if len(body) < MIN_BYTES:
             return self.frame
         return min(self.frame, deflated_frame(body), key=len)

@@ -13,16 +13,17 @@ from ws_node.rooms.outgoing import Outgoing
 
 
 class Ring:
-    """The newest messages of a session, bounded in number and bytes.
+    """The newest messages of a session, limited in number and bytes.
 
-    Every message with an id above ``floor`` that went by is in it; of one that was deleted
-    meanwhile, what is left of it.
+    It has every delivered message with an id above ``floor``. Of a deleted one it has the message
+    without its texts.
 
     Attributes:
-        past_read: whether somebody read, or reads, what came before it was opened, to `extend` it.
+        floor: the position after which it is complete.
+        past_read: whether the messages before it were requested from the log, to `extend` it.
 
     Args:
-        floor: the position from which it is complete.
+        floor: as above, when it opens.
         max_messages: at least 1.
         max_bytes: of the plain frames in it.
     """
@@ -43,7 +44,7 @@ class Ring:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._entries: deque[tuple[int, Outgoing]] = deque()
-        self._deleted: set[int] = set()  # by the entries that are here
+        self._deleted: set[int] = set()  # ids that entries in this ring delete
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -51,10 +52,10 @@ class Ring:
         return len(self._entries)
 
     def append(self, newest: Outgoing) -> None:
-        """Add the newest message, if it is above the floor; the oldest make room."""
+        """Add the newest message, if it is above the floor; the oldest are dropped to fit it."""
         id_ = newest.event.id
         assert id_ is not None
-        if id_ <= self.floor:  # it went by while the room opened
+        if id_ <= self.floor:  # it was held while the room opened: the ring begins after it
             return
         self._entries.append((id_, newest))
         self._bytes += len(newest.frame)
@@ -68,11 +69,11 @@ class Ring:
                 self._deleted.discard(deleted_by(dropped.event.body) or 0)
 
     def extend(self, older: "Ring", through: int) -> None:
-        """Add what came before, as far as there is room for it.
+        """Add older messages, the newest of them first, as far as the limits allow.
 
         Args:
-            older: every message after its floor up to ``through``, whoever may see it.
-            through: how far that goes; nothing is added unless it meets this ring.
+            older: every message after its floor up to ``through``, for all audiences.
+            through: nothing is added unless this reaches the floor of this ring.
         """
         if not older.floor < self.floor <= through:
             return
@@ -80,7 +81,7 @@ class Ring:
         for entry in reversed(older._entries):
             if entry[0] > met:
                 continue
-            if entry[0] in self._deleted:  # it was read before it was deleted
+            if entry[0] in self._deleted:  # it was read before its deletion
                 entry = (entry[0], _emptied(entry[1]))
             size = self._bytes + len(entry[1].frame)
             if len(self._entries) >= self._max_messages or size > self._max_bytes:
@@ -94,7 +95,7 @@ class Ring:
         self.floor = floor
 
     def _delete(self, deleted: int) -> None:
-        """Keep of a message only what is left of it, whether it is here or comes later."""
+        """Erase the texts of a message, here now or added later by `extend`."""
         self._deleted.add(deleted)
         for place, (id_, each) in enumerate(self._entries):
             if id_ == deleted:
@@ -104,11 +105,11 @@ class Ring:
                 return
 
     def covers(self, position: int) -> bool:
-        """Whether everything after ``position`` that went by is here."""
+        """Whether it has every delivered message after ``position``."""
         return position >= self.floor
 
     def shows(self, position: int, audience: Audience) -> bool:
-        """Whether the message at a position is here and an audience may see it."""
+        """Whether it has a message with that id which an audience may see."""
         for id_, each in reversed(self._entries):
             if id_ <= position:
                 event = each.event
@@ -122,9 +123,9 @@ class Ring:
         """The frames after ``position`` that an audience may see, joined.
 
         Returns:
-            At most ``max_bytes`` of them (but one frame at least), counted before compression,
-            which takes time too; and the position they lead to if there are more, None if these
-            are all.
+            The frames, at most ``max_bytes`` but at least one frame; and the position to continue
+            from, None if there are no more. Bytes are counted before compression: compressing
+            takes time in proportion to them.
         """
         new = itertools.takewhile(lambda entry: entry[0] > position, reversed(self._entries))
         wanted: list[bytes] = []
@@ -142,7 +143,7 @@ class Ring:
         return b"".join(wanted), None
 
 
-def _emptied(said: Outgoing) -> Outgoing:
-    """A message as it is once it was deleted."""
-    event = msgspec.structs.replace(said.event, body=without_texts(said.event.body))
+def _emptied(message: Outgoing) -> Outgoing:
+    """A message as it is after its deletion, without its texts."""
+    event = msgspec.structs.replace(message.event, body=without_texts(message.event.body))
     return Outgoing(event, text_frame(event.body))

@@ -1,6 +1,6 @@
-"""A room: one session's live state while somebody watches, and the viewers' places in it.
+"""A room: the live state of one session while it has viewers, and their subscriptions.
 
-Everything here is synchronous: what happens in a room happens between two awaits of the hub.
+Except for the two waits everything here is synchronous: no other task runs in between.
 """
 
 import asyncio
@@ -21,21 +21,21 @@ from ws_node.rooms.room_presence import RoomPresence
 from ws_node.rooms.viewer import Viewer
 
 NEVER: Final = 1 << 62
-"""`Subscription.live_since` while it takes no live frames (it joins, catches up, or has ended)."""
+"""`Subscription.live_since` while it gets no live frames: it joins, catches up or has ended."""
 
 
 class Subscription:
-    """A viewer's place in one room.
+    """A viewer's subscription to one room.
 
     Attributes:
-        viewer: whose it is.
+        viewer: the subscriber.
         room: the room.
-        audience: what the viewer may see; those of one audience share their bytes.
-        framing, outlet, connection: the viewer's, at hand for the fan-out.
-        live_since: the room's last batch that it had when it went live.
-        presence: whether the viewer wants to be told who is there.
-        ended: whether the viewer left the room or altogether.
-        replay: the task that catches up, while one does.
+        audience: what the viewer may see; subscriptions of one audience get the same bytes.
+        framing, outlet, connection: the viewer's, kept here for the fan-out.
+        live_since: the last batch of the room that it had when it went live.
+        presence: whether it gets presence frames.
+        ended: whether it was ended, by the viewer or with its connection.
+        replay: the task that replays what was missed, while there is one.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Subscription:
         self.replay: asyncio.Task[None] | None = None
 
     def send_framed(self, frames: bytes) -> None:
-        """Send frames that are already in its framing."""
+        """Send frames that are already framed for this connection."""
         if frames and not self.ended:
             self.outlet.write(frames)
 
@@ -81,15 +81,18 @@ class Subscription:
 
 
 Class = tuple[Audience, Framing, list[Subscription]]
-"""Live subscriptions that share their bytes."""
+"""An audience, a framing, and the live subscriptions that have both: they get the same bytes."""
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """Everything after this point goes to viewers let in before the room's position was known.
+    """Viewers that joined before the room's position was known get everything after this point.
 
-    With ``epoch``: after ``position`` of that log. Without, mcp_node had never been reached: if it
-    refused connections (it did not run) at ``refused_at``, in seconds of Unix time, after all that
-    its log had when it next started (it listens before it opens its log); else unknown.
+    Attributes:
+        epoch: of the log, when they joined; None: mcp_node had not answered yet.
+        position: with an epoch, they get everything after this position of that log.
+        refused_at: without an epoch, when mcp_node refused a connection, in seconds of Unix time.
+            It did not run then, so they get everything after the head its log had at its next
+            start (it listens before it opens its log). None: the point is not known.
     """
 
     epoch: str | None
@@ -98,20 +101,27 @@ class Promise(msgspec.Struct, frozen=True):
 
 
 class Room:
-    """The viewers of a session, its place in the log, and its recent messages.
+    """The viewers of a session, its position in the log, and its recent messages.
+
+    Args:
+        session_id: the session.
+        settings: of the node.
+        counts: what the followers of all rooms count in; its own if None.
+        on_presence_wanted: called with the room when a viewer that wants presence goes live.
 
     Attributes:
-        follower: the session's chain; touched by the hub's drain task alone.
+        follower: of the session's chain; only the dispatcher uses it.
         ring: recent messages; None until the position is known.
-        batch: number of what goes by from now on; a viewer that joins has everything of earlier
-            batches from the ring already, also what is not sent yet.
-        unsent: what went by and is to be sent, by batch; the fan-out's.
-        sending: whether the fan-out has this room among the busy ones.
-        promise: what viewers were let in on before the position was known; None if none were.
+        batch: number of the batch that takes the next messages. A viewer that joins has
+            everything of earlier batches from the ring, sent to others or not.
+        unsent: messages for the fan-out to send, by batch; only the fan-out uses it.
+        sending: whether the fan-out has it among the busy rooms; only the fan-out uses it.
+        promise: what viewers that joined before the position was known are to get; None if there
+            were none.
         known_through: up to this position of the log it is known which messages the session has.
         presence: presence of the session, and what was last sent to each subscriber.
         references: subscriptions and handshakes that hold the room open.
-        behind_since: since when it has not had all it knows of, in seconds of Unix time; or None.
+        behind_since: since when it misses messages it knows of, in seconds of Unix time; or None.
         idle_since: when the last viewer left, in loop seconds; None while there are any.
     """
 
@@ -146,30 +156,31 @@ class Room:
 
     @property
     def last(self) -> int:
-        """Id of the last message that went by; 0 while the position is unknown."""
+        """Id of the last message that was delivered; 0 while the position is unknown."""
         return self.follower.last or 0
 
     @property
     def remembers(self) -> bool:
-        """Whether it has anything that somebody who comes back could use."""
+        """Whether it has messages that a viewer which reconnects could use."""
         return self.ring is not None and len(self.ring) > 0
 
     @property
     def occupied(self) -> bool:
-        """Whether anybody holds the room open."""
+        """Whether a subscription or a handshake holds the room open."""
         return self.references > 0
 
     def classes(self) -> list[Class]:
-        """The live subscriptions by audience and framing: each class shares its bytes.
+        """The live subscriptions, by audience and framing.
 
-        What is given stays as it is; whoever parts meanwhile is no longer `live_since` anything.
+        The lists do not change afterwards. A subscription that leaves meanwhile has `NEVER` as
+        its ``live_since``.
         """
         if self._classes is None:
             self._classes = [(*kind, list(members)) for kind, members in self._members.items()]
         return self._classes
 
     def everyone(self) -> list[tuple[Framing, list[Subscription]]]:
-        """The live subscriptions by framing; otherwise as `classes`."""
+        """The live subscriptions, by framing; otherwise like `classes`."""
         if self._everyone is None:
             found: dict[Framing, list[Subscription]] = {}
             for (_, framing), members in self._members.items():
@@ -178,23 +189,24 @@ class Room:
         return self._everyone
 
     def join(self, subscription: Subscription) -> None:
-        """Have a subscription take what goes by from now on."""
+        """Make a subscription live: it gets every message that is delivered from now on."""
         # It has everything up to here from the ring. Frames that are still unsent belong to this
-        # batch or an earlier one, and the fan-out skips members that joined later than a batch: so
-        # none of those frames comes twice. What goes by next starts a new batch.
+        # batch or an earlier one. The fan-out sends a batch only to members with a lower
+        # `live_since`, so none of those frames is sent to it twice. The next message starts a new
+        # batch.
         subscription.live_since = self.batch
         self.batch += 1
         kind = (subscription.audience, subscription.framing)
         self._members.setdefault(kind, {})[subscription] = None
         self._classes = self._everyone = None
         if subscription.presence:
-            self.presence.ask(subscription)
+            self.presence.subscribe(subscription)
             self._on_presence_wanted(self)
 
-    def part(self, subscription: Subscription) -> None:
-        """Have a subscription take no more live frames; idempotent."""
+    def leave(self, subscription: Subscription) -> None:
+        """Stop live frames to a subscription; idempotent."""
         subscription.live_since = NEVER
-        self.presence.forget(subscription)
+        self.presence.unsubscribe(subscription)
         kind = (subscription.audience, subscription.framing)
         members = self._members.get(kind)
         if members is not None and subscription in members:
@@ -203,8 +215,8 @@ class Room:
                 del self._members[kind]
             self._classes = self._everyone = None
 
-    def went_by(self, events: list[Event]) -> list[Outgoing]:
-        """Frame messages that are to be delivered now, and remember them."""
+    def deliver(self, events: list[Event]) -> list[Outgoing]:
+        """Frame messages for the fan-out and add them to the ring."""
         outgoing = [Outgoing(event, text_frame(event.body)) for event in events]
         if self.ring is not None:
             for each in outgoing:
@@ -212,23 +224,27 @@ class Room:
         self._wake()
         return outgoing
 
-    def know(self, head: int, through: int = 0) -> None:
-        """The session is known to reach ``head``, and to end there in the log up to ``through``.
+    def learn_head(self, head: int, through: int = 0) -> None:
+        """Note the session's last id, as the log had it.
 
-        Unlike the follower's target it does not make the room fetch anything: what is on its way
-        needs no question.
+        Unlike the follower's target this makes the room fetch nothing: the message may still be
+        on its way.
+
+        Args:
+            head: id of a message that the session has.
+            through: the session has no later message up to this position of the log.
         """
         self._known_head = max(self._known_head, head)
         self.known_through = max(self.known_through, through)
 
-    def found(self) -> None:
-        """The position is known: open the ring from there."""
+    def open_ring(self) -> None:
+        """The position is known: open the ring there, and end the waits for `positioned`."""
         if self.ring is None:
             self.ring = self._empty_ring()
         self.positioned.set()
 
-    def forget_past(self) -> None:
-        """Remember nothing of what went by: it is read from the log again."""
+    def clear_ring(self) -> None:
+        """Drop the ring's messages; they are read from the log when needed."""
         if self.ring is not None:
             self.ring = self._empty_ring()
 
@@ -240,18 +256,18 @@ class Room:
         )
 
     def complete(self, position: int) -> bool:
-        """Whether all that the session has up to a position of the log went by.
+        """Whether everything the session has up to a position of the log was delivered.
 
         Args:
-            position: not beyond what is known of the log (see `Hub.position_of`). The session may
-                have no message at that position, and none after it.
+            position: not beyond what is known of the log (see `Hub.position_of`). The session
+                need not have a message at that position.
         """
         last = self.follower.last
         exists = max(self.follower.target, self._known_head)
         return last is not None and last >= min(position, exists)
 
     async def reached(self, position: int) -> None:
-        """Wait until it is `complete` up to a position."""
+        """Wait until it is `complete` up to a position; safe to cancel."""
         if not self.complete(position):
             waiter = asyncio.get_running_loop().create_future()
             self._reached.append((position, waiter))
@@ -260,18 +276,18 @@ class Room:
             finally:
                 self._reached = [entry for entry in self._reached if entry[1] is not waiter]
 
-    def passing(self, event: Event) -> Outgoing:
-        """Frame an ephemeral event, which nothing remembers."""
+    def frame(self, event: Event) -> Outgoing:
+        """Frame an ephemeral event; the ring does not keep it."""
         return Outgoing(event, text_frame(event.body))
 
-    def cut(self, head: int) -> None:
-        """The log was seen to end at ``head``: nothing is known of what comes after it."""
+    def truncate(self, head: int) -> None:
+        """The log ends at ``head``: forget what was known to come after it."""
         self._known_head = min(self._known_head, head)
         self.known_through = min(self.known_through, head)
 
-    def start_over(self) -> None:
-        """Forget the log: the position must be asked anew."""
-        self.cut(0)
+    def reset(self) -> None:
+        """Forget the log and follow it from the start: the position is asked for again."""
+        self.truncate(0)
         self.follower = RoomFollower(self.follower.counts)
         self.ring = None
         self.promise = None

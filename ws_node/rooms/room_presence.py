@@ -1,6 +1,6 @@
-"""Who is there, and what a room's viewers were told of it: what changed is what is sent.
+"""Presence of one room, and what was last sent of it to each subscriber: only changes are sent.
 
-No clock and no sockets: whoever keeps it says what time it is and sends what it gives.
+Pure: the caller gives the time, and sends.
 """
 
 from datetime import datetime, timedelta
@@ -14,107 +14,108 @@ EVERY_SECONDS: Final = 1.0
 """Minimum time between two presence frames to the same subscriber."""
 
 CROWD: Final = 100
-"""Above so many viewers, presence is sent less often: every change goes to everybody."""
+"""With more viewers presence is sent less often, because each change goes to all of them."""
 
 CROWD_SECONDS: Final = 5.0
+"""`EVERY_SECONDS` with more than `CROWD` viewers."""
 
-FRESHEN: Final = timedelta(seconds=60)
+LAST_SEEN_STEP: Final = timedelta(seconds=60)
 """Minimum advance of ``last_seen`` worth announcing by itself."""
 
-Asker = TypeVar("Asker")
+Subscriber = TypeVar("Subscriber")
 
 
 class PresenceState(msgspec.Struct, frozen=True):
-    """Who is there: so many connections, and these agents; None: they are not known."""
+    """How many connections watch a session, and which agents are at work; None: not known."""
 
     viewers: int
     agents: tuple[AgentHere, ...] | None
 
 
-class RoomPresence(Generic[Asker]):
+class RoomPresence(Generic[Subscriber]):
     """Presence of one room, and what was last sent of it to each subscriber.
 
     Attributes:
-        there: the latest presence; None before the first.
+        state: the latest presence; None before the first.
     """
 
     def __init__(self) -> None:
-        self.there: PresenceState | None = None
+        self.state: PresenceState | None = None
         self._compared: PresenceState | None = None
         self._version = 0
-        self._told_version = 0
-        self._told: dict[Asker, PresenceState | None] = {}
-        self._fresh: dict[Asker, None] = {}
+        self._sent_version = 0
+        self._sent: dict[Subscriber, PresenceState | None] = {}
+        self._fresh: dict[Subscriber, None] = {}
         self._next_at = float("-inf")
 
     @property
-    def asked(self) -> bool:
+    def subscribed(self) -> bool:
         """Whether there are subscribers."""
-        return bool(self._told)
+        return bool(self._sent)
 
-    def ask(self, asker: Asker) -> None:
+    def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber; the first thing sent to it is the whole presence."""
-        self._told[asker] = None
-        self._fresh[asker] = None
+        self._sent[subscriber] = None
+        self._fresh[subscriber] = None
 
-    def forget(self, asker: Asker) -> None:
+    def unsubscribe(self, subscriber: Subscriber) -> None:
         """Remove a subscriber; idempotent."""
-        self._told.pop(asker, None)
-        self._fresh.pop(asker, None)
+        self._sent.pop(subscriber, None)
+        self._fresh.pop(subscriber, None)
 
-    def learn(self, there: PresenceState) -> None:
-        """This is who is there now."""
-        self.there = there
-        if self._compared is None or worth_telling(self._compared, there):
-            self._compared = there
+    def update(self, state: PresenceState) -> None:
+        """Set the latest presence."""
+        self.state = state
+        if self._compared is None or is_news(self._compared, state):
+            self._compared = state
             self._version += 1
 
-    def due(self, at: float) -> list[Asker]:
-        """Who is to be told now of who is there; they count as told.
+    def due(self, at: float) -> list[Subscriber]:
+        """The subscribers to send the presence to now; it counts as sent.
 
-        Whoever is new is told at once; the others all together, when something has changed and
-        they were not told of another change a moment ago.
+        New subscribers are due at once. The others are due together, once the presence has changed
+        and `EVERY_SECONDS` have passed since the last change was sent.
 
         Args:
             at: now, in seconds.
         """
-        if self.there is None:
+        if self.state is None:
             return []
         due, self._fresh = list(self._fresh), {}
-        if self._told_version != self._version and at >= self._next_at:
-            self._told_version = self._version
+        if self._sent_version != self._version and at >= self._next_at:
+            self._sent_version = self._version
             if late := self._late():
                 due += late
-                crowd = self.there.viewers > CROWD
+                crowd = self.state.viewers > CROWD
                 self._next_at = at + (CROWD_SECONDS if crowd else EVERY_SECONDS)
-        for asker in due:
-            self._told[asker] = self.there
+        for subscriber in due:
+            self._sent[subscriber] = self.state
         return due
 
-    def _late(self) -> list[Asker]:
-        """Those that were told of something else; what came and went is nothing else."""
-        there = self.there
-        assert there is not None
+    def _late(self) -> list[Subscriber]:
+        """Subscribers whose last sent presence differs from the latest."""
+        latest = self.state
+        assert latest is not None
         differs: dict[int, bool] = {}
         late = []
-        for asker, told in self._told.items():
-            if told is None or told is there:
+        for subscriber, sent in self._sent.items():
+            if sent is None or sent is latest:
                 continue
-            if id(told) not in differs:  # few, and all alive
-                differs[id(told)] = worth_telling(told, there)
-            if differs[id(told)]:
-                late.append(asker)
+            if id(sent) not in differs:  # few objects, all referenced, so ids are unique
+                differs[id(sent)] = is_news(sent, latest)
+            if differs[id(sent)]:
+                late.append(subscriber)
         return late
 
     def next_at(self) -> float | None:
-        """When to ask again for who is due; None: when something changes."""
-        if self.there is None or not self._told or self._told_version == self._version:
+        """When to call `due` again; None: not before the presence changes."""
+        if self.state is None or not self._sent or self._sent_version == self._version:
             return None
         return self._next_at
 
 
-def worth_telling(before: PresenceState, now: PresenceState) -> bool:
-    """Whether who is there differs by more than that an agent was just seen again."""
+def is_news(before: PresenceState, now: PresenceState) -> bool:
+    """Whether two presences differ by more than a small advance of ``last_seen``."""
     if before == now:
         return False
     if before.viewers != now.viewers or before.agents is None or now.agents is None:
@@ -131,4 +132,4 @@ def _moved(before: AgentHere | None, now: AgentHere) -> bool:
     if before.last_seen == now.last_seen:
         return False
     seen, again = datetime.fromisoformat(before.last_seen), datetime.fromisoformat(now.last_seen)
-    return again - seen >= FRESHEN
+    return again - seen >= LAST_SEEN_STEP

@@ -10,17 +10,17 @@ from ws_node.rooms.framing import Framing, framed
 
 
 class Outlet(Protocol):
-    """Where a viewer's bytes are written, without waiting."""
+    """Where a viewer's bytes are written; writing never waits."""
 
     def write(self, data: bytes) -> None:
-        """Hand over bytes."""
+        """Queue bytes to be sent."""
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that have not left yet."""
+        """Bytes not sent yet."""
 
 
 class Connection(Protocol):
-    """What carries a viewer's bytes: a WebSocket, or an event stream.
+    """A viewer's WebSocket or event stream.
 
     Attributes:
         framing: how it carries JSON texts.
@@ -47,7 +47,7 @@ class Viewer:
     Attributes:
         connection: what carries its bytes.
         principal: who it is.
-        gone: whether it has left for good.
+        gone: whether its connection has ended.
     """
 
     __slots__ = ("connection", "gone", "principal")
@@ -58,10 +58,10 @@ class Viewer:
         self.gone = False
 
     def send(self, payload: bytes) -> None:
-        """Send one JSON text of its own, outside the fan-out."""
+        """Send one JSON text to this viewer alone, outside the fan-out."""
         if not self.gone:
             self.connection.outlet.write(framed(self.connection.framing, payload))
 
     async def drained(self) -> None:
-        """Wait until what was sent has mostly left; returns at once when it has gone."""
+        """Wait until little is unsent; returns at once when the connection has ended."""
         await self.connection.writable.wait()

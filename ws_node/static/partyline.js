@@ -1,6 +1,6 @@
 /**
- * Watch Partyline sessions live: the WebSocket protocol of docs/websocket.md, for browsers and
- * whatever else has a WebSocket. Uses no DOM. Described in docs/javascript.md.
+ * Watch Partyline sessions live: a client of the WebSocket protocol in docs/websocket.md, for
+ * browsers and any other runtime with WebSockets. It uses no DOM. See docs/javascript.md.
  *
  *     import { connect } from "./partyline.js";
  *     const line = connect("demo", { token, since: 0 });
@@ -15,7 +15,7 @@ import { Track } from "./partyline/track.js";
 const HANDSHAKE_MS = 10_000;
 const IDLE_MS = 20_000;
 const ANSWER_MS = 8_000;
-const STEADY_MS = 5_000;
+const STEADY_MS = 5_000; // after so long a connection the back-off starts again
 
 const EVENTS = [
   "message",
@@ -29,16 +29,16 @@ const EVENTS = [
 ];
 
 /**
- * Open a line. It connects at once and keeps itself connected until `close()`.
+ * Open a connection. It connects at once, and reconnects by itself until `close()`.
  *
  * @param {string|string[]} sessions ids to watch; `subscribe` adds more.
  * @param {object} options
- * @param {string} [options.url] where ws_node is, `ws://host:port`; the page's own by default.
- * @param {string} [options.token] of a principal; none where AUTH=off.
- * @param {number} [options.since] position after which the sessions start; from now without it.
- * @param {string} [options.epoch] of that position.
- * @param {boolean} [options.presence] whether to be told who is there.
- * @param {typeof WebSocket} [options.WebSocket] for places that have none of their own.
+ * @param {string} [options.url] of ws_node, `ws://host:port`; the page's origin by default.
+ * @param {string} [options.token] of a principal; not needed with AUTH=off.
+ * @param {number} [options.since] position after which the sessions start; by default, now.
+ * @param {string} [options.epoch] of the log that the position belongs to.
+ * @param {boolean} [options.presence] whether to receive presence events.
+ * @param {typeof WebSocket} [options.WebSocket] for runtimes without a global one.
  */
 export function connect(sessions, options = {}) {
   return new Line([sessions].flat(), options);
@@ -62,7 +62,7 @@ export class Line {
     queueMicrotask(() => this.state.name !== "closed" && this._open());
   }
 
-  /** Call `listener` with each event of that name; returns a function that stops it. */
+  /** Call `listener` for each event of that name; returns a function that removes it. */
   on(event, listener) {
     const listeners = this._listeners.get(event);
     if (!listeners) throw new TypeError(`no such event: ${event}`);
@@ -70,13 +70,13 @@ export class Line {
     return () => listeners.delete(listener);
   }
 
-  /** Watch one more session, or start one anew: after `since` of `epoch`, or from now. */
+  /** Watch another session, or restart one: after `since` of `epoch`, or from now. */
   subscribe(sessionId, { since = null, epoch = null, presence = false } = {}) {
     this._tracks.set(sessionId, new Track({ since, epoch, presence }));
     this._start(sessionId);
   }
 
-  /** Be told who is there in a session that is watched, or not any more. */
+  /** Start or stop presence events of a watched session. */
   askPresence(sessionId, wanted) {
     const track = this._tracks.get(sessionId);
     if (!track || track.presence === wanted) return;
@@ -84,7 +84,7 @@ export class Line {
     this._send({ ...track.command(sessionId), presence: wanted });
   }
 
-  /** Leave a session. */
+  /** Stop watching a session. */
   unsubscribe(sessionId) {
     if (!this._tracks.delete(sessionId)) return;
     this._catching.delete(sessionId);
@@ -92,12 +92,12 @@ export class Line {
     this._settle();
   }
 
-  /** The ids of the sessions watched. */
+  /** The ids of the watched sessions. */
   get sessions() {
     return [...this._tracks.keys()];
   }
 
-  /** `{epoch, position}` of a session: what to keep to come back later; null if not known yet. */
+  /** `{epoch, position}` of a session, to resume from later; null if not known yet. */
   position(sessionId) {
     const track = this._tracks.get(sessionId);
     return track && track.position !== null
@@ -105,16 +105,16 @@ export class Line {
       : null;
   }
 
-  /** The network is back, or somebody looks again: connect now, or see whether it still holds. */
+  /** Reconnect now, or check the connection: call it when the network or the page is back. */
   nudge() {
     if (this.state.name === "reconnecting") this._open();
     else if (this._connected) this._ping();
   }
 
-  /** End it. Nothing is called after that. */
+  /** Close the connection for good. No listener is called after that. */
   close() {
     this._drop();
-    this._tell({ name: "closed", code: 1000, reason: "closed here" });
+    this._setState({ name: "closed", code: 1000, reason: "closed here" });
     for (const listeners of this._listeners.values()) listeners.clear();
   }
 
@@ -124,7 +124,7 @@ export class Line {
 
   _open() {
     this._drop();
-    this._tell({ name: "connecting" });
+    this._setState({ name: "connecting" });
     const offers = ["partyline", ...(this._token ? [`bearer.${this._token}`] : [])];
     const socket = new this._WebSocket(this._url, offers);
     this._socket = socket;
@@ -138,7 +138,7 @@ export class Line {
     };
     socket.onmessage = ({ data }) => {
       this._watch();
-      this._take(data);
+      this._receive(data);
     };
     socket.onclose = ({ code, reason }) => this._lost(code, reason);
   }
@@ -147,12 +147,12 @@ export class Line {
     this._send(this._tracks.get(sessionId).command(sessionId));
   }
 
-  _take(text) {
+  _receive(text) {
     let frame;
     try {
       frame = JSON.parse(text);
     } catch {
-      return; // the bare text pong, or nothing of ours
+      return; // the text pong, or not a frame of the protocol
     }
     const { type, session_id: sessionId } = frame;
     if (type === "error") this._emit("error", { code: frame.code, message: frame.message });
@@ -162,8 +162,8 @@ export class Line {
     else if (type === "presence") this._emit("presence", { sessionId, data: frame.data });
     else if (frame.origin === "external")
       this._emit("external", { sessionId, type, data: frame.data });
-    else if (typeof frame.position === "number" && track.take(frame.position)) {
-      this._catching.get(sessionId)?.take(frame.data.timestamp, Date.now());
+    else if (typeof frame.position === "number" && track.advance(frame.position)) {
+      this._catching.get(sessionId)?.received(frame.data.timestamp, Date.now());
       const event = type === "message_deleted" ? "deleted" : "message";
       this._emit(event, { sessionId, position: frame.position, type, data: frame.data });
       this._settle();
@@ -178,7 +178,7 @@ export class Line {
     this._settle();
   }
 
-  /** Say live or catching up, whichever it is; look again while it is catching up. */
+  /** Set the state to live or catching up; check again later while it is catching up. */
   _settle() {
     if (!this._connected) return;
     let messages = 0;
@@ -187,12 +187,12 @@ export class Line {
       if (catching.over(now)) this._catching.delete(sessionId);
       else messages += catching.messages;
     }
-    this._tell(messages ? { name: "catching-up", messages } : { name: "live" });
+    this._setState(messages ? { name: "catching-up", messages } : { name: "live" });
     if (this._catching.size && !this._timers.settle)
       this._after("settle", QUIET_MS, () => this._settle());
   }
 
-  /** Every frame is a sign of life; without one for a while, ask for it. */
+  /** Ping after a while without a frame: any frame shows that the connection works. */
   _watch() {
     this._after("watch", IDLE_MS, () => this._ping());
   }
@@ -207,12 +207,13 @@ export class Line {
     this._drop();
     const next = afterClose(code);
     if (next !== "reconnect") {
-      this._tell({ name: next, code, reason });
+      this._setState({ name: next, code, reason });
       return;
     }
     const seconds = waitSeconds(this._attempt);
     this._attempt += 1;
-    this._tell({ name: "reconnecting", seconds, at: Date.now() + seconds * 1000, code, reason });
+    const at = Date.now() + seconds * 1000;
+    this._setState({ name: "reconnecting", seconds, at, code, reason });
     this._after("retry", seconds * 1000, () => this._open());
   }
 
@@ -231,7 +232,7 @@ export class Line {
     if (this._connected) this._socket.send(JSON.stringify(command));
   }
 
-  _tell(state) {
+  _setState(state) {
     const same = state.name === this.state.name && state.messages === this.state.messages;
     this.state = state;
     if (!same) this._emit("state", state);
@@ -243,7 +244,7 @@ export class Line {
         listener(detail);
       } catch (error) {
         queueMicrotask(() => {
-          throw error; // the listener's to mend; the line goes on
+          throw error; // reported as uncaught, without ending this connection
         });
       }
     }

@@ -1,1 +1,1 @@
-"""Several worker processes of one ws_node, and what they tell each other."""
+"""Several worker processes of one ws_node, and what they exchange."""

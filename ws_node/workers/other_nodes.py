@@ -1,8 +1,7 @@
-"""What ws_nodes tell each other over the bus: external events, and how many watch each session.
+"""What ws_nodes send each other over the bus: external events, and viewer counts.
 
-It is at most once: what does not arrive is not repeated, but counts are told anew every few
-seconds. Each process speaks for itself, so with ``PARTYLINE_BRIDGE=nats`` the workers of one node
-tell each other in the same way.
+Nothing is repeated if it is lost, except the counts, every few seconds. Each process speaks for
+itself, so with ``PARTYLINE_BRIDGE=nats`` the workers of one node use the bus as well.
 """
 
 import asyncio
@@ -17,15 +16,16 @@ from proto.wire import Event
 from serving.bus.bus import Bus
 from ws_node.presence.viewer_counts import ViewerCounts
 
-TELL_SECONDS: Final = 1.0
+SEND_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 10.0
-"""The counts of a process that was not heard of for so long are forgotten."""
+"""The counts of a process that has sent nothing for so long are dropped."""
 
-MOST_OTHERS: Final = 256
-"""Processes whose counts are kept."""
+MAX_OTHERS: Final = 256
+"""Most processes whose counts are kept."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_Count = Annotated[int, msgspec.Meta(ge=0)]
 _decode: Final = msgspec.msgpack.Decoder(tuple[str, dict[str, _Count]]).decode
 
 
@@ -33,7 +33,12 @@ class OtherNodes:
     """The link to the other processes of all ws_nodes.
 
     Attributes:
-        malformed: messages that were not ours.
+        malformed: messages dropped as malformed, or from more than `MAX_OTHERS` processes.
+
+    Args:
+        settings: of the node.
+        bus: the connection; it may be away.
+        watched: the viewer counts of this process and the others.
     """
 
     def __init__(self, settings: Settings, *, bus: Bus, watched: ViewerCounts) -> None:
@@ -42,25 +47,25 @@ class OtherNodes:
         self._bus = bus
         self._watched = watched
         self._subjects = Subjects(settings.nats_deployment)
-        self._heard: dict[str, float] = {}
+        self._received_at: dict[str, float] = {}
         bus.subscribe(self._subjects.viewers, self._receive)
 
-    def pass_on(self, event: Event) -> None:
-        """Give an external event to every process that shows its session."""
+    def forward(self, event: Event) -> None:
+        """Send an external event to every process that shows its session."""
         self._bus.publish(self._subjects.external(event.session_id), event.body)
 
     async def run(self) -> None:
-        """Tell who watches here, and forget who is silent, until cancelled."""
+        """Send this process's counts, and drop those of processes that are gone, for ever."""
         loop = asyncio.get_running_loop()
         while True:
-            counts = self._watched.news()
+            counts = self._watched.changes()
             if counts is not None:
                 self._bus.publish(self._subjects.viewers, _encode((self._name, counts)))
-            for name, at in list(self._heard.items()):
+            for name, at in list(self._received_at.items()):
                 if at < loop.time() - SILENT_SECONDS:
-                    del self._heard[name]
-                    self._watched.heard(name, {})
-            await asyncio.sleep(TELL_SECONDS)
+                    del self._received_at[name]
+                    self._watched.update(name, {})
+            await asyncio.sleep(SEND_SECONDS)
 
     def _receive(self, subject: bytes, payload: bytes) -> None:
         try:
@@ -68,10 +73,10 @@ class OtherNodes:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self.malformed += 1
             return
-        if name not in self._heard:
-            if len(self._heard) >= MOST_OTHERS or len(name) > 32:
+        if name not in self._received_at:
+            if len(self._received_at) >= MAX_OTHERS or len(name) > 32:
                 self.malformed += 1
                 return
-            self._watched.came_or_left()  # it does not know our counts yet
-        self._heard[name] = asyncio.get_running_loop().time()
-        self._watched.heard(name, counts)
+            self._watched.mark_changed()  # it does not have our counts yet
+        self._received_at[name] = asyncio.get_running_loop().time()
+        self._watched.update(name, counts)

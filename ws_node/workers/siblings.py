@@ -1,17 +1,17 @@
-"""The other workers of this ws_node: what one of them is told, all of them know.
+"""The other workers of this ws_node: events, metrics and viewer counts that workers exchange.
 
-A worker binds a PULL socket of its own (``worker-N.sock``, mode 0600) and has a PUSH socket to
-each sibling's. Two kinds of messages cross:
+Each worker binds a PULL socket (``worker-N.sock``, mode 0600) and connects a PUSH socket to that of
+each sibling. There are three kinds of messages:
 
-* an event that came in by HTTP, in the bridge's three frames (`proto.wire`): whoever received the
-  POST passes it on;
-* ``["figures", msgpack [worker, [[name, help, value], …]]]``, every second: so that any worker
-  can answer for the whole node at /metrics;
-* ``["watched", msgpack [worker, {session: connections}]]``, when that changed, once a second at
-  most, and every few seconds anyway (`ViewerCounts`).
+* an event received by HTTP, in the bridge's three frames (`proto.wire`): the worker that received
+  the POST forwards it;
+* ``["figures", msgpack [worker, [[name, help, value], …]]]``, every second, so that any worker can
+  answer /metrics for the whole node;
+* ``["watched", msgpack [worker, {session: connections}]]``, at most once a second when a count
+  changed, and every few seconds anyway (`ViewerCounts`).
 
-Nothing here waits. What a sibling does not take is dropped and counted: a durable event is read
-from the log, an ephemeral one is at most once anyway.
+Sending never waits. A message that a sibling does not accept is dropped and counted: a durable
+event is read from the log, an ephemeral one is delivered at most once anyway.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from ws_node.rooms.event_queue import EventQueue
 
 FIGURES_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 5.0
-"""A sibling not heard of for so long is away."""
+"""A sibling that sent nothing for so long is away."""
 
 _BATCH: Final = 1_000
 _HWM: Final = 1_000
@@ -49,20 +49,20 @@ _decode_watched: Final = msgspec.msgpack.Decoder(tuple[int, dict[str, int]]).dec
 
 
 class Siblings:
-    """A worker's link to the others; with one worker it does nothing.
+    """A worker's sockets to the others; with one worker it does nothing.
 
     Attributes:
-        dropped: events a sibling did not take.
+        dropped: events that a sibling did not accept.
         overflowed: events of siblings that did not fit the queue.
-        malformed: messages that were not ours.
+        malformed: messages that no sibling sends.
 
     Args:
         settings: of the node.
-        worker: this one's number.
-        data_dir: where the sockets are.
-        queue: what siblings pass on goes here.
-        figures: this worker's.
-        watched: who watches what here and elsewhere; not told where the bus does that
+        worker: number of this worker.
+        data_dir: the directory of the sockets.
+        queue: gets the events that siblings forward.
+        figures: returns the metrics of this worker.
+        watched: the viewer counts of all workers; not sent where the bus does that
             (`ws_node.workers.other_nodes`).
     """
 
@@ -86,12 +86,12 @@ class Siblings:
         self._queue = queue
         self._figures = figures
         self._watched = watched
-        self._tells = settings.bridge != "nats"
+        self._sends_counts = settings.bridge != "nats"
         self._heard: dict[int, tuple[float, list[Figure]]] = {}
         self._pushes: dict[int, zmq.Socket[Any]] = {}
 
     async def run(self) -> None:
-        """Listen, and tell the siblings our figures, until cancelled.
+        """Receive, and send this worker's figures and counts, until cancelled.
 
         Raises:
             ConfigurationError: the endpoint cannot be bound.
@@ -110,38 +110,38 @@ class Siblings:
             self._collect()
             while True:
                 self._send([_FIGURES, _encode((self.worker, self._own_figures()))])
-                if self._tells:
-                    self._tell_who_watches()
+                if self._sends_counts:
+                    self._send_counts()
                 await asyncio.sleep(FIGURES_SECONDS)
         finally:
             loop.remove_reader(self._pull.fileno())
             context.destroy(linger=0)
             self._pushes = {}
 
-    def pass_on(self, event: Event) -> None:
-        """Give every sibling an event."""
+    def forward(self, event: Event) -> None:
+        """Send an event to every sibling."""
         if self._pushes:
             self.dropped += self._send(wire.encode(event))
 
     def away(self) -> int:
-        """How many siblings have not been heard of lately."""
+        """The number of siblings that sent nothing lately."""
         since = time.monotonic() - SILENT_SECONDS
         return sum(self._heard.get(other, (0.0, []))[0] < since for other in self._others)
 
-    def everyones_figures(self) -> dict[int, list[Figure]]:
-        """The figures of this worker now, and of the others as they were a second ago at most."""
+    def all_figures(self) -> dict[int, list[Figure]]:
+        """The figures of this worker, and those that the others sent last."""
         since = time.monotonic() - SILENT_SECONDS
         known = {n: figures for n, (at, figures) in self._heard.items() if at >= since}
         return {**known, self.worker: self._own_figures()}
 
-    def _tell_who_watches(self) -> None:
-        counts = self._watched.news()
+    def _send_counts(self) -> None:
+        counts = self._watched.changes()
         if counts is not None:
             self._send([_WATCHED, _encode((self.worker, counts))])
         since = time.monotonic() - SILENT_SECONDS
         for other in self._others:
             if self._heard.get(other, (0.0, []))[0] < since:
-                self._watched.heard(other, {})
+                self._watched.update(other, {})
 
     def _own_figures(self) -> list[Figure]:
         return [(name, text, float(value)) for name, text, value in self._figures()]
@@ -156,7 +156,7 @@ class Siblings:
         return push
 
     def _send(self, frames: list[bytes]) -> int:
-        """Send a message to every sibling; how many did not take it, and so are away."""
+        """Send a message to every sibling; returns how many did not accept it: they are away."""
         missed = 0
         for number, push in self._pushes.items():
             try:
@@ -167,14 +167,14 @@ class Siblings:
         return missed
 
     def _collect(self) -> None:
-        drain(self._pull, self._take, again=self._collect, most=_BATCH)
+        drain(self._pull, self._receive, again=self._collect, batch=_BATCH)
 
-    def _take(self) -> None:
-        """Take one message. Nothing it may hold raises: what is there behind it would wait."""
+    def _receive(self) -> None:
+        """Receive one message. A malformed one must not raise: those behind it would wait."""
         frames = self._pull.recv_multipart(zmq.NOBLOCK)
         try:
             if frames[0] == _WATCHED and len(frames) == 2:
-                self._take_watched(*_decode_watched(frames[1]))
+                self._receive_counts(*_decode_watched(frames[1]))
                 return
             if frames[0] != _FIGURES or len(frames) != 2:
                 if not self._queue.put(wire.decode(frames, max_body=self._max_bytes)):
@@ -186,13 +186,13 @@ class Siblings:
             return
         if number in self._others:
             if number not in self._heard:
-                self._watched.came_or_left()  # it does not know our counts yet
+                self._watched.mark_changed()  # it has not received our counts yet
             self._heard[number] = time.monotonic(), figures
         else:
             self.malformed += 1
 
-    def _take_watched(self, number: int, counts: dict[str, int]) -> None:
+    def _receive_counts(self, number: int, counts: dict[str, int]) -> None:
         if number in self._others:
-            self._watched.heard(number, counts)
+            self._watched.update(number, counts)
         else:
             self.malformed += 1

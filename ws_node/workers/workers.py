@@ -1,11 +1,11 @@
-"""Several processes of one ws_node: started, kept running, and stopped by this one.
+"""Several worker processes of one ws_node, and the supervisor that starts and stops them.
 
-All of them listen on the one port (SO_REUSEPORT: the kernel gives each connection to one), each
-has its own PULL socket and follows the log by itself, so each keeps the delivery guarantee alone.
-What came to one by HTTP reaches the others through `ws_node.workers.siblings`.
+All workers listen on the same port; with SO_REUSEPORT the kernel gives each connection to one of
+them. Each has a PULL socket of its own and follows the log by itself, so each keeps the delivery
+guarantee alone. `ws_node.workers.siblings` forwards what a worker received by HTTP to the others.
 
-This process serves nobody. A worker that dies is started again; its viewers come back with
-``since``. When this process dies, however, its workers do too: their standard input ends.
+The supervisor serves no requests. It restarts a worker that dies; the viewers reconnect with
+``since``. If the supervisor dies, its workers do too, because their standard input ends.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ from serving.process.server import port_of, reserve
 from serving.process.supervisor import Child, Supervisor
 
 LIFELINE: Final = 0
-"""Descriptor of a worker's standard input: it has nothing to say but its end."""
+"""Descriptor of a worker's standard input. Nothing is written to it; its end is the signal."""
 
 PATIENCE_SECONDS: Final = 3.0
+"""How long `retrying` retries."""
 
 T = TypeVar("T")
 
@@ -58,10 +59,10 @@ async def supervise(settings: Settings) -> int:
 
 
 async def _port(settings: Settings, former: int) -> socket.socket:
-    """The port all workers listen on: with WS_PORT 0 the one a killed ws_node had, or any.
+    """Reserve the port of all workers: with WS_PORT=0 that of a killed ws_node, or any.
 
     Raises:
-        ConfigurationError: somebody else has it.
+        ConfigurationError: the port is in use.
     """
 
     def reserved(port: int) -> socket.socket:
@@ -69,31 +70,31 @@ async def _port(settings: Settings, former: int) -> socket.socket:
 
     if not settings.ws_port and former:
         with contextlib.suppress(ConfigurationError):
-            return await patiently(lambda: reserved(former))
-    return await patiently(lambda: reserved(settings.ws_port))
+            return await retrying(lambda: reserved(former))
+    return await retrying(lambda: reserved(settings.ws_port))
 
 
-async def patiently(take: Callable[[], T]) -> T:
-    """What ``take`` gives, once whoever has it lets go.
+async def retrying(attempt: Callable[[], T]) -> T:
+    """Call ``attempt`` until it succeeds, and return its result.
 
-    Workers may outlive a killed supervisor for a moment.
+    Workers of a killed supervisor may keep the port and the locks for a moment.
 
     Raises:
-        ConfigurationError: still not, after `PATIENCE_SECONDS`.
+        ConfigurationError: it still failed after `PATIENCE_SECONDS`.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE_SECONDS
     while True:
         try:
-            return take()
+            return attempt()
         except ConfigurationError:
             if loop.time() > end:
                 raise
         await asyncio.sleep(0.05)
 
 
-def shared_out(settings: Settings) -> Settings:
-    """The settings of one worker: its share of what bounds the whole node."""
+def worker_settings(settings: Settings) -> Settings:
+    """The settings of one worker: each limit of the whole node is divided among the workers."""
     workers = settings.ws_workers
     names = ("max_viewers", "max_viewers_per_principal", "max_unsent_node_bytes")
     shares = {name: -(-getattr(settings, name) // workers) for name in names}
@@ -101,9 +102,9 @@ def shared_out(settings: Settings) -> Settings:
 
 
 def die_with_supervisor() -> None:
-    """The lifeline has something: end at once if it is its end.
+    """Standard input is readable: end the process if that is its end.
 
-    At once, because the supervisor's successor wants the port and the lock.
+    It ends at once, because the next supervisor needs the port and the lock.
     """
     if not os.read(LIFELINE, 1):
         os._exit(1)

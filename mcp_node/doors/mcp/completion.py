@@ -1,4 +1,4 @@
-"""Completion of session ids, where a prompt or a resource template wants one."""
+"""Completion of session ids in arguments of prompts and resource templates."""
 
 from typing import Final
 
@@ -14,11 +14,11 @@ from mcp_node.sessions.uris import MESSAGES, SESSION
 from serving.http.identity import Identity
 
 _LOOKED_AT: Final = 100
-"""Among how many sessions, the ones active latest, an id is looked for."""
+"""How many of the latest active sessions are searched for an id."""
 
 
-def add_completion(mcp: FastMCP, rooms: Sessions, identity: Identity) -> None:
-    """Complete session ids on a server: of sessions the caller may enter, latest activity first."""
+def add_completion(mcp: FastMCP, sessions: Sessions, identity: Identity) -> None:
+    """Complete ids of sessions that the caller may enter, the latest active first."""
 
     @mcp.completion
     async def complete(
@@ -29,7 +29,7 @@ def add_completion(mcp: FastMCP, rooms: Sessions, identity: Identity) -> None:
         if not _wants_session(reference, argument.name):
             return []
         with protocol_errors():
-            found = await rooms.list_sessions(current_principal(identity), _LOOKED_AT)
+            found = await sessions.list_sessions(current_principal(identity), _LOOKED_AT)
         ids = [str(session["session_id"]) for session in found]
         return [id_ for id_ in ids if id_.startswith(argument.value)]
 

@@ -1,6 +1,6 @@
-"""The outside of a JSON-RPC message, checked before the MCP library sees it.
+"""Checks the envelope of a JSON-RPC message before the MCP library parses it.
 
-The library's own refusal repeats the whole message, and tells how it was parsed.
+The library's own refusal repeats the whole message and describes how it was parsed.
 """
 
 import re
@@ -9,14 +9,14 @@ from typing import Any, Final
 from proto.errors import InvalidInput
 
 _METHOD: Final = re.compile(r"[A-Za-z$][A-Za-z0-9$/._-]{0,63}")
-"""A word of the protocol: the library repeats one it does not know, so it may be nothing else."""
+"""Names of methods. The library repeats an unknown one in its answer, so no others may pass."""
 
 
 def check_envelope(value: Any) -> None:
-    """Refuse what is not one JSON-RPC 2.0 request, notification or answer.
+    """Refuse a body that is not one JSON-RPC 2.0 request, notification or response.
 
     Raises:
-        InvalidInput: it is none of them (a batch is not either).
+        InvalidInput: it is something else, such as a batch.
     """
     well_formed = (
         isinstance(value, dict)

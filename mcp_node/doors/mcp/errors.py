@@ -1,8 +1,8 @@
-"""Errors as MCP gives them: the one mapping, for our doors and for what FastMCP itself raises.
+"""The mapping of errors to MCP, for our own errors and for those that FastMCP raises.
 
-An agent reads ``CODE: what was wrong. What to do next.``: of a tool in a result with ``isError``,
-of anything else in a JSON-RPC error, invalid params (-32602) if another request would do better,
-internal error (-32603) if the same one may.
+An agent reads ``CODE: what was wrong. What to do next.`` A tool returns it in a result with
+``isError``. Everything else returns a JSON-RPC error: internal error (-32603) if the same request
+may succeed later, else invalid params (-32602).
 """
 
 import json
@@ -32,7 +32,7 @@ from serving.http.problems import field_problem, send_problem
 
 @contextmanager
 def tool_errors() -> Iterator[None]:
-    """Turn our errors into the tool error an agent reads; they are no fault of ours to log."""
+    """Turn our errors into tool errors, which FastMCP then logs at debug level only."""
     try:
         yield
     except PartylineError as error:
@@ -43,7 +43,7 @@ def tool_errors() -> Iterator[None]:
 def component_errors() -> Iterator[None]:
     """Turn our errors into the JSON-RPC error of a resource or a prompt.
 
-    In FastMCP's own classes: it would log an `MCPError` with its traceback.
+    They are FastMCP's classes, because it would log an `MCPError` with its traceback.
     """
     try:
         yield
@@ -68,9 +68,9 @@ def _passing(error: PartylineError) -> bool:
 
 
 class ArgumentErrors(Middleware):
-    """Arguments that FastMCP refuses, and what it does not know, in the same words as ours.
+    """Rephrases FastMCP's refusals of arguments and of unknown names.
 
-    Its own text repeats the caller's input.
+    FastMCP's own texts repeat the caller's input.
     """
 
     async def on_call_tool(
@@ -78,7 +78,7 @@ class ArgumentErrors(Middleware):
         context: MiddlewareContext[mcp_types.CallToolRequestParams],
         call_next: CallNext[mcp_types.CallToolRequestParams, ToolResult],
     ) -> ToolResult:
-        """Call the tool; rephrase a refusal."""
+        """Call the tool; rephrase refused arguments and an unknown name."""
         try:
             return await call_next(context)
         except ValidationError as error:
@@ -97,7 +97,7 @@ class ArgumentErrors(Middleware):
     async def on_read_resource(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
     ) -> Any:
-        """Read the resource; rephrase that there is none."""
+        """Read the resource; rephrase an unknown URI and a crash."""
         try:
             return await call_next(context)
         except NotFoundError:
@@ -108,7 +108,7 @@ class ArgumentErrors(Middleware):
     async def on_get_prompt(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]
     ) -> Any:
-        """Get the prompt; rephrase that there is none, or that an argument is missing."""
+        """Get the prompt; rephrase an unknown name, a missing argument and a crash."""
         try:
             await _check_arguments(context)
             return await call_next(context)
@@ -119,7 +119,7 @@ class ArgumentErrors(Middleware):
 
 
 async def _arguments(context: MiddlewareContext[Any]) -> str:
-    """What a tool takes, as a sentence: these names are ours."""
+    """A sentence that names a tool's arguments."""
     assert context.fastmcp_context is not None
     tool = await context.fastmcp_context.fastmcp.get_tool(context.message.name)
     names = list(tool.parameters["properties"]) if tool is not None else []
@@ -127,10 +127,10 @@ async def _arguments(context: MiddlewareContext[Any]) -> str:
 
 
 async def _check_arguments(context: MiddlewareContext[Any]) -> None:
-    """Refuse to render a prompt without an argument it needs: FastMCP would log a traceback.
+    """Refuse a prompt without a required argument; FastMCP would log a traceback.
 
     Raises:
-        MCPError: one is missing.
+        MCPError: an argument is missing.
     """
     assert context.fastmcp_context is not None
     prompt = await context.fastmcp_context.fastmcp.get_prompt(context.message.name)
@@ -151,7 +151,7 @@ def _crashed(what: str) -> MCPError:
 
 
 async def refuse(scope: Scope, send: Send, error: PartylineError) -> None:
-    """A request that ends before any framework saw it: JSON-RPC's form on /mcp, else REST's."""
+    """Answer a request that is refused before FastMCP or FastAPI gets it, as they would."""
     if not scope["path"].startswith("/mcp"):
         await send_problem(send, error)
         return

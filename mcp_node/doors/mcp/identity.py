@@ -1,4 +1,4 @@
-"""Who speaks through MCP: FastMCP's door for tokens, and the principal inside a tool."""
+"""The caller of an MCP request: FastMCP's token check, and the principal inside a tool."""
 
 from typing import Final
 
@@ -13,14 +13,14 @@ _CLAIM: Final = "partyline"
 
 
 class McpTokenVerifier(TokenVerifier):
-    """FastMCP's bearer check on top of ours; asked on every request of both protocol eras."""
+    """Checks bearer tokens for FastMCP, on every request of both protocol eras."""
 
     def __init__(self, identity: Identity) -> None:
         super().__init__()
         self._identity = identity
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """The access token, or None for FastMCP to answer 401."""
+        """The access token; None makes FastMCP answer 401."""
         try:
             principal = self._identity.from_token(token)
         except Unauthenticated:
@@ -36,10 +36,10 @@ class McpTokenVerifier(TokenVerifier):
 
 
 def current_principal(identity: Identity) -> Principal:
-    """The principal of the MCP request under way.
+    """The principal of the current MCP request.
 
     Raises:
-        Unauthenticated: it has none (only possible where AUTH=off and a bad token was sent).
+        Unauthenticated: AUTH=off, and the request has a token that is not valid.
     """
     token = get_access_token()
     if token is not None:

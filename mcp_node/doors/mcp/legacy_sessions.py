@@ -1,13 +1,13 @@
-"""Sessions of MCP's older era: how many there may be, whose, how large, and for how long.
+"""Limits of MCP sessions (before 2026-07-28): their number, for each principal too, and size.
 
-A session begins with ``initialize``, without the header ``Mcp-Session-Id``, and lasts until its
-client deletes it or has no request under way for MCP_SESSION_IDLE_SECONDS. For so long the library
-keeps a task, and everything the client said in ``initialize``. The library's own bound, on their
-number only, is for everybody together, so that one client could use it up.
+A session begins with ``initialize``, without the header ``Mcp-Session-Id``. It lasts until its
+client deletes it or has no pending request for MCP_SESSION_IDLE_SECONDS. So long the library keeps
+a task and the content of ``initialize``. The library limits only the number of all sessions
+together, which one client could use up.
 
-This middleware sees what a client sees: the id in the answer to ``initialize``, and later answers.
-A session that the library ends by itself stays counted until it would have been idle for too long.
-The newer era has no sessions, and is not concerned.
+This middleware sees what a client sees: the id in the response to ``initialize``, and later
+responses. A session that the library ends by itself is counted until its idle time is over. The
+newer era has no sessions.
 """
 
 import time
@@ -27,13 +27,13 @@ from serving.http.identity import Headers, Identity, header_values
 from serving.quota import Quota
 
 MAX_INITIALIZE_BYTES: Final = 16_384
-"""Headers and body of an ``initialize``, which are kept with the session."""
+"""The most bytes of the headers and body of ``initialize``, which the session keeps."""
 
 MAX_INITIALIZE_VALUES: Final = 500
-"""JSON values in its body: an empty list takes 3 bytes in the body and 60 in memory."""
+"""The most JSON values in its body: an empty list has 3 bytes there and 60 in memory."""
 
 _LATE_SECONDS: Final = 1.0
-"""How much later than the library a session counts as idle here."""
+"""A session counts as idle here so much later than in the library."""
 
 
 class _Opening(msgspec.Struct):
@@ -73,14 +73,14 @@ class LegacySessions:
         self._idle_seconds = settings.mcp_session_idle_seconds + _LATE_SECONDS
         self._sessions: dict[str, _Session] = {}
         self._quota = Quota(settings.max_mcp_sessions_per_principal, settings.max_mcp_sessions)
-        """Sessions, and those being opened."""
+        """Counts open sessions and those being opened."""
 
     def __len__(self) -> int:
-        """How many sessions there are, and are being opened."""
+        """How many sessions are open or being opened."""
         return self._quota.total
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse an ``initialize`` that is too large or one too many; pass on everything else."""
+        """Refuse an ``initialize`` that is too large or exceeds a limit; pass on all else."""
         headers: Headers = scope["headers"]
         versions = header_values(headers, b"mcp-protocol-version")
         if versions and versions[0] not in HANDSHAKE_PROTOCOL_VERSIONS:
@@ -100,12 +100,12 @@ class LegacySessions:
             if ids or scope["method"] != "POST":
                 await self._go_on(ids[0] if ids else "", owner, scope, receive, send)
             else:
-                self._take_place(owner)
+                self._acquire_slot(owner)
                 await self._open(owner, scope, receive, send)
         except PartylineError as error:
             await refuse(scope, send, error)
 
-    def _take_place(self, owner: str) -> None:
+    def _acquire_slot(self, owner: str) -> None:
         """Count a session that is about to be opened.
 
         Raises:
@@ -129,7 +129,7 @@ class LegacySessions:
         return None
 
     async def _open(self, owner: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the request that may open a session; remember the one it did open."""
+        """Run a request that may open a session, and record the session that it opens."""
         opened, served = "", False
 
         async def notice(message: Message) -> None:
@@ -152,7 +152,7 @@ class LegacySessions:
     async def _go_on(
         self, session_id: str, owner: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Run a request of a session; forget the session once it is gone."""
+        """Run a request of a session; forget the session when it has ended."""
         session = self._sessions.get(session_id)
         if session is None or session.owner != owner:
             await self._app(scope, receive, send)

@@ -1,14 +1,14 @@
 """Change notifications over MCP, in both eras, for resources of sessions.
 
 2026-07-28
-    ``subscriptions/listen``: the answer to one request is the stream. It ends with a result when
-    the node stops, and is cut when its token dies.
+    ``subscriptions/listen``: the response to one request is the stream. It ends with a result when
+    the node stops, and without one when its token is no longer valid.
 Before
-    ``resources/subscribe``: notifications go to the session's standing GET stream. One that
-    nobody reads is dropped by the library; a subscription whose token dies just ends.
+    ``resources/subscribe``: notifications go to the session's GET stream; without such a stream
+    the library drops them. A subscription ends silently when its token is no longer valid.
 
-FastMCP serves none of these methods and has no hook for them: `add_notifications` reaches into
-``_mcp_server`` and ``_connection`` of the pinned releases (tests hold both).
+FastMCP serves none of these methods and has no hook for them: `add_notifications` uses the private
+``_mcp_server`` and ``_connection`` of the pinned releases (tests check both).
 """
 
 import asyncio
@@ -43,11 +43,11 @@ from serving.http.identity import Identity
 Context = ServerRequestContext[Any, Any]
 
 _TOLD: Final = "partyline.subscriptions"
-"""Where a legacy connection's state keeps the task behind each URI it is subscribed to."""
+"""The key in a legacy connection's state for its notifying tasks, by subscribed URI."""
 
 
 def add_notifications(mcp: FastMCP, subscriptions: Subscriptions, identity: Identity) -> None:
-    """Serve subscriptions on a server; both eras then advertise ``resources.subscribe``."""
+    """Serve subscriptions in both eras, which then advertise ``resources.subscribe``."""
     notifier = _Notifier(subscriptions, identity)
     add = mcp._mcp_server.add_request_handler
     add("subscriptions/listen", SubscriptionsListenRequestParams, notifier.listen)
@@ -56,7 +56,7 @@ def add_notifications(mcp: FastMCP, subscriptions: Subscriptions, identity: Iden
 
 
 class _Notifier:
-    """The three methods. Rights are those of the token that subscribed."""
+    """The three methods. A subscription has the rights of the token that made it."""
 
     def __init__(self, subscriptions: Subscriptions, identity: Identity) -> None:
         self._subscriptions = subscriptions
@@ -65,7 +65,7 @@ class _Notifier:
     async def listen(
         self, context: Context, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Acknowledge, then tell of changes for as long as the request is open."""
+        """Acknowledge, then notify of changes for as long as the request is open."""
         honored = _honored(params.notifications)
         subscription = await self._subscribe(context, honored.resource_subscriptions or [])
         meta = {SUBSCRIPTION_ID_META_KEY: context.request_id}
@@ -88,7 +88,7 @@ class _Notifier:
         return SubscriptionsListenResult.model_validate({"_meta": meta})
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
-        """Tell this connection of changes from now on; again, with the rights of this token."""
+        """Notify this connection of changes from now on; repeating it renews the rights."""
         subscription = await self._subscribe(context, [params.uri])
         connection = context.session._connection
         told = connection.state.get(_TOLD)
@@ -96,7 +96,7 @@ class _Notifier:
             told = connection.state[_TOLD] = {}
             connection.exit_stack.callback(_cancel_all, told)
         _cancel(told.pop(params.uri, None))
-        # In a context of its own: this request's would be kept, and its token with it.
+        # In a new context: the task would keep this request's context, with its token, alive.
         telling = asyncio.create_task(
             self._tell(connection, subscription), context=contextvars.Context()
         )
@@ -111,7 +111,7 @@ class _Notifier:
         return EmptyResult()
 
     async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
-        """Tell it no more; what it was not subscribed to is no mistake."""
+        """End a subscription; it is no error if there is none."""
         _cancel(context.session._connection.state.get(_TOLD, {}).pop(params.uri, None))
         return EmptyResult()
 
@@ -127,13 +127,13 @@ class _Notifier:
                 await connection.send_resource_updated(uri)
 
     async def _changed(self, subscription: Subscription) -> list[str]:
-        """The URIs that changed; none at the end of the subscription, or of its token's life."""
+        """The URIs that changed; empty when the subscription or its token has ended."""
         changed = await subscription.changed()
         return changed if self._identity.is_valid(subscription.principal) else []
 
 
 def _honored(wanted: SubscriptionFilter) -> SubscriptionFilter:
-    """What a stream will carry of what was asked for; the lists never change while we run."""
+    """The requested notifications. Those of changed lists are never sent: our lists are fixed."""
     return SubscriptionFilter(
         tools_list_changed=wanted.tools_list_changed or None,
         prompts_list_changed=wanted.prompts_list_changed or None,

@@ -1,4 +1,4 @@
-"""The FastMCP server: its tools, its token check, and the lookup that halves a call's cost."""
+"""The FastMCP server: tools, resources, prompts, the token check, and a lookup of schemas."""
 
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +18,7 @@ from mcp_node.doors.mcp.tools.links import add_link_tools
 from mcp_node.doors.mcp.tools.memory import add_memory_tools
 from mcp_node.doors.mcp.tools.messages import add_message_tools
 from mcp_node.doors.mcp.tools.moderation import add_moderation_tools
+from mcp_node.doors.mcp.tools.registry import Tools
 from mcp_node.doors.mcp.tools.search import add_search_tools
 from mcp_node.doors.mcp.tools.sessions import add_session_tools
 from mcp_node.services import Services
@@ -45,27 +46,28 @@ def make_server(services: Services, identity: Identity) -> FastMCP:
         mask_error_details=True,
         middleware=[ArgumentErrors()],
     )
-    add_session_tools(mcp, services, identity)
-    add_message_tools(mcp, services, identity)
-    add_inbox_tools(mcp, services, identity)
-    add_memory_tools(mcp, services.memory, identity)
+    tools = Tools(mcp, services.inbox, identity)
+    add_session_tools(tools, services)
+    add_message_tools(tools, services)
+    add_inbox_tools(tools, services)
+    add_memory_tools(tools, services.memory)
     add_memory_resource(mcp, services.memory, identity)
-    add_moderation_tools(mcp, services, identity)
-    add_deletion_tools(mcp, services, identity)
+    add_moderation_tools(tools, services)
+    add_deletion_tools(tools, services)
     add_session_resources(mcp, services, identity)
     add_prompts(mcp, services, identity)
     add_completion(mcp, services.sessions, identity)
     add_notifications(mcp, services.subscriptions, identity)
-    add_link_tools(mcp, services, identity)
-    add_search_tools(mcp, services, identity)
+    add_link_tools(tools, services)
+    add_search_tools(tools, services)
     return mcp
 
 
 async def install_schema_lookup(mcp: FastMCP) -> None:
-    """Spare every modern tools/call the whole tools/list it would run to find one schema.
+    """Install a lookup of input schemas; without it every modern tools/call lists all tools.
 
-    Reaches into a private attribute of the pinned mcp release (a test holds it); call it again
-    after tools were added.
+    That halves the cost of a call. It sets a private attribute of the pinned mcp release, which a
+    test checks. Call it again after tools were added.
     """
     schemas: dict[str, Any] = {}
     for tool in await mcp.list_tools():

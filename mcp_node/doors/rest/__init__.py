@@ -1,4 +1,5 @@
-"""REST: the same services as the tools', for programs and pages; and what only our processes ask.
+"""REST for programs and pages, with the same services as the tools; and the internal API.
 
-Authorization header only. `documents` and `service` hold what the routes of either kind share.
+Tokens are accepted in the Authorization header only. `caller` and `documents` hold what the public
+routes share, `service` what the internal ones share.
 """

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every route: its failures, and what a session id is."""
+"""What the OpenAPI document says of every route: its errors, and the form of session ids."""
 
 from typing import Annotated, Any, Final
 
@@ -23,7 +23,7 @@ class Problem(BaseModel):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What an OpenAPI document says of failures: those of every route, and ``statuses``."""
+    """A route's error responses for the OpenAPI document: the common ones, and ``statuses``."""
     return {
         status: {"model": Problem, "description": _MEANINGS[status]}
         for status in sorted({401, 403, 422, *statuses})
@@ -44,4 +44,4 @@ _MEANINGS: Final = {
 WRITING: Final = (413, 415, 429, 503)
 
 SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
-"""Documented here, checked in `Sessions`, which has its own words for it."""
+"""Only documents the pattern; the services check it, with an error text of their own."""

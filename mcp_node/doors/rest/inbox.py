@@ -1,14 +1,14 @@
-"""REST: who is in a session, and how far a person has read it."""
+"""REST routes of readers: who is in a session, and how far the caller has read."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import SessionId, documented
+from mcp_node.inbox.roster import AgentListed
 from mcp_node.services import Services
-from proto.messages import Principal
-from serving.http.identity import Identity
 
 
 class ReadBody(BaseModel):
@@ -25,14 +25,8 @@ class UnreadAnswer(BaseModel):
     unread: int
 
 
-class AgentAnswer(BaseModel):
+class AgentAnswer(AgentListed):
     """Somebody who was in the session; ``waiting``: for messages, right now."""
-
-    name: str
-    agent_type: str
-    first_seen: str
-    last_seen: str
-    waiting: bool
 
 
 class AgentsAnswer(BaseModel):
@@ -41,14 +35,9 @@ class AgentsAnswer(BaseModel):
     agents: list[AgentAnswer]
 
 
-def make_inbox_api(services: Services, identity: Identity) -> APIRouter:
-    """The routes under /api/sessions/{session_id} about readers."""
+def make_inbox_api(services: Services) -> APIRouter:
+    """The routes of a session's readers, under /api/sessions/{session_id}."""
     router = APIRouter(prefix="/api/sessions/{session_id}", tags=["rooms"])
-
-    async def principal(request: Request) -> Principal:
-        return identity.from_headers(request.headers.raw)
-
-    Caller = Annotated[Principal, Depends(principal)]
 
     @router.get(
         "/agents",

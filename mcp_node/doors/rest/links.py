@@ -1,7 +1,7 @@
 """Links over HTTP: redeeming a code, and the operator's own routes.
 
-``POST /api/redeem`` is the one route that takes no token: the code in its body is what counts. It
-answers a bad one with 401, late to whoever fails often, as every door does with tokens.
+``POST /api/redeem`` is the one route without a token: the code in its body authenticates. A bad
+code gets 401, delayed for addresses that fail repeatedly, as for bad tokens.
 """
 
 from typing import Final, Literal
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.documents import documented
-from mcp_node.doors.rest.service import answered, asked, service_router
+from mcp_node.doors.rest.service import decode_body, json_response, service_router
 from mcp_node.links.links import Links, Redeemed
 from mcp_node.links.rows import LOGIN
 from proto.internal_api import LINKS, REDEEM
@@ -73,13 +73,13 @@ def make_link_api(links: Links, settings: Settings) -> APIRouter:
 
     @router.get(LINKS)
     async def listed() -> Response:
-        return answered({"links": await links.newest()})
+        return json_response({"links": await links.newest()})
 
     @router.post(LINKS)
     async def mint(request: Request) -> Response:
-        asked(await request.body(), LinkRequest, settings)
+        decode_body(await request.body(), LinkRequest, settings)
         minted = await links.mint_login()
-        answer = answered(
+        answer = json_response(
             {
                 "url": minted.url,
                 "link_id": minted.link.link_id,

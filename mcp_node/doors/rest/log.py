@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from mcp_node.doors.rest.service import answered, asked, service_router
+from mcp_node.doors.rest.service import decode_body, json_response, service_router
 from mcp_node.log.interface import Database
 from mcp_node.sessions import reads
 from mcp_node.sessions.reads import PageQuery
@@ -22,23 +22,23 @@ def make_log_api(database: Database, settings: Settings) -> APIRouter:
     @router.get(HEADS)
     async def heads(after: int = 0) -> Response:
         query = partial(reads.heads, epoch=database.epoch, after=_position(after))
-        return answered(await database.read(query))
+        return json_response(await database.read(query))
 
     @router.get(SESSION_HEAD)
     async def session_head(session_id: str) -> Response:
         name = check_name(session_id, "session_id")
         head, log_head = await database.read(partial(reads.heads_of, session_id=name))
         starts = [(start.at, start.head) for start in database.starts]
-        return answered(SessionHead(database.epoch, head, log_head, starts))
+        return json_response(SessionHead(database.epoch, head, log_head, starts))
 
     @router.post(LOG)
     async def log(request: Request) -> Response:
-        wish = asked(await request.body(), LogRequest, settings)
+        wish = decode_body(await request.body(), LogRequest, settings)
         if not 1 <= wish.limit <= MAX_LOG_PAGE:
             raise InvalidInput(f"limit must be 1 to {MAX_LOG_PAGE}.")
         name = check_name(wish.session_id, "session_id")
         query = PageQuery(name, _position(wish.after), None, wish.limit)
-        return answered(
+        return json_response(
             await database.read(
                 partial(reads.log_page, epoch=database.epoch, audience=wish.audience, query=query)
             )

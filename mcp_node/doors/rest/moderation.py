@@ -1,15 +1,14 @@
-"""REST for who keeps a session in order: closing it, changing it."""
+"""REST routes of moderation: closing and changing a session."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
 from mcp_node.doors.rest.sessions import LimitsAnswer, SessionAnswer
 from mcp_node.sessions.moderation import Moderation
-from proto.messages import Principal
-from serving.http.identity import Identity
 
 
 class SessionChange(BaseModel):
@@ -41,14 +40,9 @@ class SessionChanged(SessionAnswer):
     limits: LimitsAnswer
 
 
-def make_moderation_api(moderation: Moderation, identity: Identity) -> APIRouter:
+def make_moderation_api(moderation: Moderation) -> APIRouter:
     """The routes under /api that change a session."""
     router = APIRouter(prefix="/api", tags=["rooms"])
-
-    async def principal(request: Request) -> Principal:
-        return identity.from_headers(request.headers.raw)
-
-    Caller = Annotated[Principal, Depends(principal)]
 
     @router.patch(
         "/sessions/{session_id}",

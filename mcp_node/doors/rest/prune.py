@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from mcp_node.doors.rest.service import answered, asked, service_router
+from mcp_node.doors.rest.service import decode_body, json_response, service_router
 from mcp_node.log.interface import Database
 from mcp_node.log.pruning import PruneMessages, find_prunable
 from mcp_node.sessions import checks
@@ -18,7 +18,7 @@ from proto.messages import MAX_ID, utc_now
 from proto.settings import Settings
 
 WORK_SECONDS: Final = 1.0
-"""After so long a request is answered; the caller asks for the rest."""
+"""Time after which a request is answered even if messages are left; the caller repeats it."""
 
 
 class PruneRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,15 +32,15 @@ class PruneRequest(msgspec.Struct, forbid_unknown_fields=True):
 def make_prune_api(database: Database, settings: Settings, pruned: Callable[[], None]) -> APIRouter:
     """POST /api/prune, outside the OpenAPI document.
 
-    It answers ``{messages, through, done}``: how many it pruned (or would), and how far it got;
-    unless ``done`` it wants to be asked again, ``after`` there. ``pruned`` is called whenever
-    messages went.
+    It answers ``{messages, through, done}``: how many messages it pruned (or would prune), and the
+    last id it examined. Unless ``done``, the caller repeats the request with ``after`` set to that
+    id. ``pruned`` is called after messages were pruned.
     """
     router = service_router()
 
     @router.post(PRUNE)
     async def prune(request: Request) -> Response:
-        wish = asked(await request.body(), PruneRequest, settings)
+        wish = decode_body(await request.body(), PruneRequest, settings)
         before = checks.check_moment(wish.before, "before")
         if before is None or before > utc_now():
             raise InvalidInput("before must be in the past.")
@@ -57,6 +57,6 @@ def make_prune_api(database: Database, settings: Settings, pruned: Callable[[], 
             through, done = found.through, found.done
         if done and not wish.dry_run:
             await database.checkpoint()
-        return answered({"messages": messages, "through": through, "done": done})
+        return json_response({"messages": messages, "through": through, "done": done})
 
     return router

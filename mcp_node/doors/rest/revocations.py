@@ -10,7 +10,7 @@ import time
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from mcp_node.doors.rest.service import answered, asked, service_router
+from mcp_node.doors.rest.service import decode_body, json_response, service_router
 from mcp_node.links import revocations as taken_back
 from mcp_node.links.links import Links
 from mcp_node.log.interface import Database
@@ -41,15 +41,15 @@ def make_revocation_api(
     @router.get(STANDING)
     async def standing() -> Response:
         opened_at, number = database.starts[-1].at, identity.revocations.number
-        return answered(Standing(database.epoch, opened_at, settings.auth, number))
+        return json_response(Standing(database.epoch, opened_at, settings.auth, number))
 
     @router.get(REVOCATIONS)
     async def revocations() -> Response:
-        return answered(RevocationsAnswer(await database.read(taken_back.revocations)))
+        return json_response(RevocationsAnswer(await database.read(taken_back.revocations)))
 
     @router.post(REVOCATIONS)
     async def revoke(request: Request) -> Response:
-        wish = asked(await request.body(), RevocationRequest, settings)
+        wish = decode_body(await request.body(), RevocationRequest, settings)
         if [wish.token_id, wish.agent_id, wish.link_id].count(None) != 2:
             raise InvalidInput("One of token_id, agent_id and link_id is needed.")
         if wish.link_id is not None:
@@ -64,6 +64,6 @@ def make_revocation_api(
             revocations = await database.write(revoke_all)
         for revocation in revocations:
             identity.revocations.add(revocation)
-        return answered(RevocationsAnswer(revocations), status=201)
+        return json_response(RevocationsAnswer(revocations), status=201)
 
     return router

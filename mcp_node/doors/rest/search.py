@@ -1,14 +1,13 @@
-"""GET /api/search: the same search as the tool's."""
+"""GET /api/search, with the same search as the tool."""
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import Problem
 from mcp_node.search.search import Search
-from proto.messages import Principal
-from serving.http.identity import Identity
 
 
 class HitAnswer(BaseModel):
@@ -50,14 +49,9 @@ _Words = Annotated[
 ]
 
 
-def make_search_api(search: Search, identity: Identity) -> APIRouter:
+def make_search_api(search: Search) -> APIRouter:
     """The route under /api."""
     router = APIRouter(prefix="/api", tags=["rooms"])
-
-    async def principal(request: Request) -> Principal:
-        return identity.from_headers(request.headers.raw)
-
-    Caller = Annotated[Principal, Depends(principal)]
 
     @router.get(
         "/search",

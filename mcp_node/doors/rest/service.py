@@ -43,11 +43,12 @@ def for_service(scope: Scope) -> bool:
     )
 
 
-def asked(body: bytes, kind: type[T], settings: Settings) -> T:
-    """A request's body as its type.
+def decode_body(body: bytes, kind: type[T], settings: Settings) -> T:
+    """A request's body, decoded as ``kind``.
 
     Raises:
-        InvalidInput: it is not that.
+        TooLarge: it is larger than ``PARTYLINE_MAX_BODY_BYTES``.
+        InvalidInput: it is not strict JSON, or not of that type.
     """
     try:
         return msgspec.convert(strictjson.loads(body, max_bytes=settings.max_body_bytes), kind)
@@ -55,6 +56,6 @@ def asked(body: bytes, kind: type[T], settings: Settings) -> T:
         raise InvalidInput("The body does not have the fields this route takes.") from None
 
 
-def answered(value: Any, status: int = 200) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """A value as a JSON response."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")

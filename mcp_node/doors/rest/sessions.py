@@ -1,14 +1,15 @@
-"""REST: the same rooms as the tools, for programs and pages. Authorization header only."""
+"""REST routes of sessions and messages, with the same services as the tools."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import WRITING, SessionId, documented
 from mcp_node.services import Services
-from proto.messages import Principal
-from serving.http.identity import Identity
+from mcp_node.sessions.checks import check_page
+from mcp_node.sessions.guard import ShownLimits
 
 Level = Literal["public", "private", "agent_only", "admin_only"]
 
@@ -54,11 +55,8 @@ class SessionAnswer(BaseModel):
     hidden_characters: int = 0
 
 
-class LimitsAnswer(BaseModel):
+class LimitsAnswer(ShownLimits):
     """What may be said in a session before its guard against loops steps in; 0: no limit."""
-
-    messages_per_minute: int
-    agent_messages: int
 
 
 class SessionMade(SessionAnswer):
@@ -136,15 +134,10 @@ class MessageDeleted(BaseModel):
     deleted: bool
 
 
-def make_api(services: Services, identity: Identity) -> APIRouter:
+def make_api(services: Services) -> APIRouter:
     """The routes under /api."""
-    rooms = services.sessions
+    sessions = services.sessions
     router = APIRouter(prefix="/api", tags=["rooms"])
-
-    async def principal(request: Request) -> Principal:
-        return identity.from_headers(request.headers.raw)
-
-    Caller = Annotated[Principal, Depends(principal)]
 
     @router.get(
         "/sessions",
@@ -156,7 +149,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
     async def list_sessions(
         caller: Caller, limit: int = 20, active_since: str | None = None
     ) -> dict[str, Any]:
-        return {"sessions": await rooms.list_sessions(caller, limit, active_since)}
+        return {"sessions": await sessions.list_sessions(caller, limit, active_since)}
 
     @router.post(
         "/sessions",
@@ -172,7 +165,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
     async def create_session(
         caller: Caller, body: SessionBody, response: Response
     ) -> dict[str, Any]:
-        made = await rooms.create_session(caller, body.purpose, body.session_id, body.metadata)
+        made = await sessions.create_session(caller, body.purpose, body.session_id, body.metadata)
         response.status_code = 201 if made["created"] else 200
         return made
 
@@ -184,7 +177,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
         responses=documented(404),
     )
     async def get_session(caller: Caller, session_id: SessionId) -> dict[str, Any]:
-        return await rooms.get_session(caller, session_id)
+        return await services.inbox.get_session(caller, session_id, mark_read=False)
 
     @router.get(
         "/sessions/{session_id}/messages",
@@ -202,9 +195,8 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
         sender: str | None = None,
         visibility: Level | None = None,
     ) -> dict[str, Any]:
-        return await rooms.get_messages(
-            caller, session_id, after, before, limit, sender, visibility
-        )
+        query = check_page(session_id, after, before, limit, sender, visibility)
+        return await services.inbox.get_messages(caller, query, mark_read=False)
 
     @router.post(
         "/sessions/{session_id}/messages",
@@ -217,7 +209,7 @@ def make_api(services: Services, identity: Identity) -> APIRouter:
     async def add_message(
         caller: Caller, session_id: SessionId, body: MessageBody
     ) -> dict[str, Any]:
-        message = await rooms.add_message(
+        message = await sessions.add_message(
             caller,
             session_id,
             body.content,

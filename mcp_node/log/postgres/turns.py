@@ -33,6 +33,9 @@ from mcp_node.log.transaction import (
 from mcp_node.log.writer import Unsettled
 from proto.messages import Message
 
+RETRY_SECONDS: Final = 5.0
+"""How long a transaction is repeated that lost its connection before its COMMIT."""
+
 SETTLE_SECONDS: Final = 10.0
 """How long a lost answer is looked for before its writers are told that it is unknown."""
 
@@ -111,11 +114,8 @@ class Turns:
         """The log's last id that was given out, by `commit` or `catch_up`."""
         return self._seen
 
-    def open(self) -> int:
+    def open(self) -> None:
         """Connect, and end what an earlier connection may still have under way.
-
-        Returns:
-            The number of the last batch that this node has committed.
 
         Raises:
             psycopg.Error: the database cannot be reached.
@@ -130,9 +130,8 @@ class Turns:
         except BaseException:
             connection.raw.close()
             raise
-        self._connection, self._generation = connection, generation
+        self._connection, self._generation, self._batch = connection, generation, batch
         self._forget()
-        return int(batch)
 
     def close(self) -> None:
         """Close the connection; what it has under way is rolled back."""
@@ -143,10 +142,26 @@ class Turns:
     def commit(self, operations: Sequence[Operation[Any]]) -> Turn:
         """Run all operations in one transaction and commit it.
 
+        If the connection is lost before the COMMIT is sent, it runs them again on a new one: so a
+        database that is restarted, or a transaction that the server ended because this machine was
+        too busy, fails no write.
+
         Raises:
             Unsettled: it may have been committed or not.
             Exception: nothing was committed.
         """
+        deadline = self._clock() + RETRY_SECONDS
+        while True:
+            try:
+                return self._commit(operations)
+            except (psycopg.OperationalError, psycopg.InterfaceError, Fenced) as error:
+                if self._clock() > deadline:
+                    raise
+                logger.warning("a transaction is repeated (%s)", type(error).__name__)
+                self.close()
+                time.sleep(0.05)
+
+    def _commit(self, operations: Sequence[Operation[Any]]) -> Turn:
         if self._connection is None:
             self.open()
         connection = self._connection
@@ -155,17 +170,17 @@ class Turns:
             others, latest = self._begin(connection)
             committed = self._run(connection, operations)
             turn = latest + 1
-            row = (self._batch + 1, turn, self._node, self._generation)
-            connection.execute(_LEAVE, row)
+            batch = self._batch + 1
+            connection.execute(_LEAVE, (batch, turn, self._node, self._generation))
         except BaseException:
             self._roll_back(connection)
             raise
         try:
             connection.raw.execute("COMMIT")
         except psycopg.Error as error:
-            if not self._was_committed(error):
+            if not self._was_committed(batch, error):
                 raise
-        self._batch, self._turn = self._batch + 1, turn
+        self._batch, self._turn = batch, turn
         if committed.messages:
             self._seen = committed.messages[-1].id
         elif others:
@@ -201,7 +216,7 @@ class Turns:
             apart = Transaction(connection, self._tail, self._companions)
             return run_separately(connection, apart, operations)
 
-    def _was_committed(self, error: psycopg.Error) -> bool:
+    def _was_committed(self, batch: int, error: psycopg.Error) -> bool:
         """Whether a COMMIT that failed took effect all the same.
 
         Raises:
@@ -215,7 +230,8 @@ class Turns:
         deadline = self._clock() + SETTLE_SECONDS
         while True:
             try:
-                return self.open() > self._batch
+                self.open()
+                return self._batch >= batch
             except psycopg.Error:
                 if self._clock() > deadline:
                     raise Unsettled from error

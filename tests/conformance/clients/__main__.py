@@ -17,7 +17,8 @@ from tests.conformance.clients.inspector import Inspector, use_inspector
 from tests.conformance.clients.scripts import Script, use_script
 from tests.conformance.clients.step import Step
 from tests.conformance.packages import CACHE, CannotRun, Packages, install, pinned
-from tests.pair import Pair, until
+from tests.pair import Pair
+from tests.waiting import until
 
 MODERN: Final = "2026-07-28"
 LEGACY: Final = "2025-11-25"

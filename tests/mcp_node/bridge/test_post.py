@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from mcp_node.bridge import post
 from mcp_node.bridge.post import PostPublisher
 from proto.settings import load_settings
 from serving.peers.clients import ws_socket
 from tests.mcp_node.bridge.test_push import messages
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 
 
 class Door:
@@ -90,11 +90,9 @@ async def test_posts_go_out_in_order_as_whole_frames(tmp_path: Path) -> None:
         assert publisher.connected
 
 
-async def test_without_a_peer_nothing_waits_for_long_and_all_is_counted(tmp_path: Path) -> None:
+async def test_without_a_peer_everything_is_dropped_and_counted(tmp_path: Path) -> None:
     async with publishing(Door(tmp_path)) as publisher:
-        begin = time.perf_counter()
         publisher.publish(messages(1, 50))
-        assert time.perf_counter() - begin < 0.2
         await until(lambda: publisher.dropped == 50)
         assert (publisher.published, publisher.waiting, publisher.connected) == (0, 0, False)
 
@@ -154,10 +152,13 @@ async def test_what_is_refused_is_dropped_and_counted(tmp_path: Path, status: in
         await until(lambda: publisher.published == 1)
 
 
-async def test_closing_does_not_wait_for_a_peer_that_hangs(tmp_path: Path) -> None:
+async def test_closing_does_not_wait_for_a_peer_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post, "_TIMEOUT_SECONDS", 2 * PATIENCE)
     async with Door(tmp_path).serving() as door:
         door.open.clear()
-        async with asyncio.timeout(1), publishing(door) as publisher:
+        async with asyncio.timeout(PATIENCE), publishing(door) as publisher:
             publisher.publish(messages(1, 5))
             await until(lambda: door.posts)
         assert publisher.dropped >= 4

@@ -146,7 +146,7 @@ def test_welcome_says_where_things_are_and_holds_no_secret(data_dir):
 def test_welcome_without_a_link_says_how_to_get_one(data_dir):
     settings = load_settings(data_dir=data_dir, page_url="https://rooms.example/p")
     text = "\n".join(welcome(settings, Path("/opt/p/bin/partyline"), None))
-    assert "https://rooms.example/p/ (for a link to enter by:" in text
+    assert "https://rooms.example/p/ (to get a login link:" in text
     assert f"PARTYLINE_DATA_DIR={data_dir} /opt/p/bin/partyline login" in text
 
 
@@ -166,7 +166,7 @@ def test_the_printed_lines_work_in_a_shell(data_dir, tmp_path):
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     arguments, token = json.loads(done.stdout)
     assert verified(odd, token).agent_id == "claude"
@@ -183,7 +183,7 @@ def test_the_printed_command_is_the_one_that_was_started(monkeypatch):
     assert export.startswith("export PARTYLINE_TOKEN=\"$('/opt/my apps/partyline' token --agent")
 
 
-def test_without_authentication_it_adds_the_server_plainly_and_warns(data_dir):
+def test_without_authentication_the_server_is_added_plainly_with_a_warning(data_dir):
     settings = load_settings(data_dir=data_dir, auth="off")
     assert claude_code_lines(settings, Path("partyline")) == [
         "claude mcp add --scope project --transport http partyline http://127.0.0.1:23456/mcp"

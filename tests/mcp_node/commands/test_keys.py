@@ -36,21 +36,21 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_it_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: Path) -> None:
+def test_keys_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: Path) -> None:
     lines = shown(keys, data_dir)
     client, server = curve.client_keys(data_dir), curve.server_keys(data_dir)
     assert lines == [
         f"mcp_node is        {client.public}",
         f"mcp_node sends to  {server.public} (the ws_node here)",
         f"ws_node is         {server.public}",
-        f"ws_node lets in    {client.public} (the mcp_node here)",
+        f"ws_node accepts    {client.public} (the mcp_node here)",
     ]
     for pair in (client, server):
         assert pair.secret.hex() not in "\n".join(lines)
     assert {file.stat().st_mode & 0o777 for file in data_dir.iterdir()} == {0o600}
 
 
-def test_two_machines_introduce_each_other(keys: Keys, tmp_path: Path) -> None:
+def test_exchanged_keys_let_two_machines_trust_each_other(keys: Keys, tmp_path: Path) -> None:
     """The recipe of docs/operations.md."""
     agents, viewers = tmp_path / "agents", tmp_path / "viewers"
     client = shown(keys, agents)[0].split()[-1]
@@ -58,7 +58,7 @@ def test_two_machines_introduce_each_other(keys: Keys, tmp_path: Path) -> None:
     assert keys(viewers, "--allow", client).returncode == 0
     assert keys(agents, "--server", server).returncode == 0
     assert f"mcp_node sends to  {server}" in shown(keys, agents)
-    assert f"ws_node lets in    {client}" in shown(keys, viewers)
+    assert f"ws_node accepts    {client}" in shown(keys, viewers)
 
 
 def test_a_key_can_be_taken_off_again(keys: Keys, data_dir: Path) -> None:

@@ -122,7 +122,7 @@ async def test_an_argument_that_a_tool_has_not(agents: tuple[Agent, Agent, Agent
     assert text.endswith("are session_id, after, timeout_seconds, mentions_only.")
 
 
-async def test_visibility_is_an_enum(agents: tuple[Agent, Agent, Agent]) -> None:
+async def test_visibility_is_an_enum_in_the_schemas(agents: tuple[Agent, Agent, Agent]) -> None:
     alice, _, _ = agents
     tools = await alice.tools()
     assert tools["add_message"].input_schema["properties"]["visibility"]["enum"] == LEVELS
@@ -166,7 +166,7 @@ async def test_a_retry_of_what_was_deleted_says_so(agents: tuple[Agent, Agent, A
     assert text.startswith("KEY_REUSED: ")
 
 
-async def test_a_retraction_is_no_text(agents: tuple[Agent, Agent, Agent]) -> None:
+async def test_a_retraction_is_heard_without_text(agents: tuple[Agent, Agent, Agent]) -> None:
     alice, bob, _ = agents
     said = (await alice.say("oops"))["message_id"]
     await bob("get_messages", session_id="room")
@@ -183,3 +183,14 @@ async def test_a_retraction_is_no_text(agents: tuple[Agent, Agent, Agent]) -> No
 def test_a_value_that_is_nothing_is_somebodys_text_all_the_same() -> None:
     assert marked({"key": "k", "value": None})["notice"] == NOTICE
     assert "notice" not in marked({"memories": [], "has_more": False})
+
+
+async def test_unread_only_goes_with_limit_alone(agents: tuple[Agent, Agent, Agent]) -> None:
+    alice, bob, _ = agents
+    await alice.say("one")
+    for more in ({"after": 0}, {"before": 9}, {"sender": "alice"}, {"visibility": "public"}):
+        refusal = await bob.refused("get_messages", session_id="room", unread_only=True, **more)
+        assert refusal.startswith("INVALID_INPUT: unread_only goes with limit alone.")
+    page = await bob("get_messages", session_id="room", unread_only=True, limit=1)
+    assert [one["content"] for one in page["messages"]] == ["one"]
+    assert page["unread"] == 0

@@ -145,14 +145,14 @@ async def test_somebody_elses_request_changes_nothing(case: Case) -> None:
 
 
 @pytest.mark.parametrize("body", [CALL, b"{}", b"[", b"\xff"])
-async def test_what_opens_nothing_is_not_counted(case: Case, body: bytes) -> None:
+async def test_a_request_that_opens_nothing_is_not_counted(case: Case, body: bytes) -> None:
     for _ in range(10):
         assert (await case.ask("alice", body))[0] == 400
     assert len(case.app) == 0
     assert case.library.bodies == [body] * 10
 
 
-async def test_nor_is_what_crashes(case: Case) -> None:
+async def test_a_request_that_crashes_is_not_counted(case: Case) -> None:
     case.library.crash = True
     for _ in range(10):
         with contextlib.suppress(RuntimeError):

@@ -15,10 +15,10 @@ from proto.keyfile import open_data_dir, public_key
 from proto.settings import load_settings
 from proto.tokens import PrincipalVerifier
 from serving.http.identity import Identity
-from tests.integration.ears import subscribe
+from tests.integration.subscribers import subscribe
 from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
-from tests.pair import until
+from tests.waiting import until
 
 METHODS = ("subscriptions/listen", "resources/subscribe", "resources/unsubscribe")
 

@@ -51,12 +51,12 @@ async def listings(mcp: FastMCP, *, mode: str, calls: int) -> int:
         return count.methods["tools/list"] - before
 
 
-async def test_without_it_every_modern_call_lists_the_tools(tmp_path: Path) -> None:
+async def test_without_schema_lookup_every_modern_call_lists_the_tools(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as mcp:
         assert await listings(mcp, mode="auto", calls=3) >= 3
 
 
-async def test_with_it_none_does(tmp_path: Path) -> None:
+async def test_with_schema_lookup_no_call_lists_the_tools(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as mcp:
         await install_schema_lookup(mcp)
         assert await listings(mcp, mode="auto", calls=3) <= 1  # the client's own, for its cache

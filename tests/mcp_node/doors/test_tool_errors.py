@@ -58,7 +58,7 @@ async def call(data_dir: Path, name: str, arguments: dict[str, Any]) -> str:
         (MARK, {}),
     ],
 )
-async def test_what_the_framework_refuses(
+async def test_what_the_framework_refuses_is_invalid_input(
     tmp_path: Path, name: str, arguments: dict[str, Any]
 ) -> None:
     text = await call(tmp_path / "data", name, arguments)

@@ -29,7 +29,7 @@ NAMES = st.from_regex(NAME_PATTERN, fullmatch=True)
         ("@é", ()),
     ],
 )
-def test_names_are_found(text: str, names: tuple[str, ...]) -> None:
+def test_mentioned_names_are_found(text: str, names: tuple[str, ...]) -> None:
     assert mentioned(text) == names
 
 

@@ -12,6 +12,7 @@ from mcp_node.services import Services, make_services
 from proto.messages import Principal
 from proto.settings import load_settings
 from serving.http.identity import NOBODY
+from tests.mcp_node import storing
 from tests.mcp_node.inbox.test_inbox import ALICE, BOB, EVE, ROOT, able, read, say, wait, waits
 from tests.mcp_node.making import opened
 
@@ -23,7 +24,7 @@ async def here(able: Services, session_id: str = "room") -> list[dict[str, Any]]
     return [msgspec.to_builtins(one) for one in found.get(session_id, [])]
 
 
-async def test_those_that_wait_come_first_then_the_latest_seen(able: Services) -> None:
+async def test_agents_that_wait_come_first_then_the_latest_seen(able: Services) -> None:
     assert [one["name"] for one in await here(able)] == ["alice"]  # who made it
     waiting = asyncio.create_task(wait(able, EVE))
     await waits(able, 1)
@@ -40,9 +41,9 @@ async def test_those_that_wait_come_first_then_the_latest_seen(able: Services) -
     assert not any(one["waiting"] for one in await here(able))
 
 
-async def test_it_is_told_of_each_session_alone_and_nobody_is_nobody(able: Services) -> None:
+async def test_agents_are_listed_by_session_without_anonymous_readers(able: Services) -> None:
     await able.sessions.create_session(BOB, "else", "other")
-    await able.inbox.get_messages(NOBODY, "other")
+    await storing.read(able, NOBODY, "other")
     found = await able.presence.at_work(["other", "room", "no-such-room"])
     assert {name: [one.name for one in agents] for name, agents in found.items()} == {
         "other": ["bob"],
@@ -73,7 +74,7 @@ async def test_what_nobody_else_may_see_leaves_no_trace(able: Services) -> None:
     assert "eve" in {one["name"] for one in await here(able)}
 
 
-async def test_so_many_and_no_more(able: Services) -> None:
+async def test_agents_of_a_session_are_bounded(able: Services) -> None:
     for number in range(MOST_AGENTS + 5):
         await read(able, Principal(f"a{number}", "claude", frozenset({"read"}), token_id="t"))
     agents = await here(able)

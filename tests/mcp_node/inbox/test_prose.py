@@ -76,7 +76,7 @@ PIECES = st.sampled_from((*TICKS, *SPACES, *BLOCKS, "@", "@", "@", "x"))
 
 @given(st.lists(PIECES, max_size=30))
 @example(["> ", "\n", "    ", "@"])
-def test_it_agrees_with_a_commonmark_parser(pieces: list[str]) -> None:
+def test_mentions_agree_with_a_commonmark_parser(pieces: list[str]) -> None:
     text = "".join(
         f" @n{number} " if piece == "@" else piece for number, piece in enumerate(pieces)
     )
@@ -98,9 +98,13 @@ LONG = ("`a", "\\`", "`", "- ", "> ", "\t", "_ ", RUNS, DEEP)
 def test_the_time_is_linear_whatever_the_text(piece: str) -> None:
     def took(size: int) -> float:
         text = "@ `\n" + (piece * (size // len(piece) + 1))[:size]
-        begin = time.process_time()
-        prose(text)
-        return time.process_time() - begin
+
+        def once() -> float:
+            begin = time.process_time()
+            prose(text)
+            return time.process_time() - begin
+
+        return min(once() for _ in range(3))
 
     took(1000)
     assert took(100_000) < 40 * max(took(6_250), 0.002)  # a square would be 256 times as long

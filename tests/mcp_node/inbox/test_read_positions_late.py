@@ -18,7 +18,7 @@ from proto.settings import load_settings
 from proto.visibility import may_see
 from tests.mcp_node import storing
 from tests.mcp_node.making import opened
-from tests.pair import until
+from tests.waiting import until
 
 BOTH = frozenset({"read", "write"})
 ALICE = Principal("alice", "claude", BOTH, token_id="a", issued_at=1)
@@ -98,7 +98,7 @@ async def say(able: Services, who: Principal, content: str, visibility: str = "p
 
 
 async def unread_page(able: Services, who: Principal, limit: int = 1000) -> list[int]:
-    page = await able.inbox.get_messages(who, "room", unread_only=True, limit=limit)
+    page = await able.inbox.get_unread(who, "room", limit)
     return [message["id"] for message in page["messages"]]
 
 
@@ -143,7 +143,7 @@ async def test_a_page_that_knows_of_a_deletion_before_it_is_announced(
         assert await able.inbox.unread(BOB, "room") == 2
         slow.holding = True
         await able.deletion.delete_message(ALICE, "room", first)
-        await able.inbox.get_messages(BOB, "room", unread_only=unread_only)
+        await (unread_page(able, BOB) if unread_only else storing.read(able, BOB))
         slow.announce()
         assert await check_unread(able, BOB) == 0
 
@@ -298,11 +298,11 @@ class Play:
     async def give(self, how: str, who: Principal, limit: int) -> None:
         inbox = self.able.inbox
         if how == "page":
-            page = await inbox.get_messages(who, "room", unread_only=True, limit=limit)
+            page = await inbox.get_unread(who, "room", limit)
         elif how == "newest":
-            page = await inbox.get_messages(who, "room", limit=limit)
+            page = await storing.read(self.able, who, limit=limit)
         elif how == "sender":
-            page = await inbox.get_messages(who, "room", limit=limit, sender="alice")
+            page = await storing.read(self.able, who, limit=limit, sender="alice")
         else:
             page = await inbox.wait(who, "room", timeout_seconds=0, mentions_only=how == "call")
         self.took(who, page)
@@ -340,7 +340,7 @@ class Play:
         for who in EVERYBODY:
             await check_unread(self.able, who)
             while True:
-                page = await self.able.inbox.get_messages(who, "room", unread_only=True)
+                page = await self.able.inbox.get_unread(who, "room")
                 if not page["messages"]:
                     break
                 self.took(who, page)
@@ -371,7 +371,7 @@ def test_everything_visible_is_given_and_counted_right(
             for who in EVERYBODY:  # everybody joined at the beginning
                 host = ROOT if who is not ROOT else ALICE
                 play.said[await say(able, host, "welcome")] = (host, "public")
-                play.took(who, await able.inbox.get_messages(who, "room", unread_only=True))
+                play.took(who, await able.inbox.get_unread(who, "room"))
             for step in steps:
                 await play.step(*step)
             await play.judge()

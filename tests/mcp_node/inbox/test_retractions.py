@@ -10,7 +10,18 @@ import pytest
 from mcp_node.services import Services, make_services
 from proto.messages import Principal
 from proto.settings import load_settings
-from tests.mcp_node.inbox.test_inbox import ALICE, BOB, EVE, ROOT, read, say, unread, waits
+from tests.mcp_node import storing
+from tests.mcp_node.inbox.test_inbox import (
+    ALICE,
+    BOB,
+    EVE,
+    ROOT,
+    read,
+    read_unread,
+    say,
+    unread,
+    waits,
+)
 from tests.mcp_node.making import opened
 
 
@@ -27,13 +38,13 @@ async def delete(able: Services, who: Principal, message_id: int) -> None:
 
 
 async def news(able: Services, who: Principal, **how: Any) -> list[dict[str, Any]]:
-    page = await able.inbox.get_messages(who, "room", unread_only=True, **how)
+    page = await able.inbox.get_unread(who, "room", **how)
     messages: list[dict[str, Any]] = page["messages"]
     return messages
 
 
 @pytest.mark.parametrize("mentions_only", [False, True])
-async def test_it_wakes_who_had_the_text(able: Services, mentions_only: bool) -> None:
+async def test_a_retraction_wakes_who_had_the_text(able: Services, mentions_only: bool) -> None:
     (said,) = await say(able, ALICE, "@bob the password is x")
     how = {"mentions_only": mentions_only}
     assert (await able.inbox.wait(BOB, "room", **how))["messages"][0]["id"] == said
@@ -48,7 +59,7 @@ async def test_it_wakes_who_had_the_text(able: Services, mentions_only: bool) ->
     assert (again["messages"], again["outcome"]) == ([], "timeout")
 
 
-async def test_it_is_unread_and_given_in_its_place(able: Services) -> None:
+async def test_a_retraction_is_unread_and_given_in_its_place(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await read(able, BOB)
     await say(able, ALICE, "three")
@@ -73,7 +84,7 @@ async def test_who_never_had_the_text_is_told_nothing(able: Services) -> None:
     await read(able, BOB)
     (said,) = await say(able, ALICE, "one")
     (ours,) = await say(able, ALICE, "ours", visibility="agent_only")
-    await read(able, EVE, unread_only=True)
+    await read_unread(able, EVE)
     waiting = asyncio.create_task(able.inbox.wait(EVE, "room", timeout_seconds=30))
     await waits(able, 1)
     before = await able.inbox.unread(EVE, "room")
@@ -114,9 +125,9 @@ async def test_a_newest_page_that_shows_it_tells_of_it(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await read(able, BOB)
     await delete(able, ALICE, 2)
-    view = await able.inbox.get_session(BOB, "room")
+    view = await able.inbox.get_session(BOB, "room", mark_read=True)
     assert [one.get("deleted") for one in view["messages"]] == [None, True]
-    await able.inbox.get_session(EVE, "room")  # she joins
+    await able.inbox.get_session(EVE, "room", mark_read=True)  # she joins
     assert await unread(able, BOB) == await unread(able, EVE) == 0
     assert await news(able, BOB) == await news(able, EVE) == []
 
@@ -125,11 +136,11 @@ async def test_what_comes_after_an_id_has_everybodys(able: Services) -> None:
     await say(able, ALICE, "one", "two")
     await delete(able, ALICE, 1)
     for who in (ALICE, BOB, EVE):
-        page = await able.inbox.get_messages(who, "room", after=2)
+        page = await storing.read(able, who, after=2)
         assert page["messages"] == [{"id": 3, "deletes": 1}]
         heard = await able.inbox.wait(who, "room", after=2, timeout_seconds=0)
         assert heard["messages"] == page["messages"]
-    filtered = await able.inbox.get_messages(BOB, "room", after=0, sender="alice")
+    filtered = await storing.read(able, BOB, after=0, sender="alice")
     assert [one["id"] for one in filtered["messages"]] == [1, 2]
     waiting = asyncio.create_task(able.inbox.wait(ALICE, "room", after=3))
     await waits(able, 1)

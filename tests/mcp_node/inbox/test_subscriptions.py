@@ -138,7 +138,7 @@ async def test_what_is_removed_is_forgotten_entirely(
     ],
     ids=["none", "foreign", "covered-none", "no-sessions", "no-read", "name", "path", "space"],
 )
-async def test_who_is_refused(
+async def test_a_subscription_that_is_refused_leaves_nothing(
     subscriptions: Subscriptions, principal: Principal, uri: str, error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):

@@ -5,8 +5,10 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from mcp_node.inbox.unread import Reach, ReadPosition, news, not_recorded, standing
-from mcp_node.search.index import add_search_functions
+from mcp_node.search.fts5 import add_search_functions
 from mcp_node.storage import SCHEMA
 from proto.messages import Audience
 from tests.mcp_node.making import opened
@@ -41,6 +43,7 @@ def older(path: Path) -> None:
         connection.execute("INSERT INTO advances VALUES ('room', 'bob', 3, 1, ?)", (AT,))
 
 
+@pytest.mark.sqlite
 async def test_what_an_older_version_gave_as_a_mention_is_read(tmp_path: Path) -> None:
     older(tmp_path / "partyline.db")
     async with opened(tmp_path) as store:
@@ -54,6 +57,7 @@ async def test_what_an_older_version_gave_as_a_mention_is_read(tmp_path: Path) -
         assert await store.read(asked) == [2, 4]
 
 
+@pytest.mark.sqlite
 async def test_what_is_not_stored_yet_is_read_as_well(tmp_path: Path) -> None:
     older(tmp_path / "partyline.db")
     async with opened(tmp_path) as store:

@@ -108,14 +108,16 @@ async def test_a_link_is_no_longer_than_its_minters_token(links: Links) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 55, "a" * 56, "a" * 64])
-async def test_its_id_is_a_name_that_shows_its_minter(links: Links, name: str) -> None:
+async def test_a_links_id_is_a_name_that_shows_its_minter(links: Links, name: str) -> None:
     minted = await links.mint_live(agent(name), "room")
     assert is_name(minted.link.link_id)
     assert minted.link.link_id[:-9] == name[:55]
     assert minted.link.minted_by == name
 
 
-async def test_at_once_or_one_by_one_no_more_work_than_allowed(links: Links, clock: Clock) -> None:
+async def test_no_more_links_than_allowed_are_minted_at_once_or_one_by_one(
+    links: Links, clock: Clock
+) -> None:
     tried = [links.mint_live(agent(), "room", "1h") for _ in range(5)]
     results = await asyncio.gather(*tried, return_exceptions=True)
     assert [isinstance(one, RateLimited) for one in results] == [False] * 3 + [True] * 2
@@ -195,7 +197,7 @@ async def test_a_revoked_token_leaves_no_links(tmp_path: Path, clock: Clock) -> 
             await links.mint_live(agent(token_id="t1"), "room")
 
 
-async def test_with_the_operators_tokens_its_unused_login_links_end(
+async def test_revoking_the_operators_tokens_ends_unused_login_links(
     tmp_path: Path, clock: Clock
 ) -> None:
     async with linking(tmp_path, clock) as (links, store):
@@ -221,7 +223,7 @@ async def test_links_that_ended_are_listed_for_a_week(links: Links, clock: Clock
     }
 
 
-async def test_a_page_behind_another_name(tmp_path: Path, clock: Clock) -> None:
+async def test_a_link_leads_to_the_configured_page(tmp_path: Path, clock: Clock) -> None:
     async with linking(tmp_path, clock, page_url="https://rooms.example/p") as (links, _):
         minted = await links.mint_live(agent(), "room")
         assert minted.url.startswith("https://rooms.example/p/#code=")

@@ -15,6 +15,8 @@ from proto.errors import ConfigurationError
 from tests.mcp_node import storing
 from tests.mcp_node.making import CLAUDE, new_message, new_session, opened
 
+pytestmark = pytest.mark.sqlite
+
 
 async def filled(directory: Path, count: int) -> str:
     async with opened(directory) as store:

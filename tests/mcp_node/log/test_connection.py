@@ -12,6 +12,8 @@ from mcp_node.log.sqlite.connection import JobConnection, connect_reader, connec
 from mcp_node.log.sqlite.schema import prepare
 from mcp_node.storage import SCHEMA
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
@@ -93,5 +95,5 @@ async def test_a_failed_connection_leaves_no_thread_behind(tmp_path: Path, conne
     with pytest.raises(sqlite3.DatabaseError):
         await connect(garbage)
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=5)
+        thread.join(timeout=30)
         assert not thread.is_alive()

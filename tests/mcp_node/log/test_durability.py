@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mcp_node.log.interface import Database
 from tests.mcp_node import storing
 from tests.mcp_node.making import opened
+
+pytestmark = pytest.mark.sqlite
 
 ROOMS = [f"room-{number}" for number in range(4)]
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.mcp_node.making import everything, opened
 
+pytestmark = pytest.mark.sqlite
+
 LIBRARY = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -55,7 +57,7 @@ def failing_disk(tmp_path: Path) -> dict[str, str]:
         pytest.skip("needs Linux and a C compiler")
     (tmp_path / "fsync.c").write_text(LIBRARY)
     command = [compiler, "-shared", "-fPIC", "-o", "fsync.so", "fsync.c", "-ldl"]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=30)
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
     return {
         "LD_PRELOAD": str(tmp_path / "fsync.so"),
         "FSYNC_FAILS": str(tmp_path / "fails"),
@@ -65,7 +67,7 @@ def failing_disk(tmp_path: Path) -> dict[str, str]:
 
 async def test_what_was_refused_does_not_come_back_after_a_crash(failing_disk, tmp_path: Path):
     done = subprocess.run(  # noqa: ASYNC221
-        [sys.executable, "-c", PROGRAM], env=failing_disk, timeout=20, capture_output=True
+        [sys.executable, "-c", PROGRAM], env=failing_disk, timeout=60, capture_output=True
     )
     assert done.returncode == 42, done.stderr
     async with opened(tmp_path) as store:

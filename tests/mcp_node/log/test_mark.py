@@ -1,8 +1,7 @@
-"""The mark follows the log within a second, and survives a disk that refuses it."""
+"""The mark follows the log by itself, and survives a disk that refuses it."""
 
 import asyncio
 import logging
-import time
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,15 @@ import pytest
 from mcp_node.log.mark import Mark, MarkKeeper, read_mark
 from tests.mcp_node import storing
 from tests.mcp_node.making import new_message, new_session, opened
+from tests.waiting import until
 
 
-async def test_the_mark_follows_within_a_second_of_the_commit(tmp_path: Path):
+async def test_the_mark_follows_a_commit_soon_and_by_itself(tmp_path: Path):
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         await storing.append(store, new_message())
         last = await storing.append(store, new_message())
-        committed = time.monotonic()
-        while read_mark(tmp_path / "log.mark") != Mark(store.epoch, last.id):
-            assert time.monotonic() - committed < 1
-            await asyncio.sleep(0.01)
+        await until(lambda: read_mark(tmp_path / "log.mark") == Mark(store.epoch, last.id))
 
 
 async def test_a_mark_that_cannot_be_written_is_tried_again(

@@ -20,6 +20,8 @@ from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session, opened
 
+pytestmark = pytest.mark.sqlite
+
 
 async def refused(data_dir: Path) -> str:
     """What the operator reads; no thread is left that would keep the interpreter from exiting."""
@@ -146,7 +148,7 @@ def test_the_interpreter_exits_after_a_refusal(tmp_path: Path):
         "asyncio.run(open_store(path, Settings(data_dir=path)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, timeout=20, text=True
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, timeout=60, text=True
     )
     assert done.returncode == 1
     assert "ConfigurationError" in done.stderr

@@ -40,6 +40,7 @@ def full_disk(data_dir: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.sqlite
 async def test_one_bad_row_fails_alone(store: Database, tmp_path: Path, caplog):
     refuse(tmp_path, "secret words")
     contents = [f"good {n}" for n in range(9)]
@@ -91,6 +92,7 @@ class WriteThenRefuse:
         raise SessionNotFound
 
 
+@pytest.mark.sqlite
 async def test_an_operation_that_refuses_after_writing_leaves_nothing(
     store: Database, tmp_path: Path
 ):
@@ -106,6 +108,7 @@ async def test_an_operation_that_refuses_after_writing_leaves_nothing(
         assert connection.execute("SELECT name FROM meta").fetchall() == [("epoch",)]
 
 
+@pytest.mark.sqlite
 async def test_a_commit_that_fails_fails_whole_and_the_next_one_works(
     store: Database, tmp_path: Path, caplog
 ):
@@ -131,6 +134,7 @@ async def test_a_commit_that_fails_fails_whole_and_the_next_one_works(
         await storing.append(store, new_message("lost"))
 
 
+@pytest.mark.sqlite
 async def test_what_failed_to_commit_does_not_come_back_after_a_restart(tmp_path: Path):
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
@@ -141,6 +145,7 @@ async def test_what_failed_to_commit_does_not_come_back_after_a_restart(tmp_path
         assert await everything(store) == [1]
 
 
+@pytest.mark.sqlite
 async def test_a_write_waits_for_another_programs_lock(store: Database, tmp_path: Path):
     with closing(sqlite3.connect(tmp_path / "partyline.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -264,6 +269,7 @@ async def test_sessions_beyond_the_cache_keep_their_chain(tmp_path: Path, monkey
                 assert message.prev == (message.id - 8 if turn else 0), number
 
 
+@pytest.mark.sqlite
 async def test_a_read_of_a_damaged_log_is_unavailable_and_tells_nothing(
     store: Database, tmp_path: Path, caplog
 ):

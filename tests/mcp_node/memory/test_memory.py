@@ -28,7 +28,7 @@ from proto.settings import Settings, load_settings
 from serving.http.identity import NOBODY
 from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
-from tests.pair import until
+from tests.waiting import until
 
 BOTH = frozenset({"read", "write"})
 ALICE = Principal("alice", "claude", BOTH, token_id="t1")
@@ -95,7 +95,7 @@ async def keys(memory: Memory, who: Principal, **arguments: Any) -> list[str]:
     ],
     ids=repr,
 )
-async def test_what_is_kept_comes_back(memory: Memory, value: Any) -> None:
+async def test_kept_values_come_back(memory: Memory, value: Any) -> None:
     written = await memory.set(ALICE, "k", value)
     got = await memory.get(ALICE, "k")
     assert type(got["value"]) is type(value)
@@ -126,7 +126,7 @@ async def test_only_its_principal_knows_of_it(memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("who", [NOBODY, SAYS_ALICE, GUEST], ids=lambda who: who.agent_id)
-async def test_who_has_none(memory: Memory, who: Principal) -> None:
+async def test_principals_without_a_token_have_no_memory(memory: Memory, who: Principal) -> None:
     await memory.set(ALICE, "k", "mine")
     for call in (
         memory.set(who, "k", 1),
@@ -140,7 +140,7 @@ async def test_who_has_none(memory: Memory, who: Principal) -> None:
     assert (await memory.get(ALICE, "k"))["value"] == "mine"
 
 
-async def test_scopes(memory: Memory) -> None:
+async def test_a_token_without_the_scope_is_refused_memory(memory: Memory) -> None:
     await memory.set(WRITER, "k", 1)
     for call in (
         memory.set(READER, "k", 2),
@@ -248,7 +248,7 @@ async def test_a_sweep_takes_as_many_turns_as_it_needs(made: Made) -> None:
     ],
     ids=repr,
 )
-async def test_what_is_refused_leaves_nothing(
+async def test_a_refused_entry_leaves_nothing(
     memory: Memory, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):
@@ -278,7 +278,7 @@ async def test_a_list_is_ordered_cut_and_paged(memory: Memory) -> None:
             await memory.list(ALICE, **bad)
 
 
-async def test_the_newest_are_bounded(made: Made) -> None:
+async def test_the_newest_entries_are_bounded(made: Made) -> None:
     memory, clock = made
     for n in range(102):
         clock.now += 1
@@ -293,7 +293,7 @@ async def test_the_newest_are_bounded(made: Made) -> None:
     assert len(json.dumps(shown)) < 65_536 + 100 * 250
 
 
-async def test_it_counts_towards_the_rate_of_writes(tmp_path: Path) -> None:
+async def test_memory_counts_towards_the_rate_of_writes(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path, writes_per_second=1)
     async with opened(tmp_path) as store:
         memory = make_services(store, settings).memory
@@ -360,6 +360,6 @@ async def test_the_sweep_goes_on_when_the_store_fails(
     async with opened(tmp_path) as store:
         memory = make_services(store, settings).memory
     sweeping = asyncio.create_task(memory.sweep_for_ever(every=0.001))
-    await until(lambda: caplog.text.count("expired memories stay for now: UNAVAILABLE") > 1)
+    await until(lambda: caplog.text.count("expired memory was not swept: UNAVAILABLE") > 1)
     assert not sweeping.done()
     sweeping.cancel()

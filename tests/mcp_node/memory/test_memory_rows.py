@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from mcp_node.log.interface import Database
-from mcp_node.memory import rows as memory
+from mcp_node.memory import reads as memory
+from mcp_node.memory import rows as writes
 from mcp_node.memory.rows import DeleteMemory, EntryKey, MemoryLimits, SetMemory, SweepMemory
 from mcp_node.storage import SCHEMA
 from proto.errors import MemoryExists, MemoryNotFound, RateLimited, SessionNotFound
@@ -42,10 +43,10 @@ def setting(
     seconds: int | None = None,
     *,
     overwrite: bool = True,
-    quota: MemoryLimits = AMPLE,
+    limits: MemoryLimits = AMPLE,
 ) -> SetMemory:
     raw = msgspec.Raw(value.encode())
-    return SetMemory(place, raw, seconds, overwrite=overwrite, quota=quota, clock=clock)
+    return SetMemory(place, raw, seconds, overwrite=overwrite, limits=limits, clock=clock)
 
 
 async def value(store: Database, place: EntryKey, now: float) -> str | None:
@@ -56,56 +57,54 @@ async def value(store: Database, place: EntryKey, now: float) -> str | None:
     return bytes(memo.value).decode()
 
 
-def rows(store: Database) -> int:
-    with sqlite3.connect(store._path) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM memory").fetchone()
-    connection.close()
-    return int(count)
+async def rows(store: Database) -> int:
+    count = "SELECT count(*) FROM memory"
+    return int((await store.read(lambda connection: connection.execute(count).fetchone()))[0])
 
 
 async def test_keys_are_counted_per_principal_and_only_while_they_live(
     store: Database, clock: Clock
 ) -> None:
     two = MemoryLimits(2, 1_000)
-    await store.write(setting(clock, at("a"), quota=two))
-    await store.write(setting(clock, at("b", session="room"), seconds=10, quota=two))
+    await store.write(setting(clock, at("a"), limits=two))
+    await store.write(setting(clock, at("b", session="room"), seconds=10, limits=two))
     with pytest.raises(RateLimited, match=r"keys.*MAX_MEMORY_ENTRIES_PER_PRINCIPAL"):
-        await store.write(setting(clock, at("c"), quota=two))
-    await store.write(setting(clock, at("a"), "2", quota=two))
-    await store.write(setting(clock, at("c", "bob"), quota=two))
+        await store.write(setting(clock, at("c"), limits=two))
+    await store.write(setting(clock, at("a"), "2", limits=two))
+    await store.write(setting(clock, at("c", "bob"), limits=two))
     clock.now += 10
-    await store.write(setting(clock, at("c"), quota=two))
+    await store.write(setting(clock, at("c"), limits=two))
     with pytest.raises(RateLimited):
-        await store.write(setting(clock, at("b", session="room"), quota=two))
+        await store.write(setting(clock, at("b", session="room"), limits=two))
     assert await store.write(DeleteMemory(at("a"), clock))
-    await store.write(setting(clock, at("b", session="room"), quota=two))
+    await store.write(setting(clock, at("b", session="room"), limits=two))
 
 
 async def test_bytes_are_those_of_all_values_after_the_write(store: Database, clock: Clock) -> None:
     ten = MemoryLimits(100, 10)
-    await store.write(setting(clock, at("a"), "1234", quota=ten))
-    await store.write(setting(clock, at("b"), "123456", quota=ten))
+    await store.write(setting(clock, at("a"), "1234", limits=ten))
+    await store.write(setting(clock, at("b"), "123456", limits=ten))
     with pytest.raises(RateLimited, match=r"bytes.*MAX_MEMORY_BYTES_PER_PRINCIPAL"):
-        await store.write(setting(clock, at("a"), "12345", quota=ten))
+        await store.write(setting(clock, at("a"), "12345", limits=ten))
     assert await value(store, at("a"), clock.now) == "1234"
-    await store.write(setting(clock, at("b"), "12345", quota=ten))
-    await store.write(setting(clock, at("a"), "12345", quota=ten))
+    await store.write(setting(clock, at("b"), "12345", limits=ten))
+    await store.write(setting(clock, at("a"), "12345", limits=ten))
 
 
-async def test_at_once_no_more_than_the_quota_get_in(store: Database, clock: Clock) -> None:
+async def test_concurrent_writes_do_not_exceed_the_quota(store: Database, clock: Clock) -> None:
     calls = [
-        store.write(setting(clock, at(f"k{n}"), quota=MemoryLimits(5, 100))) for n in range(20)
+        store.write(setting(clock, at(f"k{n}"), limits=MemoryLimits(5, 100))) for n in range(20)
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(result, RateLimited) for result in results] == [False] * 5 + [True] * 15
-    assert rows(store) == 5
+    assert await rows(store) == 5
 
 
 async def test_sets_at_once_are_one_after_the_other(store: Database, clock: Clock) -> None:
     calls = [store.write(setting(clock, at(), str(n))) for n in range(20)]
     assert [written.created for written in await asyncio.gather(*calls)] == [True] + [False] * 19
     assert await value(store, at(), clock.now) == "19"
-    assert rows(store) == 1
+    assert await rows(store) == 1
 
 
 async def test_what_is_refused_takes_no_other_write_with_it(store: Database, clock: Clock) -> None:
@@ -136,27 +135,27 @@ async def test_an_operation_asks_the_time_when_it_runs(store: Database, clock: C
 
 
 async def test_the_sweep_takes_what_expired_in_bounded_turns(store: Database, clock: Clock) -> None:
-    for n in range(memory.SWEEP_ENTRIES + 10):
+    for n in range(writes.SWEEP_ENTRIES + 10):
         await store.write(setting(clock, at(f"short{n}"), seconds=10))
     await store.write(setting(clock, at("long"), seconds=11))
     await store.write(setting(clock, at("ever")))
     assert await store.write(SweepMemory(clock)) == 0
     clock.now += 10
-    assert await store.write(SweepMemory(clock)) == memory.SWEEP_ENTRIES
+    assert await store.write(SweepMemory(clock)) == writes.SWEEP_ENTRIES
     assert await store.write(SweepMemory(clock)) == 10
     assert await store.write(SweepMemory(clock)) == 0
-    assert rows(store) == 2
+    assert await rows(store) == 2
     assert await value(store, at("long"), clock.now) == "1"
 
 
 async def test_a_turn_of_the_sweep_is_bounded_in_bytes(store: Database, clock: Clock) -> None:
-    half = '"' + "x" * (memory.SWEEP_BYTES // 2) + '"'
+    half = '"' + "x" * (writes.SWEEP_BYTES // 2) + '"'
     for n in range(3):
         await store.write(setting(clock, at(f"half{n}"), half, seconds=n + 1))
     await store.write(setting(clock, at("giant"), f"[{half},{half},{half}]", seconds=4))
     clock.now += 10
     assert [await store.write(SweepMemory(clock)) for _ in range(5)] == [1, 1, 1, 1, 0]
-    assert rows(store) == 0
+    assert await rows(store) == 0
 
 
 async def test_what_is_set_anew_while_it_is_swept_stays(store: Database, clock: Clock) -> None:
@@ -171,10 +170,10 @@ async def test_what_is_set_anew_while_it_is_swept_stays(store: Database, clock: 
     await asyncio.gather(*(store.write(operation) for operation in operations))
     for n in range(40):
         assert await value(store, at(f"k{n}"), clock.now) == '"new"'
-    assert rows(store) == 40
+    assert await rows(store) == 40
 
 
-async def test_it_outlives_a_restart(tmp_path: Path, clock: Clock) -> None:
+async def test_entries_outlive_a_restart(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         await store.write(setting(clock, at(), '{"é":[1]}'))
@@ -186,7 +185,7 @@ async def test_it_outlives_a_restart(tmp_path: Path, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "parameters"), [(memory._TAKEN, ("a", 1.0)), (memory._EXPIRED, (1.0, 1))]
+    ("sql", "parameters"), [(writes._TOTAL, ("a", 1.0)), (writes.EXPIRED, (1.0, 1))]
 )
 def test_counting_and_sweeping_look_at_an_index_alone(
     sql: str, parameters: tuple[object, ...]

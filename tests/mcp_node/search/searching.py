@@ -7,7 +7,7 @@ from mcp_node.log.transaction import Transaction
 from mcp_node.search.finding import Found
 from mcp_node.search.index import index_everything
 from mcp_node.search.query import parse
-from mcp_node.search.rows import Wish
+from mcp_node.search.rows import Criteria
 from proto.messages import Audience
 from tests.mcp_node import storing
 from tests.mcp_node.making import CLAUDE
@@ -39,7 +39,7 @@ class IndexNow:
 async def search(store: Database, query: str, audience: Audience = CLAUDE, **wishes: Any) -> Found:
     defaults = {"within": None, "sender": None, "since": None, "until": None, "limit": 20}
     return await storing.search(
-        store, Wish(audience=audience, terms=parse(query), **defaults | wishes)
+        store, Criteria(audience=audience, terms=parse(query), **defaults | wishes)
     )
 
 

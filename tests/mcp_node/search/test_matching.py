@@ -30,7 +30,7 @@ def test_the_words_of_a_term_follow_each_other() -> None:
     assert shown("Ça va, CAFÉ noir", "cafe noir") == "Ça va, «CAFÉ noir»"
 
 
-def test_alternatives_and_the_words_used() -> None:
+def test_a_match_names_the_alternative_it_used() -> None:
     found = match("the cat sat", sought("cat|dog", "sat"))
     assert found is not None
     assert found.used == {"cat", "sat"}
@@ -57,7 +57,7 @@ TERMS = st.lists(st.lists(st.sampled_from(["a", "b", "ab", "e", "今"]), min_siz
 
 
 @given(text=TEXTS, terms=TERMS.filter(bool))
-def test_it_finds_what_is_there_and_shows_it(text: str, terms: list[list[str]]) -> None:
+def test_a_match_is_found_where_all_terms_are_and_shown(text: str, terms: list[list[str]]) -> None:
     all_words = words(text)
     there = all(
         any(all_words[at : at + len(term)] == term for at in range(len(all_words)))

@@ -8,7 +8,7 @@ import pytest
 from mcp_node.log.interface import Database
 from mcp_node.search.finding import find
 from mcp_node.search.query import parse
-from mcp_node.search.rows import SECONDS, Wish
+from mcp_node.search.rows import SECONDS, Criteria
 from mcp_node.search.vocabulary import Vocabulary
 from proto.messages import Message, Visibility
 from tests.mcp_node import storing
@@ -39,7 +39,7 @@ async def settle(store: Database, request: pytest.FixtureRequest) -> Callable[[]
     return now
 
 
-async def test_newest_first_with_every_word(store: Database, say: Say, settle: Any) -> None:
+async def test_results_hold_every_word_newest_first(store: Database, say: Say, settle: Any) -> None:
     await say("the router drops packets")
     await say("packets arrive")
     await say("Router, and packets again")
@@ -60,7 +60,9 @@ async def test_a_limit_tells_whether_there_is_more(store: Database, say: Say, se
         assert result.has_more is more
 
 
-async def test_phrases_beginnings_and_other_scripts(store: Database, say: Say, settle: Any) -> None:
+async def test_phrases_prefixes_and_other_scripts_are_found(
+    store: Database, say: Say, settle: Any
+) -> None:
     await say("call add_message first")
     await say("message add, routing tables")
     await say("我们今天吃饭 Café")
@@ -122,7 +124,9 @@ async def test_since_and_until_count_themselves(store: Database, say: Say, settl
     assert await found(store, "hello", until="0001-01-01T00:00:00.000000Z") == []
 
 
-async def test_only_in_some_sessions(store: Database, say: Say, settle: Any) -> None:
+async def test_search_is_restricted_to_the_given_sessions(
+    store: Database, say: Say, settle: Any
+) -> None:
     await storing.create_session(store, new_session("other"))
     await say("hello")
     await say("hello", session_id="other")
@@ -189,10 +193,10 @@ async def test_nothing_of_what_is_gone_stays_in_the_index(store: Database) -> No
 async def test_a_search_that_takes_too_long_ends_with_what_it_has(store: Database) -> None:
     for _ in range(3):
         await storing.append(store, new_message(content="hello"))
-    wish = Wish(CLAUDE, None, parse("hello"), None, None, None, 20)
+    criteria = Criteria(CLAUDE, None, parse("hello"), None, None, None, 20)
     ticks = iter([0.0, 0.0, 2 * SECONDS, 2 * SECONDS, 2 * SECONDS])
     result = await store.read(
-        lambda c: find(c, vocabulary=Vocabulary(), wish=wish, clock=lambda: next(ticks))
+        lambda c: find(c, vocabulary=Vocabulary(), criteria=criteria, clock=lambda: next(ticks))
     )
     assert [hit.message_id for hit in result.hits] == [3, 2]
     assert result.has_more

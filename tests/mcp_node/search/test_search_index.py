@@ -47,6 +47,7 @@ def old_log(path: Path, count: int) -> None:
         )
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("count", [0, 3, 2_500])
 async def test_an_old_log_is_indexed_when_it_is_opened(tmp_path: Path, count: int) -> None:
     old_log(tmp_path / "partyline.db", count)

@@ -26,7 +26,7 @@ from proto.errors import InvalidInput, TooLarge
     ],
     ids=range(11),
 )
-def test_what_is_looked_for(query: str, expected: list[Term]) -> None:
+def test_a_query_becomes_its_terms(query: str, expected: list[Term]) -> None:
     assert parse(query) == expected
 
 
@@ -49,7 +49,9 @@ def test_what_is_looked_for(query: str, expected: list[Term]) -> None:
     ],
     ids=range(13),
 )
-def test_what_is_refused(query: object, error: type[InvalidInput]) -> None:
+def test_queries_without_words_or_too_long_are_refused(
+    query: object, error: type[InvalidInput]
+) -> None:
     with pytest.raises(error):
         parse(query)
 

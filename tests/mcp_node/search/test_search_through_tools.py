@@ -77,7 +77,7 @@ async def test_an_answer_has_what_the_contract_names(services: Services) -> None
     ],
     ids=range(16),
 )
-async def test_what_is_refused(
+async def test_bad_search_arguments_are_refused(
     services: Services, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
     with pytest.raises(error):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from mcp_node.search.vocabulary import Vocabulary, Words, allowed_distance, closest_first
+from mcp_node.search.vocabulary import Vocabulary, WordList, allowed_distance, closest_first
 from mcp_node.search.words import is_known
 
 WORDS = st.text(alphabet="abcé1", min_size=1, max_size=9)
@@ -43,7 +43,7 @@ def test_the_longer_a_word_the_more_may_be_wrong() -> None:
 
 @given(typed=WORDS, vocabulary=st.lists(WORDS))
 def test_near_words_are_those_within_the_distance(typed: str, vocabulary: list[str]) -> None:
-    words = Words()
+    words = WordList()
     words.add(vocabulary)
     most = allowed_distance(typed)
     expected = {w: OSA.distance(typed, w) for w in vocabulary if is_known(typed)}

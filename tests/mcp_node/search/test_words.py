@@ -26,7 +26,7 @@ from mcp_node.search.words import LONGEST, composed, is_known, spans, words
     ],
     ids=range(10),
 )
-def test_what_a_word_is(text: str, expected: list[str]) -> None:
+def test_text_becomes_its_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 

@@ -24,19 +24,19 @@ def nested(levels: int) -> Any:
 
 
 @pytest.mark.parametrize("check", [checks.check_content, checks.check_purpose])
-def test_text_passes_as_it_is(check: Any) -> None:
+def test_text_passes_unchanged(check: Any) -> None:
     for text in ("a", " a\n", "\x01\x7f", "é\U0001f600", "‮​"):
         assert check(text, SETTINGS) == text
 
 
 @pytest.mark.parametrize("check", [checks.check_content, checks.check_purpose])
 @pytest.mark.parametrize("text", ["", " ", "\n\t\u2003", None, 7, b"a", ["a"], "a\0", "\ud800"])
-def test_text_that_is_none(check: Any, text: Any) -> None:
+def test_values_that_are_no_text_are_refused(check: Any, text: Any) -> None:
     with pytest.raises(InvalidInput):
         check(text, SETTINGS)
 
 
-def test_text_has_a_length() -> None:
+def test_text_beyond_its_length_is_too_large() -> None:
     assert checks.check_content("é" * 100_000, SETTINGS)
     with pytest.raises(TooLarge):
         checks.check_content("a" * 100_001, SETTINGS)
@@ -125,7 +125,7 @@ def test_a_moment_becomes_the_logs_own_form(given_: str, moment: str) -> None:
         *("\uff12\uff10\uff12\uff16-11-23", "2026-11-23T21:30:00+99:00", "2026-W01-1"),
     ],
 )
-def test_what_is_no_moment(value: Any) -> None:
+def test_values_that_are_no_moment_are_refused(value: Any) -> None:
     with pytest.raises(InvalidInput, match="active_since"):
         checks.check_moment(value, "active_since")
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from mcp_node.log import sqlite
 from mcp_node.log.erasing import Eraser
 from mcp_node.log.interface import Database
+from mcp_node.log.sqlite import connection, database
 from mcp_node.sessions.delete_message import DeleteMessage
 from mcp_node.sessions.new import NewMessage
 from proto.errors import (
@@ -26,7 +26,7 @@ from proto.errors import (
 from proto.messages import MAX_ID, Audience, Message, Visibility
 from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 
 SECRET = "hunter2-is-the-password"
 
@@ -151,7 +151,7 @@ async def test_deleting_again_changes_nothing(store: Database) -> None:
         (Visibility.PRIVATE, CLAUDE, None),
     ],
 )
-async def test_who_may_delete_what(
+async def test_only_senders_and_admins_delete_what_they_see(
     store: Database,
     visibility: Visibility,
     who: Audience,
@@ -208,7 +208,7 @@ async def test_mentions_go_and_the_count_of_its_audience_shrinks(store: Database
     await storing.append(store, new_message())
     await change(
         store,
-        "INSERT OR REPLACE INTO mentions VALUES ('room', 'bob', 1), ('room', 'bob', 2)",
+        "INSERT INTO mentions VALUES ('room', 'bob', 1), ('room', 'bob', 2) ON CONFLICT DO NOTHING",
     )
     await delete(store, 1)
     await delete(store, 1)
@@ -249,6 +249,7 @@ async def test_another_text_under_the_key_of_a_deleted_message_is_refused(
     assert await storing.session_head(store, "room") == 2
 
 
+@pytest.mark.sqlite
 async def test_what_was_said_cannot_be_guessed_from_the_database(tmp_path: Path) -> None:
     digests = []
     for log in ("one", "two"):
@@ -289,6 +290,7 @@ async def test_a_message_added_in_the_same_transaction_can_be_deleted(
     assert (await shown(store))[0] == {**added.shown(), "content": "", "deleted": True}
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("size", [100, 50_000])
 async def test_its_text_is_in_no_file_once_the_write_ahead_log_is_empty(
     tmp_path: Path, size: int
@@ -307,24 +309,28 @@ async def test_its_text_is_in_no_file_once_the_write_ahead_log_is_empty(
         assert SECRET.encode() not in everything_in(tmp_path)
 
 
+@pytest.mark.sqlite
 async def test_a_reader_does_not_hold_up_an_emptying_of_the_write_ahead_log(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    patient = f"PRAGMA busy_timeout = {int(2_000 * PATIENCE)}"
+    monkeypatch.setattr(connection, "_WRITER", (*connection._WRITER, patient))
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         with closing(sqlite3.connect(tmp_path / "partyline.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM messages").fetchall()
             await storing.append(store, new_message())
-            assert not await asyncio.wait_for(store.checkpoint(), 4)  # BUSY_MS is 5 s
-            await asyncio.wait_for(storing.append(store, new_message()), 4)
+            assert not await asyncio.wait_for(store.checkpoint(), PATIENCE)
+            await asyncio.wait_for(storing.append(store, new_message()), PATIENCE)
         assert await store.checkpoint()
 
 
+@pytest.mark.sqlite
 async def test_a_deletion_empties_the_write_ahead_log_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "Eraser", partial(Eraser, pause=0.05))
+    monkeypatch.setattr(database, "Eraser", partial(Eraser, pause=0.05))
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         await storing.append(store, new_message(content=SECRET))

@@ -19,7 +19,7 @@ UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
         *(("3650d", LONGEST_SECONDS), (1, 1), (3_600, 3_600), (LONGEST_SECONDS, LONGEST_SECONDS)),
     ],
 )
-def test_durations(value: str | int, seconds: int) -> None:
+def test_durations_are_read_as_seconds(value: str | int, seconds: int) -> None:
     assert duration_seconds(value, "expires_in") == seconds
 
 
@@ -31,7 +31,7 @@ def test_durations(value: str | int, seconds: int) -> None:
     ],
     ids=repr,
 )
-def test_what_is_none_is_refused(value: Any) -> None:
+def test_values_that_are_no_duration_are_refused(value: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^INVALID_INPUT: expires_in must be .* such as 12h"):
         duration_seconds(value, "expires_in")
 

@@ -11,6 +11,7 @@ from mcp_node.services import Services, make_services
 from proto.errors import Forbidden, KeyReused, LoopGuard, ParentNotFound
 from proto.messages import Principal
 from proto.settings import load_settings
+from tests.mcp_node import storing
 from tests.mcp_node.making import opened
 
 WRITE = frozenset({"read", "write"})
@@ -45,7 +46,7 @@ async def stopped(services: Services, who: Principal, level: str = "public") -> 
 
 async def test_by_default_nobody_is_near_a_limit(opening: Opening) -> None:
     async with opening() as services:
-        view = await services.sessions.get_session(ALICE, "room")
+        view = await storing.view(services, ALICE)
         assert view["limits"] == {"messages_per_minute": 6_000, "agent_messages": 0}
 
 
@@ -55,7 +56,7 @@ async def test_a_principal_is_stopped_in_that_session_alone(opening: Opening) ->
         assert not await stopped(services, BOB)
         await services.sessions.create_session(ALICE, "p", "elsewhere")
         await services.sessions.add_message(ALICE, "elsewhere", "a")
-        assert (await services.sessions.get_session(ALICE, "room"))["message_count"] == 4
+        assert (await storing.view(services, ALICE))["message_count"] == 4
 
 
 async def test_what_is_not_added_is_not_counted(opening: Opening) -> None:
@@ -126,7 +127,7 @@ async def test_admins_and_people_set_a_sessions_own_limits(
     async with opening() as services:
         changed = await services.moderation.update_session(who, "room", agent_messages=7)
     async with opening() as services:
-        assert (await services.sessions.get_session(BOB, "room"))["limits"] == changed["limits"]
+        assert (await storing.view(services, BOB))["limits"] == changed["limits"]
 
 
 @pytest.mark.parametrize("who", [ALICE, BOB, GUEST], ids=["maker", "other", "guest"])

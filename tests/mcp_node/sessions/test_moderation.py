@@ -19,6 +19,7 @@ from proto.errors import (
 from proto.messages import Message, Principal
 from proto.settings import load_settings
 from serving.http.identity import NOBODY
+from tests.mcp_node import storing
 from tests.mcp_node.making import opened
 
 WRITE = frozenset({"read", "write"})
@@ -52,7 +53,7 @@ async def test_who_may_closes_it_for_everybody(all_of: Services, who: Principal)
     for writer in (MAKER, OTHER, ADMIN, HUMAN):
         with pytest.raises(SessionClosed, match=r"SESSION_CLOSED.*create_session"):
             await all_of.sessions.add_message(writer, "room", "one more")
-    view = await all_of.sessions.get_session(OTHER, "room")
+    view = await storing.view(all_of, OTHER)
     assert [message["content"] for message in view["messages"]] == ["the last word"]
     assert (view["closed_at"], view["message_count"]) == (closed["closed_at"], 1)
     (listed,) = await all_of.sessions.list_sessions(OTHER)
@@ -64,7 +65,7 @@ async def test_who_may_closes_it_for_everybody(all_of: Services, who: Principal)
 
 @pytest.mark.parametrize("who", MAY_NOT, ids=lambda who: who.token_id or "nobody")
 async def test_others_may_not_close_or_change_it(all_of: Services, who: Principal) -> None:
-    before = await all_of.sessions.get_session(MAKER, "room")
+    before = await storing.view(all_of, MAKER)
     for call in (
         all_of.moderation.close_session(who, "room"),
         all_of.moderation.update_session(who, "room", "mine now"),
@@ -73,7 +74,7 @@ async def test_others_may_not_close_or_change_it(all_of: Services, who: Principa
     ):
         with pytest.raises(Forbidden):
             await call
-    assert await all_of.sessions.get_session(MAKER, "room") == before
+    assert await storing.view(all_of, MAKER) == before
 
 
 async def test_other_sessions_do_not_exist(all_of: Services) -> None:
@@ -119,14 +120,14 @@ async def test_nothing_is_added_after_closing(all_of: Services) -> None:
     writing = [asyncio.create_task(write(number)) for number in range(20)]
     await closing.wait()
     closed = await all_of.moderation.close_session(MAKER, "room")
-    head = (await all_of.sessions.get_messages(MAKER, "room", limit=1))["messages"][0]
+    head = (await storing.read(all_of, MAKER, limit=1))["messages"][0]
     assert head["timestamp"] <= closed["closed_at"]
     added = [message.id for some in await asyncio.gather(*writing) for message in some]
     assert max(added) == head["id"]
-    assert (await all_of.sessions.get_session(MAKER, "room"))["message_count"] == len(added)
+    assert (await storing.view(all_of, MAKER))["message_count"] == len(added)
 
 
-async def test_it_stays_closed_after_a_restart(tmp_path: Path) -> None:
+async def test_a_closed_session_stays_closed_after_a_restart(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     async with opened(tmp_path) as store:
         services = make_services(store, settings)
@@ -149,7 +150,7 @@ async def test_what_is_given_is_changed_and_the_rest_stays(
     assert (changed["purpose"], changed["metadata"]) == ("to decide", {"b": 2})
     changed = await all_of.moderation.update_session(who, "room", metadata={})
     assert changed["metadata"] == {}
-    view = await all_of.sessions.get_session(OTHER, "room")
+    view = await storing.view(all_of, OTHER)
     assert {key: view[key] for key in changed} == changed
     await all_of.sessions.add_message(OTHER, "room", "goes on")
 
@@ -173,10 +174,10 @@ async def test_what_is_given_is_changed_and_the_rest_stays(
 async def test_bad_changes_change_nothing(
     all_of: Services, changes: dict[str, Any], error: type[PartylineError]
 ) -> None:
-    before = await all_of.sessions.get_session(ADMIN, "room")
+    before = await storing.view(all_of, ADMIN)
     with pytest.raises(error):
         await all_of.moderation.update_session(ADMIN, "room", **changes)
-    assert await all_of.sessions.get_session(ADMIN, "room") == before
+    assert await storing.view(all_of, ADMIN) == before
 
 
 async def test_where_nobody_is_verified_a_name_is_needed(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from mcp_node.sessions import rows as queries
 from mcp_node.sessions.guard import SAID_SINCE_HUMAN
 from mcp_node.storage import SCHEMA
 
+pytestmark = pytest.mark.sqlite
+
 BY_AUDIENCE = "messages_by_audience"
 PARAMETERS = {
     "session": "room",
@@ -68,7 +70,7 @@ def test_the_types_of_a_session_are_found_by_seeks(database):
 
 @pytest.mark.parametrize("all_types", [False, True])
 def test_a_list_of_sessions_seeks_the_tallies_of_those_it_looks_at(database, all_types):
-    steps = plan(database, listing.listing(3, all_types=all_types))
+    steps = plan(database, listing.listing(3, of_all_types=all_types))
     tallies = [step for step in steps if "tallies" in step]
     assert any("audience>?" in step for step in tallies) is all_types
     assert all("USING PRIMARY KEY (session_id=? AND audience" in step for step in tallies)
@@ -108,7 +110,7 @@ def test_what_was_said_since_a_person_spoke_is_found_by_seeks(database):
         (messages.HEAD, ()),
     ],
 )
-def test_heads_seek(database, sql, parameters):
+def test_heads_are_read_by_index(database, sql, parameters):
     (step,) = plan(database, sql, parameters)
     assert step.startswith("SEARCH messages")
 

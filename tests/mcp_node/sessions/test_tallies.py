@@ -6,6 +6,7 @@ from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ async def test_a_view_and_the_list_count_what_their_reader_sees(store: Database)
         assert (one.message_count, *await store.read(seen)) == (expected,) * 3
 
 
+@pytest.mark.sqlite
 async def test_tallies_go_on_after_reopening_and_are_made_for_an_older_log(tmp_path: Path):
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())

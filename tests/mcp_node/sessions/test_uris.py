@@ -12,12 +12,12 @@ from proto.names import NAME_PATTERN
 
 
 @given(st.from_regex(re.compile(NAME_PATTERN), fullmatch=True))
-def test_what_is_written_is_read_back(session_id: str) -> None:
+def test_session_uris_are_read_back(session_id: str) -> None:
     assert [session_of(uri) for uri in session_uris(session_id)] == [session_id, session_id]
 
 
 @given(st.one_of(st.text(), st.text().map("session://{}".format)))
-def test_nothing_else_is_one_and_what_it_was_is_not_repeated(text: str) -> None:
+def test_other_text_is_no_session_uri_and_is_not_repeated(text: str) -> None:
     try:
         found = session_of(text)
     except InvalidInput as error:
@@ -33,5 +33,5 @@ def refused(text: str) -> InvalidInput:
 
 
 @pytest.mark.parametrize("tail", ["", "\n", "/", "a b", "a/messages\n", "a" * 65, "é", "%61", "-a"])
-def test_close_misses(tail: str) -> None:
+def test_near_misses_of_a_session_uri_are_refused(tail: str) -> None:
     refused(f"session://{tail}")

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from proto.messages import ANONYMOUS, Audience, Visibility
 from proto.visibility import audience_key, may_see
 from tests.mcp_node import storing
 from tests.mcp_node.making import ADMIN, CLAUDE, CODEX, NOBODY, new_message, new_session, opened
+
+pytestmark = pytest.mark.sqlite
 
 # Names that could be taken for keys, for each other's, or for the ends of a range.
 NAMES = ["a", "p", "s", "t", "a;", "p:a", "s:a", "t:", "t;", ANONYMOUS, "ops", "claude", "~"]

@@ -15,7 +15,7 @@ from serving.bus.bus import Bus
 from tests import nats_server
 from tests.integration.relay import Authority
 from tests.nats_server import NatsServer
-from tests.pair import until
+from tests.waiting import until
 
 pytestmark = nats_server.needed
 

@@ -16,8 +16,8 @@ from serving.bus.bus import Bus
 from serving.bus.credentials import read_credentials
 from tests import nats_server
 from tests.nats_server import NatsServer
-from tests.pair import until
 from tests.serving.bus.test_bus import ROOM, SHOWN, Received, for_node, running
+from tests.waiting import until
 
 OPERATOR, ACCOUNT, USER = 14, 0, 20
 _SEED: Final = 18

@@ -18,7 +18,7 @@ def write(data_dir: Path, text: str) -> Path:
     return file
 
 
-def test_without_a_file_only_ones_own_is_let_in(tmp_path: Path) -> None:
+def test_without_a_file_only_the_nodes_own_key_is_accepted(tmp_path: Path) -> None:
     allowed = AllowList(tmp_path)
     assert allowed.own in allowed
     assert ONE not in allowed

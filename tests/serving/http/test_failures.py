@@ -25,7 +25,7 @@ def with_status(status: int) -> Any:
     return app
 
 
-PAUSE = 0.2
+PAUSE = 1.0
 
 
 async def timed(app: Any, address: str = "10.0.0.1") -> bool:

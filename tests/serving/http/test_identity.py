@@ -33,7 +33,7 @@ def test_no_header_is_no_token() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", f"Basic {TOKEN}", TOKEN, "Bearer\t"])
-def test_another_form_is_refused(value: str) -> None:
+def test_another_form_of_authorization_is_refused(value: str) -> None:
     with pytest.raises(Unauthenticated):
         bearer_token(headers(("Authorization", value)))
 
@@ -71,7 +71,7 @@ def test_names_in_headers_count_only_where_auth_is_off() -> None:
     assert alice.scopes == {"read", "write"}
 
 
-def test_nobody_is_anonymous() -> None:
+def test_a_caller_without_a_name_is_anonymous() -> None:
     who = identity(auth_off=True)
     assert who.from_headers([]) is NOBODY
     assert who.from_headers(headers(("X-Partyline-Agent-Type", "claude"))) is NOBODY
@@ -87,12 +87,12 @@ def test_nobody_takes_a_reserved_or_malformed_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1"])
-def test_this_machine(peer: str) -> None:
+def test_loopback_peers_are_this_machine(peer: str) -> None:
     assert from_loopback(scope(client=(peer, 1)))
 
 
 @pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "", "testclient"])
-def test_other_machines(peer: str) -> None:
+def test_other_peers_are_not_this_machine(peer: str) -> None:
     assert not from_loopback(scope(client=(peer, 1)))
 
 

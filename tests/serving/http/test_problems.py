@@ -61,7 +61,7 @@ async def ask(method: str, path: str, **options: Any) -> httpx.Response:
         ("crash", 500, "INTERNAL_ERROR"),
     ],
 )
-async def test_what_a_route_raises(name: str, status: int, code: str) -> None:
+async def test_what_a_route_raises_becomes_a_problem(name: str, status: int, code: str) -> None:
     answer = await ask("GET", f"/raise/{name}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert ("www-authenticate" in answer.headers) == (status == 401)
@@ -76,7 +76,9 @@ async def test_what_a_route_raises(name: str, status: int, code: str) -> None:
         ("POST", f"/body?limit={MARK}", 422, "INVALID_INPUT"),
     ],
 )
-async def test_what_the_framework_raises(method: str, path: str, status: int, code: str) -> None:
+async def test_what_the_framework_raises_becomes_a_problem(
+    method: str, path: str, status: int, code: str
+) -> None:
     answer = await ask(method, path, json={"number": 1})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
@@ -84,7 +86,7 @@ async def test_what_the_framework_raises(method: str, path: str, status: int, co
 @pytest.mark.parametrize(
     "body", [{"number": MARK}, {MARK: 1}, {"number": 1, MARK: 1}, [MARK], MARK, None]
 )
-async def test_a_body_the_framework_refuses(body: object) -> None:
+async def test_a_body_that_the_framework_refuses_is_invalid_input(body: object) -> None:
     answer = await ask("POST", "/body", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "INVALID_INPUT")
 

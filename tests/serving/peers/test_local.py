@@ -25,8 +25,9 @@ from serving.peers.local import (
     listening,
 )
 from serving.process.server import NodeServer
-from tests.pair import plain_client, until
+from tests.clients import plain_client
 from tests.proto.unprivileged import NOBODY, scratch_of_nobody
+from tests.waiting import until
 
 
 async def tells(scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +137,7 @@ async def test_another_user_is_cut_even_where_the_files_would_let_it_in() -> Non
             script = (
                 "import os, socket, sys\n"
                 f"os.setgid({NOBODY}); os.setuid({NOBODY})\n"
-                "peer = socket.socket(socket.AF_UNIX); peer.settimeout(10)\n"
+                "peer = socket.socket(socket.AF_UNIX); peer.settimeout(30)\n"
                 f"peer.connect({os.fspath(path)!r})\n"
                 "try:\n"
                 "    peer.sendall(b'GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')\n"

@@ -19,7 +19,8 @@ from serving.http.problems import send_problem
 from serving.http.protocol import LimitedHttp
 from serving.peers.local import UnsafePeer, is_peer
 from serving.peers.signed import SignedRequests, SigningTransport
-from tests.pair import plain_client, until
+from tests.clients import plain_client
+from tests.waiting import until
 
 KEY = b"0123456789abcdef" * 4
 Change = Callable[[httpx.Response], httpx.Response]

@@ -21,7 +21,7 @@ with AddressFile(Path(sys.argv[1]), "mcp", "http://127.0.0.1:40123"):
 """
 
 
-def test_it_is_there_while_its_writer_runs_and_removed_at_its_end(tmp_path: Path) -> None:
+def test_an_address_file_exists_while_its_writer_runs(tmp_path: Path) -> None:
     assert (running_url(tmp_path, "mcp"), former_port(tmp_path, "mcp")) == (None, 0)
     with AddressFile(tmp_path, "mcp", URL):
         path = address_path(tmp_path, "mcp")

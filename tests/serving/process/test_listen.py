@@ -37,7 +37,7 @@ def test_a_port_is_free_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
-def test_an_address_of_another_machine(host: str) -> None:
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(ConfigurationError, match="PARTYLINE_MCP_PORT"):
         listen(host, 0, "PARTYLINE_MCP_PORT")
 

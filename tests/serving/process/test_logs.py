@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.process.logs import JsonLines, Sparing, TextLines, escape
+from serving.process.logs import JsonLines, LibraryRateLimit, TextLines, escape
 
 
 def record(message: str, *arguments: object, trace: bool = False) -> logging.LogRecord:
@@ -35,7 +35,7 @@ def test_what_is_escaped_can_still_be_read() -> None:
     assert escape("a\nb\x1b[31m\x7f\x85\u2028é ü") == "a\\x0ab\\x1b[31m\\x7f\\x85\\u2028é ü"
 
 
-def test_a_text_line() -> None:
+def test_a_text_line_escapes_control_characters() -> None:
     line = TextLines().format(record("who: %s", "a\r\nWARNING forged"))
     assert line.endswith("Z INFO ws_node.rooms.hub: who: a\\x0d\\x0aWARNING forged")
     assert "\n" not in line
@@ -90,7 +90,7 @@ def test_the_level_is_for_our_own_lines_and_libraries_only_warn(level: str) -> N
 
 def test_a_library_that_says_much_is_cut_short_and_says_so_afterwards() -> None:
     now = [100.0]
-    sparing = Sparing(lambda: now[0])
+    sparing = LibraryRateLimit(lambda: now[0])
 
     def spoken(name: str, level: int = logging.WARNING) -> list[str]:
         lines = [logging.LogRecord(name, level, "x.py", 1, "no %s", ("HTTP",), None)] * 1000

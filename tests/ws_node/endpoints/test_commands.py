@@ -30,7 +30,7 @@ def parse(text: str, session: str | None = "room") -> Ping | Subscribe | Unsubsc
         ('{"type":"unsubscribe","session_id":"other"}', Unsubscribe("other")),
     ],
 )
-def test_commands(text: str, command: Ping | Subscribe | Unsubscribe | None) -> None:
+def test_commands_are_parsed(text: str, command: Ping | Subscribe | Unsubscribe | None) -> None:
     assert parse(text) == (command or Subscribe("room", 2**53, "e"))
 
 

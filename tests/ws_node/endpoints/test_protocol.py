@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.server import ServerProtocol
 
 import ws_node.endpoints.protocol
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.endpoints.protocol import LendingProtocol
 from ws_node.rooms.disconnect import Disconnect
@@ -30,7 +30,7 @@ def quick_close(monkeypatch: pytest.MonkeyPatch) -> None:
 # What is private
 
 
-def test_the_pins() -> None:
+def test_uvicorn_and_websockets_are_the_pinned_versions() -> None:
     assert (version("uvicorn"), version("websockets")) == ("0.54.0", "17.4")
 
 
@@ -38,7 +38,7 @@ async def test_every_private_thing_we_use_is_there(tmp_path: Path) -> None:
     """Each ``self.name`` of our class is uvicorn's, on a real connection, or our own."""
     source = inspect.getsource(LendingProtocol)
     used = set(re.findall(r"self\.(\w+)", source)) | {"queue", "writable", "disconnected"}
-    own = {"_on_leave", "_leave", "_cut_later", "_refuse_handshake"}
+    own = {"_on_leave", "_leave", "_abort_later", "_refuse_handshake"}
     async with Live(tmp_path).running() as live:
         live.open_room()
         async with live.viewer():
@@ -123,7 +123,7 @@ async def test_no_data_after_a_close_frame(tmp_path: Path) -> None:
                 viewer.connection.disconnect(Disconnect.RESTART)
                 viewer.send(b"never")
                 member.send_framed(b"\x81\x05never")
-        got = await asyncio.wait_for(drain(peer), 5)
+        got = await asyncio.wait_for(drain(peer), PATIENCE)
         peer.close()
         assert got.startswith(b"\x81\x02{}" * 25 + b"\x88")
         length = got[101]
@@ -139,7 +139,7 @@ async def test_no_data_after_the_viewer_said_goodbye(tmp_path: Path) -> None:
         await loop.sock_sendall(peer, b"\x88\x82\0\0\0\0\x03\xe8")
         await until(lambda: not live.hub.connected)
         live.queue.put(make_event(1))
-        got = await asyncio.wait_for(drain(peer), 5)
+        got = await asyncio.wait_for(drain(peer), PATIENCE)
         peer.close()
         assert got == b"\x88\x02\x03\xe8"
         assert live.hub.fan_out.delivered == 0
@@ -158,17 +158,17 @@ async def test_a_viewer_that_never_reads_is_cut_and_the_others_get_everything(
             while not slow.close_sent:
                 count += 1
                 live.queue.put(make_event(count, FILLER))
-                assert await asyncio.wait_for(reader.recv(), 5) == FILLER.decode()
+                assert await asyncio.wait_for(reader.recv(), PATIENCE) == FILLER.decode()
                 assert count < 1_000
             unsent = slow.transport.get_write_buffer_size()
             assert unsent < 65_536 + 2 * len(FILLER) + 200
             assert live.hub.fan_out.slow == 1
             assert slow.conn.close_sent is not None
             assert slow.conn.close_sent.code == Disconnect.SLOW.code
-            await until(lambda: slow.disconnected, within=3)
+            await until(lambda: slow.disconnected)
             assert live.places.total == 1
             live.queue.put(make_event(count + 1))
-            assert await asyncio.wait_for(reader.recv(), 5) == "{}"
+            assert await asyncio.wait_for(reader.recv(), PATIENCE) == "{}"
         sleeper.close()
 
 
@@ -188,7 +188,7 @@ async def test_who_ends_without_reading_the_rest_is_cut_too(
         else:
             data = b"\x88\x82\0\0\0\0\x03\xe8" if ending == "goodbye" else b"\xff\xff\xff"
             await asyncio.get_running_loop().sock_sendall(peer, data)
-        await until(lambda: connection.disconnected, within=3)
+        await until(lambda: connection.disconnected)
         await until(lambda: live.places.total == 0)
         peer.close()
 
@@ -203,7 +203,7 @@ async def test_who_does_not_answer_pings_nor_reads_is_cut(
         connection = live.connections[0]
         while connection.writable.is_set():
             connection.transport.write(FILLER)
-        await until(lambda: connection.disconnected, within=3)
+        await until(lambda: connection.disconnected)
         assert not live.hub.connected
         peer.close()
 
@@ -252,7 +252,7 @@ async def test_a_close_before_the_handshake_is_over_sends_no_frame(tmp_path: Pat
         await until(lambda: live.connections)
         live.connections[0].disconnect(Disconnect.RESTART)
         with pytest.raises(ConnectionError):
-            await asyncio.wait_for(joining, 5)
+            await asyncio.wait_for(joining, PATIENCE)
         await until(lambda: live.places.total == 0)
         assert not live.hub.connected
 

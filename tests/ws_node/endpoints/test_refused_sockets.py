@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 import ws_node.endpoints.websocket
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live
 
 BAD = "Authorization: Basic x\r\n"
@@ -20,7 +20,7 @@ async def refused(live: Live, count: int, stack: contextlib.ExitStack) -> None:
         stack.enter_context(contextlib.closing(await live.raw_viewer(header=BAD)))
 
 
-async def test_they_take_no_viewers_place_and_end_in_time(tmp_path: Path) -> None:
+async def test_refused_sockets_take_no_viewers_place_and_end(tmp_path: Path) -> None:
     live = Live(tmp_path, max_viewers=2)
     async with live.running():
         with contextlib.ExitStack() as stack:
@@ -30,8 +30,7 @@ async def test_they_take_no_viewers_place_and_end_in_time(tmp_path: Path) -> Non
                 await one.send("ping")
                 await two.send("ping")
                 assert await one.recv() == await two.recv() == "pong"
-            within = ws_node.endpoints.websocket.REFUSED_SECONDS + 3
-            await until(lambda: live.sockets.refusals.total == 0, within=within)
+            await until(lambda: live.sockets.refusals.total == 0)
 
 
 async def test_only_so_many_are_told_why(
@@ -50,4 +49,4 @@ async def test_only_so_many_are_told_why(
             assert not [record for record in caplog.records if record.levelname == "ERROR"]
             async with live.viewer() as one:
                 await one.send("ping")
-                assert await asyncio.wait_for(one.recv(), 5) == "pong"
+                assert await asyncio.wait_for(one.recv(), PATIENCE) == "pong"

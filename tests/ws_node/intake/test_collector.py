@@ -13,7 +13,7 @@ import zmq
 from proto import wire
 from proto.errors import ConfigurationError
 from proto.wire import Event
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.intake.collector import BATCH, Collector
 from ws_node.rooms.event_queue import EventQueue
@@ -108,7 +108,7 @@ async def test_what_is_not_ours_is_counted_by_its_reason(
 async def test_a_good_message_comes_through_unchanged(bridge: Bridge) -> None:
     sent = make_event(8, '{"é":1}'.encode(), principal="bob", published_ns=123)
     bridge.event(sent)
-    assert await asyncio.wait_for(bridge.queue.get(), 5) == [sent]
+    assert await asyncio.wait_for(bridge.queue.get(), PATIENCE) == [sent]
 
 
 async def test_an_oversized_message_cuts_its_sender_who_comes_back(directory: Path) -> None:

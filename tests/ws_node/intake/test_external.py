@@ -30,7 +30,7 @@ def test_every_field_but_the_content_may_be_left_out(left_out: str) -> None:
     assert frame_of("new_message", data)["data"] == data
 
 
-def test_other_fields_may_be_there() -> None:
+def test_other_fields_of_a_message_are_kept() -> None:
     data = {"content": "", "more": [1, {"a": None}], "parent_message_id": 7}
     assert frame_of("new_message", data)["data"] == data
 
@@ -59,7 +59,7 @@ def test_a_message_without_content_is_none() -> None:
         external_event("room", {"type": "new_message", "data": {"id": 1}})
 
 
-def test_other_types_stay_free() -> None:
+def test_data_of_other_types_is_not_checked() -> None:
     data = {"id": "x", "content": 7, "metadata": None, "timestamp": []}
     assert frame_of("deploy", data) == {
         "type": "deploy",

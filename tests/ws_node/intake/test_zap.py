@@ -14,7 +14,8 @@ from proto import wire
 from proto.errors import ConfigurationError
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
-from tests.pair import reserved_port, until
+from tests.node_process import reserved_port
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import make_event, make_settings
 from ws_node.intake.collector import Collector
 from ws_node.rooms.event_queue import EventQueue
@@ -154,7 +155,7 @@ async def test_other_protocols_are_cut_off(guarded: Guarded, said: bytes) -> Non
         peer.setblocking(False)
         await loop.sock_connect(peer, ("127.0.0.1", guarded.port))
         await loop.sock_sendall(peer, said)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             try:
                 while await loop.sock_recv(peer, 1_000):
                     pass

@@ -11,12 +11,12 @@ import pytest
 from proto.messages import Audience
 from proto.settings import Settings
 from serving.peers.clients import mcp_socket
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import ignore, make_hub, make_settings
 from ws_node.app import Node
 from ws_node.log import client as history_module
-from ws_node.log.client import AT_ONCE, History, HistoryAway
-from ws_node.log.sync import Following
+from ws_node.log.client import AT_ONCE, History, HistoryUnavailable
+from ws_node.log.sync import LogSync
 from ws_node.rooms.dispatcher import Dispatcher
 from ws_node.rooms.event_queue import EventQueue, FetchFailed
 from ws_node.rooms.follower import RoomFollower
@@ -122,13 +122,13 @@ async def test_any_odd_answer_is_history_away_for_every_question(
             history.visible_log("room", 0, ANYBODY),
             return_exceptions=True,
         )
-        assert [type(answer) for answer in answers] == [HistoryAway] * 4
-        assert not any(isinstance(a, HistoryAway) and a.refused for a in answers)
+        assert [type(answer) for answer in answers] == [HistoryUnavailable] * 4
+        assert not any(isinstance(a, HistoryUnavailable) and a.refused for a in answers)
 
 
-async def test_nobody_there_is_told_apart(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_told_apart(tmp_path: Path) -> None:
     async with asking(make_settings(tmp_path)) as history:
-        with pytest.raises(HistoryAway) as away:
+        with pytest.raises(HistoryUnavailable) as away:
             await history.heads(0)
         assert away.value.refused
 
@@ -179,7 +179,7 @@ def _read(data: bytes) -> asyncio.StreamReader:
 
 
 @pytest.mark.parametrize("kind", ["401", "500", "html", "drip", "hang up"])
-async def test_following_survives_it_and_asks_again(
+async def test_following_survives_odd_answers_and_asks_again(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_module, "ANSWER_SECONDS", 0.1)
@@ -187,7 +187,7 @@ async def test_following_survives_it_and_asks_again(
     async with answering(tmp_path, ODD[kind]) as settings, asking(settings) as history:
         queue = EventQueue(100)
         hub = make_hub(settings, on_want=lambda room: following.fetch(room))
-        following = Following(settings, hub, queue, history, subscribed=at_once)
+        following = LogSync(settings, hub, queue, history, subscribed=at_once)
         running = asyncio.create_task(following.run())
         hub.enter("room")
         await until(lambda: history.requests > 3)
@@ -218,7 +218,7 @@ async def test_a_position_is_asked_for_once_the_bridge_carries_the_session(tmp_p
     async with answering(tmp_path, answer) as settings, asking(settings) as history:
         queue = EventQueue(100)
         hub = make_hub(settings, on_want=lambda room: following.fetch(room))
-        following = Following(settings, hub, queue, history, subscribed=subscribed)
+        following = LogSync(settings, hub, queue, history, subscribed=subscribed)
         running = asyncio.create_task(following.run())
         hub.enter("room")
         await until(lambda: "carried room" in asked)
@@ -255,7 +255,7 @@ async def test_a_room_whose_question_failed_may_ask_again(tmp_path: Path) -> Non
     await asyncio.gather(dispatching, return_exceptions=True)
 
 
-@pytest.mark.parametrize("part", ["_dispatcher", "_following"])
+@pytest.mark.parametrize("part", ["_dispatcher", "_log_sync"])
 async def test_a_task_that_must_not_end_takes_the_node_with_it(
     tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -267,13 +267,13 @@ async def test_a_task_that_must_not_end_takes_the_node_with_it(
         raise broken
 
     with pytest.raises(BaseExceptionGroup) as ended:
-        async with asyncio.timeout(5), node.running():
+        async with asyncio.timeout(PATIENCE), node.running():
             await asyncio.sleep(0.05)
             if part == "_dispatcher":
                 node._queue._items = [None]  # type: ignore[list-item]
                 node._queue._add(None)  # type: ignore[arg-type]
             else:
-                node._following._start(fails())
+                node._log_sync._start(fails())
             await asyncio.Event().wait()
     assert ended.value.subgroup((AttributeError, RuntimeError)) is not None
     assert "must not end" in caplog.text

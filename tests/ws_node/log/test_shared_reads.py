@@ -12,10 +12,10 @@ import pytest
 from proto.internal_api import LogPage
 from proto.messages import Audience, Message, Visibility
 from proto.visibility import may_see
-from tests.pair import until
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import EPOCH, make_event, make_settings
-from ws_node.log.client import HistoryAway
-from ws_node.log.shared_reads import LogRange, Reading
+from ws_node.log.client import HistoryUnavailable
+from ws_node.log.shared_reads import LogRange, SharedReads
 from ws_node.rooms.follower import RoomFollower
 from ws_node.rooms.framing import Framing
 from ws_node.rooms.room import Room
@@ -45,7 +45,7 @@ class Log:
         self.questions.append((after, audience))
         await self.may_answer.wait()
         if self.away:
-            raise HistoryAway("gone")
+            raise HistoryUnavailable("gone")
         found = [
             one
             for one in self.messages
@@ -63,7 +63,7 @@ class Log:
 def open_room(directory: Path, head: int, **settings: Any) -> Room:
     room = Room("room", make_settings(directory, **settings))
     room.follower.positioned(EPOCH, head)
-    room.found()
+    room.open_ring()
     return room
 
 
@@ -76,9 +76,9 @@ def ids(stretch: LogRange, position: int, audience: Audience) -> list[int]:
 
 @contextlib.asynccontextmanager
 async def asking(
-    reading: Reading, room: Room, *askers: tuple[int, Audience]
+    reads: SharedReads, room: Room, *askers: tuple[int, Audience]
 ) -> AsyncIterator[list[asyncio.Task[LogRange]]]:
-    tasks = [asyncio.create_task(reading.after(room, *asker)) for asker in askers]
+    tasks = [asyncio.create_task(reads.after(room, *asker)) for asker in askers]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     yield tasks
@@ -89,25 +89,25 @@ async def asking(
 
 async def test_a_hundred_places_and_audiences_need_a_few_questions(tmp_path: Path) -> None:
     log = Log(*(message(id_) for id_ in range(1, 401)))
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 400)
     askers = [(137 * n % 390, Audience(f"viewer-{n}", "browser")) for n in range(100)]
     log.may_answer.set()
-    async with asyncio.timeout(5), asking(reading, room, *askers) as tasks:
+    async with asyncio.timeout(PATIENCE), asking(reads, room, *askers) as tasks:
         for (position, audience), stretch in zip(askers, await asyncio.gather(*tasks), strict=True):
             assert stretch.through == 400
             assert ids(stretch, position, audience) == list(range(position + 1, 401))
     assert len(log.questions) < 12
-    await until(lambda: not reading._askers)
+    await until(lambda: not reads._waiters)
 
 
 async def test_those_served_are_within_the_stretch_the_others_ask_again(tmp_path: Path) -> None:
     log = Log(*(message(id_) for id_ in range(1, 41)), page=10)
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 40)
     log.may_answer.set()
     askers = [(10, ALICE), (19, BOB), (20, BOB), (9, ALICE), (29, ALICE)]
-    async with asyncio.timeout(5), asking(reading, room, *askers) as tasks:
+    async with asyncio.timeout(PATIENCE), asking(reads, room, *askers) as tasks:
         found = await asyncio.gather(*tasks)
     assert [stretch.through for stretch in found] == [20, 20, 30, 19, 30]
     assert [after for after, _ in log.questions] == [10, 20, 9]
@@ -115,26 +115,26 @@ async def test_those_served_are_within_the_stretch_the_others_ask_again(tmp_path
 
 async def test_who_is_alone_gets_a_filtered_stretch_once_the_past_was_read(tmp_path: Path) -> None:
     log = Log(*(message(id_, Visibility.PRIVATE) for id_ in range(1, 31)), page=10)
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 30)
     log.may_answer.set()
-    first = await reading.after(room, 0, BOB)
+    first = await reads.after(room, 0, BOB)
     assert (first.through, ids(first, 0, BOB)) == (10, [])
-    second = await reading.after(room, first.through, BOB)
+    second = await reads.after(room, first.through, BOB)
     assert (second.through, ids(second, 10, BOB)) == (30, [])
     assert log.questions == [(0, None), (10, BOB)]
 
 
 async def test_a_filtered_stretch_serves_its_audience_alone_and_no_ring(tmp_path: Path) -> None:
     log = Log(*(message(id_, Visibility.PRIVATE) for id_ in range(1, 6)))
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 5)
     assert room.ring is not None
     room.ring.past_read = True
     async with (
-        asyncio.timeout(5),
-        asking(reading, room, (0, BOB)) as (bob,),
-        asking(reading, room, (1, ALICE)) as (alice,),
+        asyncio.timeout(PATIENCE),
+        asking(reads, room, (0, BOB)) as (bob,),
+        asking(reads, room, (1, ALICE)) as (alice,),
     ):
         log.may_answer.set()
         assert ids(await bob, 0, BOB) == []
@@ -145,14 +145,14 @@ async def test_a_filtered_stretch_serves_its_audience_alone_and_no_ring(tmp_path
 
 async def test_what_meets_the_ring_extends_it_within_its_bounds(tmp_path: Path) -> None:
     log = Log(*(message(id_) for id_ in range(1, 31)))
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     log.may_answer.set()
     room = open_room(tmp_path, 28)
-    await reading.after(room, 7, ALICE)
+    await reads.after(room, 7, ALICE)
     assert room.ring is not None
     assert (room.ring.floor, len(room.ring), room.remembers) == (7, 21, True)
     small = open_room(tmp_path, 30, room_ring_messages=4)
-    await reading.after(small, 7, ALICE)
+    await reads.after(small, 7, ALICE)
     assert small.ring is not None
     assert (small.ring.floor, len(small.ring)) == (26, 4)
 
@@ -161,13 +161,13 @@ async def test_what_went_by_as_the_room_opened_is_not_there_twice(tmp_path: Path
     """Messages held until the position was known are below the ring's floor already."""
     log = Log(*(message(id_) for id_ in range(1, 31)))
     log.may_answer.set()
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = Room("room", make_settings(tmp_path))
     room.follower.feed([make_event(29), make_event(30)])
     held = room.follower.positioned(EPOCH, 28)
-    room.found()
-    assert len(room.went_by(held)) == 2
-    await reading.after(room, 7, ALICE)
+    room.open_ring()
+    assert len(room.deliver(held)) == 2
+    await reads.after(room, 7, ALICE)
     assert room.ring is not None
     assert ids(LogRange(EPOCH, 30, 30, room.ring), 7, ALICE) == list(range(8, 31))
 
@@ -175,16 +175,16 @@ async def test_what_went_by_as_the_room_opened_is_not_there_twice(tmp_path: Path
 @pytest.mark.parametrize("how", ["another log", "too short", "room started over"])
 async def test_what_does_not_meet_the_ring_leaves_it(tmp_path: Path, how: str) -> None:
     log = Log(*(message(id_) for id_ in range(1, 31)), page=5 if how == "too short" else 500)
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 30)
     if how == "another log":
         log.epoch = "e2"
-    async with asyncio.timeout(5), asking(reading, room, (7, ALICE)) as (asked,):
+    async with asyncio.timeout(PATIENCE), asking(reads, room, (7, ALICE)) as (asked,):
         if how == "room started over":
-            room.start_over()
+            room.reset()
             assert isinstance(room.follower, RoomFollower)
             room.follower.positioned("e2", 30)
-            room.found()
+            room.open_ring()
         log.may_answer.set()
         assert (await asked).epoch == log.epoch
     assert room.ring is not None
@@ -193,23 +193,26 @@ async def test_what_does_not_meet_the_ring_leaves_it(tmp_path: Path, how: str) -
 
 async def test_history_away_reaches_every_asker_and_the_next_may_ask_again(tmp_path: Path) -> None:
     log = Log(message(1))
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 1)
     log.away = True
-    async with asyncio.timeout(5), asking(reading, room, (0, ALICE), (0, BOB)) as tasks:
+    async with asyncio.timeout(PATIENCE), asking(reads, room, (0, ALICE), (0, BOB)) as tasks:
         tasks[0].cancel()
         log.may_answer.set()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(one) for one in ended] == [asyncio.CancelledError, HistoryAway]
+    assert [type(one) for one in ended] == [asyncio.CancelledError, HistoryUnavailable]
     log.away = False
-    assert ids(await reading.after(room, 0, BOB), 0, BOB) == [1]
+    assert ids(await reads.after(room, 0, BOB), 0, BOB) == [1]
 
 
 async def test_an_asker_that_leaves_does_not_disturb_the_others(tmp_path: Path) -> None:
     log = Log(*(message(id_) for id_ in range(1, 6)))
-    reading = Reading(log)  # type: ignore[arg-type]
+    reads = SharedReads(log)  # type: ignore[arg-type]
     room = open_room(tmp_path, 5)
-    async with asyncio.timeout(5), asking(reading, room, (3, ALICE), (1, BOB)) as (first, second):
+    async with (
+        asyncio.timeout(PATIENCE),
+        asking(reads, room, (3, ALICE), (1, BOB)) as (first, second),
+    ):
         first.cancel()
         log.may_answer.set()
         assert ids(await second, 1, BOB) == [2, 3, 4, 5]

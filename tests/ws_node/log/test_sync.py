@@ -5,19 +5,22 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+import pytest_asyncio
 import websockets
 import zmq
 
 from proto import endpoints, wire
 from proto.internal_api import LogPage
 from proto.wire import Event, message_event
-from tests.pair import START_SECONDS, Pair, frame, frames
+from tests.clients import closed_with, frame, frames, is_quiet, plain_client
+from tests.pair import Pair
+from tests.waiting import START_SECONDS
 
 names = (f"room-{number}" for number in itertools.count())
 
@@ -25,8 +28,8 @@ names = (f"room-{number}" for number in itertools.count())
 class Severed(Pair):
     """Both nodes; mcp_node publishes to where nobody listens, `forward` is the bridge."""
 
-    def __init__(self) -> None:
-        super().__init__(auth="off", start=(), LOG_POLL_SECONDS=1)
+    def __init__(self, *, poll_seconds: float = 1) -> None:
+        super().__init__(auth="off", start=(), LOG_POLL_SECONDS=poll_seconds)
         nowhere = f"ipc://{self.data_dir.parent}/nowhere.sock"
         self.mcp.environment = {**self.environment, "PARTYLINE_BRIDGE_ENDPOINT": nowhere}
 
@@ -57,7 +60,7 @@ class Severed(Pair):
 
     @contextlib.asynccontextmanager
     async def room(self) -> AsyncIterator["Talk"]:
-        async with httpx.AsyncClient(base_url=self.mcp_url, trust_env=False) as rest:
+        async with plain_client(base_url=self.mcp_url) as rest:
             talk = Talk(self, rest, next(names))
             await talk.ask("/api/sessions", {"purpose": "t", "session_id": talk.room})
             yield talk
@@ -101,14 +104,19 @@ class Talk:
         return [message_event(message, page.epoch) for message in page.messages]
 
 
-@pytest.fixture(scope="module")
-def severed() -> Iterator[Severed]:
-    pair = Severed()
+@contextlib.asynccontextmanager
+async def running(pair: Severed) -> AsyncIterator[Severed]:
     try:
-        pair.begin()
+        await asyncio.to_thread(pair.begin)
         yield pair
     finally:
-        pair.finish()
+        await asyncio.to_thread(pair.finish)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def severed() -> AsyncIterator[Severed]:
+    async with running(Severed()) as pair:
+        yield pair
 
 
 def contents(got: list[dict[str, Any]]) -> list[str]:
@@ -120,28 +128,25 @@ def subscribe(**position: Any) -> str:
     return msgspec.json.encode({"type": "subscribe", **position}).decode()
 
 
-async def is_quiet(viewer: Any) -> None:
-    """Nothing came before the answer to this ping."""
-    await viewer.send("ping")
-    assert await asyncio.wait_for(viewer.recv(), 5) == "pong"
-
-
-async def test_what_the_bridge_lost_is_there_within_three_seconds(severed: Severed) -> None:
+async def test_what_the_bridge_lost_is_read_from_the_log(severed: Severed) -> None:
     async with severed.room() as talk, severed.watch(talk.room) as viewer:
         await talk.say("one", "two", "three")
-        assert contents(await frames(viewer, 3, within=3)) == ["one", "two", "three"]
+        assert contents(await frames(viewer, 3)) == ["one", "two", "three"]
         await talk.say("four")
-        assert contents(await frames(viewer, 1, within=3)) == ["four"]
+        assert contents(await frames(viewer, 1)) == ["four"]
         await is_quiet(viewer)
 
 
-async def test_a_gap_is_filled_as_soon_as_it_shows(severed: Severed) -> None:
-    async with severed.room() as talk, severed.watch(talk.room) as viewer:
+async def test_a_gap_is_filled_as_soon_as_it_shows() -> None:
+    """Not by the next comparison of heads, which is a minute away."""
+    async with (
+        running(Severed(poll_seconds=60)) as pair,
+        pair.room() as talk,
+        pair.watch(talk.room) as viewer,
+    ):
         await talk.say("lost", "lost too", "arrived")
-        begin = time.monotonic()
-        severed.forward((await talk.log())[-1])
+        pair.forward((await talk.log())[-1])
         assert contents(await frames(viewer, 3)) == ["lost", "lost too", "arrived"]
-        assert time.monotonic() - begin < 0.7  # faster than any comparison of heads
         await is_quiet(viewer)
 
 
@@ -167,7 +172,9 @@ async def test_some_repeated_and_reordered_frames_make_an_exact_transcript(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_from_now_on_is_exact_whatever_the_bridge_does(severed: Severed, seed: int) -> None:
+async def test_viewers_from_now_on_get_each_message_once_whatever_the_bridge_does(
+    severed: Severed, seed: int
+) -> None:
     """Who subscribes without a position gets everything after the one it is told, once."""
     chance = random.Random(seed)
     async with contextlib.AsyncExitStack() as stack:
@@ -215,18 +222,15 @@ async def test_a_frame_with_an_id_the_log_lacks_cannot_wedge_a_room(severed: Sev
         severed.forward(real)
         assert contents(await frames(viewer, 1)) == ["one"]
         await talk.say("two")
-        assert contents(await frames(viewer, 1, within=4)) == ["two"]
+        assert contents(await frames(viewer, 1)) == ["two"]
         forged = Event(**{**fields, "id": 950_000, "prev": 0, "body": b'{"position":950000}'})
         severed.forward(forged)
         assert await frame(viewer) == {"position": 950_000}
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(viewer.recv(), 5)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4002
+        assert await closed_with(viewer) == 4002
         async with severed.watch(talk.room, "?since=950000") as again:
             assert (await frame(again))["recovered"] is False
             await talk.say("three")
-            assert contents(await frames(again, 1, within=4)) == ["three"]
+            assert contents(await frames(again, 1)) == ["three"]
 
 
 async def test_since_replays_pages_then_the_ring_then_goes_live(severed: Severed) -> None:
@@ -282,7 +286,7 @@ async def test_a_position_that_is_not_there_means_reload(severed: Severed, wish:
             told = await frame(viewer)
             assert (told["recovered"], told["position"]) == (False, ids[-1])
             await talk.say("three")
-            assert contents(await frames(viewer, 1, within=4)) == ["three"]
+            assert contents(await frames(viewer, 1)) == ["three"]
 
 
 async def test_subscribing_again_on_a_live_socket(severed: Severed) -> None:
@@ -311,9 +315,7 @@ async def test_a_room_nobody_spoke_in_is_not_kept(severed: Severed) -> None:
 
 
 async def test_a_replaced_log_closes_its_viewers_with_4002() -> None:
-    pair = Severed()
-    try:
-        await asyncio.to_thread(pair.begin)
+    async with running(Severed()) as pair:
         async with pair.room() as talk:
             ids = await talk.say("one", "two", "three")
             async with (
@@ -328,10 +330,7 @@ async def test_a_replaced_log_closes_its_viewers_with_4002() -> None:
                     file.unlink()
                 await pair.mcp.start()
                 for viewer in (live, replayed):
-                    with pytest.raises(websockets.ConnectionClosed) as closed:
-                        await asyncio.wait_for(viewer.recv(), 8)
-                    assert closed.value.rcvd is not None
-                    assert closed.value.rcvd.code == 4002
+                    assert await closed_with(viewer) == 4002
         async with pair.room() as again:
             again.room = talk.room
             await again.ask("/api/sessions", {"purpose": "t", "session_id": talk.room})
@@ -341,7 +340,5 @@ async def test_a_replaced_log_closes_its_viewers_with_4002() -> None:
                 assert told["epoch"] != old
                 pair.forward(former)
                 await again.say("new")
-                assert contents(await frames(viewer, 1, within=4)) == ["new"]
+                assert contents(await frames(viewer, 1)) == ["new"]
                 await is_quiet(viewer)
-    finally:
-        await asyncio.to_thread(pair.finish)

@@ -11,7 +11,7 @@ import pytest
 
 from proto.messages import Principal
 from proto.revocations import Revocation, Revocations
-from tests.pair import until
+from tests.waiting import until
 from tests.ws_node.log.test_client import answering, asking, http
 from tests.ws_node.making import make_hub, make_settings
 from ws_node.log import trust as trust_module

@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from proto.keyfile import public_pem
 from proto.tokens import PrincipalVerifier, sign_principal
 from serving.http.identity import Identity
-from tests.pair import plain_client, until
+from tests.clients import plain_client
+from tests.waiting import until
 from tests.ws_node.log import test_client as test_history
 from tests.ws_node.log.test_client import Answer, answering, drip, hang_up, silence
 from tests.ws_node.making import served
 from ws_node.page import api_proxy as forward_module
-from ws_node.page.api_proxy import Forward, allowed
+from ws_node.page.api_proxy import ApiProxy, allowed
 
 KEY = Ed25519PrivateKey.generate()
 CODE = {"code": "A" * 43}
@@ -37,10 +38,10 @@ def token(agent: str) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def forwarding(directory: Path, answer: Answer) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a Forward to a server that gives ``answer``."""
+    """A client of a ApiProxy to a server that gives ``answer``."""
     identity = Identity(PrincipalVerifier(public_pem(KEY)), auth_off=False)
     async with answering(directory, answer) as settings:
-        forward = Forward(settings, identity)
+        forward = ApiProxy(settings, identity)
         try:
             async with (
                 served(forward) as port,
@@ -54,7 +55,7 @@ async def forwarding(directory: Path, answer: Answer) -> AsyncIterator[httpx.Asy
 
 
 @pytest.mark.parametrize("answer", [silence, hang_up, drip], ids=["silence", "hang up", "drip"])
-async def test_no_answer_is_a_problem(
+async def test_a_missing_answer_becomes_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer
 ) -> None:
     monkeypatch.setattr(forward_module, "ANSWER_SECONDS", 0.5)
@@ -66,7 +67,7 @@ async def test_no_answer_is_a_problem(
         ):
             away = await asking
             assert (away.status_code, away.json()["error"]["code"]) == (503, "UNAVAILABLE")
-        assert "look before you try again" in away.json()["error"]["next_step"]
+        assert "check before you try again" in away.json()["error"]["next_step"]
 
 
 async def test_headers_of_the_answer_go_no_further(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ async def test_an_answer_without_end_is_cut(
             await client.get("/api/sessions")
 
 
-async def test_one_principal_has_so_many_turns_and_others_theirs(tmp_path: Path) -> None:
+async def test_requests_of_a_principal_are_limited_apart_from_others(tmp_path: Path) -> None:
     waiting = 0
     release = asyncio.Event()
 
@@ -169,7 +170,7 @@ async def test_a_viewers_own_token_is_all_that_arrives(tmp_path: Path) -> None:
         ("POST", "/api/redeem"),
     ],
 )
-def test_what_is_passed_on(method: str, path: str) -> None:
+def test_only_listed_routes_are_passed_on(method: str, path: str) -> None:
     assert allowed({"method": method, "raw_path": path.encode()})
     for other in (f"{path}/", f"/{path}", f"{path}\n", f"{path}%20", f"{path}?a", path.upper()):
         assert not allowed({"method": method, "raw_path": other.encode()}), other

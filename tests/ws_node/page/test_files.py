@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from proto.settings import Settings
 from proto.tokens import PrincipalVerifier, sign_guest, sign_human, sign_principal
 from serving.http.identity import Identity
-from tests.pair import plain_client
+from tests.clients import plain_client
 from tests.ws_node.making import served
 from ws_node.page.files import SECURITY_HEADERS, TYPES, Pages
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import websockets
 
-from tests.pair import frame, until
+from tests.clients import closed_with, frame
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
-from ws_node.presence.presence import MOST_UNSENT_BYTES, Presence
+from ws_node.presence.presence import MAX_UNSENT_BYTES, Presence
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.room_presence import EVERY_SECONDS
 
@@ -64,10 +64,10 @@ async def test_who_asks_is_told_at_once_and_of_every_change(tmp_path: Path) -> N
                 await viewers_seen(first, 4)
                 await viewers_seen(second, 4)
             await viewers_seen(first, 1)
-            watched.heard(1, {"room": 5, "elsewhere": 1})
+            watched.update(1, {"room": 5, "elsewhere": 1})
             await viewers_seen(first, 6)
         await until(lambda: "room" not in here.hub.rooms)
-        watched.heard(1, {})  # nobody is there to be told
+        watched.update(1, {})  # nobody is there to be told
 
 
 async def test_who_did_not_ask_gets_the_first_event_first(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ async def test_who_did_not_ask_gets_the_first_event_first(tmp_path: Path) -> Non
             here.queue.put(make_event(None, b'{"type":"note"}'))
             for viewer in (plain, declined):
                 assert (await frame(viewer)) == {"type": "note"}
-        assert presence.told >= 2
+        assert presence.sent >= 2
 
 
-async def test_it_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -> None:
+async def test_presence_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -> None:
     async with live(tmp_path) as (here, _, watched), here.viewer() as viewer:
         for asks, answers in ((True, True), (None, True), (False, False), (None, False)):
             command = {"type": "subscribe"} | ({} if asks is None else {"presence": asks})
@@ -93,22 +93,20 @@ async def test_it_can_be_asked_for_and_declined_with_subscribe(tmp_path: Path) -
             if answers:
                 assert (await frame(viewer))["type"] == "presence"
             else:
-                watched.heard(1, {"room": 7})
-        await until(lambda: not here.hub.rooms["room"].presence.asked)
+                watched.update(1, {"room": 7})
+        await until(lambda: not here.hub.rooms["room"].presence.subscribed)
         here.queue.put(make_event(None, b'{"type":"note"}'))
         assert (await frame(viewer)) == {"type": "note"}
 
 
 @pytest.mark.parametrize("query", ["?presence=yes", "?presence=", "?presence=1&presence=1"])
-async def test_a_query_that_is_none_is_refused(tmp_path: Path, query: str) -> None:
+async def test_a_bad_presence_query_is_refused(tmp_path: Path, query: str) -> None:
     async with live(tmp_path) as (here, _, _), here.viewer(query=query) as viewer:
-        with pytest.raises(websockets.ConnectionClosed):
-            await asyncio.wait_for(viewer.recv(), 5)
-        assert viewer.close_code == 4502
+        assert await closed_with(viewer) == 4502
 
 
 @pytest.mark.parametrize("value", ["1", '"true"', "[]"])
-async def test_a_command_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
+async def test_a_bad_presence_command_is_refused(tmp_path: Path, value: str) -> None:
     async with live(tmp_path) as (here, _, _), here.viewer() as viewer:
         await viewer.send(f'{{"type":"subscribe","presence":{value}}}')
         answer = await frame(viewer)
@@ -118,43 +116,43 @@ async def test_a_command_that_is_none_is_refused(tmp_path: Path, value: str) -> 
 async def test_however_much_happens_few_frames_come(tmp_path: Path) -> None:
     async with live(tmp_path) as (here, presence, watched), here.viewer(query=ASKING) as viewer:
         await viewers_seen(viewer, 1)
-        began, before = time.monotonic(), presence.told
+        began, before = time.monotonic(), presence.sent
         for number in range(200):
-            watched.heard(1, {"room": number + 1})
+            watched.update(1, {"room": number + 1})
             await asyncio.sleep(0.01)
         await viewers_seen(viewer, 201)
         most = (time.monotonic() - began) / EVERY_SECONDS + 2
-        assert 1 < presence.told - before <= most
+        assert 1 < presence.sent - before <= most
 
 
 async def test_nothing_is_sent_or_asked_while_nothing_changes(tmp_path: Path) -> None:
     async with live(tmp_path) as (here, presence, watched):
         async with here.viewer():
             for number in range(20):
-                watched.heard(1, {"room": number})
+                watched.update(1, {"room": number})
             await asyncio.sleep(0)
-            assert (presence.told, here.history.requests) == (0, 0)  # nobody asked
+            assert (presence.sent, here.history.requests) == (0, 0)  # nobody asked
         async with here.viewer(query=ASKING) as viewer:
             await viewers_seen(viewer, 20)
-            told = presence.told
+            told = presence.sent
             for _ in range(20):
-                watched.heard(1, {"room": 20})
-                watched.heard(1, {"room": 19})
+                watched.update(1, {"room": 20})
+                watched.update(1, {"room": 19})
             await until(lambda: not presence._changed and not presence._later)
-            assert presence.told == told
+            assert presence.sent == told
 
 
 async def test_a_viewer_that_catches_up_is_not_told(tmp_path: Path) -> None:
     async with live(tmp_path) as (here, presence, watched), here.viewer(query=ASKING) as one:
         await viewers_seen(one, 1)
         await one.send('{"type":"subscribe","since":9}')  # beyond the head: it waits for mcp_node
-        await until(lambda: not here.hub.rooms["room"].presence.asked)
-        told = presence.told
-        watched.heard(1, {"room": 3})
+        await until(lambda: not here.hub.rooms["room"].presence.subscribed)
+        told = presence.sent
+        watched.update(1, {"room": 3})
         here.queue.put(make_event(None, b'{"type":"note"}'))
         await one.send("ping")
         assert await one.recv() == "pong"
-        assert presence.told == told
+        assert presence.sent == told
 
 
 async def test_who_does_not_read_is_skipped_and_delays_nobody(tmp_path: Path) -> None:
@@ -164,9 +162,9 @@ async def test_who_does_not_read_is_skipped_and_delays_nobody(tmp_path: Path) ->
             await viewers_seen(viewer, 2)
             here.queue.put(make_event(None, b'"' + b"x" * 8_000_000 + b'"'))
             outlet = here.connections[0].outlet
-            await until(lambda: outlet.get_write_buffer_size() > MOST_UNSENT_BYTES)
-            assert len(await asyncio.wait_for(viewer.recv(), 5)) > 1_000
-            watched.heard(1, {"room": 8})
+            await until(lambda: outlet.get_write_buffer_size() > MAX_UNSENT_BYTES)
+            assert len(await asyncio.wait_for(viewer.recv(), PATIENCE)) > 1_000
+            watched.update(1, {"room": 8})
             await viewers_seen(viewer, 10)
             assert presence.skipped >= 1
             assert here.hub.fan_out.slow == 0
@@ -177,5 +175,5 @@ async def slow_asker(here: Live) -> socket.socket:
     """A viewer that asks and then reads nothing more."""
     stuck = await here.raw_viewer(f"room{ASKING}")
     room = here.hub.rooms["room"]
-    await until(lambda: room.presence.asked)
+    await until(lambda: room.presence.subscribed)
     return stuck

@@ -14,30 +14,30 @@ def rooms(directory: Path, **references: int) -> dict[str, Room]:
     return made
 
 
-def test_it_is_the_sum_of_all_workers_and_a_silent_one_counts_no_more(tmp_path: Path) -> None:
+def test_counts_are_the_sum_of_all_workers_without_silent_ones(tmp_path: Path) -> None:
     changed: list[str] = []
     watched = ViewerCounts(rooms(tmp_path, here=2), 1_000_000, on_change=changed.append)
-    watched.heard(1, {"here": 3, "there": 1})
-    watched.heard(2, {"here": 1})
+    watched.update(1, {"here": 3, "there": 1})
+    watched.update(2, {"here": 1})
     assert (watched["here"], watched["there"], watched["nowhere"]) == (6, 1, 0)
     assert sorted(changed) == ["here", "here", "there"]
     changed.clear()
-    watched.heard(1, {"here": 3, "there": 1})
+    watched.update(1, {"here": 3, "there": 1})
     assert changed == []
-    watched.heard(1, {"here": 4})
+    watched.update(1, {"here": 4})
     assert sorted(changed) == ["here", "there"]
-    watched.heard(1, {})
+    watched.update(1, {})
     assert (watched["here"], watched["there"]) == (3, 0)
 
 
-def test_its_own_counts_are_told_when_they_change_and_now_and_then(tmp_path: Path) -> None:
+def test_a_workers_counts_are_sent_when_they_change_and_now_and_then(tmp_path: Path) -> None:
     watched = ViewerCounts(rooms(tmp_path, here=2, left=0), 1_000_000, on_change=ignore)
-    assert watched.news() == {"here": 2}
-    assert [watched.news() for _ in range(REPEAT)] == [None] * (REPEAT - 1) + [{"here": 2}]
-    watched.came_or_left()
-    assert watched.news() == {"here": 2}
+    assert watched.changes() == {"here": 2}
+    assert [watched.changes() for _ in range(REPEAT)] == [None] * (REPEAT - 1) + [{"here": 2}]
+    watched.mark_changed()
+    assert watched.changes() == {"here": 2}
 
 
 def test_what_it_tells_fits_a_message(tmp_path: Path) -> None:
     watched = ViewerCounts(rooms(tmp_path, a=1, b=1, c=1), 2 * ENTRY_BYTES, on_change=ignore)
-    assert watched.news() == {"a": 1, "b": 1}
+    assert watched.changes() == {"a": 1, "b": 1}

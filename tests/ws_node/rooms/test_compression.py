@@ -15,7 +15,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Opcode
 
 from proto.messages import Visibility
-from tests.pair import until
+from tests.clients import closed_with
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import Live, make_event
 from ws_node.rooms.deflate import deflated_frame
 from ws_node.rooms.framing import Framing, text_frame
@@ -28,15 +29,8 @@ def body(id_: int, size: int = 2_000) -> bytes:
 
 
 async def numbers(viewer: Any, count: int) -> list[int]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return [json.loads(await viewer.recv())["n"] for _ in range(count)]
-
-
-async def code_of(viewer: Any) -> int:
-    with pytest.raises(websockets.ConnectionClosed) as closed:
-        await asyncio.wait_for(viewer.recv(), 5)
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
 
 
 @contextlib.asynccontextmanager
@@ -66,7 +60,7 @@ async def test_who_offers_nothing_gets_plain_frames(tmp_path: Path) -> None:
         peer = await live.raw_viewer()
         text = body(1, 10)
         live.queue.put(make_event(1, text))
-        got = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(peer, 1_000), 5)
+        got = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(peer, 1_000), PATIENCE)
         assert got == bytes((0x81, len(text))) + text
         peer.close()
 
@@ -112,7 +106,7 @@ async def test_large_messages_are_compressed_and_small_ones_and_answers_plain(
         await loop.sock_sendall(peer, frame(b"ping", rsv1=False))
         got = b""
         while not got.endswith(b"\x81\x04pong"):
-            got += await asyncio.wait_for(loop.sock_recv(peer, 1_000), 5)
+            got += await asyncio.wait_for(loop.sock_recv(peer, 1_000), PATIENCE)
         peer.close()
         frames = [deflated_frame(texts[0]), text_frame(texts[1]), deflated_frame(texts[2])]
         assert got == b"".join(frames) + b"\x81\x04pong"
@@ -186,7 +180,7 @@ async def test_a_bad_frame_ends_its_own_connection_alone(tmp_path: Path, what: s
         tracemalloc.start()
         try:
             bad.transport.write(data)
-            assert await code_of(bad) == code
+            assert await closed_with(bad) == code
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

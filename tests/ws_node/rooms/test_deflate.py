@@ -18,7 +18,7 @@ from tests.ws_node.making import make_event
 from ws_node.rooms.deflate import WINDOW_BITS, SharedDeflate, deflated_frame
 from ws_node.rooms.fan_out import joined
 from ws_node.rooms.framing import Framing, text_frame
-from ws_node.rooms.outgoing import LEAST_BYTES, Outgoing
+from ws_node.rooms.outgoing import MIN_BYTES, Outgoing
 from ws_node.rooms.ring import Ring
 
 ALICE, BOB = Audience("alice", "claude"), Audience("bob", "codex")
@@ -48,7 +48,7 @@ def inflated(data: bytes) -> list[bytes]:
 
 
 @given(st.lists(st.tuples(st.text(max_size=200), st.sampled_from([0, 1, 30, 2_000]))))
-def test_each_inflates_to_its_body_by_itself(parts: list[tuple[str, int]]) -> None:
+def test_each_deflated_frame_inflates_by_itself(parts: list[tuple[str, int]]) -> None:
     bodies = [(text * times).encode() for text, times in parts]
     frames = [deflated_frame(body) for body in bodies]
     assert all(frame[0] == 0xC1 for frame in frames)
@@ -110,7 +110,7 @@ def outgoing(id_: int, body: bytes, visibility: Visibility = Visibility.PUBLIC) 
     return Outgoing(make_event(id_, body, visibility=visibility), text_frame(body))
 
 
-def test_it_is_made_for_the_first_and_the_same_for_all_and_for_the_ring() -> None:
+def test_a_frame_is_deflated_once_for_all_viewers_and_the_ring() -> None:
     each, ring = outgoing(1, LONG), Ring(0, max_messages=9, max_bytes=1 << 20)
     ring.append(each)
     assert joined([each], ALICE, Framing.WEBSOCKET) == (each.frame, 1)
@@ -130,8 +130,8 @@ def test_it_is_made_for_the_first_and_the_same_for_all_and_for_the_ring() -> Non
 
 
 def test_what_saves_nothing_goes_plain_among_the_others() -> None:
-    small, dense = outgoing(1, b"x" * (LEAST_BYTES - 1)), outgoing(2, os.urandom(2_000))
-    large = outgoing(3, b"x" * LEAST_BYTES)
+    small, dense = outgoing(1, b"x" * (MIN_BYTES - 1)), outgoing(2, os.urandom(2_000))
+    large = outgoing(3, b"x" * MIN_BYTES)
     assert small.framed(Framing.DEFLATED) is small.frame
     assert dense.framed(Framing.DEFLATED) is dense.frame
     assert len(large.framed(Framing.DEFLATED)) < 20

@@ -20,12 +20,12 @@ CODES = {
 }
 
 
-def test_the_codes_are_the_contract() -> None:
+def test_close_codes_are_the_documented_ones() -> None:
     assert {why.name: why.code for why in Disconnect} == CODES
 
 
 @pytest.mark.parametrize("why", list(Disconnect))
-def test_each_fits_a_close_frame_and_says_whether_to_come_back(why: Disconnect) -> None:
+def test_close_reasons_fit_a_frame_and_say_whether_to_reconnect(why: Disconnect) -> None:
     assert len(Close(why.code, why.reason).serialize()) <= 125
     assert why.reconnect == (4000 <= why.code <= 4499)
     assert 4000 <= why.code <= 4999

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.wire import Event
+from tests.waiting import PATIENCE
 from tests.ws_node.making import make_event
 from ws_node.rooms.event_queue import MAX_BYTES, EventQueue, FetchFailed
 from ws_node.rooms.follower import RoomFollower
@@ -35,7 +36,7 @@ async def test_the_reader_wakes_up(put_first: bool) -> None:
         assert not reader.done()
     queue.put(make_event(1))
     queue.put(make_event(2))
-    assert len(await asyncio.wait_for(reader, 1)) == 2
+    assert len(await asyncio.wait_for(reader, PATIENCE)) == 2
 
 
 async def test_a_cancelled_reader_loses_nothing() -> None:
@@ -45,7 +46,7 @@ async def test_a_cancelled_reader_loses_nothing() -> None:
     reader.cancel()
     await asyncio.gather(reader, return_exceptions=True)
     queue.put(make_event(1))
-    assert await asyncio.wait_for(queue.get(), 1) == [make_event(1)]
+    assert await asyncio.wait_for(queue.get(), PATIENCE) == [make_event(1)]
 
 
 @given(st.integers(4, 40), st.lists(st.booleans(), max_size=120))

@@ -50,7 +50,7 @@ class Kept:
 def opened(name: str = "room") -> Room:
     room = Room(name, SETTINGS)
     room.follower.positioned(EPOCH, 0)
-    room.found()
+    room.open_ring()
     return room
 
 
@@ -62,7 +62,7 @@ def entered(room: Room, agent: str = "bob") -> tuple[Subscription, Kept]:
 def say(fan_out: FanOut, room: Room, visibility: Visibility = Visibility.PUBLIC) -> int:
     id_ = room.last + 1
     event = make_event(id_, b"%d;" % id_, session_id=room.session_id, visibility=visibility)
-    fan_out.add(room, room.went_by(room.follower.feed([event])))
+    fan_out.add(room, room.deliver(room.follower.feed([event])))
     return id_
 
 
@@ -110,7 +110,7 @@ def test_whoever_joins_or_parts_has_each_message_once(
             if step == "part" and end is None:
                 while fan_out.busy:
                     fan_out.turn()
-                room.part(subscription)
+                room.leave(subscription)
                 spans[-1] = (start, room.last)
             elif step == "back" and end is not None:
                 room.join(subscription)
@@ -162,7 +162,7 @@ def test_what_waits_is_counted_and_forgotten_with_its_room() -> None:
     assert failed == [room]
     assert not fan_out.full
     assert not fan_out.busy
-    room.part(broken)
+    room.leave(broken)
     other, kept = entered(room)
     room.join(other)
     say(fan_out, room)

@@ -112,7 +112,7 @@ def test_any_number_of_foreign_logs_takes_no_memory() -> None:
     assert len(follower._reaches) == MAX_EPOCHS
 
 
-# Following
+# LogSync
 
 
 def test_the_next_message_of_the_chain_goes_by_whatever_its_distance() -> None:

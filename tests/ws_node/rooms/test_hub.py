@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
-import websockets
 
 from proto.messages import Audience, Message, Visibility, encode_metadata
-from tests.pair import until
+from tests.clients import closed_with, is_quiet
+from tests.waiting import PATIENCE, until
 from tests.ws_node.making import EPOCH, Live, make_event
 from ws_node.rooms.disconnect import Disconnect
 from ws_node.rooms.event_queue import FetchFailed, HeadSeen, PageFound, PositionFound
@@ -35,20 +35,8 @@ def message(id_: int) -> Message:
 
 
 async def numbers(viewer: Any, count: int) -> list[int]:
-    got = [json.loads(await asyncio.wait_for(viewer.recv(), 5)) for _ in range(count)]
+    got = [json.loads(await asyncio.wait_for(viewer.recv(), PATIENCE)) for _ in range(count)]
     return [one["n"] if "n" in one else one["position"] for one in got]
-
-
-async def nothing_more(viewer: Any) -> None:
-    await viewer.send("ping")
-    assert await asyncio.wait_for(viewer.recv(), 5) == "pong"
-
-
-async def closed_with(viewer: Any) -> int:
-    with pytest.raises(websockets.ConnectionClosed) as closed:
-        await asyncio.wait_for(viewer.recv(), 5)
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
 
 
 def page(room: Room, *ids: int, head: int) -> PageFound:
@@ -74,7 +62,7 @@ async def test_everybody_gets_what_it_may_see_in_order(tmp_path: Path) -> None:
             assert await numbers(alice, 4) == [1, 2, 3, 5]
             assert await numbers(bob, 2) == [1, 5]
             for viewer in (anybody, alice, bob):
-                await nothing_more(viewer)
+                await is_quiet(viewer)
 
 
 async def test_what_comes_twice_goes_by_once_and_is_counted(tmp_path: Path) -> None:
@@ -121,7 +109,7 @@ async def test_a_gap_holds_its_room_alone(tmp_path: Path) -> None:
             live.queue.put(make_event(3, body(3)))
             live.queue.put(make_event(1, body(1), session_id="other"))
             assert await numbers(other, 1) == [1]
-            await nothing_more(viewer)
+            await is_quiet(viewer)
             assert wanted[-1] is room
             live.queue.put_answer(page(room, 1, 2, head=3))
             assert await numbers(viewer, 3) == [1, 2, 3]
@@ -129,14 +117,14 @@ async def test_a_gap_holds_its_room_alone(tmp_path: Path) -> None:
             await until(lambda: room.follower.behind == 2)
             live.queue.put_answer(page(room, 4, 5, head=5))
             assert await numbers(viewer, 2) == [4, 5]
-            await nothing_more(viewer)
+            await is_quiet(viewer)
 
 
 async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         room = live.open_room()
         former = room.follower
-        room.start_over()
+        room.reset()
         current = room.follower
         assert current.ask().value == "position"
         for answer in (
@@ -154,7 +142,7 @@ async def test_answers_to_a_former_follower_reach_nobody(tmp_path: Path) -> None
 async def test_a_position_in_a_log_that_is_not_the_nodes_is_asked_again(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         room = live.open_room()
-        room.start_over()
+        room.reset()
         room.follower.ask()
         asked: list[Room] = []
         live.on_want = asked.append
@@ -170,7 +158,7 @@ async def test_another_epoch_sends_away_who_is_live_and_who_catches_up(tmp_path:
             await until(lambda: len(live.hub.connected) == 2)
             assert json.loads(await catching_up.recv())["position"] == 3
             live.hub.set_epoch(EPOCH)
-            await nothing_more(viewer)
+            await is_quiet(viewer)
             live.hub.set_epoch("e2")
             assert await closed_with(viewer) == await closed_with(catching_up) == 4002
             assert (room.follower.epoch, room.ring, room.promise) == (None, None, None)
@@ -184,7 +172,7 @@ async def test_a_log_that_lost_its_end_sends_away_who_is_beyond(tmp_path: Path) 
         async with live.viewer() as beyond, live.viewer("other") as other:
             live.hub.set_head(4)
             assert await closed_with(beyond) == 4002
-            await nothing_more(other)
+            await is_quiet(other)
             assert live.hub.log_position == 4
 
 
@@ -208,7 +196,7 @@ async def test_subscribing_during_the_fan_out_neither_repeats_nor_loses(tmp_path
             await viewer.send('{"type":"subscribe","since":900}')
             got: list[dict[str, Any]] = []
             while not got or got[-1]["position"] != 900 or "recovered" not in got[-1]:
-                got.append(json.loads(await asyncio.wait_for(viewer.recv(), 5)))
+                got.append(json.loads(await asyncio.wait_for(viewer.recv(), PATIENCE)))
             last = 0
             for one in got[:-1]:
                 if "recovered" in one:
@@ -217,7 +205,7 @@ async def test_subscribing_during_the_fan_out_neither_repeats_nor_loses(tmp_path
                     assert one["position"] == last + 1 or last == 0
                     last = one["position"]
             assert await numbers(viewer, 100) == list(range(901, 1_001))
-            await nothing_more(viewer)
+            await is_quiet(viewer)
 
 
 async def test_a_room_that_fails_sends_its_viewers_away_and_starts_over(
@@ -268,14 +256,14 @@ async def test_a_dead_token_ends_its_connection(tmp_path: Path) -> None:
 
 async def test_waiting_for_a_position_leaves_nothing_behind_when_cancelled(tmp_path: Path) -> None:
     room = Live(tmp_path).open_room()
-    room.know(5)
+    room.learn_head(5)
     waiting = [asyncio.create_task(room.reached(5)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
-    await asyncio.wait(waiting, timeout=0.01)
+    await asyncio.gather(waiting[0], return_exceptions=True)
     assert len(room._reached) == 2
-    room.went_by(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
-    await asyncio.wait_for(asyncio.gather(*waiting[1:]), 1)
+    room.deliver(room.follower.feed([make_event(id_) for id_ in range(1, 6)]))
+    await asyncio.wait_for(asyncio.gather(*waiting[1:]), PATIENCE)
     assert room._reached == []
 
 

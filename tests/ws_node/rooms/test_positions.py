@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from proto.messages import Visibility
-from tests.pair import frame, until
+from tests.clients import frame, is_quiet
+from tests.waiting import until
 from tests.ws_node.making import EPOCH, Live, make_event
-from tests.ws_node.rooms.test_hub import body, nothing_more, numbers
+from tests.ws_node.rooms.test_hub import body, numbers
 
 
 async def subscribed(viewer: Any, **wish: Any) -> tuple[int, bool]:
@@ -20,7 +21,7 @@ async def subscribed(viewer: Any, **wish: Any) -> tuple[int, bool]:
     return answer["position"], answer["recovered"]
 
 
-async def test_it_moves_with_the_whole_log(tmp_path: Path) -> None:
+async def test_a_position_moves_with_the_whole_log(tmp_path: Path) -> None:
     async with Live(tmp_path).running() as live:
         live.open_room(head=3)
         live.open_room(session_id="other")
@@ -36,7 +37,7 @@ async def test_it_moves_with_the_whole_log(tmp_path: Path) -> None:
             assert await subscribed(viewer, since=5, epoch="other") == (10, False)
             live.queue.put(make_event(11, body(11), prev=3))
             assert await numbers(viewer, 1) == [11]
-            await nothing_more(viewer)
+            await is_quiet(viewer)
 
 
 async def test_what_comes_after_a_hole_in_the_log_is_replayed(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ async def test_what_comes_after_a_hole_in_the_log_is_replayed(tmp_path: Path) ->
             live.queue.put(make_event(4, body(4)))
             assert await numbers(viewer, 1) == [4]
             assert await subscribed(viewer) == (4, True)
-            await nothing_more(viewer)
+            await is_quiet(viewer)
 
 
 @pytest.mark.parametrize("since", [None, 12])
@@ -68,13 +69,13 @@ async def test_what_is_on_its_way_is_not_sent_again(tmp_path: Path, since: int |
                 12,
                 True,
             )
-            await nothing_more(viewer)
+            await is_quiet(viewer)
             assert not room.complete(12)
             live.queue.put(make_event(12, body(12), prev=10))
             assert await numbers(stays, 1) == [12]
             live.queue.put(make_event(13, body(13)))
             assert await numbers(stays, 1) == await numbers(viewer, 1) == [13]
-            await nothing_more(viewer)
+            await is_quiet(viewer)
 
 
 async def test_who_comes_back_to_a_message_it_saw_needs_nobody(tmp_path: Path) -> None:
@@ -90,9 +91,9 @@ async def test_who_comes_back_to_a_message_it_saw_needs_nobody(tmp_path: Path) -
             assert await numbers(viewer, 1) == [5]
             for since in (4, 9):
                 await viewer.send(json.dumps({"type": "subscribe", "since": since}))
-                await nothing_more(viewer)
+                await is_quiet(viewer)
             assert await subscribed(viewer, since=5) == (5, True)
-            await nothing_more(viewer)
+            await is_quiet(viewer)
 
 
 async def test_another_log_or_a_shorter_one_is_known_anew(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def filled(
 
 
 @given(st.integers(0, 5), st.integers(1, 10), st.integers(1, 300), entries)
-def test_it_holds_the_newest_within_both_bounds(
+def test_a_ring_holds_the_newest_within_both_bounds(
     floor: int, most: int, most_bytes: int, made: list[tuple[int, int, Visibility]]
 ) -> None:
     ring, model = filled(floor, most, most_bytes, made)

@@ -10,7 +10,7 @@ from proto.internal_api import LogPage
 from proto.messages import ANONYMOUS, Audience, Message, Visibility, encode_metadata
 from proto.wire import message_event
 from tests.ws_node.making import EPOCH
-from ws_node.log.shared_reads import stretch_of
+from ws_node.log.shared_reads import log_range
 from ws_node.rooms.framing import Framing, text_frame
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.ring import Ring
@@ -77,7 +77,7 @@ def given_by(ring: Ring, position: int) -> bytes:
 
 
 @given(steps, st.integers(1, 20), st.integers(1, 4_000))
-def test_it_gives_what_the_log_would_give(
+def test_a_ring_gives_what_the_log_would_give(
     made: list[tuple[bool, int]], most: int, most_bytes: int
 ) -> None:
     log, ring = Log(), Ring(0, max_messages=most, max_bytes=most_bytes)
@@ -108,7 +108,7 @@ def test_what_was_read_before_a_deletion_does_not_bring_the_text_back(
     for message in log.messages[opened:]:
         ring.append(outgoing(message))
     page = LogPage(EPOCH, head, head, log.messages[start:])
-    older = stretch_of(page, start).messages
+    older = log_range(page, start).messages
     for step in later:
         added = log.step(*step)
         if added is not None:

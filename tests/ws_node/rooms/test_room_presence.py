@@ -13,10 +13,10 @@ from ws_node.rooms.room_presence import (
     CROWD,
     CROWD_SECONDS,
     EVERY_SECONDS,
-    FRESHEN,
+    LAST_SEEN_STEP,
     PresenceState,
     RoomPresence,
-    worth_telling,
+    is_news,
 )
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -50,18 +50,18 @@ class Viewers:
     def __init__(self) -> None:
         self.presence: RoomPresence[int] = RoomPresence()
         self.now = 0.0
-        self.told: dict[int, list[tuple[float, PresenceState]]] = {}
+        self.sent: dict[int, list[tuple[float, PresenceState]]] = {}
         self.seen: dict[str, float] = {}
 
     def step(self, what: str, value: Any) -> None:
         if what == "ask":
-            self.presence.ask(value)
-            self.told[value] = []
+            self.presence.subscribe(value)
+            self.sent[value] = []
         elif what == "forget":
-            self.presence.forget(value)
-            self.told.pop(value, None)
+            self.presence.unsubscribe(value)
+            self.sent.pop(value, None)
         elif what == "learn":
-            self.presence.learn(self.later(value))
+            self.presence.update(self.later(value))
         else:
             self.now += value
             self.look()
@@ -80,10 +80,10 @@ class Viewers:
         due = self.presence.due(self.now)
         assert len(due) == len(set(due))
         for asker in due:
-            assert self.presence.there is not None
-            told = self.told[asker]
-            assert not told or worth_telling(told[-1][1], self.presence.there)
-            told.append((self.now, self.presence.there))
+            assert self.presence.state is not None
+            told = self.sent[asker]
+            assert not told or is_news(told[-1][1], self.presence.state)
+            told.append((self.now, self.presence.state))
 
 
 @given(steps)
@@ -92,18 +92,18 @@ def test_everybody_is_told_what_changed_and_nothing_else(taken: list[tuple[str, 
     for what, value in taken:
         viewers.step(what, value)
     viewers.look()
-    there = viewers.presence.there
+    there = viewers.presence.state
     if there is not None:
-        assert all(viewers.told.values())  # whoever asked was told at once
-    while (at := viewers.presence.next_at()) is not None and viewers.told:
+        assert all(viewers.sent.values())  # whoever asked was told at once
+    while (at := viewers.presence.next_at()) is not None and viewers.sent:
         viewers.now = max(viewers.now, at)
         viewers.look()
-    before = {asker: len(told) for asker, told in viewers.told.items()}
+    before = {asker: len(told) for asker, told in viewers.sent.items()}
     viewers.now += 1000.0
     viewers.look()
-    assert {asker: len(told) for asker, told in viewers.told.items()} == before
-    for told in viewers.told.values():
-        assert there is None or not worth_telling(told[-1][1], there)
+    assert {asker: len(told) for asker, told in viewers.sent.items()} == before
+    for told in viewers.sent.values():
+        assert there is None or not is_news(told[-1][1], there)
         for (at, one), (next_at, _) in itertools.pairwise(told[1:]):
             least = CROWD_SECONDS if one.viewers > CROWD else EVERY_SECONDS
             assert next_at - at >= least - 1e-9
@@ -111,17 +111,17 @@ def test_everybody_is_told_what_changed_and_nothing_else(taken: list[tuple[str, 
 
 def test_who_comes_is_told_at_once_and_the_others_in_their_turn() -> None:
     presence: RoomPresence[str] = RoomPresence()
-    presence.ask("first")
+    presence.subscribe("first")
     assert presence.due(0.0) == []  # nothing is known yet
-    presence.learn(PresenceState(1, None))
+    presence.update(PresenceState(1, None))
     assert presence.due(0.0) == ["first"]
-    presence.learn(PresenceState(1, None))
+    presence.update(PresenceState(1, None))
     assert presence.due(0.1) == []
-    presence.ask("second")
-    presence.learn(PresenceState(2, None))
+    presence.subscribe("second")
+    presence.update(PresenceState(2, None))
     assert sorted(presence.due(0.2)) == ["first", "second"]
-    presence.ask("third")
-    presence.learn(PresenceState(3, None))
+    presence.subscribe("third")
+    presence.update(PresenceState(3, None))
     assert presence.due(0.3) == ["third"]
     assert presence.next_at() == 0.2 + EVERY_SECONDS
     assert sorted(presence.due(0.2 + EVERY_SECONDS)) == ["first", "second"]
@@ -130,13 +130,13 @@ def test_who_comes_is_told_at_once_and_the_others_in_their_turn() -> None:
 
 def test_what_came_and_went_is_not_told() -> None:
     presence: RoomPresence[int] = RoomPresence()
-    presence.ask(1)
-    presence.learn(PresenceState(1, None))
+    presence.subscribe(1)
+    presence.update(PresenceState(1, None))
     presence.due(0.0)
-    presence.learn(PresenceState(2, None))
+    presence.update(PresenceState(2, None))
     presence.due(0.0)
-    presence.learn(PresenceState(3, None))
-    presence.learn(PresenceState(2, None))
+    presence.update(PresenceState(3, None))
+    presence.update(PresenceState(2, None))
     assert presence.due(EVERY_SECONDS) == []
     assert presence.next_at() is None
 
@@ -144,20 +144,20 @@ def test_what_came_and_went_is_not_told() -> None:
 def test_a_crowd_is_told_less_often() -> None:
     presence: RoomPresence[int] = RoomPresence()
     for number in range(CROWD + 1):
-        presence.ask(number)
-    presence.learn(PresenceState(CROWD + 1, None))
+        presence.subscribe(number)
+    presence.update(PresenceState(CROWD + 1, None))
     presence.due(0.0)
-    presence.learn(PresenceState(CROWD + 2, None))
+    presence.update(PresenceState(CROWD + 2, None))
     assert len(presence.due(0.0)) == CROWD + 1
-    presence.learn(PresenceState(CROWD + 3, None))
+    presence.update(PresenceState(CROWD + 3, None))
     assert presence.due(CROWD_SECONDS - 0.01) == []
     assert len(presence.due(CROWD_SECONDS)) == CROWD + 1
 
 
-def test_what_is_worth_telling() -> None:
+def test_only_changes_worth_announcing_are_announced() -> None:
     before = PresenceState(2, (agent("a"), agent("b")))
-    assert not worth_telling(before, before)
-    assert not worth_telling(before, PresenceState(2, (agent("b", 59), agent("a"))))
+    assert not is_news(before, before)
+    assert not is_news(before, PresenceState(2, (agent("b", 59), agent("a"))))
     for now in (
         PresenceState(3, before.agents),
         PresenceState(2, None),
@@ -165,6 +165,6 @@ def test_what_is_worth_telling() -> None:
         PresenceState(2, (agent("a"), agent("c"))),
         PresenceState(2, (agent("a"), agent("b", waiting=True))),
         PresenceState(2, (agent("a"), AgentHere("b", "codex", agent("b").last_seen, False))),
-        PresenceState(2, (agent("a"), agent("b", FRESHEN.total_seconds()))),
+        PresenceState(2, (agent("a"), agent("b", LAST_SEEN_STEP.total_seconds()))),
     ):
-        assert worth_telling(before, now), now
+        assert is_news(before, now), now

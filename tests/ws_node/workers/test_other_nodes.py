@@ -9,7 +9,7 @@ from proto.settings import load_settings
 from serving.bus.bus import Bus
 from tests.ws_node.making import ignore
 from ws_node.presence.viewer_counts import ViewerCounts
-from ws_node.workers.other_nodes import MOST_OTHERS, OtherNodes
+from ws_node.workers.other_nodes import MAX_OTHERS, OtherNodes
 
 pytest.importorskip("nats")
 encode = msgspec.msgpack.Encoder().encode
@@ -48,13 +48,13 @@ async def test_what_is_no_counts_is_counted(others: OtherNodes, payload: bytes) 
 
 
 async def test_so_many_and_no_more_are_heard(others: OtherNodes) -> None:
-    for number in range(MOST_OTHERS + 5):
+    for number in range(MAX_OTHERS + 5):
         others._receive(b"", encode((str(number), {"a": 1})))
-    assert others._watched["a"] == MOST_OTHERS and others.malformed == 5
+    assert others._watched["a"] == MAX_OTHERS and others.malformed == 5
 
 
 async def test_a_node_that_comes_is_told_our_counts_soon(others: OtherNodes) -> None:
-    assert others._watched.news() == {}
-    assert others._watched.news() is None
+    assert others._watched.changes() == {}
+    assert others._watched.changes() is None
     others._receive(b"", encode(("one", {})))
-    assert others._watched.news() == {}
+    assert others._watched.changes() == {}

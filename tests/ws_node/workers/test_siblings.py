@@ -13,7 +13,7 @@ import zmq
 
 from proto import wire
 from proto.endpoints import worker_endpoint
-from tests.pair import until
+from tests.waiting import until
 from tests.ws_node.making import ignore, make_event, make_settings
 from ws_node.presence.viewer_counts import ViewerCounts
 from ws_node.rooms.event_queue import EventQueue
@@ -49,19 +49,19 @@ async def test_events_and_figures_cross_and_a_silent_one_is_away(tmp_path: Path)
         assert first.away() == 1
         async with running(second):
             await until(lambda: not first.away() and not second.away())
-            assert first.everyones_figures() == {
+            assert first.all_figures() == {
                 0: [("viewers", "Viewers.", 1.0)],
                 1: [("viewers", "Viewers.", 2.0)],
             }
             durable, ephemeral = make_event(1), make_event(None)
-            first.pass_on(durable)
-            first.pass_on(ephemeral)
+            first.forward(durable)
+            first.forward(ephemeral)
             await until(lambda: len(queue) == 2)
             assert queue.get_nowait() == [durable, ephemeral]
         await until(first.away)
-        first.pass_on(durable)
+        first.forward(durable)
         assert first.dropped == 1
-        assert list(first.everyones_figures()) == [0]
+        assert list(first.all_figures()) == [0]
 
 
 async def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     async with running(first, second):
         await until(lambda: not first.away() and not second.away())  # sockets of both are up
         for id_ in range(1, 7):
-            first.pass_on(make_event(id_))
+            first.forward(make_event(id_))
         await until(lambda: second.overflowed == 2)
 
 
@@ -88,7 +88,9 @@ async def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     ],
     ids=range(9),
 )
-async def test_nothing_that_comes_stops_it(tmp_path: Path, frames: list[bytes]) -> None:
+async def test_malformed_messages_of_siblings_are_counted_and_do_not_stop_it(
+    tmp_path: Path, frames: list[bytes]
+) -> None:
     queue = EventQueue(16)
     own = sibling(tmp_path, 0, queue)
     context: zmq.Context[Any] = zmq.Context()
@@ -103,7 +105,7 @@ async def test_nothing_that_comes_stops_it(tmp_path: Path, frames: list[bytes]) 
     context.destroy(linger=0)
 
 
-async def test_one_worker_has_none_and_no_socket(tmp_path: Path) -> None:
+async def test_a_single_worker_has_no_siblings_and_no_socket(tmp_path: Path) -> None:
     alone = Siblings(
         make_settings(tmp_path),
         worker=0,
@@ -113,7 +115,7 @@ async def test_one_worker_has_none_and_no_socket(tmp_path: Path) -> None:
         watched=ViewerCounts({}, 1_000, on_change=ignore),
     )
     async with running(alone):
-        alone.pass_on(make_event(1))
+        alone.forward(make_event(1))
         assert (alone.away(), alone.dropped) == (0, 0)
-        assert alone.everyones_figures() == {0: [("viewers", "Viewers.", 1.0)]}
+        assert alone.all_figures() == {0: [("viewers", "Viewers.", 1.0)]}
         assert not os.listdir(tmp_path)

@@ -1,4 +1,4 @@
-/** The page: who comes in, and which screen is shown. */
+/** The page: signing in, and which view is shown. */
 
 import { ANYBODY, claims, redeem, signOut, takeCode } from "./net/access.js";
 import { ask, listSessions } from "./net/api.js";
@@ -25,7 +25,7 @@ const NEEDED = {
   UNAUTHENTICATED: "Your sign-in is no longer valid: it has run out, or was taken back.",
 };
 
-// a link opened in a tab that is here already only changes the address
+// a link opened in a tab of this page changes only the fragment: reload to redeem its code
 addEventListener("hashchange", () => location.hash.startsWith("#code=") && location.reload());
 start();
 

@@ -1,11 +1,11 @@
-/** How long to wait before connecting again. Pure. */
+/** Back-off: how long to wait before reconnecting. Pure. */
 
 const FIRST_SECONDS = 0.5;
 const MOST_SECONDS = 15;
 
 /**
- * Seconds before attempt number `attempt` (0 is the first after a loss): doubling, bounded, and
- * between half and all of that at random, so that viewers of a node that died do not return as one.
+ * Seconds before attempt number `attempt` (0 is the first after a loss). The delay doubles up to a
+ * limit, with random jitter, so that the viewers of a node that died do not all reconnect at once.
  *
  * @param {number} attempt whole, from 0
  * @param {() => number} random from 0 to below 1

@@ -1,7 +1,7 @@
 /**
- * Whether a session is still reading what it missed. The protocol has no mark where the past ends,
- * so this judges by time: it has ended when a message is fresh, or when none came for a while.
- * Pure: the caller gives the time.
+ * Whether a session is still being replayed. The protocol does not mark the end of a replay, so
+ * this estimates it: it is over when a message is recent, or when none arrived for a while. Pure:
+ * the caller gives the time.
  */
 export const QUIET_MS = 300;
 const FIRST_MS = 5000; // a node that has just started reads the log itself first
@@ -15,14 +15,15 @@ export class CatchUp {
     this._over = false;
   }
 
-  /** A durable frame came, made at `timestamp` (ISO 8601; anything else counts as old). */
-  take(timestamp, now) {
+  /** A message arrived, committed at `timestamp` (ISO 8601; anything else counts as old). */
+  received(timestamp, now) {
     if (this._over) return;
     this.messages += 1;
     this._last = now;
     if (now - Date.parse(timestamp) < FRESH_MS) this._over = true;
   }
 
+  /** Whether the replay is over at `now`. */
   over(now) {
     this._over ||= now - this._last >= (this.messages ? QUIET_MS : FIRST_MS);
     return this._over;

@@ -1,11 +1,10 @@
 /**
- * How far one session has been read: the pair of epoch and position, and what a frame means for
- * it. Pure: frames in, a word out.
+ * How far a session has been read: its epoch and position. Pure.
  */
 export class Track {
   /**
-   * @param {{since?: number|null, epoch?: string|null, presence?: boolean}} from where to start,
-   *   from now without; and whether to be told who is there.
+   * @param {{since?: number|null, epoch?: string|null, presence?: boolean}} from the position to
+   *   start after (without it, now), and whether to receive presence events.
    */
   constructor({ since = null, epoch = null, presence = false } = {}) {
     this.position = since;
@@ -13,7 +12,7 @@ export class Track {
     this.epoch = since === null ? null : epoch;
   }
 
-  /** The command that starts the session (anew) where this is. */
+  /** The command that starts or restarts the session at this position. */
   command(sessionId) {
     const command = { type: "subscribe", session_id: sessionId };
     if (this.position !== null) command.since = this.position;
@@ -23,19 +22,20 @@ export class Track {
   }
 
   /**
-   * Take the answer to a subscription: "started" from now, "resumed" where it was, or "reload":
-   * what came after the position cannot be given, and everything shown must be read anew.
+   * Process the answer to a subscription. Returns "started" (from now), "resumed" (at the position)
+   * or "reload": the position is not valid, so everything shown must be loaded again.
    */
   subscribed({ epoch, position, recovered }) {
     const word = !recovered ? "reload" : this.position === null ? "started" : "resumed";
-    const further = word === "resumed" && this.position > position; // frames were on their way
+    // live frames may have arrived before the answer
+    const further = word === "resumed" && this.position > position;
     this.epoch = epoch;
     if (!further) this.position = position;
     return word;
   }
 
-  /** Whether a frame with that position is new: each is, once. */
-  take(position) {
+  /** Advance to a position; false if a frame with that position or a later one arrived before. */
+  advance(position) {
     if (this.position !== null && position <= this.position) return false;
     this.position = position;
     return true;

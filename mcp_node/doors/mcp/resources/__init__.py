@@ -1,1 +1,1 @@
-"""The MCP resources: thin, like the tools, and of the same services."""
+"""The MCP resources, with the same services as the tools."""

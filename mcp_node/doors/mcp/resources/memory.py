@@ -19,7 +19,7 @@ MEMORY_URI: Final = "agent://me/memory"
 
 
 def add_memory_resource(mcp: FastMCP, memory: Memory, identity: Identity) -> None:
-    """Add the resource; whoever reads it reads its own."""
+    """Add the resource; each caller reads its own memory."""
 
     @mcp.resource(MEMORY_URI, name="memory", mime_type="application/json")
     async def read_memory() -> str:
@@ -32,7 +32,7 @@ def add_memory_resource(mcp: FastMCP, memory: Memory, identity: Identity) -> Non
 
 
 class _ListedToOwners(Middleware):
-    """The resource is listed to who has a memory: some clients read whatever is listed."""
+    """Lists the resource only to callers with a memory: some clients read all that is listed."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
@@ -40,7 +40,7 @@ class _ListedToOwners(Middleware):
     async def on_list_resources(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Sequence[Resource]]
     ) -> Sequence[Resource]:
-        """List the resources, this one perhaps not."""
+        """List the resources, without this one for callers who have no memory."""
         listed = await call_next(context)
         if self._owner():
             return listed

@@ -1,10 +1,10 @@
-"""The resources of sessions: what get_session and get_messages give, at a URI.
+"""The resources of sessions: what get_session and get_messages return, at a URI.
 
-There is no list of them: a list would put words that participants chose where clients show the
-server's. list_sessions has them, and argument completion helps who types.
+They are not listed: a list would show names chosen by participants where clients show the server's
+own texts. list_sessions lists them, and argument completion helps to type their ids.
 
-Reading one does not count as having read the messages: clients read resources by themselves, also
-where no agent comes to see them.
+Reading a resource does not mark messages as read: clients read resources by themselves, perhaps
+without showing them to an agent.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from mcp_node.doors.mcp.errors import component_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import marked
 from mcp_node.services import Services
+from mcp_node.sessions.checks import check_page
 from mcp_node.sessions.uris import MESSAGES, SESSION
 from proto.messages import Principal
 from serving.http.identity import Identity
@@ -40,8 +41,8 @@ def add_session_resources(mcp: FastMCP, services: Services, identity: Identity) 
 
 
 async def session_view(services: Services, principal: Principal, session_id: str) -> dict[str, Any]:
-    """What get_session gives, without counting it as read."""
-    view = await services.sessions.get_session(principal, session_id)
+    """The result of get_session, without marking messages as read."""
+    view = await services.inbox.get_session(principal, session_id, mark_read=False)
     view["unread"] = await services.inbox.unread(principal, session_id)
     return marked(view)
 
@@ -49,8 +50,9 @@ async def session_view(services: Services, principal: Principal, session_id: str
 async def messages_view(
     services: Services, principal: Principal, session_id: str
 ) -> dict[str, Any]:
-    """What get_messages gives, without counting it as read."""
-    page = await services.sessions.get_messages(principal, session_id)
+    """The result of get_messages, without marking messages as read."""
+    query = check_page(session_id)
+    page = await services.inbox.get_messages(principal, query, mark_read=False)
     page["unread"] = await services.inbox.unread(principal, session_id)
     return marked(page)
 

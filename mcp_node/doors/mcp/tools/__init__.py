@@ -1,1 +1,1 @@
-"""The MCP tools: thin. Each takes its arguments, asks `mcp_node.rooms`, and answers."""
+"""The MCP tools. Each passes its arguments to a service; `registry` does what they share."""

@@ -1,17 +1,17 @@
-"""Tools to hear others: wait_for_messages, get_receipts, list_agents."""
+"""Tools about other agents: wait_for_messages, get_receipts, list_agents."""
 
-from typing import Annotated, Literal, NotRequired, cast
+from typing import Annotated, Any, Literal
 
-from fastmcp import Context, FastMCP
+from fastmcp import Context
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 from typing_extensions import TypedDict
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.results import MessagePage, marked
-from mcp_node.doors.mcp.tools.sessions import READS, SessionId
+from mcp_node.doors.mcp.tools.registry import READS, Tools
+from mcp_node.doors.mcp.tools.results import Marked, MessagePage
+from mcp_node.doors.mcp.tools.sessions import SessionId
+from mcp_node.inbox.roster import AgentListed
 from mcp_node.services import Services
-from serving.http.identity import Identity
+from proto.messages import Principal
 
 
 class MessagesHeard(MessagePage):
@@ -42,7 +42,7 @@ class Mentioned(TypedDict):
     at: str | None
 
 
-class ReceiptsResult(TypedDict):
+class ReceiptsResult(Marked):
     """Who has a message and who does not, of those who may see it."""
 
     message_id: int
@@ -50,18 +50,6 @@ class ReceiptsResult(TypedDict):
     not_given: list[NotGiven]
     mentioned: list[Mentioned]
     unread: int
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
-
-
-class AgentListed(TypedDict):
-    """Somebody who was in the session; ``waiting``: it waits for messages right now."""
-
-    name: str
-    agent_type: str
-    first_seen: str
-    last_seen: str
-    waiting: bool
 
 
 class AgentList(TypedDict):
@@ -71,12 +59,13 @@ class AgentList(TypedDict):
     unread: int
 
 
-def add_inbox_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
-    """Add the tools to hear others to a server."""
-    inbox, attending = services.inbox, services.roster
+def add_inbox_tools(tools: Tools, services: Services) -> None:
+    """Add the tools about other agents to a server."""
+    inbox, roster = services.inbox, services.roster
 
-    @mcp.tool(annotations=READS)
+    @tools.add(READS, MessagesHeard)
     async def wait_for_messages(
+        caller: Principal,
         session_id: SessionId,
         context: Context,
         after: Annotated[
@@ -92,46 +81,35 @@ def add_inbox_tools(mcp: FastMCP, services: Services, identity: Identity) -> Non
         mentions_only: Annotated[
             StrictBool, Field(description="Only messages that call you with @name.")
         ] = False,
-    ) -> MessagesHeard:
+    ) -> dict[str, Any]:
         """Wait until somebody says something; returns at once what you have not read yet.
 
         Use it when you need an answer or have nothing to do, instead of asking again and again.
         On outcome timeout or server_stopping nothing was missed: call it again. On closed nothing
         more will be said there: do not.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            heard = await inbox.wait(
-                principal,
-                session_id,
-                after,
-                timeout_seconds,
-                mentions_only,
-                context.report_progress,
-            )
-            heard["unread"] = await inbox.unread(principal, session_id)
-        return cast(MessagesHeard, marked(heard))
+        return await inbox.wait(
+            caller,
+            session_id,
+            after,
+            timeout_seconds,
+            mentions_only,
+            context.report_progress,
+        )
 
-    @mcp.tool(annotations=READS)
+    @tools.add(READS, ReceiptsResult)
     async def get_receipts(
+        caller: Principal,
         session_id: SessionId,
         message_id: Annotated[StrictInt, Field(description="Id of a message you may see.")],
-    ) -> ReceiptsResult:
+    ) -> dict[str, Any]:
         """See who was given a message and when, who was not, and whether those it calls have it.
 
         Use it when nobody answers, before you say it again.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            found = await attending.receipts(principal, session_id, message_id)
-            found["unread"] = await inbox.unread(principal, session_id)
-        return cast(ReceiptsResult, marked(found))
+        return await roster.receipts(caller, session_id, message_id)
 
-    @mcp.tool(annotations=READS)
-    async def list_agents(session_id: SessionId) -> AgentList:
+    @tools.add(READS, AgentList)
+    async def list_agents(caller: Principal, session_id: SessionId) -> dict[str, Any]:
         """See who was in a session, when last, and who waits there now. Use it to find help."""
-        with tool_errors():
-            principal = current_principal(identity)
-            agents = await attending.agents(principal, session_id)
-            unread = await inbox.unread(principal, session_id)
-        return cast(AgentList, {"agents": agents, "unread": unread})
+        return {"agents": await roster.agents(caller, session_id)}

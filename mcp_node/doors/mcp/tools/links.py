@@ -1,17 +1,14 @@
 """The tool about links for people: get_live_link."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastmcp import FastMCP
 from pydantic import Field, StrictBool
 from typing_extensions import TypedDict
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.sessions import ADDS, SessionId
+from mcp_node.doors.mcp.tools.registry import ADDS, Tools
+from mcp_node.doors.mcp.tools.sessions import SessionId
 from mcp_node.services import Services
-from proto.messages import utc
-from serving.http.identity import Identity
+from proto.messages import Principal, utc
 
 
 class LiveLink(TypedDict):
@@ -24,12 +21,13 @@ class LiveLink(TypedDict):
     unread: int
 
 
-def add_link_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
+def add_link_tools(tools: Tools, services: Services) -> None:
     """Add the link tools to a server."""
-    links, inbox = services.links, services.inbox
+    links = services.links
 
-    @mcp.tool(annotations=ADDS)
+    @tools.add(ADDS, LiveLink)
     async def get_live_link(
+        caller: Principal,
         session_id: SessionId,
         expires_in: Annotated[
             str,
@@ -38,20 +36,16 @@ def add_link_tools(mcp: FastMCP, services: Services, identity: Identity) -> None
         write: Annotated[
             StrictBool, Field(description="Whether people may also write; false: watch only.")
         ] = False,
-    ) -> LiveLink:
+    ) -> dict[str, Any]:
         """Get a link by which people watch a session in a browser, when a person asks for one.
 
         Give the url to that person only: whoever has it sees the session's public messages.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            minted = await links.mint_live(principal, session_id, expires_in, write)
-            unread = await inbox.unread(principal, session_id)
+        minted = await links.mint_live(caller, session_id, expires_in, write)
         link = minted.link
         return {
             "url": minted.url,
             "link_id": link.link_id,
             "expires_at": utc(link.expires_at),
             "write": link.may_write,
-            "unread": unread,
         }

@@ -1,18 +1,14 @@
 """Tools about an agent's own memory: set_memory, get_memory, list_memory, delete_memory."""
 
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, Any, NotRequired
 
-from fastmcp import FastMCP
-from mcp_types import ToolAnnotations
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from typing_extensions import TypedDict
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.results import marked
-from mcp_node.doors.mcp.tools.sessions import READS
+from mcp_node.doors.mcp.tools.registry import CHANGES, READS, Tools
+from mcp_node.doors.mcp.tools.results import Marked
 from mcp_node.memory.memory import Memory
-from serving.http.identity import Identity
+from proto.messages import Principal
 
 Key = Annotated[
     str,
@@ -23,9 +19,6 @@ OfSession = Annotated[
     Field(description="The session it belongs to; left out: to none. Each has keys of its own."),
 ]
 Json = StrictStr | StrictInt | StrictFloat | StrictBool | dict[str, Any] | list[Any] | None
-CHANGES = ToolAnnotations(
-    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-)
 
 
 class MemorySet(TypedDict):
@@ -36,7 +29,7 @@ class MemorySet(TypedDict):
     expires_at: str | None
 
 
-class MemoryValue(TypedDict):
+class MemoryValue(Marked):
     """What is remembered under a key."""
 
     key: str
@@ -45,8 +38,6 @@ class MemoryValue(TypedDict):
     updated_at: str
     expires_at: str | None
     hidden_characters: NotRequired[int]
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
 
 
 class MemoryListed(TypedDict):
@@ -59,13 +50,11 @@ class MemoryListed(TypedDict):
     hidden_characters: NotRequired[int]
 
 
-class MemoryList(TypedDict):
+class MemoryList(Marked):
     """Keys in order; page on with ``after`` the last."""
 
     memories: list[MemoryListed]
     has_more: bool
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
 
 
 class MemoryDeleted(TypedDict):
@@ -74,11 +63,12 @@ class MemoryDeleted(TypedDict):
     deleted: bool
 
 
-def add_memory_tools(mcp: FastMCP, memory: Memory, identity: Identity) -> None:
+def add_memory_tools(tools: Tools, memory: Memory) -> None:
     """Add the memory tools to a server."""
 
-    @mcp.tool(annotations=CHANGES)
+    @tools.add(CHANGES, MemorySet)
     async def set_memory(
+        caller: Principal,
         key: Key,
         value: Annotated[Json, Field(description="Any JSON value, at most 64 KiB.")],
         session_id: OfSession = None,
@@ -90,26 +80,23 @@ def add_memory_tools(mcp: FastMCP, memory: Memory, identity: Identity) -> None:
             StrictBool,
             Field(description="false: an error if the key is taken, such as to claim it once."),
         ] = True,
-    ) -> MemorySet:
+    ) -> dict[str, Any]:
         """Keep something for yourself beyond this conversation: decisions, progress, next steps.
 
         Only you and agents with your name can read it. To tell others, use add_message.
         """
-        with tool_errors():
-            written = await memory.set(
-                current_principal(identity), key, value, session_id, expires_in, overwrite
-            )
-        return cast(MemorySet, written)
+        return await memory.set(caller, key, value, session_id, expires_in, overwrite)
 
-    @mcp.tool(annotations=READS)
-    async def get_memory(key: Key, session_id: OfSession = None) -> MemoryValue:
+    @tools.add(READS, MemoryValue)
+    async def get_memory(
+        caller: Principal, key: Key, session_id: OfSession = None
+    ) -> dict[str, Any]:
         """Read what you kept under a key. Use list_memory if you do not know the key."""
-        with tool_errors():
-            found = await memory.get(current_principal(identity), key, session_id)
-        return cast(MemoryValue, marked(found))
+        return await memory.get(caller, key, session_id)
 
-    @mcp.tool(annotations=READS)
+    @tools.add(READS, MemoryList)
     async def list_memory(
+        caller: Principal,
         prefix: Annotated[
             str, Field(description="Only keys that begin with this, such as plan/.")
         ] = "",
@@ -118,15 +105,13 @@ def add_memory_tools(mcp: FastMCP, memory: Memory, identity: Identity) -> None:
             str | None, Field(description="Only keys behind this one, to page on.")
         ] = None,
         limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 50,
-    ) -> MemoryList:
+    ) -> dict[str, Any]:
         """See which keys you keep, without their values. Use it when you start or resume work."""
-        with tool_errors():
-            found = await memory.list(current_principal(identity), prefix, session_id, after, limit)
-        return cast(MemoryList, marked(found))
+        return await memory.list(caller, prefix, session_id, after, limit)
 
-    @mcp.tool(annotations=CHANGES)
-    async def delete_memory(key: Key, session_id: OfSession = None) -> MemoryDeleted:
+    @tools.add(CHANGES, MemoryDeleted)
+    async def delete_memory(
+        caller: Principal, key: Key, session_id: OfSession = None
+    ) -> dict[str, Any]:
         """Forget what you kept under a key. It is no error if there is nothing."""
-        with tool_errors():
-            forgotten = await memory.delete(current_principal(identity), key, session_id)
-        return cast(MemoryDeleted, forgotten)
+        return await memory.delete(caller, key, session_id)

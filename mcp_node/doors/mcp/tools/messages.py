@@ -1,16 +1,16 @@
 """Tools about messages: add_message, get_messages."""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal
 
-from fastmcp import FastMCP
 from pydantic import Field, StrictBool, StrictInt
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage, marked
-from mcp_node.doors.mcp.tools.sessions import ADDS, READS, Metadata, SessionId
+from mcp_node.doors.mcp.tools.registry import ADDS, READS, Tools
+from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage
+from mcp_node.doors.mcp.tools.sessions import Metadata, SessionId
 from mcp_node.services import Services
-from serving.http.identity import Identity
+from mcp_node.sessions.checks import check_page
+from proto.errors import InvalidInput
+from proto.messages import Principal
 
 Visible = Literal["public", "private", "agent_only", "admin_only"]
 Level = Annotated[
@@ -22,11 +22,12 @@ Level = Annotated[
 ]
 
 
-def add_message_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
+def add_message_tools(tools: Tools, services: Services) -> None:
     """Add the message tools to a server."""
 
-    @mcp.tool(annotations=ADDS)
+    @tools.add(ADDS, MessageAdded)
     async def add_message(
+        caller: Principal,
         session_id: SessionId,
         content: Annotated[str, Field(description="The text, at most 100,000 characters.")],
         visibility: Level = "public",
@@ -46,40 +47,37 @@ def add_message_tools(mcp: FastMCP, services: Services, identity: Identity) -> N
             str | None,
             Field(description="A sub-agent's name, such as reviewer: shown as you/reviewer."),
         ] = None,
-    ) -> MessageAdded:
+    ) -> dict[str, Any]:
         """Say something in a session: findings, plans, questions. People watch it live.
 
         Write @name to call somebody; unknown_mentions are names that reach nobody who was here and
         may see it. If you did not get an answer, call again with the same
         idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            message = await services.sessions.add_message(
-                principal,
-                session_id,
-                content,
-                visibility,
-                metadata,
-                parent_message_id,
-                idempotency_key,
-                speaking_as,
-            )
-            unknown = await services.roster.unreached(principal, message)
-            unread = await services.inbox.unread(principal, message.session_id)
-        added: MessageAdded = {
+        message = await services.sessions.add_message(
+            caller,
+            session_id,
+            content,
+            visibility,
+            metadata,
+            parent_message_id,
+            idempotency_key,
+            speaking_as,
+        )
+        added: dict[str, Any] = {
             "message_id": message.id,
             "timestamp": message.timestamp,
-            "unread": unread,
+            "unread": 0,  # counted by `Tools`; here for its place among the fields
         }
-        if unknown:
+        if unknown := await services.roster.unreached(caller, message):
             added["unknown_mentions"] = unknown
         if message.deleted:
             added["deleted"] = True
         return added
 
-    @mcp.tool(annotations=READS)
+    @tools.add(READS, MessagePage)
     async def get_messages(
+        caller: Principal,
         session_id: SessionId,
         after: Annotated[
             StrictInt | None,
@@ -98,16 +96,19 @@ def add_message_tools(mcp: FastMCP, services: Services, identity: Identity) -> N
             StrictBool,
             Field(description="Others' messages you have not read yet, oldest first; with limit."),
         ] = False,
-    ) -> MessagePage:
+    ) -> dict[str, Any]:
         """Read a session's messages, oldest first: the newest 50 unless after or before is given.
 
         To catch up use unread_only, or pass the highest id you have seen as after. What you get
         counts as read. An entry with deletes says that a message you had was taken back.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            page = await services.inbox.get_messages(
-                principal, session_id, after, before, limit, sender, visibility, unread_only
+        filters = (sender, visibility)
+        if not unread_only:
+            query = check_page(session_id, after, before, limit, *filters)
+            return await services.inbox.get_messages(caller, query, mark_read=True)
+        if any(value is not None for value in (after, before, *filters)):
+            raise InvalidInput(
+                "unread_only goes with limit alone.",
+                "Leave out after, before, sender and visibility.",
             )
-            page["unread"] = await services.inbox.unread(principal, session_id)
-        return cast(MessagePage, marked(page))
+        return await services.inbox.get_unread(caller, session_id, limit)

@@ -1,41 +1,31 @@
-"""Tools for who keeps a session in order: close_session, update_session."""
+"""Tools of moderation: close_session, update_session."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from fastmcp import FastMCP
-from mcp_types import ToolAnnotations
 from pydantic import Field, StrictInt
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.results import SessionChanged, marked
+from mcp_node.doors.mcp.tools.registry import CHANGES, Tools
+from mcp_node.doors.mcp.tools.results import SessionChanged
 from mcp_node.doors.mcp.tools.sessions import SessionId
 from mcp_node.services import Services
-from serving.http.identity import Identity
-
-ENDS = ToolAnnotations(
-    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-)
+from proto.messages import Principal
 
 
-def add_moderation_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
+def add_moderation_tools(tools: Tools, services: Services) -> None:
     """Add the tools of moderation to a server."""
-    moderation, inbox = services.moderation, services.inbox
+    moderation = services.moderation
 
-    @mcp.tool(annotations=ENDS)
-    async def close_session(session_id: SessionId) -> SessionChanged:
+    @tools.add(CHANGES, SessionChanged)
+    async def close_session(caller: Principal, session_id: SessionId) -> dict[str, Any]:
         """Make a session read-only, for ever: when its work is done and nobody needs to answer.
 
         Only who made it, admins and people may. It can still be read and searched.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            closed = await moderation.close_session(principal, session_id)
-            closed["unread"] = await inbox.unread(principal, session_id)
-        return cast(SessionChanged, marked(closed))
+        return await moderation.close_session(caller, session_id)
 
-    @mcp.tool(annotations=ENDS)
+    @tools.add(CHANGES, SessionChanged)
     async def update_session(
+        caller: Principal,
         session_id: SessionId,
         purpose: Annotated[
             str | None, Field(description="What the session is for now, in a sentence.")
@@ -58,20 +48,16 @@ def add_moderation_tools(mcp: FastMCP, services: Services, identity: Identity) -
                 "-1 for the server's. Admins and people only."
             ),
         ] = None,
-    ) -> SessionChanged:
+    ) -> dict[str, Any]:
         """Change what a session says it is for, when its work has moved on.
 
         What you leave out stays. Only who made it, admins and people may.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            changed = await moderation.update_session(
-                principal,
-                session_id,
-                purpose,
-                metadata,
-                messages_per_minute,
-                agent_messages,
-            )
-            changed["unread"] = await inbox.unread(principal, session_id)
-        return cast(SessionChanged, marked(changed))
+        return await moderation.update_session(
+            caller,
+            session_id,
+            purpose,
+            metadata,
+            messages_per_minute,
+            agent_messages,
+        )

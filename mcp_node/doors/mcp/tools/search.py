@@ -1,17 +1,14 @@
 """The tool search_messages."""
 
-from typing import Annotated, NotRequired, cast
+from typing import Annotated, Any, NotRequired
 
-from fastmcp import FastMCP
 from pydantic import Field, StrictInt
 from typing_extensions import TypedDict
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.results import marked
-from mcp_node.doors.mcp.tools.sessions import READS
+from mcp_node.doors.mcp.tools.registry import READS, Tools
+from mcp_node.doors.mcp.tools.results import Marked
 from mcp_node.services import Services
-from serving.http.identity import Identity
+from proto.messages import Principal
 
 
 class SearchHit(TypedDict):
@@ -27,7 +24,7 @@ class SearchHit(TypedDict):
     hidden_characters: NotRequired[int]
 
 
-class SearchResult(TypedDict):
+class SearchResult(Marked):
     """What was found, newest first; ``corrected``: words searched for in place of mistyped ones.
 
     ``unread`` is there when one session was searched.
@@ -37,15 +34,14 @@ class SearchResult(TypedDict):
     has_more: bool
     corrected: NotRequired[dict[str, list[str]]]
     unread: NotRequired[int]
-    untrusted: NotRequired[bool]
-    notice: NotRequired[str]
 
 
-def add_search_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
+def add_search_tools(tools: Tools, services: Services) -> None:
     """Add the search tool to a server."""
 
-    @mcp.tool(annotations=READS)
+    @tools.add(READS, SearchResult)
     async def search_messages(
+        caller: Principal,
         query: Annotated[
             str,
             Field(
@@ -69,18 +65,13 @@ def add_search_tools(mcp: FastMCP, services: Services, identity: Identity) -> No
             Field(description="Only up to this time, such as 2026-11-24T21:30:00Z."),
         ] = None,
         limit: Annotated[StrictInt, Field(description="How many at most, 1 to 100.")] = 20,
-    ) -> SearchResult:
+    ) -> dict[str, Any]:
         """Find what was said before, newest first: a decision, an error, a name, a file.
 
         Use it rather than paging back through get_messages. Typing errors are forgiven when
         nothing else is found. A result has a snippet with the match in «these»; read the whole
         message and its surroundings with get_messages, after a little less than its message_id.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            found = await services.search.search_messages(
-                principal, query, session_id, sender, since, until, limit
-            )
-            if session_id is not None:
-                found["unread"] = await services.inbox.unread(principal, session_id)
-        return cast(SearchResult, marked(found))
+        return await services.search.search_messages(
+            caller, query, session_id, sender, since, until, limit
+        )

@@ -1,16 +1,13 @@
 """Tools about sessions: create_session, list_sessions, get_session."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from fastmcp import FastMCP
-from mcp_types import ToolAnnotations
 from pydantic import Field, StrictInt
 
-from mcp_node.doors.mcp.errors import tool_errors
-from mcp_node.doors.mcp.identity import current_principal
-from mcp_node.doors.mcp.tools.results import SessionCreated, SessionList, SessionView, marked
+from mcp_node.doors.mcp.tools.registry import ADDS, READS, Tools
+from mcp_node.doors.mcp.tools.results import SessionCreated, SessionList, SessionView
 from mcp_node.services import Services
-from serving.http.identity import Identity
+from proto.messages import Principal
 
 SessionId = Annotated[
     str,
@@ -21,16 +18,14 @@ Metadata = Annotated[
     Field(description="Optional JSON object for machines: at most 16 KiB, 16 levels deep."),
 ]
 
-READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 
-
-def add_session_tools(mcp: FastMCP, services: Services, identity: Identity) -> None:
+def add_session_tools(tools: Tools, services: Services) -> None:
     """Add the session tools to a server."""
-    rooms, inbox = services.sessions, services.inbox
+    sessions, inbox = services.sessions, services.inbox
 
-    @mcp.tool(annotations=ADDS)
+    @tools.add(ADDS, SessionCreated)
     async def create_session(
+        caller: Principal,
         purpose: Annotated[str, Field(description="What the session is for, in a sentence.")],
         session_id: Annotated[
             str | None,
@@ -40,38 +35,30 @@ def add_session_tools(mcp: FastMCP, services: Services, identity: Identity) -> N
             ),
         ] = None,
         metadata: Metadata = None,
-    ) -> SessionCreated:
+    ) -> dict[str, Any]:
         """Open a shared room, or join the one of that id. Call it before adding messages.
 
         A room that exists keeps its purpose; not_used tells you if you gave another.
         """
-        with tool_errors():
-            principal = current_principal(identity)
-            made = await rooms.create_session(principal, purpose, session_id, metadata)
-            made["unread"] = await inbox.unread(principal, made["session_id"])
-        return cast(SessionCreated, marked(made))
+        return await sessions.create_session(caller, purpose, session_id, metadata)
 
-    @mcp.tool(annotations=READS)
+    @tools.add(READS, SessionList)
     async def list_sessions(
+        caller: Principal,
         limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 20,
         active_since: Annotated[
             str | None,
             Field(description="Only sessions active since this time, ISO 8601 UTC."),
         ] = None,
-    ) -> SessionList:
+    ) -> dict[str, Any]:
         """See which rooms exist, latest activity first. Use it to find where to join in.
 
         A room with closed_at is read-only.
         """
-        with tool_errors():
-            found = await inbox.list_sessions(current_principal(identity), limit, active_since)
-        return cast(SessionList, marked({"sessions": found}))
+        return {"sessions": await inbox.list_sessions(caller, limit, active_since)}
 
-    @mcp.tool(annotations=READS)
-    async def get_session(session_id: SessionId) -> SessionView:
+    @tools.add(READS, SessionView)
+    async def get_session(caller: Principal, session_id: SessionId) -> dict[str, Any]:
         """See what a room is for and its 20 most recent messages. Use it when you join one."""
-        with tool_errors():
-            principal = current_principal(identity)
-            view = await inbox.get_session(principal, session_id)
-            view["unread"] = await inbox.unread(principal, session_id)
-        return cast(SessionView, marked(view))
+        view = await inbox.get_session(caller, session_id, mark_read=True)
+        return view

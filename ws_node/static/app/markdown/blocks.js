@@ -1,5 +1,6 @@
 /**
- * Markdown as blocks. Pure, and linear in the text. What is no Markdown stays text: HTML too.
+ * Parses Markdown into blocks. Pure; time is linear in the text. HTML is text, like everything else
+ * that is not Markdown.
  *
  * Blocks: {type: paragraph, text}, {type: heading, level, text}, {type: code, language, text},
  * {type: quote, blocks}, {type: list, ordered, start, items: [blocks]},
@@ -11,8 +12,8 @@ import { tableHead, tableRow } from "./table.js";
 
 const MAX_DEPTH = 8;
 const MOST_LANGUAGE = 40;
-// Each pattern matches the beginning of a line; what follows is read by code. A pattern for a whole
-// line has to try many ways to divide a run of blanks before it fails.
+// Each pattern matches only the beginning of a line; code reads the rest. A pattern for a whole
+// line could backtrack over a run of blanks in quadratic time.
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})(?=[ \t]|$)/;
 const RULE = /^ {0,3}([-*_])/;
@@ -89,7 +90,7 @@ class Reader {
     this.out.push({ type: "list", ordered, start: ordered ? parseInt(first[2], 10) : 1, items });
   }
 
-  /** The lines of one item, without their indentation; leaves `at` at what follows it. */
+  /** The lines of one item, without their indentation; leaves `at` at the line after it. */
   _item([all, margin, marker, blanks]) {
     const indent = blanks.length > 4 ? margin.length + marker.length + 1 : all.length;
     const inner = [this.lines[this.at].slice(indent)];
@@ -130,9 +131,8 @@ class Reader {
   }
 
   /**
-   * Whether a line begins another block and so ends the one before it. In a paragraph, as there
-   * is none yet to be gone on with, `anyNumber` false: a list begins with 1, so that a year at the
-   * start of a line is not taken for a list.
+   * Whether a line begins another block and so ends the current one. With `anyNumber` false, as in
+   * a paragraph, an ordered list must begin with 1: a year at the start of a line is not a list.
    */
   _starts(line, anyNumber) {
     if (fence(line) || heading(line) || isRule(line)) return true;
@@ -143,7 +143,7 @@ class Reader {
   }
 }
 
-/** `{mark, length, margin, language}` of a line that opens a code block; else null. */
+/** `{mark, length, margin, language}` if a line opens a code block; else null. */
 function fence(line) {
   const found = FENCE.exec(line);
   if (!found) return null;
@@ -154,7 +154,7 @@ function fence(line) {
   return { mark, length: found[1].length, margin: found[0].length - found[1].length, language };
 }
 
-/** Whether a line closes the code block that so many marks opened. */
+/** Whether a line closes a code block opened by `length` marks. */
 function closes(line, mark, length) {
   const [all, run] = FENCE.exec(line) ?? [];
   return (
@@ -162,7 +162,7 @@ function closes(line, mark, length) {
   );
 }
 
-/** The heading that a line is; else null. A run of # at its end is not of its text. */
+/** The heading block of a line; null if it is no heading. A run of # at its end is dropped. */
 function heading(line) {
   const found = HEADING.exec(line);
   if (!found) return null;
@@ -177,7 +177,7 @@ function heading(line) {
   };
 }
 
-/** Whether a line is a rule: three or more of one mark, and blanks. */
+/** Whether a line is a rule: at least three equal marks, and blanks. */
 function isRule(line) {
   const mark = RULE.exec(line)?.[1];
   if (!mark) return false;

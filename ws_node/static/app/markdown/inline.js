@@ -1,6 +1,6 @@
 /**
- * Markdown inside a line, as values. Pure, and linear in the text whatever it is: what has once
- * been looked for in vain is not looked for again.
+ * Parses inline Markdown into nodes. Pure; time is linear in any text: positions found by a search,
+ * or its failure, are kept for the next one.
  *
  * Nodes: {type: text|code|break, text}, {type: strong|em|del, nodes}, {type: link, address, nodes}.
  */
@@ -18,14 +18,14 @@ const PUNCTUATION = new Set(".,;:!?'*_~]");
 const ESCAPED = /[\\`*_{}[\]()#+\-.!~|<>]/;
 const SPECIAL = /[\\`*_~[!h\n]/g;
 
-/** @param {{depth?: number, linked?: boolean}} inside `linked`: in a link, which holds no other. */
+/** @param {{depth?: number, linked?: boolean}} inside `linked`: in a link; links do not nest. */
 export function inline(text, { depth = 0, linked = false } = {}) {
   SPECIAL.lastIndex = 0;
   if (!SPECIAL.test(text)) return text ? [{ type: "text", text }] : [];
   return new Scanner(text, depth, linked).nodes();
 }
 
-/** An address without what belongs to the sentence around it. */
+/** An address without the punctuation of the sentence around it. */
 function withoutPunctuation(address) {
   let end = address.length;
   while (PUNCTUATION.has(address[end - 1])) end -= 1;
@@ -63,7 +63,7 @@ class Scanner {
   }
 
   _special(char) {
-    if (char === "\n") return this._take({ type: "break", text: "\n" }, this.at + 1);
+    if (char === "\n") return this._push({ type: "break", text: "\n" }, this.at + 1);
     if (char === "\\") return this._escape();
     if (char === "`") return this._code();
     if (char === "h") return !this.linked && this._bare();
@@ -81,7 +81,7 @@ class Scanner {
     return true;
   }
 
-  /** Code stands between two runs of as many backticks. */
+  /** Code is delimited by two runs of equally many backticks. */
   _code() {
     let begin = this.at + 1;
     while (this.text[begin] === "`") begin += 1;
@@ -94,10 +94,10 @@ class Scanner {
     }
     const inner = this.text.slice(begin, end);
     const padded = inner.startsWith(" ") && inner.endsWith(" ") && !/^ *$/.test(inner);
-    return this._take({ type: "code", text: padded ? inner.slice(1, -1) : inner }, end + length);
+    return this._push({ type: "code", text: padded ? inner.slice(1, -1) : inner }, end + length);
   }
 
-  /** Where the next run of so many backticks begins, from `from`, which only grows; -1 without. */
+  /** Index of the next run of `length` backticks at or after `from`, which only grows; else -1. */
   _ticks(length, from) {
     if (this.ticks === null) {
       this.ticks = new Map();
@@ -122,10 +122,10 @@ class Scanner {
     let address = withoutPunctuation(match[0]);
     if (address.endsWith(")") && !address.includes("(")) address = address.slice(0, -1);
     const nodes = [{ type: "text", text: address }];
-    return this._take({ type: "link", address, nodes }, this.at + address.length);
+    return this._push({ type: "link", address, nodes }, this.at + address.length);
   }
 
-  /** `[label](address)`; an image is the same, as nothing is loaded from elsewhere. */
+  /** `[label](address)`. An image becomes a link too: the page loads nothing from elsewhere. */
   _link(begin) {
     const middle = this._next("](", begin + 1);
     if (middle < 0 || middle - begin > 1000) return false;
@@ -138,7 +138,7 @@ class Scanner {
       .split(/\s/)[0];
     const label = this.text.slice(begin + 1, middle);
     const nodes = inline(label || address, { depth: this.depth + 1, linked: true });
-    return this._take({ type: "link", address, nodes, image: begin > this.at }, end + 1);
+    return this._push({ type: "link", address, nodes, image: begin > this.at }, end + 1);
   }
 
   _emphasis() {
@@ -147,7 +147,7 @@ class Scanner {
       const begin = this.at + mark.length;
       const end = this._opens(mark) ? this._closing(mark, begin + 1) : -1;
       if (end > begin)
-        return this._take({ type, nodes: this._inner(begin, end) }, end + mark.length);
+        return this._push({ type, nodes: this._inner(begin, end) }, end + mark.length);
       this.plain += mark;
       this.at = begin;
       return true;
@@ -166,7 +166,7 @@ class Scanner {
     return mark[0] !== "_" || before === undefined || !/[\p{L}\p{N}]/u.test(before);
   }
 
-  /** Where the next mark that may close begins, from `from`, which only grows; -1 without. */
+  /** The index of the next closing mark at or after `from`, which only grows; else -1. */
   _closing(mark, from) {
     const known = this.closing.get(mark);
     if (known !== undefined && (known === -1 || known >= from)) return known;
@@ -184,7 +184,7 @@ class Scanner {
     return mark[0] !== "_" || after === undefined || !/[\p{L}\p{N}]/u.test(after);
   }
 
-  /** The next place of `needle` from `from`, which only grows: remembered until it is passed. */
+  /** The index of `needle` at or after `from`, which only grows; kept until passed. */
   _next(needle, from) {
     const known = this.known.get(needle);
     if (known !== undefined && (known === -1 || known >= from)) return known;
@@ -193,7 +193,7 @@ class Scanner {
     return found;
   }
 
-  _take(node, at) {
+  _push(node, at) {
     this._flush();
     this.out.push(node);
     this.at = at;

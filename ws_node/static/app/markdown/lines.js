@@ -1,6 +1,6 @@
-/** Lines, and the blanks at their ends. Pure, and linear in the text. */
+/** Lines and their blanks. Pure; time is linear in the text. */
 
-/** The lines of a text. Every line terminator of JavaScript ends one, U+2028 and U+2029 too. */
+/** The lines of a text. Every line terminator of JavaScript ends one, also U+2028 and U+2029. */
 export function lines(text) {
   return text.split(/\r\n|[\n\r\u2028\u2029]/);
 }

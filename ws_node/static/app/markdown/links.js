@@ -3,8 +3,8 @@
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 
 /**
- * `{href, host}` of an absolute http, https or mailto address, null of anything else. The host is
- * as the browser will resolve it (punycode), whatever it looked like.
+ * `{href, host}` of an absolute http, https or mailto address; else null. The host is as the
+ * browser resolves it (punycode), whatever the address looks like.
  */
 export function safe(address) {
   if (address.length > 2048 || !/^(https?:\/\/|mailto:)/i.test(address)) return null;

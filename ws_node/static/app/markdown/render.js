@@ -1,4 +1,4 @@
-/** Markdown as nodes. Participants' text only ever becomes text. */
+/** Renders Markdown as DOM nodes. Text of participants becomes text nodes only. */
 
 import { copyButton } from "../ui/copying.js";
 import { h } from "../ui/dom.js";
@@ -14,7 +14,7 @@ export function markdown(text) {
 
 function block(node) {
   switch (node.type) {
-    case "heading": // its own outline would tear the page's
+    case "heading": // no heading element: it would break the outline of the page
       return h("p", { class: `heading level-${node.level}` }, spans(inline(node.text)));
     case "code":
       return code(node);
@@ -119,7 +119,7 @@ function link({ address, nodes, image }) {
   return plain ? anchor : [anchor, h("span", { class: "host" }, ` (${target.host})`)];
 }
 
-/** Whether an address names its host in plain sight: the browser goes nowhere else than it says. */
+/** Whether an address shows the host that the browser will connect to. */
 function says(address, host) {
   const [, named] = /^https?:\/\/([^/?#]*)/i.exec(address) ?? [];
   return named?.toLowerCase() === host;

@@ -1,4 +1,4 @@
-/** Tables, as GitHub Flavored Markdown has them. Pure, and linear in the text. */
+/** Tables of GitHub Flavored Markdown. Pure; time is linear in the text. */
 
 import { trimmed } from "./lines.js";
 
@@ -17,7 +17,7 @@ export function tableHead(line, next) {
   return head.length === delimiters.length ? { align: delimiters.map(alignment), head } : null;
 }
 
-/** The cells of a row of a table with so many columns. Missing ones stay missing. */
+/** The cells of a row, at most `columns`; missing cells are not added. */
 export function tableRow(line, columns) {
   return cells(line).slice(0, columns);
 }
@@ -27,7 +27,7 @@ function alignment(delimiter) {
   return delimiter.startsWith(":") ? "center" : "end";
 }
 
-/** The cells of a line: what stands between bars that no backslash escapes. */
+/** The cells of a line, separated by bars that are not escaped with a backslash. */
 function cells(line) {
   const parts = [];
   let begin = 0;

@@ -1,14 +1,14 @@
 /**
- * The messages of a session as a person reads them: those that answer nothing in order, each with
- * all that answers it, however deep, in one order under it. Pure: no DOM.
+ * The messages of a session as threads. Messages that are no replies are top entries, in order.
+ * Each has the replies of its thread, at any depth, as one ordered list. Pure: no DOM.
  *
- * An entry: {id, message, thread, replies}. `thread` is the entry at the top of its thread, which
- * is itself at the top; only tops have replies. A reply whose parent is not here (yet) is a top.
+ * An entry: {id, message, thread, replies}. `thread` is the top entry of its thread; a top entry is
+ * its own. Only top entries have replies. A reply whose parent is not loaded is a top entry.
  */
 export class Conversation {
   constructor() {
     this._entries = new Map();
-    this._orphans = new Map(); // id of the absent parent -> tops that wait for it
+    this._orphans = new Map(); // id of a missing parent -> the top entries that reply to it
     this.tops = [];
   }
 
@@ -21,8 +21,8 @@ export class Conversation {
   }
 
   /**
-   * Take a message, in any order. Returns null if it is here already, else
-   * `{entry, adopted}`: `adopted` are entries that have left the top to be replies of its thread.
+   * Add a message, in any order. Returns null if it is there already, else `{entry, adopted}`:
+   * `adopted` are former top entries that are now replies in its thread.
    */
   add(message) {
     if (this._entries.has(message.id)) return null;
@@ -40,19 +40,19 @@ export class Conversation {
     return { entry, adopted: this._adopt(entry) };
   }
 
-  /** What comes right before an entry, among the tops or the replies of its thread. */
+  /** The entry right before this one, among the top entries or the replies of its thread. */
   before(entry) {
     const row = entry.thread === entry ? this.tops : entry.thread.replies;
     return row[place(row, entry.id) - 1] ?? null;
   }
 
-  /** What comes right after an entry, likewise. */
+  /** The entry right after this one, likewise. */
   after(entry) {
     const row = entry.thread === entry ? this.tops : entry.thread.replies;
     return row[place(row, entry.id) + 1] ?? null;
   }
 
-  /** Forget the oldest threads but `keep`; returns their tops. */
+  /** Remove the oldest threads except the newest `keep`; returns their top entries. */
   trim(keep) {
     const gone = this.tops.splice(0, Math.max(0, this.tops.length - keep));
     for (const top of gone)
@@ -92,7 +92,7 @@ function insert(row, entry) {
   else row.splice(place(row, entry.id), 0, entry);
 }
 
-/** Where `id` is in a row ascending by id, or belongs. */
+/** The index of `id` in a row that ascends by id, or where to insert it. */
 function place(row, id) {
   let [low, high] = [0, row.length];
   while (low < high) {

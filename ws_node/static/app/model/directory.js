@@ -1,9 +1,9 @@
-/** The sessions there are, in live order: what the list shows. No DOM. */
+/** The list of sessions, kept up to date, latest activity first. No DOM. */
 
 import { getMessages, listSessions } from "../net/api.js";
 import { firstVisit, forgetSeen, markSeen, seen } from "./unread.js";
 
-const MOST = 90; // of the 100 sessions that one socket may watch, so that others can be opened
+const MOST = 90; // a connection may watch 100 sessions; the rest is for those opened by address
 const EVERY_MS = 5_000;
 const AT_ONCE = 4;
 
@@ -21,7 +21,7 @@ export class Directory {
     feed.listen("*", (event, detail) => this._hear(event, detail));
   }
 
-  /** Read the list now, and again from time to time while somebody looks. */
+  /** Load the list now, and every few seconds while the page is visible. */
   async start() {
     const look = () => document.hidden || this.refresh();
     this._timer = setInterval(look, EVERY_MS);
@@ -37,9 +37,9 @@ export class Directory {
     const rows = this._rows;
     try {
       const { sessions } = await listSessions(MOST);
-      if (rows !== this._rows) return; // of a log that has been replaced since
+      if (rows !== this._rows) return; // the log was replaced meanwhile
       this.problem = null;
-      for (const session of sessions) this._take(session);
+      for (const session of sessions) this._update(session);
       const missing = sessions
         .map((s) => this._rows.get(s.session_id))
         .filter((row) => !row.last && !row.asked);
@@ -71,7 +71,7 @@ export class Directory {
     return [...this._rows.values()].reduce((sum, row) => sum + row.unread, 0);
   }
 
-  /** Everything in a session has been seen, up to `id`. */
+  /** Mark a session as read up to `id`. */
   saw(sessionId, id) {
     markSeen(sessionId, id);
     const row = this._rows.get(sessionId);
@@ -81,7 +81,7 @@ export class Directory {
     this._changed();
   }
 
-  _take(session) {
+  _update(session) {
     const id = session.session_id;
     const row = this._rows.get(id) ?? {
       id,
@@ -112,7 +112,7 @@ export class Directory {
           const newest = messages.at(-1);
           row.dot = Boolean(newest && newest.id > seen(row.id) && newest.timestamp > this._since);
         } catch {
-          row.asked = false; // next time
+          row.asked = false; // retried with the next refresh
         }
       }
     };
@@ -125,7 +125,7 @@ export class Directory {
     if (!message.deleted && (!row.last || message.id > row.last.id)) row.last = message;
   }
 
-  /** Nothing known of one log, such as from before a restore, is true of another. */
+  /** The log was replaced, for example by a restore: load everything again. */
   _startOver() {
     forgetSeen();
     this._rows = new Map();

@@ -1,6 +1,6 @@
 /** Addresses in the page: `#/`, `#/s/{session}`, `#/s/{session}/{message}`, `#/search/{words}`. */
 
-/** What a fragment names. Pure. */
+/** Parse a fragment. Pure. */
 export function parse(fragment) {
   const parts = fragment.replace(/^#\/?/, "").split("/");
   const [kind, name, id] = parts.map(decoded);

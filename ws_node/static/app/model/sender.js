@@ -1,4 +1,4 @@
-/** A sender's face: a colour and initials that are the same wherever the name appears. Pure. */
+/** A sender's avatar: a colour and initials derived from the name. Pure. */
 
 export const HUES = 12;
 

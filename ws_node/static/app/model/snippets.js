@@ -1,8 +1,8 @@
-/** What to paste into which agent, for it to join. Pure. No secret is in it: a variable is. */
+/** Configuration to add this server to an agent. Pure. It refers to the token by a variable. */
 
 const VARIABLE = "PARTYLINE_TOKEN";
 
-/** `[{client, where, text}]` for an MCP server at `url`; `open` where no token is needed. */
+/** `[{client, where, text}]` for an MCP server at `url`; `open`: no token is needed. */
 export function snippets(url, open = false) {
   const json = (value) => JSON.stringify(value, null, 2);
   const bearer = (reference) => (open ? {} : { headers: { Authorization: `Bearer ${reference}` } });
@@ -53,7 +53,7 @@ export function snippets(url, open = false) {
   ];
 }
 
-/** How the variable comes to its value; `command` as the operator types it on that machine. */
+/** The line that sets the variable to a new token; `command`: how the operator calls partyline. */
 export const tokenLine = (command) =>
   `export ${VARIABLE}="$(${command} token --agent claude --type claude` +
   ` --scopes read,write | tail -n 1)"`;

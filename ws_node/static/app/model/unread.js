@@ -1,11 +1,11 @@
-/** How far this browser has read each session, kept in the origin's storage. */
+/** The read position of each session in this browser. */
 
 import { drop, keep, keys, read } from "../net/storage.js";
 
 const PREFIX = "seen.";
 const SINCE = "since";
 
-/** What was there before somebody first came is not unread. */
+/** The time of the first visit, stored at that visit: earlier messages do not count as unread. */
 export function firstVisit() {
   const known = read(SINCE);
   if (known) return known;
@@ -14,7 +14,7 @@ export function firstVisit() {
   return now;
 }
 
-/** The highest id seen in a session; 0 if none. */
+/** The highest id read in a session; 0 without one. */
 export function seen(sessionId) {
   return Number(read(PREFIX + sessionId)) || 0;
 }
@@ -23,7 +23,7 @@ export function markSeen(sessionId, id) {
   if (id > seen(sessionId)) keep(PREFIX + sessionId, String(id));
 }
 
-/** The ids of another log say nothing about this one. */
+/** Drop all read positions: the log was replaced, and its ids start again. */
 export function forgetSeen() {
   for (const key of keys(PREFIX)) drop(key);
 }

@@ -1,17 +1,17 @@
-/** Who is looking: the one-time code that becomes a token, and what a token says. */
+/** Signing in: redeeming a one-time code for a token, and reading the token's claims. */
 
 import { ask } from "./api.js";
 import { drop, keys } from "./storage.js";
 import { keepToken, token } from "./token.js";
 
-/** Forget the token, and all that was typed, not yet sent, and read under it. */
+/** Remove the token, and every draft, unsent message and read position stored under it. */
 export function signOut() {
   for (const key of keys()) drop(key);
 }
 
 /**
- * Take the code out of the address, at once, so that neither history nor a copied address keeps
- * it. `#code=…`, and null without one.
+ * Read the code from the fragment `#code=…` and remove it, so that neither the history nor a copied
+ * address keeps it. Null without one.
  */
 export function takeCode() {
   const match = /^#code=([A-Za-z0-9_~.-]{8,512})$/.exec(location.hash);
@@ -20,8 +20,8 @@ export function takeCode() {
 }
 
 /**
- * Redeem a code for a token and keep that, unless the operator is signed in here and the link is a
- * guest's: it would take rights away. Returns the session a live link is for, or null.
+ * Redeem a code for a token and store that, unless the operator is signed in and the link is for a
+ * guest, who has fewer rights. Returns the session of a live link, or null.
  */
 export async function redeem(code) {
   const answer = await ask("POST", "/api/redeem", { body: { code } });
@@ -32,8 +32,8 @@ export async function redeem(code) {
 }
 
 /**
- * What a token says of itself, to show and to offer the right things; the server alone decides.
- * Null where it cannot be read.
+ * The claims of a token, unverified: only for what the page shows and offers. The server decides.
+ * Null if they cannot be read.
  */
 export function claims(text) {
   try {
@@ -47,7 +47,7 @@ export function claims(text) {
   }
 }
 
-/** Who looks where no token is needed: anybody, and nobody in particular. */
+/** The claims of a viewer where AUTH=off. */
 export const ANYBODY = {
   name: "anonymous",
   type: "anonymous",

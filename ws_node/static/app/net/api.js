@@ -1,8 +1,8 @@
-/** REST, through ws_node, with the viewer's own token. */
+/** Requests to REST, through ws_node, with the viewer's token. */
 
 import { token } from "./token.js";
 
-/** A refusal, or no answer at all (`status` 0). */
+/** A refused request, or one without an answer (`status` 0). */
 export class ApiError extends Error {
   constructor(status, { code = "UNREACHABLE", message, next_step: next = "" }) {
     super(message);
@@ -18,7 +18,7 @@ export class ApiError extends Error {
 }
 
 /**
- * One request. `query` leaves out null and undefined.
+ * Make one request. Parameters of `query` that are null or undefined are left out.
  *
  * @throws {ApiError}
  */

@@ -1,4 +1,4 @@
-/** The page's one line to ws_node: every session it lists or shows is watched over it. */
+/** The page's one connection to ws_node: it watches every session that the page lists or shows. */
 
 import { connect } from "../../partyline.js";
 
@@ -18,7 +18,7 @@ export class Feed {
     return this._line.on("state", listener);
   }
 
-  /** Call `listener(event, detail)` with what happens in a session (`*`: in all). */
+  /** Call `listener(event, detail)` for the events of a session (`*`: of all sessions). */
   listen(sessionId, listener) {
     const listeners = this._listeners.get(sessionId) ?? new Set();
     this._listeners.set(sessionId, listeners.add(listener));
@@ -30,7 +30,7 @@ export class Feed {
     if (!this._line.sessions.includes(sessionId)) this._line.subscribe(sessionId);
   }
 
-  /** Be told who is there, in a session that is watched, or not any more. */
+  /** Start or stop presence events of a watched session. */
   askPresence(sessionId, wanted) {
     this._line.askPresence(sessionId, wanted);
   }

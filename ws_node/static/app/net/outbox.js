@@ -1,8 +1,8 @@
 /**
- * Messages on their way to mcp_node. Each keeps its idempotency key and stays in the origin's
- * storage until the server has it: a retry, here or after a reload, cannot say it twice. They are
- * sent one after another, in the order in which they were written: two requests at once may be
- * committed in either order.
+ * Messages being sent to mcp_node. Each is stored with its idempotency key until the server has
+ * committed it, so that a retry, even after a reload, cannot add it twice. They are sent one after
+ * another in the order in which they were written: concurrent requests may be committed in any
+ * order.
  */
 
 import { addMessage } from "./api.js";
@@ -16,7 +16,7 @@ const PATIENCE_SECONDS = [1, 2, 4, 8];
  * `status` is sending, waiting, failed or sent.
  */
 export class Outbox {
-  /** @param {(item: object|null) => void} changed gets the item, or null for one removed. */
+  /** @param {(item: object|null) => void} changed called with a changed item; null: removed. */
   constructor(sessionId, changed) {
     this.sessionId = sessionId;
     this._changed = changed;
@@ -27,7 +27,7 @@ export class Outbox {
     }));
     this._timers = new Map();
     this._queue = [];
-    this._current = null; // is being sent, or waits to be sent again
+    this._current = null; // being sent, or waiting for a retry
   }
 
   add({ content, visibility, parent }) {
@@ -51,7 +51,7 @@ export class Outbox {
     this._enqueue(item);
   }
 
-  /** Try what the network kept back once more: it is there again. */
+  /** Retry what failed for want of a connection, now that there is one. */
   retryAll() {
     for (const item of this.items) if (item.status === "failed" && item.passing) this.retry(item);
   }
@@ -65,7 +65,7 @@ export class Outbox {
     this._changed(null);
   }
 
-  /** The message came back live: it need not be shown here any more. */
+  /** A message arrived live: if it is an item of this outbox, remove that. */
   arrived(message, me) {
     const item =
       this.items.find((one) => one.id === message.id) ??
@@ -94,7 +94,7 @@ export class Outbox {
     this._send(this._current);
   }
 
-  /** An item was sent, or will not be sent again by itself. */
+  /** An item was sent, or is not retried automatically any more: send the next. */
   _done(item) {
     if (this._current !== item) return;
     this._current = null;
@@ -118,7 +118,7 @@ export class Outbox {
     } catch (error) {
       this._failed(item, error);
     }
-    const kept = this.items.includes(item); // not if it came live, or was discarded, meanwhile
+    const kept = this.items.includes(item); // false if it arrived live or was discarded meanwhile
     if (kept) this._changed(item);
     if (!kept || item.status !== "waiting") this._done(item);
   }

@@ -1,4 +1,4 @@
-/** Tells the server how far the viewer has read, so that agents can know. */
+/** Sends the viewer's read position to the server, for the receipts that agents ask for. */
 
 import { ask } from "./api.js";
 
@@ -10,14 +10,14 @@ export class Receipts {
     this.restart();
   }
 
-  /** Everything up to `id` is read. */
+  /** The viewer has read everything up to `id`; it is sent a little later. */
   read(id) {
     if (id <= this._through) return;
     this._through = id;
     this._timer ??= setTimeout(() => this._send(), EVERY_MS);
   }
 
-  /** The ids of another log begin. */
+  /** The log was replaced: its ids start again. */
   restart() {
     this.close();
     this._through = 0;
@@ -34,7 +34,8 @@ export class Receipts {
     try {
       await ask("POST", this._path, { body: { through } });
     } catch (error) {
-      if (error.passing && this._through === through) this._through = 0; // said with the next look
+      // the next call of read() sends it again
+      if (error.passing && this._through === through) this._through = 0;
     }
   }
 }

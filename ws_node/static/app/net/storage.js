@@ -1,12 +1,12 @@
 /**
- * What this origin keeps in the browser. Where that is blocked or full, it is kept in memory as
- * long as the tab is open, so that everything else works.
+ * The page's storage: localStorage, or memory for the life of the tab where localStorage is blocked
+ * or full.
  */
 
 const OURS = "partyline.";
 const memory = new Map();
 
-/** Whether the browser keeps anything for this page. */
+/** Whether localStorage works for this page. */
 export const lasting = works();
 
 function works() {
@@ -15,11 +15,11 @@ function works() {
     localStorage.removeItem(`${OURS}probe`);
     return true;
   } catch (error) {
-    return error.name === "QuotaExceededError"; // full: what is there can still be read
+    return error.name === "QuotaExceededError"; // full: it can still be read
   }
 }
 
-/** A kept text; null without one. */
+/** A stored text; null without one. */
 export function read(key) {
   if (memory.has(key)) return memory.get(key);
   return lasting ? localStorage.getItem(OURS + key) : null;
@@ -39,7 +39,7 @@ export function drop(key) {
   if (lasting) localStorage.removeItem(OURS + key);
 }
 
-/** The keys that begin with a text, here and in memory. */
+/** The keys with a prefix, stored or in memory. */
 export function keys(prefix = "") {
   const stored = lasting ? Object.keys(localStorage).filter((key) => key.startsWith(OURS)) : [];
   const all = new Set([...stored.map((key) => key.slice(OURS.length)), ...memory.keys()]);

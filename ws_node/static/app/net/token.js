@@ -1,4 +1,4 @@
-/** The viewer's token, in this origin's storage. */
+/** The viewer's token, in the page's storage. */
 
 import { keep, read } from "./storage.js";
 

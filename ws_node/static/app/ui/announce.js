@@ -1,10 +1,10 @@
-/** What a screen reader says without being asked. */
+/** Announcements for screen readers. */
 
 const MOST_PENDING = 3;
 let pending = [];
 let timer = null;
 
-/** Say `text` soon; of much at once, how much, rather than each. */
+/** Announce `text` soon; of many texts at once, only their number. */
 export function announce(text) {
   pending.push(text);
   timer ??= setTimeout(say, 400);

@@ -5,7 +5,7 @@ import { svg } from "./dom.js";
 const WIDTH = 4;
 const HEIGHT = 20;
 
-/** Counts per minute of the last `minutes`, oldest first. Pure. */
+/** Counts for each of the last `minutes` minutes, oldest first. Pure. */
 export function perMinute(timestamps, minutes = 30, now = Date.now()) {
   const counts = new Array(minutes).fill(0);
   for (const timestamp of timestamps) {

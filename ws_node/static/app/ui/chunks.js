@@ -1,6 +1,6 @@
 /**
- * A long list in pieces, so that a browser has few things to watch: what is out of view is skipped
- * a piece at a time.
+ * A long list in chunks. The browser skips layout and painting of a whole chunk that is out of view
+ * (`content-visibility`), and has few elements to check.
  */
 
 import { h } from "./dom.js";
@@ -12,7 +12,7 @@ export class Chunks {
     this.element = h("div", { class: "messages" });
   }
 
-  /** Put an item before another one of the list, or at the end. */
+  /** Insert an item before another one of the list, or at the end. */
   insert(item, before) {
     if (!before) return this.append(item);
     const chunk = before.parentElement;
@@ -36,7 +36,7 @@ export class Chunks {
     return one.parentElement?.nextElementSibling?.firstElementChild === other;
   }
 
-  /** The first item that reaches below that height of the window; null without one. */
+  /** The first item whose bottom is below a height in the window; null without one. */
   firstBelow(top) {
     for (const chunk of this.element.children) {
       if (chunk.getBoundingClientRect().bottom <= top) continue;
@@ -45,7 +45,7 @@ export class Chunks {
     return null;
   }
 
-  /** Drop pieces that are empty, and from the start what belongs to no message. */
+  /** Remove items at the start that are no messages, and empty chunks. */
   tidy() {
     for (const chunk of [...this.element.children]) {
       while (chunk.firstElementChild && !chunk.firstElementChild.dataset.id)

@@ -1,4 +1,4 @@
-/** A button that copies. */
+/** A button that copies text. */
 
 import { announce } from "./announce.js";
 import { h } from "./dom.js";

@@ -1,16 +1,16 @@
-/** Elements without markup: every text becomes a text node and can be nothing else. */
+/** Makes elements without parsing markup: every string becomes a text node. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An element. `attributes`: `class`, `on…` listeners, booleans, and attributes by name (null and
- * false are left out). `children`: nodes, strings, arrays of them; null and false are left out.
+ * Make an element. `attributes`: `class`, `on…` listeners, booleans, and attributes by name (null
+ * and false are left out). `children`: nodes, strings, arrays of them; null and false are left out.
  */
 export function h(tag, attributes = {}, ...children) {
   return build(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** Make an SVG element; otherwise like `h`. */
 export function svg(tag, attributes = {}, ...children) {
   return build(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -26,13 +26,13 @@ function build(element, attributes, children) {
   return element;
 }
 
-/** One by one: as arguments of one call, a hundred thousand of them would not fit on the stack. */
+/** Appends one by one: a hundred thousand arguments of one call would overflow the stack. */
 function add(element, child) {
   if (Array.isArray(child)) for (const one of child) add(element, one);
   else if (child !== null && child !== undefined && child !== false) element.append(child);
 }
 
-/** Put `children` in place of what an element holds. */
+/** Replace the children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren();
   add(element, children);

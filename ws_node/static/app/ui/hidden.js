@@ -1,6 +1,6 @@
 /**
- * Characters that nobody sees but that change what is read, by the table of the server: they are
- * shown by their codes, as marks. So are control characters.
+ * Hidden characters: invisible, but a model reads them. The page shows them and control characters
+ * as marks with their codes. The table is the server's.
  */
 
 import { h } from "./dom.js";
@@ -11,13 +11,13 @@ export const ANY = new RegExp(`${HIDDEN}|${CONTROLS}`, "u");
 export const FIND = new RegExp(`(${NEEDED})|${HIDDEN}|${CONTROLS}`, "gu");
 const NAMED = 3;
 
-/** Markdown that says nothing on one line. */
+/** Markdown marks to remove from a text shown on one line. */
 const MARKS = /^ {0,3}#{1,6} |^ {0,3}(?:```|~~~)\S*$|\*\*|`/gm;
 
-/** White space, but U+FEFF, which is to be shown. */
+/** White space except U+FEFF, which is shown. */
 const SPACE = /(?:(?!\uFEFF)\s)+/g;
 
-/** Text in pieces: `{text}` to be read as it is, `{hidden: [codes]}` to be shown. Pure. */
+/** Split a text into `{text}` and `{hidden: [codes]}` pieces. Pure. */
 export function pieces(text) {
   if (!ANY.test(text)) return text ? [{ text }] : [];
   const found = [];
@@ -34,18 +34,18 @@ export function pieces(text) {
   return found;
 }
 
-/** A text in which hidden characters are written as their codes, `[U+200B]`. Pure. */
+/** A text with hidden characters replaced by their codes, `[U+200B]`. Pure. */
 export function written(text) {
   const parts = pieces(text).map((piece) => piece.text ?? `[${piece.hidden.map(name).join(" ")}]`);
   return parts.join("");
 }
 
-/** JSON in which hidden characters are escaped, `\\u200b`; it means the same. Pure. */
+/** JSON with hidden characters escaped, `\\u200b`; its value is the same. Pure. */
 export function escaped(json) {
   return json.replace(FIND, (chars, needed) => (needed === undefined ? escape(chars) : chars));
 }
 
-/** Participants' text as nodes. */
+/** A text of participants as nodes, hidden characters as marks. */
 export function shown(text) {
   if (!ANY.test(text)) return text ? [document.createTextNode(text)] : [];
   return pieces(text).map((piece) =>
@@ -53,7 +53,7 @@ export function shown(text) {
   );
 }
 
-/** The same on one line and not longer than `most` characters. */
+/** Like `shown`, on one line of at most `most` characters. */
 export function line(text, most = 140) {
   const spaced = text
     .slice(0, most * 4)
@@ -63,7 +63,7 @@ export function line(text, most = 140) {
   return shown(chars.length > most ? `${chars.slice(0, most).join("")}…` : chars.join(""));
 }
 
-/** What says how many characters of something nobody sees, as the server counted; null of none. */
+/** A badge with the number of hidden characters, as the server counted them; null for none. */
 export function hiddenBadge(count) {
   if (!count) return null;
   const words = `${count} hidden character${count === 1 ? "" : "s"}`;

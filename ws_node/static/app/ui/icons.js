@@ -1,4 +1,4 @@
-/** The icons, as paths on a 16 × 16 field. Always beside a word or a label: none speaks alone. */
+/** The icons, as paths on a 16 × 16 grid. */
 
 import { svg } from "./dom.js";
 
@@ -25,7 +25,7 @@ const PATHS = {
     "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8",
 };
 
-/** A decorative icon: what it means stands beside it as text or as the label of its button. */
+/** A decorative icon, hidden from screen readers: put a text or a label beside it. */
 export function icon(name) {
   return svg(
     "svg",

@@ -1,11 +1,11 @@
-/** A JSON value as a tree that folds. Branches are built when they are opened. */
+/** A JSON value as a collapsible tree. Branches are built when they are opened. */
 
 import { h } from "./dom.js";
 import { shown } from "./hidden.js";
 
 const MOST = 200;
 
-/** The rows of an object or array; anything else as itself. */
+/** The list of an object's or array's entries; for another value, the value. */
 export function tree(value) {
   if (value === null || typeof value !== "object") return leaf(value);
   const entries = Object.entries(value);
@@ -15,7 +15,7 @@ export function tree(value) {
   return h("ul", { class: "tree" }, rows);
 }
 
-/** How many things are in it, in words. */
+/** The number of entries, in words. */
 export function size(value) {
   const count = Object.keys(value).length;
   const word = Array.isArray(value) ? "item" : "field";

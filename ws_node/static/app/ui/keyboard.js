@@ -1,4 +1,4 @@
-/** The keys of the page. Letters work where nothing is being typed. */
+/** Keyboard shortcuts. They do not apply while the user types in a field. */
 
 import { h } from "./dom.js";
 
@@ -13,7 +13,7 @@ const KEYS = [
   ["?", "these keys"],
 ];
 
-/** @param {() => object|null} view the open session, if one is. */
+/** @param {() => object|null} view returns the view of the open session; null without one. */
 export function listenToKeys(view) {
   const dialog = help();
   document.body.append(dialog);

@@ -1,4 +1,4 @@
-/** Times as a person reads them: local on the page, UTC on hover. */
+/** Times for people: local time on the page, UTC in the tooltip. */
 
 import { h } from "./dom.js";
 
@@ -19,7 +19,7 @@ export function utc(timestamp) {
     : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
-/** The hour of a message. */
+/** The time of a message. */
 export function timeOf(timestamp) {
   const date = new Date(timestamp);
   const valid = !Number.isNaN(date.valueOf());
@@ -31,7 +31,7 @@ export function timeOf(timestamp) {
   );
 }
 
-/** "14:05" today, "3 Nov" before. */
+/** "14:05" for today, "3 Nov" for earlier days. */
 export function whenShort(timestamp, now = new Date()) {
   const date = new Date(timestamp);
   if (Number.isNaN(date.valueOf())) return "";
@@ -39,7 +39,7 @@ export function whenShort(timestamp, now = new Date()) {
   return date.getFullYear() === now.getFullYear() ? day.format(date) : dayAndYear.format(date);
 }
 
-/** The heading over a day's messages. */
+/** The heading above the messages of a day. */
 export function dayOf(timestamp, now = new Date()) {
   const date = new Date(timestamp);
   if (Number.isNaN(date.valueOf())) return "";

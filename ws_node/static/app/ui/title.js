@@ -1,4 +1,4 @@
-/** The tab's title: how much is unread, and what is open. */
+/** The title of the tab: the number of unread messages, and what is open. */
 
 let count = 0;
 let place = "";

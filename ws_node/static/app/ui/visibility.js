@@ -1,4 +1,4 @@
-/** Who sees a message: its word, its icon, and which of them somebody may choose. */
+/** Visibilities: their words and icons, and those that a principal may choose. */
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -10,14 +10,14 @@ const WORDS = {
   admin_only: ["admins", "Only admins see this."],
 };
 
-/** The word and icon of a visibility; public ones are quiet. */
+/** The word and icon of a visibility. */
 export function visibilityMark(visibility) {
   const [word, meaning] = WORDS[visibility] ?? [String(visibility), "An unknown visibility."];
   const known = visibility in WORDS ? visibility : "private";
   return h("span", { class: `visibility ${known}`, title: meaning }, icon(known), word);
 }
 
-/** What the composer offers to somebody: `[value, word, meaning]`. The server has the last word. */
+/** The visibilities that the composer offers: `[value, word, meaning]`. The server decides. */
 export function choices({ type, scopes, unverified }) {
   const all = [["public", "public", "everybody in the session"]];
   if (unverified || type === "guest") return all;

@@ -1,4 +1,4 @@
-/** Where a person writes. Enter sends, Shift+Enter breaks the line; a draft outlives the page. */
+/** The composer. Enter sends, Shift+Enter breaks the line; drafts are stored. */
 
 import { h } from "../ui/dom.js";
 import { line } from "../ui/hidden.js";
@@ -10,7 +10,7 @@ const MOST = 100_000;
 const WARN = 90_000;
 const number = new Intl.NumberFormat();
 
-/** What a reply to such a message may be: no more may see it than may see the message. */
+/** The visibility of a reply to such a message: a wider one would quote it to others. */
 const NO_WIDER = { private: "private", agent_only: "admin_only", admin_only: "admin_only" };
 
 export class Composer {
@@ -86,7 +86,7 @@ export class Composer {
     this._replying.hidden = true;
   }
 
-  /** Take a message back to be changed; what is being typed stays in front of it. */
+  /** Put an unsent message into the composer, after what is being typed. */
   edit({ content, visibility }) {
     this._text.value = [this._text.value, content].filter(Boolean).join("\n");
     this._visibility.value = visibility;

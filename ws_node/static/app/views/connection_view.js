@@ -1,10 +1,10 @@
-/** The state of the line, in words a person understands. */
+/** The state of the connection, in words. */
 
 import { h } from "../ui/dom.js";
 
 const number = new Intl.NumberFormat();
 
-/** What a state is called. Pure. */
+/** The words for a state. Pure. */
 export function words(state, now = Date.now()) {
   switch (state.name) {
     case "live":

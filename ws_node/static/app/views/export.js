@@ -1,4 +1,4 @@
-/** A session as a file: Markdown for people, JSON Lines for programs. */
+/** Export of a session as a file: Markdown for people, JSON Lines for programs. */
 
 import { announce } from "../ui/announce.js";
 import { getMessages } from "../net/api.js";
@@ -20,14 +20,14 @@ async function* everything(sessionId) {
   }
 }
 
-/** A message as a line of JSON; what nobody sees in it is escaped. Pure. */
+/** A message as a line of JSON, with hidden characters escaped. Pure. */
 export function jsonLine(message) {
   return `${escaped(JSON.stringify(message))}\n`;
 }
 
 /**
- * A message as Markdown that cannot run into the next one: every line of it is quoted. Hidden
- * characters are written as their codes. Pure.
+ * A message as Markdown. Every line is quoted, so that no markup of it affects the next message.
+ * Hidden characters are replaced by their codes. Pure.
  */
 export function markdownPart(message) {
   const marks = [

@@ -1,4 +1,4 @@
-/** Long texts show their beginning; the rest is rendered when somebody asks for it. */
+/** Folding of long texts: only their beginning is rendered until they are unfolded. */
 
 import { h } from "../ui/dom.js";
 import { markdown } from "../markdown/render.js";
@@ -7,7 +7,7 @@ const MOST_CHARS = 2400;
 const MOST_LINES = 30;
 const number = new Intl.NumberFormat();
 
-/** How much of a text is shown at first: all of it, or a beginning that ends with a line. Pure. */
+/** The part of a text that is shown folded: all of it, or whole lines of its beginning. Pure. */
 export function beginning(text) {
   let end = text.length > MOST_CHARS * 1.25 ? MOST_CHARS : text.length;
   for (let at = -1, lines = 0; (at = text.indexOf("\n", at + 1)) >= 0 && at < end;) {

@@ -11,9 +11,9 @@ import { timeOf } from "../ui/time.js";
 import { visibilityMark } from "../ui/visibility.js";
 
 /**
- * @param {object} message as REST and the live protocol give it.
+ * @param {object} message as in REST and in the live protocol.
  * @param {{sessionId: string, me: string, parent?: object, onReply?: (message) => void}} context
- *   `parent`: the message answered, if it is known; `onReply`: null for who may not write.
+ *   `parent`: the message it replies to, if known; `onReply`: null if the viewer may not write.
  */
 export function messageView(message, context) {
   const deleted = message.deleted === true;
@@ -40,7 +40,7 @@ export function messageView(message, context) {
   );
 }
 
-/** An event from /broadcast: by anybody, so it says so. */
+/** An event of /broadcast, marked as external: its sender is not verified. */
 export function externalView({ type, data }) {
   const message = typeof data.content === "string" ? data : null;
   const sender = typeof data.sender === "string" ? data.sender : "external";
@@ -67,7 +67,7 @@ export function externalView({ type, data }) {
   );
 }
 
-/** Make a message that has been deleted say so. */
+/** Show a message as deleted. */
 export function markDeleted(element) {
   element.classList.add("deleted");
   element.querySelector(":scope > .body > .content").replaceChildren(tombstone());

@@ -1,4 +1,4 @@
-/** A message that is not in the log yet, and how it fares. */
+/** A message that is not in the log yet, with its status. */
 
 import { h } from "../ui/dom.js";
 import { folded } from "./folding.js";

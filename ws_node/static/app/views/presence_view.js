@@ -1,4 +1,4 @@
-/** Who is there: viewers, agents at work or waiting, and how busy it is. */
+/** Presence in a session: viewers, agents and whether they wait, and messages per minute. */
 
 import { chart, perMinute } from "../ui/chart.js";
 import { h } from "../ui/dom.js";
@@ -27,12 +27,13 @@ export class PresenceView {
       this._viewers,
       this._chart,
     );
-    this._timer = setInterval(() => document.hidden || this._draw(), EVERY_MS); // times go by
+    // drawn again from time to time, because it shows ages
+    this._timer = setInterval(() => document.hidden || this._draw(), EVERY_MS);
     this._draw();
   }
 
-  /** Take what the server says of viewers and agents; null agents: not known now, the last stay. */
-  take({ viewers, agents }) {
+  /** Show new presence; agents null: not known now, the last known stay. */
+  update({ viewers, agents }) {
     if (Number.isInteger(viewers)) {
       this._viewers.replaceChildren(icon("people"), `${viewers} watching`);
       this._viewers.hidden = false;
@@ -41,7 +42,7 @@ export class PresenceView {
     this._draw();
   }
 
-  /** Take the time of a message, for the chart. */
+  /** Add the time of a message to the chart. */
   count(timestamp) {
     this._times.push(Date.parse(timestamp));
     if (this._times.length > MOST_TIMES) this._times.splice(0, MOST_TIMES / 2);
@@ -60,14 +61,14 @@ export class PresenceView {
   }
 }
 
-/** "waiting", "active", or when it was last there. Pure. */
+/** "waiting", "active", or when it was last seen. Pure. */
 export function doing({ waiting, last_seen: seen }, now = Date.now()) {
   if (waiting) return "waiting";
   if (!seen) return "not seen yet";
   return now - Date.parse(seen) < ACTIVE_SECONDS * 1000 ? "active" : `seen ${ago(seen, now)} ago`;
 }
 
-/** "2 active, 1 waiting"; nothing of nobody. Pure. */
+/** Such as "2 active, 1 waiting"; empty without agents. Pure. */
 export function summary(agents, now = Date.now()) {
   const states = agents.map((agent) => doing(agent, now));
   const count = (word) => states.filter((state) => state === word).length;

@@ -1,10 +1,10 @@
-/** The field that searches, in one session or over all. */
+/** The search field, for one session or all. */
 
 import { h } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
 import { toSearch } from "../model/route.js";
 
-/** @param {string|null} sessionId the session to stay in. */
+/** @param {string|null} sessionId the session to search; null: all. */
 export function searchForm(sessionId, words = "") {
   const label = sessionId ? `Search in ${sessionId}` : "Search all sessions";
   const field = h("input", {
@@ -28,7 +28,7 @@ export function searchForm(sessionId, words = "") {
   );
 }
 
-/** `in:room some words` as `{session, words}`. Pure. */
+/** Parse `in:room some words` into `{session, words}`. Pure. */
 export function parseQuery(text) {
   const match = /^in:([A-Za-z0-9][A-Za-z0-9._-]{0,63})(?:\s+|$)/.exec(text.trim());
   return match

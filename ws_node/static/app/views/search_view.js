@@ -1,4 +1,4 @@
-/** What a search found. */
+/** The results of a search. */
 
 import { search } from "../net/api.js";
 import { h } from "../ui/dom.js";
@@ -94,7 +94,7 @@ function result(found) {
   );
 }
 
-/** A snippet, with what stands between « and » marked. */
+/** A snippet, with the text between « and » marked. */
 function matches(snippet) {
   return snippet
     .split(/«([^«»]*)»/)

@@ -1,4 +1,4 @@
-/** An open session: its head, its messages, who is there, and the composer. */
+/** An open session: its header, messages, presence and composer. */
 
 import { announce } from "../ui/announce.js";
 import { ApiError, getMessages, getSession } from "../net/api.js";
@@ -60,14 +60,14 @@ export class SessionView {
     this._drawPending();
   }
 
-  /** Load what is there; then, if `messageId` is given, bring that message into view. */
+  /** Load the newest messages; with `messageId`, scroll to that message. */
   async start(messageId) {
     this._describe();
     await this._load();
     if (messageId) await this.show(messageId);
   }
 
-  /** Bring a message into view, reading backwards until it is there. */
+  /** Scroll to a message, loading older ones until it is there. */
   async show(messageId) {
     for (
       let leaps = 0;
@@ -132,11 +132,11 @@ export class SessionView {
   }
 
   /**
-   * Everything up to the position where the live messages begin, newest page first. The two meet
-   * without a hole or a repeat: what is at or below the position is history, what is above is live.
+   * Load the messages up to the position where live messages begin, newest page first. Messages at
+   * or below it come from history, those above it live: so there is no gap and no duplicate.
    */
   async _load() {
-    this._aborter.abort(); // what is still being read may be of another log
+    this._aborter.abort(); // answers still under way may be of another log
     clearTimeout(this._again);
     const { signal } = (this._aborter = new AbortController());
     this._ready = false;
@@ -206,14 +206,14 @@ export class SessionView {
       this._flush();
       this.timeline.delete(detail.data.id);
     } else if (event === "external") this.timeline.addExternal(detail);
-    else if (event === "presence") this._presence.take(detail.data);
+    else if (event === "presence") this._presence.update(detail.data);
     else if (event === "reload") {
       this._queue = [];
       this._load();
     }
   }
 
-  /** Draw what has come once per frame, or a little later where no frame is drawn. */
+  /** Draw new messages once per animation frame; a timer replaces it where no frames are drawn. */
   _soon() {
     if (this._due) return;
     const draw = () => {
@@ -258,7 +258,7 @@ export class SessionView {
       onEdit: (item) => (this._composer?.edit(item), this._outbox.discard(item)),
     };
     const here = items.find((item) => item.id && this.timeline.has(item.id));
-    if (here) return this._outbox.discard(here); // which draws the rest
+    if (here) return this._outbox.discard(here); // it calls this again for the rest
     this.timeline?.pending.replaceChildren(
       ...items.map((item) => pendingView(item, this._who.name, actions)),
     );

@@ -32,7 +32,7 @@ export class SessionsView {
     );
   }
 
-  /** Bring the list up to date, moving rather than making what is there. */
+  /** Update the list; elements that exist are moved, not made again. */
   update() {
     const rows = this._directory.rows();
     const shownRows = rows.filter((row) => this._matches(row));

@@ -1,4 +1,4 @@
-/** The plain page of somebody without a valid token: how to get a link. */
+/** The view without a valid token: how to get a link. */
 
 import { h } from "../ui/dom.js";
 

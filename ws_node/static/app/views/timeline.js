@@ -1,4 +1,4 @@
-/** The messages of a session on the page: where each goes, and what stays in view. */
+/** The messages of a session on the page: their placement, and scrolling. */
 
 import { Chunks } from "../ui/chunks.js";
 import { Conversation } from "../model/conversation.js";
@@ -19,9 +19,9 @@ export class Timeline {
    * @param {string} context.sessionId
    * @param {string} context.me the viewer's own name
    * @param {((message) => void)|null} context.onReply
-   * @param {() => void} context.onOlder older messages are wanted
+   * @param {() => void} context.onOlder the top is near: older messages are to be loaded
    * @param {() => void} context.onSeen the newest is in view
-   * @param {() => void} context.onTrimmed the oldest were let go: there are older ones again
+   * @param {() => void} context.onTrimmed the oldest were removed: there are older ones to load
    */
   constructor(context) {
     this.context = context;
@@ -64,14 +64,14 @@ export class Timeline {
     return this._stuck;
   }
 
-  /** Say what stands above the oldest message; with `more`, ask for it when it comes into view. */
+  /** Set the text above the oldest message; with `more`, `onOlder` is called when it is near. */
   setTop(text, more) {
     this._top.textContent = text;
     this._watcher.unobserve(this._top);
     if (more) this._watcher.observe(this._top);
   }
 
-  /** Take older messages, keeping what is in view where it is. */
+  /** Add older messages without moving what is in view. */
   addOlder(messages) {
     const anchor = this._firstInView();
     const before = anchor?.getBoundingClientRect().top;
@@ -80,7 +80,7 @@ export class Timeline {
     else if (anchor) this.scroller.scrollTop += anchor.getBoundingClientRect().top - before;
   }
 
-  /** Take live messages. */
+  /** Add live messages. */
   addLive(messages) {
     let fresh = 0;
     for (const message of messages) if (this._add(message, true)) fresh += 1;
@@ -104,7 +104,7 @@ export class Timeline {
     return this._elements.has(id);
   }
 
-  /** Bring a message into view and focus; false if it is not here. */
+  /** Scroll to a message and focus it; false if it is not loaded. */
   show(id) {
     const element = this._elements.get(id);
     if (!element) return false;
@@ -143,7 +143,8 @@ export class Timeline {
     const parent = this.conversation.entry(message.parent_message_id)?.message;
     const element = messageView(message, { ...this.context, parent });
     this._elements.set(entry.id, element);
-    for (const one of [...adopted.reverse(), entry]) this._place(one); // each before a placed one
+    // In this order the entry after each one has its place already.
+    for (const one of [...adopted.reverse(), entry]) this._place(one);
     if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread)
       this._point(entry);
     return true;
@@ -170,7 +171,7 @@ export class Timeline {
     return row;
   }
 
-  /** A message right after one of the same sender leaves out what would only repeat. */
+  /** A message soon after one of the same sender is shown without name and avatar. */
   _group(entry) {
     const element = this._elements.get(entry.id);
     const before = this.conversation.before(entry)?.message;
@@ -191,7 +192,7 @@ export class Timeline {
     else element.removeAttribute("data-day");
   }
 
-  /** Where the conversation is, say in one line that somebody answered further up. */
+  /** Add one line at the end that points to a reply further up. */
   _point(entry) {
     const { message } = entry;
     const go = () => this.show(entry.id);

@@ -1,4 +1,4 @@
-/** What stands where no session is open: how agents join. */
+/** The view without an open session: how to add agents. */
 
 import { copyButton } from "../ui/copying.js";
 import { h } from "../ui/dom.js";

@@ -2,13 +2,13 @@
 
 import random
 
-from tests.chaos.faults import NONE, Faults, Odds
+from tests.chaos.link_faults import NONE, LinkFaults, Odds
 
 MANY = 20_000
 
 
 def fates(seed: int, odds: Odds, count: int = MANY) -> list[list[float]]:
-    faults = Faults(random.Random(seed), odds)
+    faults = LinkFaults(random.Random(seed), odds)
     return [faults.fate(number / 100) for number in range(count)]
 
 
@@ -19,7 +19,7 @@ def test_a_seed_decides_every_fate() -> None:
 
 def test_faults_are_as_frequent_as_their_odds() -> None:
     odds = Odds(late=0, silence_every=0)
-    faults = Faults(random.Random(1), odds)
+    faults = LinkFaults(random.Random(1), odds)
     found = [faults.fate(0.0) for _ in range(MANY)]
     assert found.count([]) == faults.dropped
     assert 0.08 < faults.dropped / MANY < 0.12
@@ -30,7 +30,7 @@ def test_faults_are_as_frequent_as_their_odds() -> None:
 
 
 def test_a_silence_swallows_everything_for_its_length() -> None:
-    faults = Faults(random.Random(1), Odds(drop=0, silence_every=10, silence=1))
+    faults = LinkFaults(random.Random(1), Odds(drop=0, silence_every=10, silence=1))
     silent = [not faults.fate(number / 100) for number in range(MANY)]
     assert sum(silent) == faults.silenced
     runs = "".join("x" if one else " " for one in silent).split()
@@ -39,6 +39,6 @@ def test_a_silence_swallows_everything_for_its_length() -> None:
 
 
 def test_a_healed_link_passes_everything_once_and_at_once() -> None:
-    faults = Faults(random.Random(1), Odds())
+    faults = LinkFaults(random.Random(1), Odds())
     faults.set(NONE)
     assert all(faults.fate(number / 100) == [0.0] for number in range(MANY))

@@ -1,4 +1,4 @@
-"""Subscribers of both eras, as real clients: what they are told, and how it ends."""
+"""Subscribers of both eras, as real clients: what they are notified of, and how it ends."""
 
 import asyncio
 import contextlib
@@ -15,106 +15,107 @@ from mcp.client.subscriptions import ResourceUpdated, SubscriptionLost, listen
 from mcp.shared.exceptions import MCPDeprecationWarning
 from pydantic import SecretStr
 
-from tests.integration.crowd import make_room, say
-from tests.pair import Pair, plain_client, until
+from tests.integration.rooms import make_room, say
+from tests.pair import Pair
+from tests.waiting import until
 
 ERAS = ("modern", "legacy")
 
 _warm = itertools.count(1)
 
 
-class Ear:
-    """What a subscriber is told.
+class Subscriber:
+    """A client and the notifications that it got.
 
     Attributes:
-        heard: URIs, in the order in which they came.
+        received: URIs, in the order in which they came.
         end: None while it goes on; then how it ended: ``graceful`` or ``lost``.
         client: the client behind it.
     """
 
-    def __init__(self, client: Client[Any], deaf_to: str = "") -> None:
+    def __init__(self, client: Client[Any], ignored: str = "") -> None:
         self.client = client
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.end: str | None = None
-        self._deaf_to = deaf_to
+        self._ignored = ignored
 
-    def hear(self, uri: str) -> None:
-        """The client was told of a URI."""
-        if uri != self._deaf_to:
-            self.heard.append(uri)
+    def notify(self, uri: str) -> None:
+        """The client was notified of a URI."""
+        if uri != self._ignored:
+            self.received.append(uri)
 
-    async def hears(self, *uris: str) -> None:
-        """It is told exactly this, and then this test is not interested in it any more."""
-        await until(lambda: len(self.heard) >= len(uris))
-        assert self.heard == list(uris)
-        self.heard.clear()
+    async def receives(self, *uris: str) -> None:
+        """Wait for exactly these notifications, and forget them."""
+        await until(lambda: len(self.received) >= len(uris))
+        assert self.received == list(uris)
+        self.received.clear()
 
 
 class _Handler(MessageHandler):
-    """Hands what a legacy client is told to its ear."""
+    """Hands what a legacy client is told to its subscriber."""
 
     def __init__(self) -> None:
-        self.ear: Ear | None = None
+        self.subscriber: Subscriber | None = None
         self.woken = asyncio.Event()
 
     async def on_resource_updated(self, message: mcp_types.ResourceUpdatedNotification) -> None:
-        assert self.ear is not None
+        assert self.subscriber is not None
         self.woken.set()
-        self.ear.hear(str(message.params.uri))
+        self.subscriber.notify(str(message.params.uri))
 
 
 @contextlib.asynccontextmanager
 async def subscribed(
     pair: Pair, era: str, uris: Sequence[str], token: str | None
-) -> AsyncIterator[Ear]:
+) -> AsyncIterator[Subscriber]:
     """A client that is subscribed to some URIs, and told of them from now on."""
     opened = _modern if era == "modern" else _legacy
-    async with opened(pair, uris, token) as ear:
-        yield ear
+    async with opened(pair, uris, token) as subscriber:
+        yield subscriber
 
 
 @contextlib.asynccontextmanager
-async def _modern(pair: Pair, uris: Sequence[str], token: str | None) -> AsyncIterator[Ear]:
+async def _modern(pair: Pair, uris: Sequence[str], token: str | None) -> AsyncIterator[Subscriber]:
     async with (
         Client(f"{pair.mcp_url}/mcp", auth=token) as client,
         listen(client.session, resource_subscriptions=uris) as subscription,
     ):
-        ear = Ear(client)
+        subscriber = Subscriber(client)
         assert subscription.honored.resource_subscriptions == list(uris)
 
-        async def drink() -> None:
+        async def consume() -> None:
             try:
                 async for event in subscription:
                     assert isinstance(event, ResourceUpdated)
-                    ear.hear(event.uri)
-                ear.end = "graceful"
+                    subscriber.notify(event.uri)
+                subscriber.end = "graceful"
             except SubscriptionLost:
-                ear.end = "lost"
+                subscriber.end = "lost"
 
-        drinking = asyncio.create_task(drink())
+        consuming = asyncio.create_task(consume())
         try:
-            yield ear
+            yield subscriber
         finally:
-            drinking.cancel()
+            consuming.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await drinking
+                await consuming
 
 
 @contextlib.asynccontextmanager
-async def _legacy(pair: Pair, uris: Sequence[str], token: str | None) -> AsyncIterator[Ear]:
+async def _legacy(pair: Pair, uris: Sequence[str], token: str | None) -> AsyncIterator[Subscriber]:
     handler = _Handler()
     warm = await make_room(pair, f"warm-{next(_warm)}")
     mcp = f"{pair.mcp_url}/mcp"
     async with Client(mcp, auth=token, mode="legacy", message_handler=handler) as client:
-        handler.ear = ear = Ear(client, f"session://{warm}")
+        handler.subscriber = subscriber = Subscriber(client, f"session://{warm}")
         await _open_stream(pair, client, warm, handler)
         for uri in uris:
             await subscribe(client, uri)
-        yield ear
+        yield subscriber
 
 
 async def _open_stream(pair: Pair, client: Client[Any], warm: str, handler: _Handler) -> None:
-    """The client opens its standing stream by itself, some time: until then it hears nothing."""
+    """The client opens its standing stream by itself, some time: until then it receives nothing."""
     await subscribe(client, f"session://{warm}")
     async with pair.rest("warmer") as rest:
 
@@ -147,9 +148,6 @@ async def unsubscribe(client: Client[Any], uri: str) -> None:
         await client.session.unsubscribe_resource(uri)
 
 
-async def subscriptions(pair: Pair) -> int:
-    """How many resources are subscribed to, as the node's figures say."""
-    async with plain_client(headers=pair.headers("root", scopes="admin")) as client:
-        figures = (await client.get(f"{pair.mcp_url}/metrics")).text
-    lines = [line for line in figures.splitlines() if "resource_subscriptions" in line]
-    return int(float(lines[-1].rsplit(" ", 1)[1]))
+async def subscriptions(pair: Pair) -> float:
+    """How many resources are subscribed to."""
+    return await pair.metric(pair.mcp, "resource_subscriptions")

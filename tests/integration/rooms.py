@@ -1,4 +1,4 @@
-"""Many agents and many viewers: what they post, what they got, and what the log holds."""
+"""Sessions of a real pair: what is added to them, what viewers get, and what the log holds."""
 
 import asyncio
 import json
@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import websockets
 
-from tests.pair import Pair, frame, plain_client
+from tests.clients import is_quiet, plain_client
+from tests.pair import Pair
 
 LAST = "that is all"
 """Content of the public message after which a transcript ends."""
@@ -46,12 +47,6 @@ async def transcript(viewer: websockets.ClientConnection) -> list[dict[str, Any]
             await is_quiet(viewer)
             return got
         got.append(one["data"])
-
-
-async def is_quiet(viewer: websockets.ClientConnection) -> None:
-    """Nothing is on its way to a viewer but the answer to this ping."""
-    await viewer.send('{"type":"ping"}')
-    assert await frame(viewer) == {"type": "pong"}
 
 
 async def whole_log(pair: Pair, room: str) -> list[dict[str, Any]]:
@@ -93,7 +88,7 @@ async def broadcast(pair: Pair, room: str, body: Any, **headers: str) -> httpx.R
         return await client.post(f"{pair.ws_url}/broadcast/{room}", json=body, headers=headers)
 
 
-async def gathered(*awaitables: Any, within: float = 30.0) -> list[Any]:
+async def gathered(*awaitables: Any, within: float = 90.0) -> list[Any]:
     """All results, in bounded time."""
     async with asyncio.timeout(within):
         return list(await asyncio.gather(*awaitables))

@@ -6,13 +6,14 @@ from collections import Counter
 
 import psutil  # type: ignore[import-untyped]
 
-from tests.pair import UNANSWERED, Node, plain_client
+from tests.clients import UNANSWERED, plain_client
+from tests.node_process import Node
 
 READ_SECONDS = 0.5
 TIMEOUT_SECONDS = 0.3
 
 
-class Gauges:
+class NodeCounters:
     """The counters of both nodes, as far as they could be read before a node died.
 
     Attributes:

@@ -1,33 +1,31 @@
-"""The first check on every door, HTTP and WebSocket alike: Host, Origin and the browser's own word.
+"""The first check of every HTTP and WebSocket request: Host, Origin and Sec-Fetch-Site.
 
-Without it a web page in the user's browser could reach a node on loopback by its address, or by
-a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+Without it, a web page in the user's browser could reach a node on loopback: by its address, or by
+a foreign name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
-from proto.errors import Forbidden, PartylineError
+from proto.errors import Forbidden
 from proto.hosts import LOOPBACK_NAMES
 from proto.origins import DEFAULT_PORTS, parse_authority, parse_origin
 from proto.settings import Settings
-from serving.http.asgi import App, Receive, Scope, Send, respond
+from serving.http.asgi import App, Receive, Refuse, Scope, Send, respond
 from serving.http.identity import Headers, header_values
 from serving.http.problems import problem, send_problem
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Refuse = Callable[[Scope, Send, PartylineError], Awaitable[None]]
 
-
-class Doors:
+class OriginCheck:
     """ASGI middleware that refuses foreign Hosts and Origins with 403, before anything else.
 
     Args:
-        app: what is behind the doors.
-        hosts: host names answered to, without port, lower case.
-        origins: foreign origins let in, each ``scheme://host[:port]``.
-        refuse: how a path answers a refusal over HTTP; REST's form by default.
+        app: the wrapped app.
+        hosts: accepted host names, without port, lower case.
+        origins: accepted foreign origins, each ``scheme://host[:port]``.
+        refuse: answers a refused HTTP request; by default as REST does.
     """
 
     def __init__(
@@ -44,7 +42,7 @@ class Doors:
         self._refuse = refuse or (lambda _scope, send, error: send_problem(send, error))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may enter."""
+        """Pass the request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -60,7 +58,7 @@ class Doors:
             await self._refuse(scope, send, error)
 
     def refusal(self, scheme: str, method: str, headers: Headers) -> str | None:
-        """Why a request may not enter; None if it may."""
+        """Why a request is refused; None if it is not."""
         headers = list(headers)
         hosts = header_values(headers, b"host")
         authority = parse_authority(hosts[0]) if len(hosts) == 1 else None
@@ -81,7 +79,7 @@ class Doors:
 
 
 def own_hosts(settings: Settings, bind_host: str) -> set[str]:
-    """The names a node answers to: loopback, what it binds to, and what the operator allows."""
+    """The host names that a node accepts: loopback, its bind host, and the configured ones."""
     names = {name.lower() for name in settings.allowed_hosts}
     if bind_host not in ("0.0.0.0", "::"):
         names.add(bind_host.lower())

@@ -1,4 +1,4 @@
-"""The crowd: how many viewers of each kind, of which sessions, beginning how."""
+"""How many viewers of each kind, of which sessions, beginning how."""
 
 import random
 from collections import Counter
@@ -52,5 +52,5 @@ def deliveries_by_kind(viewers: Sequence[Viewer]) -> str:
     """How many messages each kind was given."""
     kinds = Counter[str]()
     for viewer in viewers:
-        kinds[viewer.kind] += sum(len(sight.got) for sight in viewer.sights.values())
+        kinds[viewer.kind] += sum(len(viewer_log.got) for viewer_log in viewer.viewer_logs.values())
     return ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))

@@ -1,29 +1,29 @@
-"""Answers that wait for their readers: bounded in time for each connection, in bytes for all.
+"""Unsent responses: bounded in time per connection, and in bytes for all connections.
 
-uvicorn and the transport hold an answer for as long as its reader stays connected, read or not.
+Otherwise uvicorn and the transport would hold a response until its peer reads it or disconnects.
 """
 
 import asyncio
 from typing import Final
 
 FRESH_SECONDS: Final = 1.0
-"""An answer that waits for less is not cut for want of room: how fast its reader is, is unknown."""
+"""Younger responses are not cut to free memory: the speed of their peer is not known yet."""
 
 
 def due(began: float, seconds: float, done: int, rate: float) -> float:
-    """When a transfer counts as stalled: a grace at its start, then an average rate.
+    """The deadline of a transfer: a grace period, extended by each byte at an average rate.
 
     Args:
-        began: when it started.
-        seconds: the grace.
-        done: bytes transferred until now.
-        rate: bytes a second that earn more time.
+        began: when it began.
+        seconds: the grace period.
+        done: bytes transferred so far.
+        rate: bytes per second that the transfer must reach.
     """
     return began + seconds + done / rate
 
 
 class _Answer:
-    """What one transport has to send."""
+    """The unsent bytes of one transport."""
 
     __slots__ = ("began", "counted", "first", "timer")
 
@@ -33,16 +33,16 @@ class _Answer:
         self.timer = timer
 
 
-class Unread:
-    """The transports of a process whose peers are behind with reading. For the event loop only.
+class Unsent:
+    """The transports of a process with unsent bytes. Not thread-safe.
 
     Args:
         seconds: how long a peer may take to begin reading; see `due`.
-        rate: bytes a second at which it is to read on.
-        most_bytes: bytes that may wait in all; beyond, the slowest reader is cut.
+        rate: bytes per second at which it must read on.
+        most_bytes: limit of the unsent bytes of all; beyond it the slowest peer is disconnected.
 
     Attributes:
-        cut: connections aborted.
+        cut: number of aborted connections.
     """
 
     def __init__(self, *, seconds: float, rate: float, most_bytes: int) -> None:
@@ -54,16 +54,16 @@ class Unread:
         self._answers: dict[asyncio.Transport, _Answer] = {}
 
     def __len__(self) -> int:
-        """How many transports are watched."""
+        """Number of transports with unsent bytes."""
         return len(self._answers)
 
     @property
     def bytes(self) -> int:
-        """Bytes that wait, as last seen."""
+        """Unsent bytes, as last counted."""
         return self._bytes
 
     def watch(self, transport: asyncio.Transport) -> None:
-        """Give the peer of a transport with unsent bytes a deadline; idempotent."""
+        """Start the deadline of a transport with unsent bytes; idempotent."""
         size = transport.get_write_buffer_size()
         if not size or transport in self._answers:
             return
@@ -75,14 +75,14 @@ class Unread:
             self._make_room(loop.time())
 
     def forget(self, transport: asyncio.Transport) -> None:
-        """The peer has read, or is gone."""
+        """Stop watching: the peer has read everything, or is disconnected."""
         answer = self._answers.pop(transport, None)
         if answer is not None:
             answer.timer.cancel()
             self._bytes -= answer.counted
 
     def _check(self, transport: asyncio.Transport) -> None:
-        """Time is up, unless the peer earned more."""
+        """At the deadline: abort, unless the peer has read enough to extend it."""
         answer, loop = self._answers[transport], asyncio.get_running_loop()
         size = self._count(transport, answer)
         moment = due(answer.began, self._seconds, answer.first - size, self._rate)
@@ -94,7 +94,7 @@ class Unread:
             answer.timer = loop.call_at(moment, self._check, transport)
 
     def _make_room(self, now: float) -> None:
-        """Cut the slowest readers until what waits is within its bound again."""
+        """Abort the slowest transports until the unsent bytes are within their limit."""
         pace: list[tuple[float, int, asyncio.Transport]] = []
         for number, (transport, answer) in enumerate(self._answers.items()):
             size, age = self._count(transport, answer), now - answer.began

@@ -34,7 +34,7 @@ ALL_LOST = Odds(drop=1, silence_every=0)
 """A link that passes nothing."""
 
 
-class Faults:
+class LinkFaults:
     """The fate of every message.
 
     Attributes:

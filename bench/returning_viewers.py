@@ -14,7 +14,7 @@ from bench.viewers import PING, handshake, pong, split
 _POSITION = re.compile(rb'^\{"type":"new_message","session_id":"[^"]*","position":(\d+),')
 
 
-class Catcher(asyncio.Protocol):
+class ReturningViewer(asyncio.Protocol):
     """One viewer.
 
     Attributes:

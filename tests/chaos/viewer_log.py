@@ -5,7 +5,7 @@ import time
 import msgspec
 
 from tests.chaos.agents import checksum
-from tests.chaos.judge import Got, Seer
+from tests.chaos.judge import Audience, Got
 
 
 class Data(msgspec.Struct, gc=False):
@@ -35,7 +35,7 @@ class Frame(msgspec.Struct, gc=False):
 decode = msgspec.json.Decoder(Frame).decode
 
 
-class Sight:
+class ViewerLog:
     """One viewer's view of one session.
 
     Attributes:
@@ -47,13 +47,13 @@ class Sight:
         left: whether it has unsubscribed: nothing may come.
         replays: subscriptions answered with what was missed.
         resets: times it was told to reload, which must not happen.
-        broken: breaches of the protocol, in words.
+        breaches: breaches of the protocol, in words.
     """
 
-    def __init__(self, viewer: str, room: str, seer: Seer, begins: str) -> None:
+    def __init__(self, viewer: str, room: str, audience: Audience, begins: str) -> None:
         self.name = f"{viewer} in {room}"
         self.room = room
-        self.seer = seer
+        self.audience = audience
         self.begins = begins
         self.got: list[Got] = []
         self.times: list[float] = []
@@ -62,7 +62,7 @@ class Sight:
         self.epoch: str | None = None
         self.live = self.asked = self.left = False
         self.replays = self.resets = 0
-        self.broken: list[str] = []
+        self.breaches: list[str] = []
         self._awaiting: int | None = None
 
     @property
@@ -91,7 +91,7 @@ class Sight:
         self.live = True
         self.moment = time.monotonic()
 
-    def take(self, frame: Frame) -> None:
+    def receive(self, frame: Frame) -> None:
         """A frame of this session arrives."""
         if frame.origin == "external":
             return
@@ -103,7 +103,7 @@ class Sight:
             self.live = self.asked = False
             self.left = True
         else:
-            self._complain(f"was sent {frame}")
+            self._report(f"was sent {frame}")
 
     def log_replaced(self) -> None:
         """Told that the log is another one: everything starts over."""
@@ -111,21 +111,21 @@ class Sight:
         self.epoch = None
         self._reload(0)
 
-    def has_come_to(self, position: int) -> bool:
+    def has_read(self, position: int) -> bool:
         """Whether it has read so far."""
         return (self.last or 0) >= position
 
     def _note(self, frame: Frame, data: Data) -> None:
         if not self.live:
             if self.left or self._awaiting is not None:
-                self._complain(f"was sent {data.id} while not subscribed")
-                self._write_down(data)
+                self._report(f"was sent {data.id} while not subscribed")
+                self._record(data)
             return
         if frame.position != data.id or frame.session_id != self.room:
-            self._complain(f"was sent {frame.position} {frame.session_id} {data.id}")
-        self._write_down(data)
+            self._report(f"was sent {frame.position} {frame.session_id} {data.id}")
+        self._record(data)
 
-    def _write_down(self, data: Data) -> None:
+    def _record(self, data: Data) -> None:
         self.got.append(
             Got(data.id, checksum(data.sender, data.sender_type, data.visibility, data.content))
         )
@@ -134,7 +134,7 @@ class Sight:
     def _begin(self, frame: Frame, position: int) -> None:
         """A subscription is answered: the transcript goes on from there."""
         if not self.asked:
-            self._complain("was subscribed without asking")
+            self._report("was subscribed without asking")
         known, self.epoch = self.epoch, frame.epoch
         self.live, self.asked = True, False
         if self._awaiting is None:
@@ -145,10 +145,10 @@ class Sight:
             self._reload(position)
             return
         if known not in (None, frame.epoch):
-            self._complain(f"went on from the log {known} in {frame.epoch}")
+            self._report(f"went on from the log {known} in {frame.epoch}")
         self.replays += 1
         if position != self._awaiting:
-            self._complain(f"asked for {self._awaiting} and was answered with {position}")
+            self._report(f"asked for {self._awaiting} and was answered with {position}")
         if self.start is None and not self.got:
             self.start = position
         while self.got and self.got[-1].id > position:
@@ -160,5 +160,5 @@ class Sight:
         self.times.clear()
         self.start = position
 
-    def _complain(self, text: str) -> None:
-        self.broken.append(f"{self.name} {text}")
+    def _report(self, text: str) -> None:
+        self.breaches.append(f"{self.name} {text}")

@@ -5,7 +5,8 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from tests.pair import Node, Pair
+from tests.node_process import Node
+from tests.pair import Pair
 
 SESSION = "bench"
 

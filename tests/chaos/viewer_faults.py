@@ -1,4 +1,4 @@
-"""Mischief among the viewers: some are cut, some stop reading, some ask for the same again,
+"""Faults of viewers: some are cut, some stop reading, some ask for the same again,
 some leave a session for a while."""
 
 import asyncio
@@ -12,7 +12,7 @@ MAX_STALL_SECONDS = 8.0
 MAX_ABSENCE_SECONDS = 2.0
 
 
-class Mischief:
+class ViewerFaults:
     """Does something to a random viewer, again and again.
 
     Attributes:
@@ -25,7 +25,7 @@ class Mischief:
         self._rng = rng
         self._every = every
 
-    async def go_on_for_ever(self) -> None:
+    async def run(self) -> None:
         """Every ``every`` seconds on average, to one viewer."""
         rng = self._rng
         while True:

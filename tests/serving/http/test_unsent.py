@@ -1,4 +1,4 @@
-"""LimitedHttp with bodies that do not come, and Unread with answers nobody takes: real sockets."""
+"""LimitedHttp with bodies that do not come, and Unsent with answers nobody takes: real sockets."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ import uvloop
 
 from serving.http.asgi import Message, Receive, Scope, Send
 from serving.http.protocol import TRANSPORT
-from serving.http.unread import Unread
-from tests.pair import until
+from serving.http.unsent import Unsent
 from tests.serving.raw_http import RATE, SECONDS, Impatient, Peer, peer, served
+from tests.waiting import PATIENCE, until
 
 LARGE = 1_500_000
 
@@ -63,7 +63,7 @@ CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n
 @pytest.mark.parametrize("says", [HEAD % 500, HEAD % 500 + b"x", CHUNKED, CHUNKED + b"x"])
 async def test_a_body_that_does_not_come_is_answered_408(log: Log, says: bytes) -> None:
     async with served(log) as port, peer(port, says) as one:
-        await until(lambda: len(Impatient.awaited) == 1)
+        await until(lambda: len(Impatient.silent) == 1)
         assert (await one.cut()).startswith(b"HTTP/1.1 408 ")
         assert (log.disconnected, log.bodies) == (1, [])
 
@@ -71,7 +71,7 @@ async def test_a_body_that_does_not_come_is_answered_408(log: Log, says: bytes) 
 async def test_a_body_that_comes_in_drops_ends_as_well(log: Log) -> None:
     async with served(log) as port, peer(port, HEAD % 500) as one:
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(20 * SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 while not one.reader.at_eof():
                     one.writer.write(b"x")
                     await one.writer.drain()
@@ -82,19 +82,24 @@ async def test_a_body_that_comes_in_drops_ends_as_well(log: Log) -> None:
 
 
 async def test_a_body_that_keeps_coming_has_the_time_it_needs(log: Log) -> None:
-    piece, times = b"x" * int(RATE * SECONDS), 8
-    async with served(log) as port, peer(port, HEAD % (len(piece) * times)) as one:
+    class Patient(Impatient):
+        body_seconds = 2.0
+
+    piece, times = b"x" * int(RATE * Patient.body_seconds), 8
+    async with served(log, Patient) as port, peer(port, HEAD % (len(piece) * times)) as one:
         for _ in range(times):
             one.writer.write(piece)
-            await asyncio.sleep(SECONDS / 2)
+            await asyncio.sleep(Patient.body_seconds / 6)
         assert b"200 OK" in await one.answer()
         assert log.bodies == [len(piece) * times]
 
 
 async def test_sixty_bodies_that_do_not_come_end_in_time_and_are_counted(log: Log) -> None:
     class Few(Impatient):
+        head_seconds = 60
+        body_seconds = 3  # all have come by then
         max_silent = 20
-        awaited = {}  # noqa: RUF012
+        silent = {}  # noqa: RUF012
 
     async with served(log, Few) as port, contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(peer(port, HEAD % 500 + b"x")) for _ in range(60)]
@@ -107,7 +112,7 @@ async def test_sixty_bodies_that_do_not_come_end_in_time_and_are_counted(log: Lo
 async def test_a_request_whose_body_came_is_not_awaited(log: Log) -> None:
     async with served(log) as port, peer(port, HEAD % 3 + b"xyz") as one:
         assert b"200 OK" in await one.answer()
-        assert len(Impatient.awaited) == 0
+        assert len(Impatient.silent) == 0
 
 
 @contextlib.asynccontextmanager
@@ -128,15 +133,15 @@ async def reader(port: int, path: bytes) -> AsyncIterator[Peer]:
 def test_an_answer_nobody_reads_is_cut(log: Log, path: bytes, loop_of: object) -> None:
     async def scenario() -> int:
         async with served(log) as port, reader(port, path):
-            await until(lambda: len(Impatient.unread) == 1)
-            held = Impatient.unread.bytes
-            await until(lambda: len(Impatient.unread) == 0)
-            assert Impatient.unread.bytes == 0
+            await until(lambda: len(Impatient.unsent) == 1)
+            held = Impatient.unsent.bytes
+            await until(lambda: len(Impatient.unsent) == 0)
+            assert Impatient.unsent.bytes == 0
             return held
 
-    before = Impatient.unread.cut
+    before = Impatient.unsent.cut
     held = loop_of(scenario())  # type: ignore[operator]
-    assert Impatient.unread.cut == before + 1
+    assert Impatient.unsent.cut == before + 1
     assert held <= (LARGE + 1_000 if path != b"/stream" else 60_000)
 
 
@@ -146,8 +151,9 @@ async def test_an_answer_that_is_read_slowly_is_whole(log: Log) -> None:
         begin = asyncio.get_running_loop().time()
         head = await one.reader.readuntil(b"\r\n\r\n")
         while got < LARGE:
-            got += len(await one.reader.read(200_000))
-            if got < LARGE // 2:
+            slowly = got < LARGE // 2
+            got += len(await one.reader.read(2_000 if slowly else LARGE))
+            if slowly:
                 await asyncio.sleep(0.002)
         assert b"200 OK" in head and got == LARGE
         assert asyncio.get_running_loop().time() - begin > SECONDS
@@ -155,16 +161,16 @@ async def test_an_answer_that_is_read_slowly_is_whole(log: Log) -> None:
 
 async def test_beyond_the_bound_in_bytes_the_slowest_is_cut(log: Log) -> None:
     class Small(Impatient):
-        unread = Unread(seconds=60, rate=RATE, most_bytes=int(2.5 * LARGE))
+        unsent = Unsent(seconds=60, rate=RATE, most_bytes=int(2.5 * LARGE))
 
     async with served(log, Small) as port, contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(reader(port, b"/large")) for _ in range(2)]
-        await until(lambda: len(Small.unread) == 2)
+        await until(lambda: len(Small.unsent) == 2)
         await peers[1].reader.readexactly(200_000)
         await asyncio.sleep(1.1)  # until they are no longer fresh
         peers.append(await stack.enter_async_context(reader(port, b"/large")))
-        await until(lambda: Small.unread.cut == 1)
-        assert Small.unread.bytes <= 2.5 * LARGE
+        await until(lambda: Small.unsent.cut == 1)
+        assert Small.unsent.bytes <= 2.5 * LARGE
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await peers[0].reader.readexactly(LARGE)
         for one in peers[1:]:

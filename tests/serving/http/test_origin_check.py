@@ -1,4 +1,4 @@
-"""Doors: which Hosts and Origins may enter, decided by exact scheme, host and port."""
+"""OriginCheck: which Hosts and Origins may enter, decided by exact scheme, host and port."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.settings import load_settings
-from serving.http.doors import Doors, own_hosts
+from serving.http.origin_check import OriginCheck, own_hosts
 from tests.serving.making import Sent, headers, receiving, scope
 
 OURS = "127.0.0.1:8081"
@@ -18,11 +18,11 @@ async def behind(scope_: Any, receive: Any, send: Any) -> None:
     await send({"type": "reached"})
 
 
-DOORS = Doors(behind, hosts=HOSTS, origins=["https://app.example", "http://[fd00::1]:8080"])
+CHECK = OriginCheck(behind, hosts=HOSTS, origins=["https://app.example", "http://[fd00::1]:8080"])
 
 
 def refused(*pairs: tuple[str, str], scheme: str = "http", method: str = "POST") -> str | None:
-    return DOORS.refusal(scheme, method, headers(*pairs))
+    return CHECK.refusal(scheme, method, headers(*pairs))
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_own_hosts_enter_on_any_port(host: str) -> None:
         *("xlocalhost", "localhost.evil", "*", "\xe9", "localhost\x00", "localhost\n"),
     ],
 )
-def test_other_hosts_do_not(host: str) -> None:
+def test_other_hosts_are_refused(host: str) -> None:
     assert refused(("Host", host)) == "The Host header names another server."
 
 
-def test_a_host_is_needed_once() -> None:
+def test_exactly_one_host_is_required() -> None:
     assert refused()
     assert refused(("Host", OURS), ("Host", OURS))
     assert refused(("Host", OURS), ("host", "evil.example"))
@@ -87,12 +87,12 @@ def test_own_and_allowed_origins_enter(host: str, origin: str, scheme: str) -> N
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 @pytest.mark.parametrize("scheme", ["http", "ws"])
-def test_other_origins_do_not(origin: str, method: str, scheme: str) -> None:
+def test_other_origins_are_refused(origin: str, method: str, scheme: str) -> None:
     reason = refused(("Host", OURS), ("Origin", origin), method=method, scheme=scheme)
     assert reason == "The Origin header names another site."
 
 
-def test_two_origins_are_none() -> None:
+def test_two_origins_are_refused() -> None:
     own = ("Origin", f"http://{OURS}")
     assert refused(("Host", OURS), own, own)
     assert refused(("Host", OURS), own, ("origin", "http://evil.example"))
@@ -117,7 +117,7 @@ def test_behind_tls_the_own_origin_is_https(scheme: str) -> None:
         (["cross-site"], "GET", True),
     ],
 )
-def test_what_the_browser_says_of_the_site(sites: list[str], method: str, enters: bool) -> None:
+def test_sec_fetch_site_decides_who_enters(sites: list[str], method: str, enters: bool) -> None:
     said = [("Sec-Fetch-Site", site) for site in sites]
     assert (refused(("Host", OURS), *said, method=method) is None) == enters
 
@@ -149,7 +149,7 @@ def test_any_headers_are_decided_without_an_error(pairs: list[tuple[str, str]]) 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_a_refusal_never_reaches_the_app(kind: str) -> None:
     sent = Sent()
-    await DOORS(scope(("Host", "evil"), kind=kind), receiving([]), sent)
+    await CHECK(scope(("Host", "evil"), kind=kind), receiving([]), sent)
     prefix = "http" if kind == "http" else "websocket.http"
     assert [message["type"] for message in sent] == [
         f"{prefix}.response.start",
@@ -163,13 +163,13 @@ async def test_a_refusal_never_reaches_the_app(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_what_may_enter_is_passed_on(kind: str) -> None:
     sent = Sent()
-    await DOORS(scope(("Host", OURS), kind=kind), receiving([]), sent)
+    await CHECK(scope(("Host", OURS), kind=kind), receiving([]), sent)
     assert sent == [{"type": "reached"}]
 
 
-async def test_a_lifespan_has_no_host() -> None:
+async def test_a_lifespan_is_passed_on_without_a_host() -> None:
     sent = Sent()
-    await DOORS({"type": "lifespan"}, receiving([]), sent)
+    await CHECK({"type": "lifespan"}, receiving([]), sent)
     assert sent == [{"type": "reached"}]
 
 
