@@ -1,7 +1,7 @@
-"""The bus: a connection to nats-server that is kept up, to publish and to receive.
+"""The bus: publishes and receives over one connection to nats-server, and reconnects for ever.
 
-Nothing that is published is waited for, and everything may be lost: what cannot leave is dropped
-and counted, and nothing is kept for a server that is away. Whoever receives compares with the log.
+Publishing never waits, and every message may be lost: what cannot be sent is dropped and counted,
+and nothing is kept for a server that is not connected. Receivers compare with the log.
 """
 
 import asyncio
@@ -27,23 +27,26 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take, over all servers."""
 
-PAUSE_SECONDS: Final = (0.05, 0.5)
+PAUSE_SECONDS: Final = (0.05, 1.0)
 """First and longest pause before the next attempt to connect."""
 
+STABLE_SECONDS: Final = 5.0
+"""After a connection that lasted so long, the next attempt follows the first pause again."""
+
 PING_SECONDS: Final = 2
-"""A server that does not answer three pings in a row is given up."""
+"""Interval of pings; a connection with three unanswered ones is closed."""
 
 CONFIRM_SECONDS: Final = 1.0
-"""How long to wait for the server's word that a subscription is there."""
+"""How long `Bus.subscribed` waits for the server to confirm a subscription."""
 
 DRAIN_SECONDS: Final = 0.3
-"""How long what waits may take to leave when the node stops."""
+"""How long sending may take when the node stops."""
 
 YIELD_EVERY: Final = 100
-"""Subscriptions made before other work gets a turn."""
+"""Subscriptions made before other tasks run."""
 
 LOG_SECONDS: Final = 10.0
-"""Refusals of the server are logged once in so long."""
+"""Least interval of log lines about what the server refused."""
 
 _ENVELOPE_BYTES: Final = 2_048
 """Most bytes of a bridge message besides its body."""
@@ -52,12 +55,13 @@ logger = logging.getLogger(__name__)
 
 
 class Bus:
-    """A connection to the NATS cluster of a deployment. To be used on the event loop alone.
+    """A connection to the NATS cluster of a deployment. Use it on the event loop only.
 
     Attributes:
-        published: messages handed to the connection.
-        dropped: messages that were not, because the server is away, too slow, or refused them.
-        refused: what the server did not allow: publications and subscriptions.
+        published: messages written to the socket.
+        dropped: messages that were not sent, because the server was not connected, was too slow,
+            or refused them.
+        refused: publications and subscriptions that the server refused.
 
     Args:
         settings: of the node; with ``nats_url``.
@@ -107,18 +111,18 @@ class Bus:
 
     @property
     def connected(self) -> bool:
-        """Whether the server is there."""
+        """Whether the server is connected."""
         return self._client is not None
 
     @property
     def waiting(self) -> int:
-        """About how many messages are unsent, by their mean size."""
+        """Messages that the socket has not taken, estimated by their mean size."""
         if self._client is None or not self._published_bytes:
             return 0
         return -(-self._client.unsent * self.published // self._published_bytes)
 
     def publish(self, subject: str, payload: bytes) -> None:
-        """Send a message without waiting, or drop it."""
+        """Send a message, or drop it; never waits."""
         client, size = self._client, len(payload)
         if client is None or size > client.max_payload or client.unsent + size > self._most_unsent:
             self.dropped += 1
@@ -127,20 +131,20 @@ class Bus:
         self.published += 1
 
     def subscribe(self, subject: str, receive: "Receive") -> None:
-        """Give every message of a subject to a function, from soon on and over every connection."""
+        """Pass every message of a subject to a function, over this connection and later ones."""
         self._wanted[subject] = receive
         self._note(subject)
 
     def unsubscribe(self, subject: str) -> None:
-        """Receive a subject no longer."""
+        """Stop receiving a subject."""
         self._wanted.pop(subject, None)
         self._note(subject)
 
     async def subscribed(self, subject: str) -> None:
-        """Wait until the server has a subscription: then nothing published later is missed.
+        """Wait until the server has confirmed a subscription: nothing published later is missed.
 
-        Returns at once while the server is away, and after `CONFIRM_SECONDS` at most: whoever
-        needs certainty compares again at ``on_subscribed``.
+        Returns at once while the server is not connected, and after `CONFIRM_SECONDS` in any case:
+        what is missed then is found by comparing at ``on_subscribed``.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONFIRM_SECONDS):
@@ -148,14 +152,14 @@ class Bus:
                     await self._turn.wait()
 
     async def run(self) -> None:
-        """Keep a connection up for ever, until cancelled."""
+        """Connect, and reconnect for ever, until cancelled."""
         pause = PAUSE_SECONDS[0]
         while True:
             client = self._client_class(tls=self._tls, authenticated=self._authenticated)
             self._why = ""
+            begin = time.monotonic()
             try:
                 await self._connect(client)
-                pause = PAUSE_SECONDS[0]
                 await self._use(client)
             except (self._errors.Error, OSError, TimeoutError, ConfigurationError) as error:
                 self._why = self._why or str(error) or type(error).__name__
@@ -169,12 +173,14 @@ class Bus:
                 self._end_turn()
             if not self._away:
                 self._away = True
-                logger.warning("nats-server is away (%s); trying again", self._why or "it ended")
+                logger.warning("not connected to nats-server (%s); retrying", self._why)
+            if time.monotonic() - begin > STABLE_SECONDS:
+                pause = PAUSE_SECONDS[0]
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, PAUSE_SECONDS[1])
 
     async def drain(self) -> None:
-        """Give what is unsent a short time to leave, `DRAIN_SECONDS` at most."""
+        """Wait until everything is sent, `DRAIN_SECONDS` at most."""
         client = self._client
         if client is None:
             return
@@ -184,7 +190,9 @@ class Bus:
 
     async def _connect(self, client: "Client") -> None:
         servers, file = self._servers, self._credentials_file
-        credentials = read_credentials(file) if file else None  # anew: they may be renewed
+        credentials = (
+            read_credentials(file) if file else None
+        )  # read again: it may have been renewed
         async with asyncio.timeout(CONNECT_SECONDS):
             await client.connect(
                 list(servers.urls),
@@ -206,11 +214,11 @@ class Bus:
     async def _use(self, client: "Client") -> None:
         """Publish and receive until the connection ends."""
         self._client, self._away = client, False
-        logger.info("nats-server is there")
+        logger.info("connected to nats-server")
         if client.max_payload < self._largest:
             logger.warning(
-                "nats-server takes %d bytes at most: larger messages reach viewers from the log"
-                " alone. Set its max_payload to %d or more.",
+                "nats-server accepts at most %d bytes: larger messages reach viewers from the log"
+                " only. Set its max_payload to %d or more.",
                 client.max_payload,
                 self._largest,
             )
@@ -219,15 +227,14 @@ class Bus:
             await asyncio.wait((client.ended, following), return_when=asyncio.FIRST_COMPLETED)
             if following.done():
                 following.result()
-            if client.last_error is not None:
-                self._why = str(client.last_error)
+            self._why = self._why or str(client.last_error or "the connection ended")
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
     async def _follow_for_ever(self, client: "Client") -> None:
         """Keep the server's subscriptions equal to those wanted."""
-        there: dict[str, Subscription] = {}
+        there: dict[str, tuple[Subscription, Receive]] = {}
         self._changed = dict.fromkeys(self._wanted)
         first = True
         while True:
@@ -236,11 +243,11 @@ class Bus:
             for number, subject in enumerate(changed, 1):
                 if number % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-                if subject in there:
-                    await client.cease(there.pop(subject))
-                    self._live.discard(subject)
-                if subject in self._wanted:
-                    there[subject] = await client.receive(subject, self._wanted[subject])
+                wanted = self._wanted.get(subject)
+                if subject in there and there[subject][1] != wanted:
+                    await client.cease(there.pop(subject)[0])
+                if wanted is not None and subject not in there:
+                    there[subject] = await client.receive(subject, wanted), wanted
             await client.confirm()
             self._live.update(subject for subject in changed if subject in there)
             self._end_turn()
@@ -251,17 +258,18 @@ class Bus:
                 await self._something_changed.wait()
 
     def _note(self, subject: str) -> None:
+        self._live.discard(subject)
         if self.connected:
             self._changed[subject] = None
             self._something_changed.set()
 
     def _end_turn(self) -> None:
-        """Wake who waits for a subscription."""
+        """Wake those that wait for a subscription."""
         self._turn.set()
         self._turn = asyncio.Event()
 
     async def _report(self, error: Exception) -> None:
-        """The server refused something, or the connection has an error."""
+        """Called by nats-py: the server refused something, or the connection failed."""
         text = str(error)
         if "permissions violation" not in text:
             self._why = text or type(error).__name__
@@ -275,10 +283,10 @@ class Bus:
 
 
 def _load() -> tuple[type["Client"], Any]:
-    """nats-py, which is installed only where it is needed.
+    """The client, and the errors of nats-py, which is an optional dependency.
 
     Raises:
-        ConfigurationError: it is not.
+        ConfigurationError: nats-py is not installed.
     """
     try:
         import nats.errors

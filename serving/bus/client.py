@@ -55,7 +55,7 @@ class Client(NatsClient):
         return subscription
 
     async def cease(self, subscription: Subscription) -> None:
-        """Unsubscribe."""
+        """End a subscription."""
         del self._receivers[subscription._id]
         await subscription.unsubscribe()
 
