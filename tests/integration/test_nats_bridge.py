@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,10 @@ import pytest
 import websockets
 
 from proto import keyfile
+from proto.settings import load_settings
+from proto.subjects import Subjects
+from proto.wire import pack
+from serving.bus.bus import Bus
 from tests import nats_server
 from tests.clients import frame, is_quiet, plain_client
 from tests.integration.rooms import (
@@ -34,6 +39,7 @@ from tests.nats_server import NatsServer
 from tests.node_process import Node
 from tests.pair import Pair
 from tests.waiting import until
+from tests.ws_node.making import make_event
 
 NEVER = 60
 """Seconds between comparisons with the log: what comes sooner came over the bus."""
@@ -216,6 +222,13 @@ async def test_broadcasts_and_counts_cross(tmp_path: Path, server: NatsServer, n
             for viewer in (one, two):
                 await is_quiet(viewer)
 
+            await _forge(cluster, room)
+            for viewer in (one, two, admin):
+                received = await frame(viewer)
+                assert received["origin"] == "external" and "position" not in received
+                assert received["data"]["content"] == "an event, says who receives it"
+                await is_quiet(viewer)
+
         async with cluster.viewer(pair.ws, room, ASKING) as one:
             await told(one, lambda data: data["viewers"] == 1)
             async with cluster.viewer(cluster.second, room, ASKING) as two:
@@ -226,6 +239,30 @@ async def test_broadcasts_and_counts_cross(tmp_path: Path, server: NatsServer, n
                 await told(one, lambda data: data["viewers"] == 2)
                 cluster.second.kill()
             await told(one, lambda data: data["viewers"] == 1, within=30)
+
+
+async def _forge(cluster: Cluster, room: str) -> None:
+    """What somebody with a ws_node's credentials can do: send an external event, and no message."""
+    settings = load_settings(
+        data_dir=cluster.pair.data_dir, bridge="nats", nats_url=cluster.server.url("ws_node")
+    )
+    forger, subjects = Bus(settings, "forger"), Subjects("default")
+    message = make_event(10**6, b'{"forged":true}', session_id=room, prev=0, epoch="e" * 32)
+    frame_of_one = {
+        "type": "new_message",
+        "position": 10**6,
+        "data": {"content": "an event, says who receives it", "sender": "boss"},
+    }
+    task = asyncio.create_task(forger.run())
+    try:
+        await until(lambda: forger.connected)
+        forger.publish(subjects.message(room), pack(message))
+        await until(lambda: forger.refused == 1)
+        forger.publish(subjects.external(room), json.dumps(frame_of_one).encode())
+        await forger.drain()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @nats_server.needed
