@@ -111,6 +111,14 @@ class Reader:
         self._connection: PostgresConnection | None = None
         self._closed = False
 
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            psycopg.Error: the database cannot be reached.
+        """
+        await self._thread.run(self._reconnect)
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one snapshot.
 
@@ -133,14 +141,11 @@ class Reader:
             self._thread.end()
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        if self._connection is None:
-            self._connection = self._link()
-        connection = self._connection
+        connection = self._connection or self._reconnect()
         try:
             connection.raw.execute(_SNAPSHOT)
         except psycopg.OperationalError:  # lost since the last read: the server was restarted
-            self._disconnect()
-            connection = self._connection = self._link()
+            connection = self._reconnect()
             connection.raw.execute(_SNAPSHOT)
         try:
             return work(connection)
@@ -149,6 +154,11 @@ class Reader:
                 self._disconnect()
             else:
                 connection.raw.execute("ROLLBACK")
+
+    def _reconnect(self) -> PostgresConnection:
+        self._disconnect()
+        self._connection = self._link()
+        return self._connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -218,6 +228,8 @@ class PostgresDatabase:
             psycopg.Error: the database cannot be reached.
         """
         await self._writer.open()
+        await self._reader.open()
+        await self._long_reader.open()
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._data_dir / MARK, on_disk, current)
         self._eraser = Eraser(self.checkpoint)
