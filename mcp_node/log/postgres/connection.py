@@ -106,6 +106,8 @@ class Thread:
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.ended = False
+        """Whether `end` was called."""
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run ``work`` in the thread. A cancelled caller does not stop it.
@@ -116,5 +118,6 @@ class Thread:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def end(self) -> None:
-        """End after the job under way."""
+        """End after the job under way. Idempotent."""
+        self.ended = True
         self._executor.shutdown(wait=False)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 
@@ -14,11 +14,11 @@ from mcp_node.log.erasing import Eraser
 from mcp_node.log.interface import CommitListener, Start
 from mcp_node.log.mark import MARK, Mark, MarkKeeper, read_mark
 from mcp_node.log.migrations import Step
+from mcp_node.log.postgres.commits import FROZEN, LOCK_WAIT, AnotherWriter, Batches, PostgresCommits
 from mcp_node.log.postgres.connection import PostgresConnection, Thread, connect
 from mcp_node.log.postgres.schema import Log, complaint, lock_number, prepare
-from mcp_node.log.postgres.turns import FROZEN, LOCK_WAIT, Turn, Turns
 from mcp_node.log.sql import Connection
-from mcp_node.log.transaction import Committed, Companion, Operation
+from mcp_node.log.transaction import Companion, Operation
 from mcp_node.log.writer import Writer, describe
 from proto.errors import ConfigurationError, Unavailable
 from proto.messages import Message
@@ -74,9 +74,12 @@ async def open_database(
         lock_timeout=LOCK_WAIT,
         idle_in_transaction_session_timeout=FROZEN,
         synchronous_commit="on",
+        tcp_keepalives_idle="5",
+        tcp_keepalives_interval="2",
+        tcp_keepalives_count="3",
     )
     node = secrets.token_hex(8)
-    commits = PostgresCommits(Turns(writing, lock_number(schema), node, companions, log.head))
+    commits = PostgresCommits(Batches(writing, lock_number(schema), node, companions, log.head))
     database = PostgresDatabase(
         data_dir, log, commits, partial(link, statement_timeout=READ_SECONDS), settings
     )
@@ -84,49 +87,14 @@ async def open_database(
         await database.open(on_disk)
     except BaseException as error:
         await database.close()
+        if isinstance(error, AnotherWriter):
+            raise ConfigurationError(
+                "PARTYLINE_STORE is in use by another mcp_node; stop that one first"
+            ) from None
         if isinstance(error, psycopg.Error):
             raise ConfigurationError(complaint(error)) from None
         raise
     return database
-
-
-class PostgresCommits:
-    """`mcp_node.log.writer.Commits` on PostgreSQL.
-
-    Args:
-        turns: the writing connection.
-    """
-
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
-        self._thread = Thread("writer")
-        self.announce_others: Callable[[Sequence[Message]], None] = lambda _: None
-
-    async def open(self) -> None:
-        """Connect.
-
-        Raises:
-            psycopg.Error: the database cannot be reached.
-        """
-        await self._thread.run(self._turns.open)
-
-    async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
-        """Run all operations in one transaction and commit it; see `Commits.commit`."""
-        turn: Turn = await self._thread.run(partial(self._turns.commit, operations))
-        if turn.others:
-            self.announce_others(turn.others)
-        return turn.committed
-
-    async def recover(self) -> None:
-        """Start over on a new connection; without one, the next batch tries again."""
-        try:
-            await self._thread.run(self._turns.open)
-        except Exception as error:
-            logger.error("the database cannot be reached: %s", describe(error))
-
-    async def close(self) -> None:
-        """Close the connection. Idempotent."""
-        await self._thread.run(self._turns.close)
 
 
 class Reader:
@@ -142,6 +110,14 @@ class Reader:
         self._thread = Thread(name)
         self._connection: PostgresConnection | None = None
         self._closed = False
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            psycopg.Error: the database cannot be reached.
+        """
+        await self._thread.run(self._reconnect)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one snapshot.
@@ -165,14 +141,11 @@ class Reader:
             self._thread.end()
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        if self._connection is None:
-            self._connection = self._link()
-        connection = self._connection
+        connection = self._connection or self._reconnect()
         try:
             connection.raw.execute(_SNAPSHOT)
         except psycopg.OperationalError:  # lost since the last read: the server was restarted
-            self._disconnect()
-            connection = self._connection = self._link()
+            connection = self._reconnect()
             connection.raw.execute(_SNAPSHOT)
         try:
             return work(connection)
@@ -181,6 +154,11 @@ class Reader:
                 self._disconnect()
             else:
                 connection.raw.execute("ROLLBACK")
+
+    def _reconnect(self) -> PostgresConnection:
+        self._disconnect()
+        self._connection = self._link()
+        return self._connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -223,7 +201,6 @@ class PostgresDatabase:
             max_pending_bytes=settings.max_pending_write_bytes,
             announce=self._announce,
         )
-        commits.announce_others = self._announce
 
     @property
     def epoch(self) -> str:
@@ -251,6 +228,8 @@ class PostgresDatabase:
             psycopg.Error: the database cannot be reached.
         """
         await self._writer.open()
+        await self._reader.open()
+        await self._long_reader.open()
         current = Mark(self._log.epoch, self._log.head)
         self._mark = MarkKeeper(self._data_dir / MARK, on_disk, current)
         self._eraser = Eraser(self.checkpoint)

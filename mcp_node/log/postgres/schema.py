@@ -24,16 +24,10 @@ from proto.errors import ConfigurationError
 KEPT_STARTS: Final = 20
 """How many openings of the log are remembered, of all nodes."""
 
-# Who writes: `generation` grows whenever a node has lost a connection, `batch` is the number of its
-# last transaction, `turn` that transaction's place among those of all nodes.
-_WRITERS: Final = """
-    CREATE TABLE IF NOT EXISTS writers (
-        node       TEXT PRIMARY KEY,
-        generation BIGINT NOT NULL,
-        batch      BIGINT NOT NULL,
-        turn       BIGINT NOT NULL,
-        at         TIMESTAMPTZ NOT NULL DEFAULT now()
-    ) WITH (fillfactor = 10)
+# The number of the last transaction of the node that writes (`mcp_node.log.postgres.commits`).
+_BATCHES: Final = """
+    CREATE TABLE IF NOT EXISTS batches (node TEXT PRIMARY KEY, number BIGINT NOT NULL)
+    WITH (fillfactor = 10)
 """
 _VERSION: Final = "SELECT value FROM meta WHERE name = 'schema'"
 _SAVE_VERSION: Final = """
@@ -106,7 +100,7 @@ def _migrate(
                 connection.execute(defined(step))
             else:
                 step(connection)
-    connection.execute(_WRITERS)
+    connection.execute(_BATCHES)
     connection.execute(_SAVE_VERSION, (str(len(versions)),))
 
 

@@ -26,7 +26,7 @@ async def test_a_message_comes_back_as_it_was_written(store: Database):
     written = await storing.append(
         store,
         new_message(
-            content="grüß dich \N{PARTY POPPER}\n'quoted' \x00 \u2028",
+            content="grüß dich \N{PARTY POPPER}\n'quoted' \x01 \u2028",
             sender="claude-main/reviewer",
             visibility=Visibility.AGENT_ONLY,
             metadata={"a": [1, {"b": None}], "ü": "\N{PARTY POPPER}"},

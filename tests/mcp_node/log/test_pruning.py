@@ -131,7 +131,7 @@ async def test_replies_lose_their_parent_and_keys_mentions_and_advances_go(
         await storing.append(store, new_message(parent=parent))
     await change(
         store,
-        "INSERT OR REPLACE INTO mentions VALUES ('room','bob',1), ('room','bob',3)",
+        "INSERT INTO mentions VALUES ('room','bob',1), ('room','bob',3) ON CONFLICT DO NOTHING",
         "INSERT INTO readers (session_id, principal, agent_type, is_admin, first_seen, last_seen)"
         " VALUES ('room','bob','x',0,'-','-')",
         "INSERT INTO advances (session_id, principal, out_of_turn, position, at) VALUES"
@@ -301,6 +301,7 @@ async def steps_of_a_prune(data_dir: Path, messages: int) -> int:
     return counted
 
 
+@pytest.mark.sqlite
 async def test_a_step_costs_what_it_prunes_however_long_the_log(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

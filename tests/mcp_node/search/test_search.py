@@ -177,6 +177,7 @@ async def test_what_is_gone_is_not_found(
     assert await search(store, "secre") == ([], False, {})
 
 
+@pytest.mark.sqlite
 async def test_nothing_of_what_is_gone_stays_in_the_index(store: Database) -> None:
     await storing.append(store, new_message(content="secret plan"))
     await storing.append(store, new_message(content="plan"))

@@ -1,0 +1,263 @@
+"""The writing connection to PostgreSQL, and the transactions on it.
+
+One node writes: it holds a lock of its session, and another node that finds it taken refuses to
+start. Within a node, every transaction takes the log's advisory lock. That orders what an old
+connection may still have under way against what a new one does.
+
+A connection that is lost while a COMMIT is under way leaves the answer open. Every transaction
+therefore stores its batch's number. The node connects again, takes the lock, after which the lost
+transaction has ended one way or the other, and looks which number is stored. So a lost answer is
+settled, never guessed.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import psycopg
+
+from mcp_node.log.messages import HEAD
+from mcp_node.log.postgres.connection import PostgresConnection, Thread
+from mcp_node.log.tail import LogTail
+from mcp_node.log.transaction import (
+    Committed,
+    Companion,
+    Operation,
+    Transaction,
+    forget,
+    run_separately,
+    run_together,
+)
+from mcp_node.log.writer import Unsettled, describe
+
+RETRY_SECONDS: Final = 5.0
+"""How long a transaction is repeated that lost its connection before its COMMIT."""
+
+SETTLE_SECONDS: Final = 10.0
+"""How long a lost answer is looked for before its callers are told that it is unknown."""
+
+LOCK_WAIT: Final = "10s"
+FROZEN: Final = "5s"
+"""The server ends a transaction after so long without a statement: its node is stopped or gone, and
+the locks it holds would keep the next node out."""
+
+_BE_THE_WRITER: Final = "SELECT pg_try_advisory_lock(?)"
+_LOCK_LOG: Final = "SELECT pg_advisory_xact_lock(?)"
+_STORED_BATCH: Final = "SELECT number FROM batches WHERE node = ?"
+_FORGET_OTHERS: Final = "DELETE FROM batches WHERE node <> ?"
+_STORE_BATCH: Final = (
+    "INSERT INTO batches (node, number) VALUES (?, ?)"
+    " ON CONFLICT (node) DO UPDATE SET number = excluded.number"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class AnotherWriter(psycopg.OperationalError):
+    """Another node holds the lock of the writer."""
+
+
+class LogWentBack(psycopg.OperationalError):
+    """Messages that were committed are gone: the server is a standby that never got them."""
+
+
+class Batches:
+    """The writing connection, used in one thread.
+
+    Args:
+        connect: gives a connection; see `mcp_node.log.postgres.connection.connect`.
+        lock: the number of the log's advisory lock; the writer's is the next number.
+        node: random name of this run of the node.
+        companions: what features keep in step with the log.
+        head: the log's last id when the node started.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], PostgresConnection],
+        lock: int,
+        node: str,
+        companions: Sequence[Companion],
+        head: int,
+    ) -> None:
+        self._connect = connect
+        self._lock = lock
+        self._node = node
+        self._companions = companions
+        self._tail = LogTail()
+        self._connection: PostgresConnection | None = None
+        self._number = 0
+        self._head = head
+
+    def open(self) -> None:
+        """Connect, wait for what an earlier connection has under way, and read what it stored.
+
+        Raises:
+            AnotherWriter: another node writes to this log.
+            LogWentBack: the log ends before what this node has committed.
+            psycopg.Error: the database cannot be used.
+        """
+        self.close()
+        connection = self._connect()
+        try:
+            (ours,) = connection.execute(_BE_THE_WRITER, (self._lock + 1,)).fetchone()
+            if not ours:
+                raise AnotherWriter("another mcp_node uses this database")
+            with connection.raw.transaction():
+                connection.execute(_LOCK_LOG, (self._lock,))
+                row = connection.execute(_STORED_BATCH, (self._node,)).fetchone()
+                connection.execute(_FORGET_OTHERS, (self._node,))
+                (head,) = connection.execute(HEAD).fetchone()
+            if head < self._head:
+                raise LogWentBack("messages are gone")
+        except BaseException:
+            connection.raw.close()
+            raise
+        self._connection = connection
+        self._number = 0 if row is None else row[0]
+        forget(self._tail, self._companions)
+
+    def close(self) -> None:
+        """Close the connection; what it has under way is rolled back. Idempotent."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.raw.close()
+
+    def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
+        """Run all operations in one transaction and commit it.
+
+        If the connection is lost before the COMMIT is sent, it runs them again on a new one, so
+        that a restart of the server fails no write.
+
+        Raises:
+            Unsettled: it may have been committed.
+            Exception: nothing was committed.
+        """
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                return self._commit(operations)
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise
+                logger.warning("a transaction is repeated (%s)", describe(error))
+                self.close()
+                time.sleep(0.05)
+
+    def _commit(self, operations: Sequence[Operation[Any]]) -> Committed:
+        if self._connection is None:
+            self.open()
+        connection = self._connection
+        assert connection is not None
+        number = self._number + 1
+        try:
+            with connection.raw.pipeline():
+                connection.raw.execute("BEGIN")
+                connection.execute(_LOCK_LOG, (self._lock,))
+                connection.execute(_STORE_BATCH, (self._node, number))
+                connection.raw.execute("SAVEPOINT operations")
+            committed = self._run(connection, operations)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        try:
+            connection.raw.execute("COMMIT")
+        except psycopg.Error as error:
+            if not self._is_stored(number, error):
+                raise
+        self._number = number
+        if committed.messages:
+            self._head = committed.messages[-1].id
+        return committed
+
+    def _run(
+        self, connection: PostgresConnection, operations: Sequence[Operation[Any]]
+    ) -> Committed:
+        try:
+            return run_together(Transaction(connection, self._tail, self._companions), operations)
+        except Exception:
+            if not connection.in_transaction:
+                raise
+            forget(self._tail, self._companions)
+            connection.execute("ROLLBACK TO operations")
+            transaction = Transaction(connection, self._tail, self._companions)
+            return run_separately(connection, transaction, operations)
+
+    def _is_stored(self, number: int, error: psycopg.Error) -> bool:
+        """Whether a COMMIT that failed took effect all the same.
+
+        Raises:
+            Unsettled: the database did not answer within `SETTLE_SECONDS`.
+        """
+        connection = self._connection
+        if connection is not None and not connection.raw.broken:
+            self._roll_back(connection)
+            return False  # the server refused it, and said so
+        logger.warning("the answer to a commit was lost (%s)", describe(error))
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                self.open()
+            except psycopg.Error:
+                if time.monotonic() > deadline:
+                    raise Unsettled from error
+                time.sleep(0.1)
+            else:
+                return self._number >= number
+
+    def _roll_back(self, connection: PostgresConnection) -> None:
+        forget(self._tail, self._companions)
+        with suppress(psycopg.Error):
+            if connection.in_transaction:
+                connection.raw.execute("ROLLBACK")
+        if connection.raw.broken:
+            self.close()
+
+
+class PostgresCommits:
+    """`mcp_node.log.writer.Commits` on PostgreSQL.
+
+    Args:
+        batches: the writing connection.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self._thread = Thread("writer")
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            psycopg.Error: the database cannot be used, or another node writes to it.
+        """
+        await self._thread.run(self._batches.open)
+
+    async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
+        """Run all operations in one transaction and commit it; see `Commits.commit`."""
+        return await self._thread.run(partial(self._batches.commit, operations))
+
+    async def recover(self) -> None:
+        """Replace the connection after a failed commit. If that fails, the next batch retries.
+
+        A log that went back, or has another writer, is not the log that this node has told its
+        readers of: the node stops. When it starts again it gives the log a new epoch if need be.
+        """
+        try:
+            await self._thread.run(self._batches.open)
+        except (AnotherWriter, LogWentBack) as error:
+            logger.critical("the node stops: PARTYLINE_STORE: %s", error)
+            signal.raise_signal(signal.SIGTERM)
+        except Exception as error:
+            logger.error("the database cannot be reached: %s", describe(error))
+
+    async def close(self) -> None:
+        """Close the connection. Idempotent."""
+        if self._thread.ended:
+            return
+        await self._thread.run(self._batches.close)
+        self._thread.end()
