@@ -73,6 +73,13 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+@pytest.fixture(autouse=True)
+def engine(request: pytest.FixtureRequest) -> None:
+    """Skip what is SQLite's own where the stores are PostgreSQL's."""
+    if postgres.wanted() and request.node.get_closest_marker("sqlite"):
+        pytest.skip("this is about SQLite")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Fail if a process still runs when every other fixture of this worker has ended."""

@@ -27,6 +27,7 @@ from proto import keyfile
 from proto.tokens import sign_principal
 from serving.peers.clients import mcp_socket, ws_socket
 from serving.peers.local import LOCAL_URL, LocalTransport
+from tests import postgres
 from tests.clients import UNANSWERED, plain_client
 from tests.node_process import Node
 from tests.waiting import PATIENCE, START_SECONDS, until
@@ -69,6 +70,8 @@ class Pair:
             "PARTYLINE_AUTH": auth,
             "PARTYLINE_FAILED_TOKEN_SECONDS": "0",  # tests fail on purpose, often
         }
+        if postgres.wanted():
+            environment |= postgres.store_variables(self.data_dir)
         environment |= _variables(settings)
         self.environment = environment
         self.auth = auth

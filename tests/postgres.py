@@ -33,6 +33,12 @@ def store_settings(data_dir: Path) -> dict[str, Any]:
     return {"store": address(), "store_schema": schema}
 
 
+def store_variables(data_dir: Path) -> dict[str, str]:
+    """The same as environment variables of a node."""
+    found = store_settings(data_dir)
+    return {f"PARTYLINE_{name.upper()}": value for name, value in found.items()}
+
+
 @functools.cache
 def binaries() -> Path | None:
     """Where the server's programs are; None without them."""

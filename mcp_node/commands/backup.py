@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mcp_node.log.sqlite.backup import back_up, restore
 from mcp_node.storage import SCHEMA
+from proto.errors import ConfigurationError
 from proto.keyfile import open_data_dir
 from proto.settings import Settings
 from serving.process.lockfile import LockFile
@@ -15,6 +16,7 @@ def make_backup(settings: Settings, target: Path) -> str:
     Raises:
         ConfigurationError: the backup failed; the text says why.
     """
+    _check_is_sqlite(settings)
     copy = back_up(open_data_dir(settings.data_dir), target.absolute(), SCHEMA)
     return f"{target}: {copy.head} messages, {copy.size} bytes."
 
@@ -26,6 +28,7 @@ def restore_backup(settings: Settings, source: Path) -> str:
         ConfigurationError: mcp_node is running, or the backup cannot be restored; the text says
             why.
     """
+    _check_is_sqlite(settings)
     data_dir = open_data_dir(settings.data_dir)
     with LockFile(data_dir / "mcp.lock", "mcp_node"):
         copy = restore(data_dir, source.absolute(), SCHEMA)
@@ -33,3 +36,10 @@ def restore_backup(settings: Settings, source: Path) -> str:
         f"The log in {data_dir} now has {copy.head} messages. Viewers will reload (a new epoch). "
         "The previous log is kept as partyline.db.before-restore."
     )
+
+
+def _check_is_sqlite(settings: Settings) -> None:
+    if settings.store is not None:
+        raise ConfigurationError(
+            "the log is in PARTYLINE_STORE: use PostgreSQL's own tools (docs/cluster.md)"
+        )

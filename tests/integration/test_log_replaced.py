@@ -45,6 +45,7 @@ async def put_back(pair: Pair, older: Path, how: str) -> None:
     assert (await partyline(pair, "restore", str(older)))[0] == 0
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("ws_node", ["stays", "restarts"])
 @pytest.mark.parametrize("how", ["copied", "restored"])
 async def test_no_position_of_the_former_log_is_recovered(

@@ -139,6 +139,7 @@ async def test_memory_is_there_after_a_restart_and_a_kill(killable: Pair, alice:
         assert (await call(agent, "delete_memory", key="k")) == {"deleted": False}
 
 
+@pytest.mark.sqlite
 async def test_what_expires_is_gone_and_then_swept(pair: Pair, alice: str) -> None:
     async with pair.agent(alice) as agent:
         await call(agent, "set_memory", key="short", value="x", expires_in="1s")

@@ -62,6 +62,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused(
         assert str(data) in text and "PARTYLINE_DATA_DIR" in text
 
 
+@pytest.mark.sqlite
 def test_a_database_of_a_newer_version_is_refused(unstarted: Pair) -> None:
     unstarted.data_dir.mkdir(mode=0o700)
     path = unstarted.data_dir / "partyline.db"
@@ -107,6 +108,7 @@ async def test_nodes_that_differ_in_auth_are_not_ready(killable: Pair) -> None:
         killable.ws.environment = same
 
 
+@pytest.mark.sqlite
 def test_what_a_pair_leaves_on_disk_is_its_owners_alone(pair: Pair) -> None:
     assert stat.S_IMODE(pair.data_dir.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in pair.data_dir.iterdir()}

@@ -88,6 +88,7 @@ async def test_with_auth_off_nobody_is_let_in_before_mcp_node_was_asked(tmp_path
             pair.mcp.end()
 
 
+@pytest.mark.sqlite
 async def test_revocations_reach_a_running_ws_node_whatever_happened_before(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from mcp_node.commands.cli import main
 from mcp_node.log.interface import Database
-from tests import postgres
 from tests.mcp_node import storing
 from tests.mcp_node.making import new_session, opened
 
@@ -23,13 +22,6 @@ class Done(NamedTuple):
 
 
 Command = Callable[..., Done]
-
-
-@pytest.fixture(autouse=True)
-def engine(request: pytest.FixtureRequest) -> None:
-    """Skip what is SQLite's own where the stores are PostgreSQL's."""
-    if postgres.wanted() and request.node.get_closest_marker("sqlite"):
-        pytest.skip("this is about SQLite")
 
 
 @pytest.fixture

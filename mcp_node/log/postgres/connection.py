@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.adapt import Dumper
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper, Loader
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrDumper
 
@@ -31,6 +32,13 @@ class _BoolAsInt(Dumper):
 
     def dump(self, obj: bool) -> bytes:
         return b"1" if obj else b"0"
+
+
+class _SumAsInt(Loader):
+    """PostgreSQL's sum of integers is a numeric; SQLite's is an integer."""
+
+    def load(self, data: Buffer) -> int:
+        return int(bytes(data))
 
 
 class PostgresConnection:
@@ -90,6 +98,7 @@ def connect(address: str, schema: str, **session: str) -> PostgresConnection:
         raw.prepare_threshold = 1
         raw.prepared_max = PREPARED_STATEMENTS
         raw.adapters.register_dumper(bool, _BoolAsInt)
+        raw.adapters.register_loader("numeric", _SumAsInt)
         raw.adapters.register_dumper(str, StrDumper)  # text, never "unknown": functions overload
         values = {"jit": "off", "timezone": "UTC", **session}
         for name, value in values.items():

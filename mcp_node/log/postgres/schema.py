@@ -5,6 +5,7 @@ that holds the lock of the schema. A migration only adds, so that a node of the 
 goes on beside it.
 """
 
+import re
 import secrets
 import time
 import zlib
@@ -127,13 +128,14 @@ def rename(connection: PostgresConnection, epoch: str) -> None:
 
 def complaint(error: psycopg.Error) -> str:
     """What is wrong with PARTYLINE_STORE, without its address, which may hold a password."""
-    state = error.sqlstate or ""
-    if state.startswith("28"):
-        return "PARTYLINE_STORE: the server refuses this user or password"
-    if state == "3D000":
-        return "PARTYLINE_STORE: there is no such database; create it"
-    if state == "42501":
+    text = str(error)
+    if error.sqlstate == "42501":
         return "PARTYLINE_STORE: this user may not create the schema; grant CREATE on the database"
-    if not state:
-        return "PARTYLINE_STORE: the server cannot be reached; check that it runs, host and port"
-    return f"PARTYLINE_STORE: the server refuses ({type(error).__name__})"
+    if error.sqlstate:
+        return f"PARTYLINE_STORE: the server refuses ({type(error).__name__})"
+    # libpq gives an error of connecting only as text, in the server's language.
+    if re.search(r'database ".*" does not exist', text):
+        return "PARTYLINE_STORE: there is no such database; create it"
+    if "authentication failed" in text or re.search(r'role ".*" does not exist', text):
+        return "PARTYLINE_STORE: the server refuses this user or password"
+    return "PARTYLINE_STORE: the server cannot be reached, or refuses; check host, port and user"
