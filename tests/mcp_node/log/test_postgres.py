@@ -221,3 +221,10 @@ async def test_a_node_stops_when_messages_it_committed_are_gone(server, tmp_path
         with pytest.raises(Unavailable):
             await storing.append(store, new_message())
     assert stopped
+
+
+def test_backups_are_left_to_postgresql(server, partyline, tmp_path):
+    for command in ("backup", "restore"):
+        done = partyline(command, str(tmp_path / "file"), PARTYLINE_STORE=server.address)
+        assert done.returncode == 2 and "PostgreSQL's own tools" in done.stderr
+        assert str(server.directory) not in done.stderr
