@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,7 @@ from proto.errors import ConfigurationError
 from proto.hosts import is_loopback
 from proto.nats_servers import parse_nats_servers
 from proto.settings import Settings
-from serving.bus.credentials import read_credentials
+from serving.bus.credentials import read_credentials, tls_context
 
 if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
@@ -86,7 +85,7 @@ class Bus:
         self._servers = parse_nats_servers(settings.nats_url.get_secret_value())
         self._tls = self._servers.tls or settings.nats_cert_file is not None
         self._authenticated = settings.auth != "off"
-        self._context = _tls_context(settings)
+        self._context = tls_context(settings)
         self._credentials_file = settings.nats_credentials
         if self._credentials_file is not None:
             read_credentials(self._credentials_file)
@@ -193,8 +192,8 @@ class Bus:
         credentials = (
             read_credentials(file) if file else None
         )  # read again: it may have been renewed
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await client.connect(
+        connecting = asyncio.create_task(
+            client.connect(
                 list(servers.urls),
                 name=self._name,
                 user=servers.user,
@@ -209,7 +208,16 @@ class Bus:
                 reconnect_time_wait=0,
                 ping_interval=PING_SECONDS,
                 no_echo=True,
-            )
+            ),
+            name="bus-connect",
+        )
+        try:
+            done, _ = await asyncio.wait({connecting}, timeout=CONNECT_SECONDS)
+            if not done:
+                raise TimeoutError
+            connecting.result()
+        finally:
+            await _end(connecting)
 
     async def _use(self, client: "Client") -> None:
         """Publish and receive until the connection ends."""
@@ -229,8 +237,7 @@ class Bus:
                 following.result()
             self._why = self._why or str(client.last_error or "the connection ended")
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await _end(following)
 
     async def _follow_for_ever(self, client: "Client") -> None:
         """Keep the server's subscriptions equal to those wanted."""
@@ -282,6 +289,19 @@ class Bus:
             logger.error("nats-server refused: %s. docs/cluster.md has the rights", text)
 
 
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task that calls nats-py, until it ends.
+
+    nats-py waits with `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes
+    together with what it waits for.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+    if not task.cancelled():
+        task.exception()  # looked at: asyncio need not report it
+
+
 def _load() -> tuple[type["Client"], Any]:
     """The client, and the errors of nats-py, which is an optional dependency.
 
@@ -297,16 +317,3 @@ def _load() -> tuple[type["Client"], Any]:
             "PARTYLINE_BRIDGE=nats needs the package nats-py: pip install partyline[cluster]"
         ) from None
     return Client, nats.errors
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.nats_cert_file is not None:
-            context.load_cert_chain(settings.nats_cert_file, settings.nats_key_file)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            "PARTYLINE_CA_FILE, PARTYLINE_NATS_CERT_FILE or PARTYLINE_NATS_KEY_FILE cannot be read,"
-            " or holds no certificate or key in PEM"
-        ) from None
-    return context

@@ -1,8 +1,12 @@
-"""Credentials file (``.creds``) of a NATS user: a JWT, and the seed that signs nonces."""
+"""What proves a node to nats-server: certificates, and the credentials file (``.creds``) of a user.
+
+Such a file has a JWT, and the seed that signs nonces.
+"""
 
 import base64
 import binascii
 import re
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,6 +14,7 @@ from typing import Final, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proto.errors import ConfigurationError
+from proto.settings import Settings
 
 _PART: Final = r"-{3,} *BEGIN %s *-{3,}\s+(\S+)\s+-{3,} *END"
 _JWT: Final = re.compile(_PART % "NATS USER JWT")
@@ -57,3 +62,21 @@ def _decoded(seed: str) -> bytes:
     if binascii.crc_hqx(raw[:-2], 0) != int.from_bytes(raw[-2:], "little"):
         raise ValueError
     return raw[2:-2]
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """TLS with the operator's authority and client certificate, where they are set.
+
+    Raises:
+        ConfigurationError: a file cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.nats_cert_file is not None:
+            context.load_cert_chain(settings.nats_cert_file, settings.nats_key_file)
+    except (OSError, ssl.SSLError):
+        raise ConfigurationError(
+            "PARTYLINE_CA_FILE, PARTYLINE_NATS_CERT_FILE or PARTYLINE_NATS_KEY_FILE cannot be read,"
+            " or holds no certificate or key in PEM"
+        ) from None
+    return context

@@ -275,3 +275,17 @@ async def test_a_room_that_is_dropped_and_opened_again_misses_nothing(tmp_path: 
             mcp.publish(ROOM, b"%d" % number)
             await until(lambda number=number: len(got.payloads) == number + 1, every=0.001)
     assert got.payloads == [b"%d" % number for number in range(200)]
+
+
+async def test_a_bus_that_is_cancelled_at_any_moment_ends(tmp_path: Path) -> None:
+    """Also while nats-py's own waiting ends at that moment."""
+    async with NatsServer(tmp_path) as server:
+        for turns in range(60):
+            bus = Bus(for_node(tmp_path, server.url("mcp_node")), "mcp_node")
+            task = asyncio.create_task(bus.run())
+            await until(lambda bus=bus: bus.connected, every=0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait_for(asyncio.wait({task}), 30)
+            assert task.cancelled() and not bus.connected
