@@ -67,9 +67,13 @@ class PostgresServer:
     """A server with a directory of its own. As root it runs as the user ``postgres``.
 
     It does not wait for the disk (fsync=off): the tests kill processes, not machines.
+
+    Args:
+        durable: whether it waits for the disk all the same, for a benchmark.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._fsync = "on" if durable else "off"
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
@@ -91,7 +95,10 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.directory} -c fsync=off"
+        options = (
+            f"-c listen_addresses='' -c unix_socket_directories={self.directory}"
+            f" -c fsync={self._fsync}"
+        )
         self._run(
             "pg_ctl", "-D", self._data, "-w", "-l", f"{self.directory}/log", "-o", options, "start"
         )

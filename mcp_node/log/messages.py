@@ -7,11 +7,12 @@ import msgspec
 
 from proto.messages import Message, Visibility
 
-COLUMNS: Final = (
+_NEW: Final = (
     "id, prev, session_id, principal, sender, sender_type, content, visibility, timestamp,"
-    " metadata, parent_message_id, deletes, deleted_at"
+    " metadata, parent_message_id, deletes"
 )
-INSERT_MESSAGE: Final = f"INSERT INTO messages ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL)"
+COLUMNS: Final = f"{_NEW}, deleted_at"
+INSERT_MESSAGE: Final = f"INSERT INTO messages ({_NEW}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages"
 SESSION_HEAD: Final = "SELECT ifnull(max(id), 0) FROM messages WHERE session_id = ?"
 

@@ -53,8 +53,11 @@ class Connection(Protocol):
             Exception: the engine's own error; the transaction is then of no use any more.
         """
 
-    def executemany(self, sql: str, rows: Iterable[Parameters], /) -> object:
-        """Run a statement once for each row of parameters."""
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> object:
+        """Insert rows: ``INSERT INTO table (columns) VALUES (?, …)``, and ON CONFLICT if need be.
+
+        The values are texts, numbers and None.
+        """
 
 
 def numbers(parameter: str) -> str:

@@ -1,10 +1,11 @@
 """A connection to PostgreSQL that runs the features' statements, in a thread of its own."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.abc import Buffer
@@ -12,7 +13,7 @@ from psycopg.adapt import Dumper, Loader
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrDumper
 
-from mcp_node.log.postgres.statements import translated
+from mcp_node.log.postgres.statements import many_rows, translated
 from mcp_node.log.sql import Cursor, Engine, Parameters
 
 T = TypeVar("T")
@@ -66,11 +67,16 @@ class PostgresConnection:
         """
         return self.raw.execute(translated(statement), parameters)
 
-    def executemany(self, statement: str, rows: Iterable[Parameters], /) -> object:
-        """Run a portable statement for each row; all rows are sent before the first answer."""
-        with self.raw.cursor() as cursor:
-            cursor.executemany(translated(statement), rows)
-        return None
+    def executemany(self, statement: str, rows: Iterable[Sequence[object]], /) -> object:
+        """Insert many rows with one statement.
+
+        Raises:
+            ValueError: it is not an INSERT.
+            psycopg.Error: it failed.
+        """
+        many = many_rows(statement)
+        objects = [dict(zip(many.columns, row, strict=True)) for row in rows]
+        return self.raw.execute(many.sql, (msgspec.json.encode(objects).decode(),))
 
 
 def connect(address: str, schema: str, **session: str) -> PostgresConnection:

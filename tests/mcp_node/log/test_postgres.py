@@ -12,7 +12,7 @@ import pytest
 
 from mcp_node.log.interface import Database
 from mcp_node.log.mark import MARK, Mark, write_mark
-from mcp_node.log.postgres.statements import defined, translated
+from mcp_node.log.postgres.statements import defined, many_rows, translated
 from mcp_node.storage import open_store
 from proto.errors import ConfigurationError, Unavailable
 from proto.settings import Settings
@@ -78,6 +78,18 @@ def test_statements_are_translated_outside_their_strings():
         ' a TEXT COLLATE "C", b DOUBLE PRECISION, c BYTEA)'
     )
     assert defined("UPDATE t SET a = CAST(b AS TEXT)") == "UPDATE t SET a = CAST(b AS TEXT)"
+
+
+def test_an_insert_of_one_row_becomes_one_of_many():
+    many = many_rows("INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (a) DO NOTHING")
+    assert many.columns == ("a", "b")
+    assert many.sql == (
+        "INSERT INTO t (a, b) SELECT a, b FROM json_populate_recordset(NULL::t, CAST(%s AS json))"
+        " ON CONFLICT (a) DO NOTHING"
+    )
+    for other in ("UPDATE t SET a = ?", "INSERT INTO t (a) VALUES (1)", "INSERT INTO t VALUES (?)"):
+        with pytest.raises(ValueError):
+            many_rows(other)
 
 
 async def test_the_log_outlives_a_restart_of_the_node_and_keeps_its_epoch(server, tmp_path):

@@ -97,7 +97,7 @@ async def test_a_body_that_keeps_coming_has_the_time_it_needs(log: Log) -> None:
 async def test_sixty_bodies_that_do_not_come_end_in_time_and_are_counted(log: Log) -> None:
     class Few(Impatient):
         head_seconds = 60
-        body_seconds = 3  # all have come by then
+        body_seconds = 8  # all have come by then, also on a busy machine
         max_silent = 20
         silent = {}  # noqa: RUF012
 
