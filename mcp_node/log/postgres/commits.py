@@ -10,6 +10,7 @@ transaction has ended one way or the other, and looks which number is stored. So
 settled, never guessed.
 """
 
+import asyncio
 import logging
 import signal
 import time
@@ -39,6 +40,10 @@ RETRY_SECONDS: Final = 5.0
 
 SETTLE_SECONDS: Final = 10.0
 """How long a lost answer is looked for before its callers are told that it is unknown."""
+
+TAKE_OVER_SECONDS: Final = 15.0
+"""How long a node that starts waits for the one before it: the server notices after this long that
+a machine is gone, and after a moment that a process was killed."""
 
 LOCK_WAIT: Final = "10s"
 FROZEN: Final = "5s"
@@ -230,12 +235,20 @@ class PostgresCommits:
         self._thread = Thread("writer")
 
     async def open(self) -> None:
-        """Connect.
+        """Connect, waiting `TAKE_OVER_SECONDS` for another node to end.
 
         Raises:
-            psycopg.Error: the database cannot be used, or another node writes to it.
+            AnotherWriter: another node writes to this log.
+            psycopg.Error: the database cannot be used.
         """
-        await self._thread.run(self._batches.open)
+        deadline = time.monotonic() + TAKE_OVER_SECONDS
+        while True:
+            try:
+                return await self._thread.run(self._batches.open)
+            except AnotherWriter:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
 
     async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         """Run all operations in one transaction and commit it; see `Commits.commit`."""
@@ -248,7 +261,7 @@ class PostgresCommits:
         readers of: the node stops. When it starts again it gives the log a new epoch if need be.
         """
         try:
-            await self._thread.run(self._batches.open)
+            await self.open()  # the other writer may be our own lost connection
         except (AnotherWriter, LogWentBack) as error:
             logger.critical("the node stops: PARTYLINE_STORE: %s", error)
             signal.raise_signal(signal.SIGTERM)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -102,7 +102,8 @@ async def test_the_log_outlives_a_restart_of_the_node_and_keeps_its_epoch(server
         assert await everything(store) == [1, 2]
 
 
-async def test_a_second_node_is_refused_while_the_first_one_runs(server, tmp_path):
+async def test_a_second_node_is_refused_while_the_first_one_runs(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("mcp_node.log.postgres.commits.TAKE_OVER_SECONDS", 0.3)
     async with room(server, tmp_path / "a") as store:
         with pytest.raises(ConfigurationError, match="another mcp_node"):
             async with opened(server, tmp_path / "b"):
@@ -110,6 +111,19 @@ async def test_a_second_node_is_refused_while_the_first_one_runs(server, tmp_pat
         await storing.append(store, new_message())
     async with opened(server, tmp_path / "b") as store:
         assert await everything(store) == [1]
+
+
+async def test_a_node_that_starts_waits_for_the_one_before_it(server, tmp_path):
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(room(server, tmp_path / "a"))
+        second = opened(server, tmp_path / "b")
+        opening = asyncio.create_task(second.__aenter__())
+        await until(lambda: backends(server, "SELECT pg_try_advisory_lock"))
+        assert not opening.done()
+        await first.aclose()
+        store = await opening
+        assert await everything(store) == []
+        await second.__aexit__(None, None, None)
 
 
 async def test_a_server_that_crashes_and_returns_fails_no_write_and_loses_nothing(server, tmp_path):
