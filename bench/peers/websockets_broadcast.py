@@ -31,7 +31,7 @@ async def watch(viewer: ServerConnection) -> None:
 async def main(port: int, endpoint: str) -> None:
     """Serve, and broadcast each message."""
     pulled = Pulled(endpoint)
-    async with serve(watch, "127.0.0.1", port, compression=None):
+    async with serve(watch, "127.0.0.1", port, compression=None, ping_interval=None):
         report(READY)
         while True:
             broadcast(viewers, (await pulled.next()).decode())
