@@ -12,6 +12,7 @@ import pytest
 
 from mcp_node.log.interface import Database
 from mcp_node.log.mark import MARK, Mark, write_mark
+from mcp_node.log.postgres.commits import AnotherWriter, Batches
 from mcp_node.log.postgres.statements import defined, many_rows, translated
 from mcp_node.storage import open_store
 from proto.errors import ConfigurationError, Unavailable
@@ -19,7 +20,7 @@ from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session
 from tests.postgres import PostgresServer, binaries
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SCHEMA = "partyline"
 
@@ -56,15 +57,6 @@ async def room(server: PostgresServer, data_dir: Path) -> AsyncIterator[Database
     async with opened(server, data_dir) as store:
         await storing.create_session(store, new_session())
         yield store
-
-
-def backends(server: PostgresServer, query: str) -> list[int]:
-    """The processes of the server whose last statement began so."""
-    asked = (
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'partyline' AND query LIKE %s"
-    )
-    with psycopg.connect(server.address, autocommit=True) as connection:
-        return [pid for (pid,) in connection.execute(asked, (f"{query}%",))]
 
 
 def test_statements_are_translated_outside_their_strings():
@@ -113,12 +105,23 @@ async def test_a_second_node_is_refused_while_the_first_one_runs(server, tmp_pat
         assert await everything(store) == [1]
 
 
-async def test_a_node_that_starts_waits_for_the_one_before_it(server, tmp_path):
+async def test_a_node_that_starts_waits_for_the_one_before_it(server, tmp_path, monkeypatch):
+    refused, connect = [], Batches.open
+
+    def noted(batches: Batches) -> None:
+        try:
+            connect(batches)
+        except AnotherWriter as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(Batches, "open", noted)
+    monkeypatch.setattr("mcp_node.log.postgres.commits.TAKE_OVER_SECONDS", 2 * PATIENCE)
     async with AsyncExitStack() as first:
         await first.enter_async_context(room(server, tmp_path / "a"))
         second = opened(server, tmp_path / "b")
         opening = asyncio.create_task(second.__aenter__())
-        await until(lambda: backends(server, "SELECT pg_try_advisory_lock"))
+        await until(lambda: refused)
         assert not opening.done()
         await first.aclose()
         store = await opening
