@@ -1,4 +1,4 @@
-"""The interface of a bridge, and the bounded backlog that both bridges use."""
+"""The interface of a bridge, and the bounded backlog that those over ZeroMQ and HTTP use."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -1,12 +1,14 @@
 """What a feature sees of the database in its reads and operations: a connection that runs SQL.
 
-Statements are written once for SQLite and PostgreSQL. Beyond the SQL that both understand:
+Statements are written once for SQLite and PostgreSQL (`mcp_node.log.postgres.statements`
+translates them, the migrations' types included). Beyond the SQL that both understand:
 
 - Parameters are ``?`` or ``:name``. A boolean is stored as 0 or 1.
 - A list is one parameter, a JSON array: ``IN (SELECT value FROM json_each(:names))``. Its values
   are texts; for numbers there is `numbers`.
 - ``ifnull``, ``iif``, and ``max`` and ``min`` of two values are there in both.
-- ``INDEXED BY`` is for SQLite, whose planner has no statistics; PostgreSQL does not see it.
+- ``INDEXED BY``, and ``CROSS`` before ``JOIN … ON``, are for SQLite, whose planner has no
+  statistics; PostgreSQL does not see them.
 - ``ON CONFLICT`` names its columns, a derived table has a name, and a column of the row that is
   there already is written with its table.
 - A parameter that may be NULL is cast where nothing else tells its type:

@@ -14,10 +14,10 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -34,6 +34,8 @@ from mcp_node.log.transaction import (
     run_together,
 )
 from mcp_node.log.writer import Unsettled, describe
+
+T = TypeVar("T")
 
 RETRY_SECONDS: Final = 5.0
 """How long a transaction is repeated that lost its connection before its COMMIT."""
@@ -68,6 +70,38 @@ class AnotherWriter(psycopg.OperationalError):
 
 class LogWentBack(psycopg.OperationalError):
     """Messages that were committed are gone: the server is a standby that never got them."""
+
+
+def become_writer(connection: PostgresConnection, lock: int) -> None:
+    """Take the writer's lock, until the connection is closed.
+
+    Args:
+        connection: outside a transaction.
+        lock: the number of the log's lock.
+
+    Raises:
+        AnotherWriter: somebody else has it.
+    """
+    (ours,) = connection.execute(_BE_THE_WRITER, (lock + 1,)).fetchone()
+    if not ours:
+        raise AnotherWriter("another mcp_node uses this database")
+
+
+async def after_the_other_writer(take: Callable[[], Awaitable[T]]) -> T:
+    """What ``take`` returns, called until it finds no other writer or `TAKE_OVER_SECONDS` are over.
+
+    Raises:
+        AnotherWriter: there still is one.
+        Exception: raised by ``take``.
+    """
+    deadline = time.monotonic() + TAKE_OVER_SECONDS
+    while True:
+        try:
+            return await take()
+        except AnotherWriter:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 class Batches:
@@ -109,9 +143,7 @@ class Batches:
         self.close()
         connection = self._connect()
         try:
-            (ours,) = connection.execute(_BE_THE_WRITER, (self._lock + 1,)).fetchone()
-            if not ours:
-                raise AnotherWriter("another mcp_node uses this database")
+            become_writer(connection, self._lock)
             with connection.raw.transaction():
                 connection.execute(_LOCK_LOG, (self._lock,))
                 row = connection.execute(_STORED_BATCH, (self._node,)).fetchone()
@@ -241,14 +273,7 @@ class PostgresCommits:
             AnotherWriter: another node writes to this log.
             psycopg.Error: the database cannot be used.
         """
-        deadline = time.monotonic() + TAKE_OVER_SECONDS
-        while True:
-            try:
-                return await self._thread.run(self._batches.open)
-            except AnotherWriter:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(0.1)
+        await after_the_other_writer(lambda: self._thread.run(self._batches.open))
 
     async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         """Run all operations in one transaction and commit it; see `Commits.commit`."""

@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import psycopg
+from psycopg import sql
 
 from mcp_node.log.erasing import Eraser
 from mcp_node.log.interface import CommitListener, Start
 from mcp_node.log.mark import MARK, Mark, MarkKeeper, read_mark
 from mcp_node.log.migrations import Step
-from mcp_node.log.postgres.commits import FROZEN, LOCK_WAIT, AnotherWriter, Batches, PostgresCommits
+from mcp_node.log.postgres.commits import (
+    FROZEN,
+    LOCK_WAIT,
+    AnotherWriter,
+    Batches,
+    PostgresCommits,
+    after_the_other_writer,
+    become_writer,
+)
 from mcp_node.log.postgres.connection import PostgresConnection, Thread, connect
 from mcp_node.log.postgres.schema import Log, complaint, lock_number, prepare
 from mcp_node.log.sql import Connection
@@ -29,6 +38,8 @@ T = TypeVar("T")
 READ_SECONDS: Final = "30s"
 """A read that takes longer is cancelled by the server."""
 
+_IN_USE: Final = "PARTYLINE_STORE is in use by another mcp_node; stop that one first"
+_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 logger = logging.getLogger(__name__)
@@ -60,13 +71,17 @@ async def open_database(
     def prepared() -> tuple[Log, Sequence[Companion]]:
         connection = link()
         try:
+            # A newer node that waits must not migrate the tables of the one that still writes.
+            become_writer(connection, lock_number(schema))
             log = prepare(connection, schema, versions, on_disk)
         finally:
             connection.raw.close()
         return log, make_companions()
 
     try:
-        log, companions = await asyncio.to_thread(prepared)
+        log, companions = await after_the_other_writer(lambda: asyncio.to_thread(prepared))
+    except AnotherWriter:
+        raise ConfigurationError(_IN_USE) from None
     except psycopg.Error as error:
         raise ConfigurationError(complaint(error)) from None
     writing = partial(
@@ -88,9 +103,7 @@ async def open_database(
     except BaseException as error:
         await database.close()
         if isinstance(error, AnotherWriter):
-            raise ConfigurationError(
-                "PARTYLINE_STORE is in use by another mcp_node; stop that one first"
-            ) from None
+            raise ConfigurationError(_IN_USE) from None
         if isinstance(error, psycopg.Error):
             raise ConfigurationError(complaint(error)) from None
         raise
@@ -277,7 +290,9 @@ class PostgresDatabase:
         connection = self._link()
         try:
             connection.raw.execute("SET statement_timeout = 0")
-            connection.raw.execute("VACUUM messages")
+            # The index of search, mentions and keys had something of the message as well.
+            tables = [sql.Identifier(name) for (name,) in connection.raw.execute(_TABLES)]
+            connection.raw.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
         finally:
             connection.raw.close()
 

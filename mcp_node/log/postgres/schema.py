@@ -1,8 +1,6 @@
 """The tables in PostgreSQL: made, migrated, and the identity of the log in them.
 
-Nodes of a deployment start and migrate at the same time: everything here runs in one transaction
-that holds the lock of the schema. A migration only adds, so that a node of the version before
-goes on beside it.
+Everything here runs in one transaction, by the node that holds the writer's lock.
 """
 
 import re
@@ -23,7 +21,7 @@ from mcp_node.log.postgres.statements import PORTABLE_FUNCTIONS, defined
 from proto.errors import ConfigurationError
 
 KEPT_STARTS: Final = 20
-"""How many openings of the log are remembered, of all nodes."""
+"""How many openings of the log are remembered."""
 
 # The number of the last transaction of the node that writes (`mcp_node.log.postgres.commits`).
 _BATCHES: Final = """
