@@ -12,7 +12,8 @@ import pytest
 
 from mcp_node.log.interface import Database
 from mcp_node.log.mark import MARK, Mark, write_mark
-from mcp_node.log.postgres.commits import AnotherWriter, Batches
+from mcp_node.log.postgres.commits import AnotherWriter, become_writer
+from mcp_node.log.postgres.connection import PostgresConnection
 from mcp_node.log.postgres.statements import defined, many_rows, translated
 from mcp_node.storage import open_store
 from proto.errors import ConfigurationError, Unavailable
@@ -106,23 +107,25 @@ async def test_a_second_node_is_refused_while_the_first_one_runs(server, tmp_pat
 
 
 async def test_a_node_that_starts_waits_for_the_one_before_it(server, tmp_path, monkeypatch):
-    refused, connect = [], Batches.open
+    refused = []
 
-    def noted(batches: Batches) -> None:
+    def noted(connection: PostgresConnection, lock: int) -> None:
         try:
-            connect(batches)
+            become_writer(connection, lock)
         except AnotherWriter as error:
             refused.append(error)
             raise
 
-    monkeypatch.setattr(Batches, "open", noted)
+    monkeypatch.setattr("mcp_node.log.postgres.database.become_writer", noted)
     monkeypatch.setattr("mcp_node.log.postgres.commits.TAKE_OVER_SECONDS", 2 * PATIENCE)
     async with AsyncExitStack() as first:
-        await first.enter_async_context(room(server, tmp_path / "a"))
+        store = await first.enter_async_context(room(server, tmp_path / "a"))
         second = opened(server, tmp_path / "b")
         opening = asyncio.create_task(second.__aenter__())
         await until(lambda: refused)
         assert not opening.done()
+        starts = await store.read(lambda c: c.execute("SELECT count(*) FROM starts").fetchone())
+        assert starts == (1,)  # and it has migrated nothing
         await first.aclose()
         store = await opening
         assert await everything(store) == []
