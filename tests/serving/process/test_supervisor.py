@@ -16,7 +16,7 @@ from serving.process.supervisor import Backoff
 from tests.waiting import PATIENCE
 
 SUPERVISE = """
-import asyncio, sys
+import asyncio, signal, sys
 from serving.process.supervisor import Child, Supervisor
 from mcp_node.commands.console import Console
 grace, *programs = sys.argv[1:]
@@ -27,6 +27,7 @@ supervisor = Supervisor(
     children, console.line, grace_seconds=float(grace), environment={"PYTHONUNBUFFERED": "1"}
 )
 console.on_closed = lambda: supervisor.stop(1)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
 sys.exit(asyncio.run(supervisor.run()))
 """
 
