@@ -7,7 +7,7 @@ returned.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -29,6 +29,18 @@ class Start(msgspec.Struct, frozen=True, array_like=True):
 
     at: float
     head: int
+
+
+KEPT_STARTS: Final = 20
+"""Limit on remembered openings of the database."""
+
+
+class Log(NamedTuple):
+    """A log when it was opened: its epoch, its last id, and its openings, oldest first."""
+
+    epoch: str
+    head: int
+    starts: list[Start]
 
 
 class Database(Protocol):

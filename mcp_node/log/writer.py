@@ -53,6 +53,9 @@ class Commits(Protocol):
     async def recover(self) -> None:
         """Replace the connection after a failed commit. If that fails, the next batch retries."""
 
+    async def checkpoint(self) -> bool:
+        """Remove what was erased from the engine's files; see `Database.checkpoint`."""
+
     async def close(self) -> None:
         """Close the connection. Idempotent."""
 

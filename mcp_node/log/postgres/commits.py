@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg import sql
 
 from mcp_node.log.messages import HEAD
 from mcp_node.log.postgres.connection import PostgresConnection, Thread
@@ -34,6 +35,7 @@ from mcp_node.log.transaction import (
     run_together,
 )
 from mcp_node.log.writer import Unsettled, describe
+from proto.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -52,6 +54,7 @@ FROZEN: Final = "5s"
 """The server ends a transaction after so long without a statement: its node is stopped or gone, and
 the locks it holds would keep the next node out."""
 
+_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _BE_THE_WRITER: Final = "SELECT pg_try_advisory_lock(?)"
 _LOCK_LOG: Final = "SELECT pg_advisory_xact_lock(?)"
 _STORED_BATCH: Final = "SELECT number FROM batches WHERE node = ?"
@@ -162,6 +165,20 @@ class Batches:
         """Close the connection; what it has under way is rolled back. Idempotent."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.raw.close()
+
+    def vacuum(self) -> None:
+        """Remove dead rows from all tables, on a connection of its own. For any thread.
+
+        Raises:
+            psycopg.Error: the database cannot be used.
+        """
+        connection = self._connect()
+        try:
+            # The index of search, mentions and keys had something of a message as well.
+            tables = [sql.Identifier(name) for (name,) in connection.raw.execute(_TABLES)]
+            connection.raw.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
+        finally:
             connection.raw.close()
 
     def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
@@ -292,6 +309,19 @@ class PostgresCommits:
             signal.raise_signal(signal.SIGTERM)
         except Exception as error:
             logger.error("the database cannot be reached: %s", describe(error))
+
+    async def checkpoint(self) -> bool:
+        """Have the server remove what was erased; see `Database.checkpoint`.
+
+        Raises:
+            Unavailable: the database failed.
+        """
+        try:
+            await asyncio.to_thread(self._batches.vacuum)
+        except psycopg.Error as error:
+            logger.error("deleted messages cannot be vacuumed: %s", describe(error))
+            raise Unavailable("The message log cannot be written.") from None
+        return True
 
     async def close(self) -> None:
         """Close the connection. Idempotent."""

@@ -8,20 +8,17 @@ import secrets
 import time
 import zlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
-from mcp_node.log.interface import Start
+from mcp_node.log.interface import KEPT_STARTS, Log, Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Step
 from mcp_node.log.postgres.connection import PostgresConnection
 from mcp_node.log.postgres.statements import PORTABLE_FUNCTIONS, defined
 from proto.errors import ConfigurationError
-
-KEPT_STARTS: Final = 20
-"""How many openings of the log are remembered."""
 
 # The number of the last transaction of the node that writes (`mcp_node.log.postgres.commits`).
 _BATCHES: Final = """
@@ -33,14 +30,6 @@ _SAVE_VERSION: Final = """
     INSERT INTO meta VALUES ('schema', ?)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
-
-
-class Log(NamedTuple):
-    """Which log the tables hold, its last id, and its latest openings, oldest first."""
-
-    epoch: str
-    head: int
-    starts: list[Start]
 
 
 def lock_number(schema: str) -> int:

@@ -1,32 +1,20 @@
-"""The database: one writer, two readers (one for long reads), and the mark."""
+"""Opening the database on SQLite."""
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-import aiosqlite
-
-from mcp_node.log.erasing import Eraser
-from mcp_node.log.interface import CommitListener, Start
-from mcp_node.log.mark import MARK, Mark, MarkKeeper, read_mark
+from mcp_node.log.database import LogDatabase
+from mcp_node.log.mark import MARK, read_mark
 from mcp_node.log.migrations import Schema
-from mcp_node.log.sql import Connection
 from mcp_node.log.sqlite.commits import SqliteCommits
-from mcp_node.log.sqlite.connection import connect_reader, run_job
-from mcp_node.log.sqlite.schema import DATABASE, Log, prepare
-from mcp_node.log.transaction import Companion, Operation
-from mcp_node.log.writer import Writer, describe
-from proto.errors import ConfigurationError, Unavailable
-from proto.messages import Message
+from mcp_node.log.sqlite.reader import SqliteReader
+from mcp_node.log.sqlite.schema import DATABASE, prepare
+from mcp_node.log.transaction import Companion
+from mcp_node.log.writer import describe
+from proto.errors import ConfigurationError
 from proto.settings import Settings
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 
 async def open_database(
@@ -34,10 +22,10 @@ async def open_database(
     schema: Schema,
     make_companions: Callable[[], Sequence[Companion]],
     settings: Settings,
-) -> "SqliteDatabase":
+) -> LogDatabase:
     """Open the database in a data directory, creating it if there is none.
 
-    The caller holds the directory's lock file, and must call `SqliteDatabase.close`: a connection
+    The caller holds the directory's lock file, and must call `LogDatabase.close`: a connection
     left open keeps the interpreter from exiting.
 
     Args:
@@ -54,7 +42,8 @@ async def open_database(
     log = await asyncio.to_thread(prepare, path, schema, on_disk)
     companions = await asyncio.to_thread(make_companions)
     commits = SqliteCommits(path, schema.add_functions, companions)
-    database = SqliteDatabase(path, log, commits, settings)
+    reader, long_reader = SqliteReader(path), SqliteReader(path)
+    database = LogDatabase(data_dir, log, commits, reader, long_reader, settings)
     try:
         await database.open(on_disk)
     except BaseException as error:
@@ -65,135 +54,3 @@ async def open_database(
             ) from None
         raise
     return database
-
-
-class SqliteDatabase:
-    """`mcp_node.log.interface.Database` on SQLite; created by `open_database`.
-
-    Args:
-        path: the database file, after `mcp_node.log.sqlite.schema.prepare`.
-        log: the log in it.
-        commits: its writable connection.
-        settings: limits on pending writes.
-    """
-
-    def __init__(self, path: Path, log: Log, commits: SqliteCommits, settings: Settings) -> None:
-        self._path = path
-        self._log = log
-        self._listeners: list[CommitListener] = []
-        self._reader: aiosqlite.Connection | None = None
-        self._long_reader: aiosqlite.Connection | None = None
-        self._mark: MarkKeeper | None = None
-        self._eraser: Eraser | None = None
-        self._closing: asyncio.Task[None] | None = None
-        self._commits = commits
-        self._writer = Writer(
-            commits,
-            max_pending=settings.max_pending_writes,
-            max_pending_bytes=settings.max_pending_write_bytes,
-            announce=self._announce,
-        )
-
-    @property
-    def epoch(self) -> str:
-        """Random id of this log; see `Database.epoch`."""
-        return self._log.epoch
-
-    @property
-    def starts(self) -> list[Start]:
-        """The latest openings of the database; see `Database.starts`."""
-        return self._log.starts
-
-    @property
-    def pending(self) -> int:
-        """Number of writes that are not committed yet; see `Database.pending`."""
-        return self._writer.pending
-
-    def on_commit(self, listener: CommitListener) -> None:
-        """Call ``listener`` after every commit; see `Database.on_commit`."""
-        self._listeners.append(listener)
-
-    async def open(self, on_disk: Mark | None) -> None:
-        """Open the connections; ``on_disk`` is the mark in its file.
-
-        Raises:
-            sqlite3.Error: the database cannot be opened.
-        """
-        await self._writer.open()
-        self._reader = await connect_reader(self._path)
-        self._long_reader = await connect_reader(self._path)
-        current = Mark(self._log.epoch, self._log.head)
-        self._mark = MarkKeeper(self._path.with_name(MARK), on_disk, current)
-        self._eraser = Eraser(self._commits.checkpoint)
-
-    async def write(self, operation: Operation[T]) -> T:
-        """Run an operation in the writer's next transaction; see `Database.write`."""
-        return await self._writer.submit(operation)
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a read in one snapshot of the database; see `Database.read`."""
-        return await self._read(self._reader, work)
-
-    async def read_long(self, work: Callable[[Connection], T]) -> T:
-        """Run a long read; see `Database.read_long`."""
-        return await self._read(self._long_reader, work)
-
-    async def checkpoint(self) -> bool:
-        """Truncate the write-ahead log; see `Database.checkpoint`."""
-        emptied = await self._commits.checkpoint()
-        if not emptied and self._eraser is not None:
-            self._eraser.request()
-        return emptied
-
-    async def close(self) -> None:
-        """Commit pending writes, then close the database. Idempotent."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="database close")
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        # The readers close before the writer's connection: the last one to close removes the WAL,
-        # which a read-only connection cannot.
-        await self._writer.drain()
-        if self._eraser is not None:
-            await self._eraser.close()
-        readers = [self._long_reader, self._reader]
-        self._long_reader = self._reader = None
-        try:
-            for reader in readers:
-                if reader is not None:
-                    await reader.close()
-        finally:
-            await self._writer.close()
-            if self._mark is not None:
-                await self._mark.close()
-
-    async def _read(
-        self, reader: aiosqlite.Connection | None, work: Callable[[Connection], T]
-    ) -> T:
-        if reader is None:
-            raise Unavailable("The message log is closed.")
-        try:
-            return await run_job(reader, partial(_in_snapshot, work))
-        except (sqlite3.Error, ValueError) as error:
-            logger.error("a read failed: %s", describe(error))
-            raise Unavailable("The message log cannot be read.") from None
-
-    def _announce(self, messages: Sequence[Message]) -> None:
-        if self._mark is not None:
-            self._mark.advance(messages[-1].id)
-        if self._eraser is not None and any(message.deletes for message in messages):
-            self._eraser.request()
-        for listener in self._listeners:
-            try:
-                listener(messages)
-            except Exception as error:
-                logger.error("a commit listener failed: %s", describe(error))
-
-
-def _in_snapshot(work: Callable[[Connection], T], connection: Connection) -> T:
-    connection.execute("BEGIN")
-    try:
-        return work(connection)
-    finally:
-        connection.execute("ROLLBACK")

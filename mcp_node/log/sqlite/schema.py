@@ -11,9 +11,9 @@ import stat
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from mcp_node.log.interface import Start
+from mcp_node.log.interface import KEPT_STARTS, Log, Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Schema
 from mcp_node.log.sqlite.connection import JobConnection
@@ -24,18 +24,6 @@ DATABASE: Final = "partyline.db"
 
 LOCK_SECONDS: Final = 2.0
 """How long opening waits for a lock held by another program."""
-
-
-KEPT_STARTS: Final = 20
-"""How many openings of the database are kept."""
-
-
-class Log(NamedTuple):
-    """The log in a database file: its epoch, its last id, and its openings, oldest first."""
-
-    epoch: str
-    head: int
-    starts: list[Start]
 
 
 def prepare(path: Path, schema: Schema, mark: Mark | None) -> Log:

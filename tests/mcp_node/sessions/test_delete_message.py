@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from mcp_node.log import database
 from mcp_node.log.erasing import Eraser
 from mcp_node.log.interface import Database
-from mcp_node.log.sqlite import connection, database
+from mcp_node.log.sqlite import connection
 from mcp_node.sessions.delete_message import DeleteMessage
 from mcp_node.sessions.new import NewMessage
 from proto.errors import (
