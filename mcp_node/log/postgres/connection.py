@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper, Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrDumper
 
@@ -22,6 +23,9 @@ CONNECT_SECONDS: Final = 5
 """The longest that one attempt to connect may take."""
 
 PREPARED_STATEMENTS: Final = 500
+
+_REQUIRE_AUTH: Final = 160_000
+"""The version of libpq that has the option."""
 
 _OPEN: Final = (TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
@@ -91,7 +95,7 @@ def connect(address: str, schema: str, **session: str) -> PostgresConnection:
         psycopg.Error: the server cannot be reached, or refuses.
     """
     raw = psycopg.connect(
-        address,
+        _without_clear_passwords(address),
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
         application_name="partyline",
@@ -114,6 +118,18 @@ def connect(address: str, schema: str, **session: str) -> PostgresConnection:
         raw.close()
         raise
     return PostgresConnection(raw)
+
+
+def _without_clear_passwords(address: str) -> str:
+    """The address, by which libpq refuses a server that asks for the password itself.
+
+    Otherwise whoever takes the server's port while it is away would be told the password. An
+    address that says ``require_auth`` is left as it is.
+    """
+    named = conninfo_to_dict(address)
+    if psycopg.pq.version() < _REQUIRE_AUTH or "require_auth" in named:
+        return address
+    return make_conninfo(address, require_auth="!password")
 
 
 class Thread:

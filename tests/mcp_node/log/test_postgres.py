@@ -218,6 +218,28 @@ async def test_an_address_that_does_not_work_is_not_repeated(server, tmp_path, a
     assert "hunter2" not in str(refused.value) and "127.0.0.1" not in str(refused.value)
 
 
+async def test_who_holds_the_server_s_port_is_not_told_the_password(tmp_path):
+    told = []
+
+    async def ask_for_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            startup = await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+            if startup[:4] == (196_608).to_bytes(4):  # protocol 3.0; before it, TLS was asked for
+                break
+            writer.write(b"N")
+        writer.write(b"R" + (8).to_bytes(4) + (3).to_bytes(4))  # AuthenticationCleartextPassword
+        told.append(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(ask_for_it, "127.0.0.1", 0) as false_server:
+        port = false_server.sockets[0].getsockname()[1]
+        address = f"postgresql://u:hunter2@127.0.0.1:{port}/x"
+        with pytest.raises(ConfigurationError):
+            await open_store(tmp_path, Settings(data_dir=tmp_path, store=address))
+        await until(lambda: told)
+    assert told == [b""]
+
+
 async def test_tables_of_a_newer_version_are_refused(server, tmp_path):
     async with room(server, tmp_path):
         pass
