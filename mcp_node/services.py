@@ -26,7 +26,8 @@ class Services:
     """The services that tools, resources and REST routes call.
 
     ``readers``, ``subscriptions`` and ``waiting`` also have work of the node's own: it stores the
-    first, and ends the others when it stops.
+    first, and ends the others when it stops. ``session_changed`` tells those that wait for a
+    session, or subscribe to it, that it was closed or changed.
     """
 
     sessions: Sessions
@@ -41,6 +42,7 @@ class Services:
     deletion: Deletion
     links: Links
     search: Search
+    session_changed: Callable[[Session], None]
 
 
 def make_services(
@@ -59,10 +61,16 @@ def make_services(
     database.on_commit(waiting.committed)
     subscriptions = Subscriptions(database, settings)
 
-    def changed(session: Session) -> None:
+    def session_changed(session: Session) -> None:
         subscriptions.session_changed(session.session_id)
         if session.closed_at is not None:
             waiting.close(session.session_id)
+
+    def changed_here(session: Session) -> None:
+        if database.shared:
+            database.look()  # the node's watch of sessions finds it, once for all nodes
+        else:
+            session_changed(session)
 
     sessions = Sessions(database, settings, rights, readers.seen)
     inbox = Inbox(database, sessions, readers, waiting, is_valid)
@@ -75,8 +83,9 @@ def make_services(
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,
-        moderation=Moderation(database, settings, rights, changed),
+        moderation=Moderation(database, settings, rights, changed_here),
         deletion=Deletion(database, rights),
         links=Links(database, settings),
         search=Search(database, settings),
+        session_changed=session_changed,
     )
