@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import IdleInTransactionSessionTimeout
 
 from mcp_node.log.postgres.connection import PostgresConnection, Thread
 from mcp_node.log.postgres.identity import (
@@ -147,19 +148,23 @@ class Batches:
     def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         """Run all operations in one transaction and commit it.
 
-        If the connection is lost before the COMMIT is sent, it runs them again on a new one, so
-        that a restart of the server fails no write.
+        If nothing was committed because the connection was lost, or because this process stood
+        still for longer than `FROZEN`, it runs them again on a new connection, for `RETRY_SECONDS`
+        and at least once: a restart of the server fails no write.
 
         Raises:
             Unsettled: it may have been committed.
             Exception: nothing was committed.
         """
-        deadline = time.monotonic() + RETRY_SECONDS
+        deadline, attempts = time.monotonic() + RETRY_SECONDS, 0
         while True:
+            attempts += 1
             try:
                 return self._commit(operations)
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline or isinstance(error, LogReplaced):
+            except LogReplaced:
+                raise
+            except (psycopg.OperationalError, IdleInTransactionSessionTimeout) as error:
+                if attempts > 1 and time.monotonic() > deadline:
                     raise
                 logger.warning("a transaction is repeated (%s)", describe(error))
                 self.close()
