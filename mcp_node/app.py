@@ -36,7 +36,7 @@ from mcp_node.doors.rest.sessions import make_api
 from mcp_node.links.revocations import RevocationWatch, revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
-from mcp_node.sessions.watching import SessionWatch, last_change
+from mcp_node.sessions.watching import last_change
 from mcp_node.storage import open_store
 from proto import endpoints, internal_api, keyfile
 from proto.errors import PartylineError
@@ -123,7 +123,7 @@ async def build(
     bridge_key = keyfile.bridge_key(data_dir)  # created if missing, for an operator to copy
     services = make_services(database, settings, identity.is_valid)
     database.watch(RevocationWatch(identity.revocations))
-    database.watch(SessionWatch(await database.read(last_change), services.session_changed))
+    services.session_watch.begin(await database.read(last_change))
     mcp = make_server(services, identity)
     if extend is not None:
         extend(mcp)

@@ -17,6 +17,7 @@ from mcp_node.sessions.authorization import Rights
 from mcp_node.sessions.deletion import Deletion
 from mcp_node.sessions.moderation import Moderation
 from mcp_node.sessions.sessions import Sessions
+from mcp_node.sessions.watching import SessionWatch
 from proto.messages import Principal, Session
 from proto.settings import Settings
 
@@ -26,8 +27,8 @@ class Services:
     """The services that tools, resources and REST routes call.
 
     ``readers``, ``subscriptions`` and ``waiting`` also have work of the node's own: it stores the
-    first, and ends the others when it stops. ``session_changed`` tells those that wait for a
-    session, or subscribe to it, that it was closed or changed.
+    first, and ends the others when it stops. ``session_watch`` tells those that wait for a
+    session, or subscribe to it, what other nodes have changed.
     """
 
     sessions: Sessions
@@ -42,7 +43,7 @@ class Services:
     deletion: Deletion
     links: Links
     search: Search
-    session_changed: Callable[[Session], None]
+    session_watch: SessionWatch
 
 
 def make_services(
@@ -66,12 +67,9 @@ def make_services(
         if session.closed_at is not None:
             waiting.close(session.session_id)
 
-    def changed_here(session: Session) -> None:
-        if database.shared:
-            database.look()  # the node's watch of sessions finds it, once for all nodes
-        else:
-            session_changed(session)
-
+    watch = SessionWatch(session_changed)
+    database.watch(watch)
+    changed = watch.changed_here if database.shared else session_changed
     sessions = Sessions(database, settings, rights, readers.seen)
     inbox = Inbox(database, sessions, readers, waiting, is_valid)
     return Services(
@@ -83,9 +81,9 @@ def make_services(
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,
-        moderation=Moderation(database, settings, rights, changed_here),
+        moderation=Moderation(database, settings, rights, changed),
         deletion=Deletion(database, rights),
         links=Links(database, settings),
         search=Search(database, settings),
-        session_changed=session_changed,
+        session_watch=watch,
     )

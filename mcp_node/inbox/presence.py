@@ -7,6 +7,7 @@ seen before: for them the database is read, for the latter once for each session
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.rows import Seen, seen_since
 from mcp_node.inbox.waiting import Waiting
 from mcp_node.log.interface import Database
+from proto.errors import PartylineError
 from proto.frames import AgentHere
 from proto.messages import Audience, utc, utc_now
 
@@ -61,6 +63,8 @@ class AgentPresence:
         """
         since = datetime.now(UTC) - self._lately
         if self._database.shared:
+            with suppress(PartylineError):
+                await self._readers.save()  # who waits here no longer
             await self._look_up(session_ids, since)
         elif since < self._started:
             await self._look_up([name for name in session_ids if name not in self._stored], since)

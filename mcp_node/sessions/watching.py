@@ -25,24 +25,36 @@ def last_change(connection: Connection) -> int:
 
 
 class SessionWatch:
-    """`mcp_node.log.interface.Watch` of sessions.
+    """`mcp_node.log.interface.Watch` of sessions. It begins with its first `read`.
 
     Args:
-        through: number of the last change that is known.
-        changed: called with each session that was closed or changed, this node's included.
+        changed: called once with each session that was closed or changed, on whichever node.
     """
 
-    def __init__(self, through: int, changed: Callable[[Session], None]) -> None:
-        self._through = through
+    def __init__(self, changed: Callable[[Session], None]) -> None:
+        self._through: int | None = None
         self._changed = changed
+        self._here: dict[str, Session] = {}
+
+    def begin(self, last: int) -> None:
+        """Begin after a change (`last_change`)."""
+        self._through = last
+
+    def changed_here(self, session: Session) -> None:
+        """Pass on a session that this node has closed or changed."""
+        self._here[session.session_id] = session
+        self._changed(session)
 
     def read(self, connection: Connection) -> Found:
         """The sessions that changed since the last call, at most `AT_ONCE`."""
+        if self._through is None:
+            return last_change(connection), []
         rows = connection.execute(_CHANGED, (self._through,)).fetchall()
         return rows[-1][-1] if rows else self._through, [session_from_row(row) for row in rows]
 
     def apply(self, found: Found) -> None:
-        """Pass them on."""
+        """Pass on those that other nodes changed."""
         self._through, sessions = found
         for session in sessions:
-            self._changed(session)
+            if self._here.pop(session.session_id, None) != session:
+                self._changed(session)

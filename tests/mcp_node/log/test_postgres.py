@@ -19,7 +19,7 @@ from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session
 from tests.postgres import PostgresServer, binaries
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
 
 SCHEMA = "partyline"
 

@@ -10,11 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from mcp_node.links.revocations import Revoke, RevocationWatch
+from mcp_node.links.revocations import RevocationWatch, Revoke
 from mcp_node.log.interface import Database
 from mcp_node.log.transaction import Transaction
 from mcp_node.services import Services, make_services
-from mcp_node.sessions.watching import SessionWatch
 from mcp_node.storage import POSTGRES_VERSIONS, open_store
 from proto.errors import LoopGuard, SessionClosed, Unavailable
 from proto.messages import Message, Principal
@@ -58,7 +57,6 @@ class OneNode:
         self.announced: list[int] = []
         self.services: Services = make_services(store, settings)
         store.on_commit(self._heard)
-        store.watch(SessionWatch(0, self.services.session_changed))
 
     def _heard(self, messages: "list[Message]") -> None:
         self.announced += [message.id for message in messages]
@@ -77,6 +75,7 @@ async def nodes(
             store = await open_store(data_dir, chosen)
             stack.push_async_callback(store.close)
             node = OneNode(store, chosen)
+            node.services.session_watch.begin(0)
             made.append(node)
             saving = asyncio.create_task(node.services.readers.save_for_ever())
             stack.callback(saving.cancel)
