@@ -159,6 +159,28 @@ def _new_private_key() -> bytes:
     )
 
 
+def copy_keys(source: Path, target: Path) -> None:
+    """Give another data directory the keys of a deployment; what is missing is created.
+
+    Nodes on several machines accept the same tokens, and each other, if they have the same keys.
+
+    Args:
+        source: the data directory to copy from.
+        target: the data directory to copy to. Its own keys are overwritten.
+
+    Raises:
+        ConfigurationError: a directory or a file is not usable, as for the functions above.
+    """
+    for directory in (source, target):
+        open_data_dir(directory)
+    signing_key(source)
+    public_key(source)
+    bridge_key(source)
+    digests_key(source)
+    for name in ("signing.key", "signing.pub", "bridge.key", "digests.key"):
+        replace(target / name, read_private(source / name))
+
+
 def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
     """The content of a secret file; created atomically if it is missing.
 

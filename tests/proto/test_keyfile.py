@@ -22,7 +22,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 from proto.endpoints import bridge_endpoint
 from proto.errors import ConfigurationError
-from proto.keyfile import bridge_key, public_key, public_pem, signing_key
+from proto.keyfile import (
+    bridge_key,
+    copy_keys,
+    digests_key,
+    public_key,
+    public_pem,
+    signing_key,
+)
 
 Reader = Callable[[Path], object]
 READERS: dict[str, Reader] = {
@@ -88,6 +95,18 @@ def test_every_data_directory_has_its_own(tmp_path: Path) -> None:
     second.mkdir()
     assert public_key(first) != public_key(second)
     assert bridge_key(first) != bridge_key(second)
+
+
+def test_copied_keys_are_those_of_the_first_directory(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    two.mkdir(mode=0o700)
+    bridge_key(two)  # another one, which is overwritten
+    for _ in range(2):
+        copy_keys(one, two)
+        for read in (bridge_key, digests_key, public_key):
+            assert read(one) == read(two)
+        assert public_pem(signing_key(one)) == public_pem(signing_key(two)) == public_key(one)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in two.iterdir()} == {0o600}
 
 
 def test_a_final_newline_does_no_harm(data_dir: Path) -> None:
