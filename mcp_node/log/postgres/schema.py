@@ -1,10 +1,9 @@
-"""The tables in PostgreSQL: made, migrated, and the identity of the log in them.
+"""The tables in PostgreSQL: made, migrated, and the opening of the log noted.
 
-Everything here runs in one transaction, by the node that holds the writer's lock.
+Everything here runs in one transaction under the log's lock, while other nodes may be running.
 """
 
 import re
-import secrets
 import time
 import zlib
 from collections.abc import Sequence
@@ -17,14 +16,25 @@ from mcp_node.log.interface import KEPT_STARTS, Log, Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Step
 from mcp_node.log.postgres.connection import PostgresConnection
+from mcp_node.log.postgres.identity import LOCK_LOG, settle
 from mcp_node.log.postgres.statements import PORTABLE_FUNCTIONS, defined
 from proto.errors import ConfigurationError
 
-# The number of the last transaction of the node that writes (`mcp_node.log.postgres.commits`).
-_BATCHES: Final = """
+NEWER_VERSIONS: Final = 1
+"""How much newer than this node's the tables may be: during an upgrade of several nodes, the first
+one that is new migrates them while others still run, and may start again."""
+
+# The last transaction of each node: its number, the server's timeline, whether a synchronous
+# standby confirmed it, when (`mcp_node.log.postgres.commits`).
+_BATCHES: Final = (
+    """
     CREATE TABLE IF NOT EXISTS batches (node TEXT PRIMARY KEY, number BIGINT NOT NULL)
     WITH (fillfactor = 10)
-"""
+    """,
+    "ALTER TABLE batches ADD COLUMN IF NOT EXISTS timeline TEXT",
+    "ALTER TABLE batches ADD COLUMN IF NOT EXISTS synchronous BOOLEAN",
+    "ALTER TABLE batches ADD COLUMN IF NOT EXISTS at TIMESTAMPTZ NOT NULL DEFAULT now()",
+)
 _VERSION: Final = "SELECT value FROM meta WHERE name = 'schema'"
 _SAVE_VERSION: Final = """
     INSERT INTO meta VALUES ('schema', ?)
@@ -59,7 +69,7 @@ def prepare(
         psycopg.Error: the database refuses.
     """
     with connection.raw.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(?)", (lock_number(schema),))
+        connection.execute(LOCK_LOG, (lock_number(schema),))
         _migrate(connection, schema, versions)
         return _identify(connection, mark)
 
@@ -73,12 +83,12 @@ def _migrate(
     (found,) = connection.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
     row = connection.execute(_VERSION).fetchone() if found else None
     version = 0 if row is None else int(row[0])
-    if version > len(versions):
+    if version > len(versions) + NEWER_VERSIONS:
         raise ConfigurationError(
             f"the tables in schema {schema} of PARTYLINE_STORE have version {version}, this"
-            f" Partyline knows up to {len(versions)}; install the newer Partyline"
+            f" Partyline knows {len(versions)}; install the newer Partyline"
         )
-    if version == len(versions):
+    if version >= len(versions):
         return
     for function in PORTABLE_FUNCTIONS:
         connection.raw.execute(function)
@@ -88,29 +98,22 @@ def _migrate(
                 connection.execute(defined(step))
             else:
                 step(connection)
-    connection.execute(_BATCHES)
+    for statement in _BATCHES:
+        connection.execute(statement)
     connection.execute(_SAVE_VERSION, (str(len(versions)),))
 
 
 def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
     (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-    (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
-    if mark is not None and mark.epoch == epoch and head < mark.id:
-        epoch = secrets.token_hex(16)
-        rename(connection, epoch)
-    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
+    known = mark.id if mark is not None and mark.epoch == epoch else 0
+    found = settle(connection, known)
+    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), found.head))
     connection.execute(
         "DELETE FROM starts WHERE at <= (SELECT at FROM starts ORDER BY at DESC OFFSET ? LIMIT 1)",
         (KEPT_STARTS,),
     )
     rows = connection.execute("SELECT at, head FROM starts ORDER BY at").fetchall()
-    return Log(epoch, head, [Start(*row) for row in rows])
-
-
-def rename(connection: PostgresConnection, epoch: str) -> None:
-    """Give the log another epoch: what was known of its past openings says nothing any more."""
-    connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-    connection.execute("DELETE FROM starts")
+    return Log(found.epoch, found.head, [Start(*row) for row in rows])
 
 
 def complaint(error: psycopg.Error) -> str:
