@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -76,28 +75,28 @@ async def balancer(program: str, directory: Path, cluster: Cluster) -> AsyncIter
     homes = {name: str(directory) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     output = directory / "output"
     with reserved_port() as port, output.open("ab") as log:
-        process = subprocess.Popen(
-            [path, *command(directory, text, port)],
+        process = await asyncio.create_subprocess_exec(
+            *(path, *command(directory, text, port)),
             env=os.environ | homes,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            await until(lambda: _forwards(process, url, output))
+            await until(lambda: _forwards(process, url))
             yield url
         finally:
-            process.terminate()
-            try:
-                await asyncio.to_thread(process.wait, STOP_SECONDS)
-            finally:
-                process.kill()
-                print(f"--- {program}\n{output.read_text()}")
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+            print(f"--- {program}\n{output.read_text('utf-8')}")
 
 
-async def _forwards(process: "subprocess.Popen[bytes]", url: str, output: Path) -> bool:
+async def _forwards(process: asyncio.subprocess.Process, url: str) -> bool:
     """Whether the page comes through it."""
-    assert process.poll() is None, output.read_text()
+    assert process.returncode is None
     async with plain_client(base_url=url) as client:
         try:
             return (await client.get("/")).status_code == 200
