@@ -33,9 +33,10 @@ from mcp_node.doors.rest.revocations import make_revocation_api
 from mcp_node.doors.rest.search import make_search_api
 from mcp_node.doors.rest.service import for_service, service_app
 from mcp_node.doors.rest.sessions import make_api
-from mcp_node.links.revocations import revocations
+from mcp_node.links.revocations import RevocationWatch, revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
+from mcp_node.sessions.watching import last_change
 from mcp_node.storage import open_store
 from proto import endpoints, internal_api, keyfile
 from proto.errors import PartylineError
@@ -121,6 +122,8 @@ async def build(
     identity.revocations.replace(await database.read(revocations))
     bridge_key = keyfile.bridge_key(data_dir)  # created if missing, for an operator to copy
     services = make_services(database, settings, identity.is_valid)
+    database.watch(RevocationWatch(identity.revocations))
+    services.session_watch.begin(await database.read(last_change))
     mcp = make_server(services, identity)
     if extend is not None:
         extend(mcp)
@@ -281,7 +284,7 @@ async def _publisher(
     if settings.bridge == "http":
         publisher = PostPublisher(settings, epoch=database.epoch)
     elif settings.bridge == "nats":
-        publisher = BusPublisher(settings, epoch=database.epoch)
+        publisher = BusPublisher(settings, epoch=database.epoch, on_others_commit=database.look)
     else:
         reached = [
             endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
@@ -289,7 +292,7 @@ async def _publisher(
         ]
         publisher = PushPublisher(settings, endpoints=reached, epoch=database.epoch)
     await publisher.start()
-    database.on_commit(publisher.publish)
+    database.on_own_commit(publisher.publish)
     try:
         yield publisher
     finally:

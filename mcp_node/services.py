@@ -17,6 +17,7 @@ from mcp_node.sessions.authorization import Rights
 from mcp_node.sessions.deletion import Deletion
 from mcp_node.sessions.moderation import Moderation
 from mcp_node.sessions.sessions import Sessions
+from mcp_node.sessions.watching import SessionWatch
 from proto.messages import Principal, Session
 from proto.settings import Settings
 
@@ -26,7 +27,8 @@ class Services:
     """The services that tools, resources and REST routes call.
 
     ``readers``, ``subscriptions`` and ``waiting`` also have work of the node's own: it stores the
-    first, and ends the others when it stops.
+    first, and ends the others when it stops. ``session_watch`` tells those that wait for a
+    session, or subscribe to it, what other nodes have changed.
     """
 
     sessions: Sessions
@@ -41,6 +43,7 @@ class Services:
     deletion: Deletion
     links: Links
     search: Search
+    session_watch: SessionWatch
 
 
 def make_services(
@@ -59,11 +62,14 @@ def make_services(
     database.on_commit(waiting.committed)
     subscriptions = Subscriptions(database, settings)
 
-    def changed(session: Session) -> None:
+    def session_changed(session: Session) -> None:
         subscriptions.session_changed(session.session_id)
         if session.closed_at is not None:
             waiting.close(session.session_id)
 
+    watch = SessionWatch(session_changed)
+    database.watch(watch)
+    changed = watch.changed_here if database.shared else session_changed
     sessions = Sessions(database, settings, rights, readers.seen)
     inbox = Inbox(database, sessions, readers, waiting, is_valid)
     return Services(
@@ -79,4 +85,5 @@ def make_services(
         deletion=Deletion(database, rights),
         links=Links(database, settings),
         search=Search(database, settings),
+        session_watch=watch,
     )

@@ -61,7 +61,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     Attributes:
         epoch: of the log.
-        opened_at: when mcp_node opened the log, seconds of Unix time.
+        opened_at: when mcp_node opened the log, seconds of Unix time; 0 if several mcp_nodes may.
         auth: mcp_node's ``PARTYLINE_AUTH``.
         revocations: number of the last revocation.
     """
@@ -106,13 +106,13 @@ class SessionHead(msgspec.Struct, frozen=True):
         log_head: the log's last id. Up to it, ws_node then knows the session.
         starts: the latest starts of mcp_node: when (seconds of Unix time), and the log's last id
             then. From these ws_node computes what it owes to viewers who came while mcp_node was
-            down.
+            down. None: other mcp_nodes may have written meanwhile.
     """
 
     epoch: str
     id: int
     log_head: int
-    starts: list[tuple[float, int]]
+    starts: list[tuple[float, int]] | None
 
 
 class LogRequest(msgspec.Struct, forbid_unknown_fields=True):

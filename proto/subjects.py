@@ -6,6 +6,7 @@ subject                          content                  published by  received
 partyline.DEPLOYMENT.s.SESSION   messages of the log      mcp_node      who shows the session
 partyline.DEPLOYMENT.x.SESSION   events of /broadcast     ws_node       who shows the session
 partyline.DEPLOYMENT.viewers     how many watch what      ws_node       every ws_node
+partyline.DEPLOYMENT.commits     empty: a hint            mcp_node      other mcp_nodes
 ===============================  =======================  ============  ====================
 
 A name of a session may contain dots, which separate the tokens of a subject; each becomes a colon,
@@ -33,6 +34,7 @@ class Subjects:
 
     Attributes:
         viewers: of the viewers' counts.
+        commits: tells mcp_nodes that another one has committed messages.
 
     Args:
         deployment: its name (`is_deployment`).
@@ -42,6 +44,7 @@ class Subjects:
         self._prefix = f"partyline.{deployment}."
         self._length = len(self._prefix)
         self.viewers = f"{self._prefix}viewers"
+        self.commits = f"{self._prefix}commits"
 
     def message(self, session_id: str) -> str:
         """Of a session's messages."""

@@ -1,5 +1,6 @@
 """A PostgreSQL server of the tests' own: on a Unix socket alone, gone with this process."""
 
+import contextlib
 import functools
 import os
 import pwd
@@ -43,7 +44,7 @@ def store_variables(data_dir: Path) -> dict[str, str]:
 def binaries() -> Path | None:
     """Where the server's programs are; None without them."""
     found = shutil.which("initdb")
-    return Path(found).parent if found else next(iter(_SEARCHED), None)
+    return Path(found).resolve().parent if found else next(iter(_SEARCHED), None)
 
 
 @functools.cache
@@ -70,24 +71,35 @@ class PostgresServer:
 
     Args:
         durable: whether it waits for the disk all the same, for a benchmark.
+        standby_of: the running server that it follows until it is promoted.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(
+        self, *, durable: bool = False, standby_of: "PostgresServer | None" = None
+    ) -> None:
         self._fsync = "on" if durable else "off"
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
             owner = pwd.getpwnam(self._user)
             os.chown(self.directory, owner.pw_uid, owner.pw_gid)
-        self._run(
-            "initdb", "-U", "partyline", "-A", "trust", "-E", "UTF8", "--no-sync", "-D", self._data
-        )
+        if standby_of is None:
+            access = ("-U", "partyline", "-A", "trust", "-E", "UTF8")
+            self._run("initdb", *access, "--no-sync", "-D", self._data)
+        else:
+            source = f"host={standby_of.directory} user=partyline application_name=standby"
+            self._run("pg_basebackup", "-d", source, "-D", self._data, "-R", "-c", "fast", "-N")
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         """As PARTYLINE_STORE."""
         return f"postgresql://partyline@/postgres?host={self.directory}"
+
+    def address_with(self, standby: "PostgresServer") -> str:
+        """As PARTYLINE_STORE: whichever of the two takes writes."""
+        hosts = f"{self.directory},{standby.directory}"
+        return f"postgresql://partyline@/postgres?host={hosts}&target_session_attrs=read-write"
 
     @property
     def _data(self) -> str:
@@ -107,9 +119,14 @@ class PostgresServer:
         """Stop it; ``immediate`` is a crash."""
         self._run("pg_ctl", "-D", self._data, "-m", mode, "stop")
 
+    def promote(self) -> None:
+        """Make a standby take writes."""
+        self._run("pg_ctl", "-D", self._data, "-w", "promote")
+
     def remove(self) -> None:
         """Stop it and remove its directory."""
-        self.stop()
+        with contextlib.suppress(AssertionError):  # it may be stopped
+            self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -119,7 +136,7 @@ class PostgresServer:
             [folder / program, *arguments],
             user=self._user,
             cwd=self.directory,
-            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
         )
         assert done.returncode == 0, done.stdout

@@ -1,9 +1,12 @@
-"""The bridge over NATS: every message published once, to whichever ws_nodes show its session."""
+"""The bridge over NATS: every message published once, to whichever ws_nodes show its session.
+
+Other mcp_nodes are told that something was committed; they read it from the log.
+"""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from proto import wire
 from proto.messages import Message
@@ -19,14 +22,22 @@ class BusPublisher:
     Args:
         settings: of the node.
         epoch: of the log.
+        on_others_commit: called when another mcp_node tells that it has committed messages.
 
     Raises:
         ConfigurationError: as `Bus`.
     """
 
-    def __init__(self, settings: Settings, *, epoch: str) -> None:
-        self._bus = Bus(settings, "mcp_node")
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        epoch: str,
+        on_others_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._bus = Bus(settings, "mcp_node", on_subscribed=on_others_commit)
         self._subjects = Subjects(settings.nats_deployment)
+        self._bus.subscribe(self._subjects.commits, lambda subject, payload: on_others_commit())
         self._epoch = epoch
         self._task: asyncio.Task[None] | None = None
 
@@ -60,6 +71,7 @@ class BusPublisher:
         for message in messages:
             payload = wire.pack(message_event(message, self._epoch, now))
             self._bus.publish(self._subjects.message(message.session_id), payload)
+        self._bus.publish(self._subjects.commits, b"")
 
     async def close(self) -> None:
         """Give what waits 0.3 s to leave, then close."""

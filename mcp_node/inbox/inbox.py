@@ -15,7 +15,7 @@ from mcp_node.sessions.authorization import entered, named
 from mcp_node.sessions.reads import Page, PageQuery
 from mcp_node.sessions.sessions import Sessions
 from proto.errors import InvalidInput, Unauthenticated
-from proto.messages import ANONYMOUS, Principal
+from proto.messages import ANONYMOUS, Principal, utc
 
 MAX_WAIT_SECONDS: Final = 300.0
 PROGRESS_SECONDS: Final = 10.0
@@ -178,7 +178,10 @@ class Inbox:
             page = await self._there(waiter, name, since)
             waiter.closed = waiter.closed or session.closed_at is not None
             if not page.messages:
-                page = await self._listen(waiter, name, since, seconds, report)
+                try:
+                    page = await self._listen(waiter, name, since, seconds, report)
+                finally:
+                    self._readers.waits(principal, name, "")
             return {**page.shown(), "outcome": self._outcome(page, waiter)}
 
     def _outcome(self, page: Page, waiter: Waiter) -> str:
@@ -193,6 +196,7 @@ class Inbox:
     ) -> Page:
         """The first messages to come; an empty page on timeout, closing or shutdown."""
         begin = time.monotonic()
+        self._tell(waiter.principal, name)
         while True:
             if waiter.look_again:
                 self._check_alive(waiter.principal)
@@ -208,8 +212,13 @@ class Inbox:
                 return Page([], False)
             if not await waiter.woken(min(PROGRESS_SECONDS, seconds - passed)):
                 self._check_alive(waiter.principal)
+                self._tell(waiter.principal, name)
                 if report is not None:
                     await report(min(time.monotonic() - begin, seconds), seconds)
+
+    def _tell(self, principal: Principal, name: str) -> None:
+        """Tell other nodes that a principal waits here, until it should have been told again."""
+        self._readers.waits(principal, name, utc(time.time() + 3 * PROGRESS_SECONDS))
 
     async def _heard(self, waiter: Waiter, name: str) -> Page:
         """The messages a waiter was woken with, marked as read.

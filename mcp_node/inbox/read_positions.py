@@ -1,7 +1,9 @@
 """Readers: how far each principal has read in each session, and how much is unread.
 
 Recent readers are kept in memory, their counts updated with every commit. A task stores changes a
-moment later: what a crash loses is read once more, never missed.
+moment later: what a crash loses is read once more, never missed. If other nodes use the same
+database, a principal may read on one and then on another: positions are stored before a call is
+answered, and loaded again for each call.
 
 The position advances over pages that continue it. Messages given further on, such as a mention,
 are recorded one by one and the position stays, because those between were not given. A principal
@@ -13,7 +15,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -79,6 +81,13 @@ class Readers:
             reader.seen_at = now
             self._mark((session_id, principal.agent_id), reader)
 
+    def waits(self, principal: Principal, session_id: str, until: str) -> None:
+        """Tell other nodes until when a principal waits here; an empty string: no longer."""
+        if self._database.shared and principal.agent_id != ANONYMOUS:
+            reader = self._reader(principal, session_id)
+            reader.waiting_until = until
+            self._mark((session_id, principal.agent_id), reader)
+
     async def reach(self, principal: Principal, session_id: str) -> Reach:
         """What a principal was given in a session."""
         if principal.agent_id == ANONYMOUS:
@@ -90,6 +99,7 @@ class Readers:
         if principal.agent_id == ANONYMOUS or "read" not in principal.scopes:
             return 0
         reader = self._reader(principal, session_id)
+        await self._refresh(reader)
         if reader.unread is None:
             return await self._count(reader, session_id)
         return reader.unread
@@ -106,6 +116,8 @@ class Readers:
         been: set[str] = set()
         for session_id in session_ids:
             reader = self._readers.get((session_id, principal.agent_id))
+            if reader is not None:
+                await self._refresh(reader)
             if reader is None:
                 missing.append(Reach(session_id))
                 continue
@@ -134,7 +146,9 @@ class Readers:
         if principal.agent_id == ANONYMOUS:
             yield
             return
-        async with self._reader(principal, session_id).giving:
+        reader = self._reader(principal, session_id)
+        async with reader.giving:
+            await self._refresh(reader)
             yield
 
     async def was_given(
@@ -171,7 +185,7 @@ class Readers:
         else:
             await self.was_given_out_of_turn(principal, session_id, entries)
             return
-        self._move(reader, session_id, moved, Advance(through, False, utc_now()))
+        await self._move(reader, session_id, moved, Advance(through, False, utc_now()))
 
     async def was_given_out_of_turn(
         self, principal: Principal, session_id: str, entries: Sequence[Message]
@@ -201,12 +215,13 @@ class Readers:
         place, now = reader.known_place(), utc_now()
         moved = ReadPosition(place.joined_after, place.position, max(place.furthest, *ids))
         reader.unread = None
-        self._move(reader, session_id, moved, *(Advance(id_, True, now) for id_ in ids))
+        await self._move(reader, session_id, moved, *(Advance(id_, True, now) for id_ in ids))
 
     async def read_through(self, principal: Principal, session_id: str, position: int) -> None:
         """Advance a principal's position, because it says that it has read up to there."""
         if principal.agent_id == ANONYMOUS:
             return
+        await self._refresh(self._reader(principal, session_id))
         reader = await self._known(principal, session_id)
         place = reader.known_place()
         if position <= (place.position or 0):
@@ -214,7 +229,7 @@ class Readers:
         reader.unread = None
         joined = place.joined_after if place.position is not None else 0
         moved = ReadPosition(joined, position, place.furthest)
-        self._move(reader, session_id, moved, Advance(position, False, utc_now()))
+        await self._move(reader, session_id, moved, Advance(position, False, utc_now()))
 
     def recount(self) -> None:
         """Discard all unread counts, because messages were pruned without an announcement."""
@@ -252,12 +267,15 @@ class Readers:
                     reader.last_seen,
                     reader.place or ReadPosition(),
                 )
-                rows.append(RosterUpdate(session_id, who, list(reader.advances)))
+                waiting, reader.waiting_until = reader.waiting_until, None
+                rows.append(RosterUpdate(session_id, who, list(reader.advances), waiting))
                 reader.dirty = False
             try:
                 await self._database.write(SaveRoster(rows))
             except BaseException:
-                for key, reader in taken.items():
+                for (key, reader), row in zip(taken.items(), rows, strict=True):
+                    if reader.waiting_until is None:
+                        reader.waiting_until = row.waiting_until
                     self._mark(key, reader)
                 raise
             for reader, row in zip(taken.values(), rows, strict=True):
@@ -319,9 +337,24 @@ class Readers:
         self._dirty[key] = reader
         self._changed.set()
 
-    def _move(self, reader: Reader, session_id: str, place: ReadPosition, *steps: Advance) -> None:
+    async def _move(
+        self, reader: Reader, session_id: str, place: ReadPosition, *steps: Advance
+    ) -> None:
         reader.move(place, *steps)
         self._mark((session_id, reader.audience.agent_id), reader)
+        if self._database.shared:
+            with suppress(PartylineError):  # `save_for_ever` tries again
+                await self.save()
+
+    async def _refresh(self, reader: Reader) -> None:
+        """Forget what is cached of a reader if it may have read on another node meanwhile."""
+        if not self._database.shared:
+            return
+        if reader.advances:
+            with suppress(PartylineError):
+                await self.save()
+        if not reader.advances:
+            reader.place = reader.unread = None
 
     async def _count(self, reader: Reader, session_id: str) -> int:
         """Count a reader's unread messages in the database, and load its position if needed.

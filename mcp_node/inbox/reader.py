@@ -32,6 +32,8 @@ class Reader:
             commits that are not announced yet.
         advances: steps that may not be stored yet, in order.
         moves: how often its position moved.
+        waiting_until: until when it waits for messages, to be stored; empty: no longer; None:
+            as it is stored.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Reader:
         "seen_at",
         "shown",
         "unread",
+        "waiting_until",
     )
 
     def __init__(self, audience: Audience) -> None:
@@ -67,6 +70,7 @@ class Reader:
         self.advances: list[Advance] = []
         self.moves = 0
         self.dirty = False
+        self.waiting_until: str | None = None
 
     def counts(self, message: Message) -> bool:
         """Whether an entry may count as unread: it is visible, not deleted, and not its own."""

@@ -14,7 +14,7 @@ from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered
 from proto.errors import InvalidInput, MessageNotFound
-from proto.messages import ANONYMOUS, Audience, Message, Principal
+from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
 from proto.visibility import may_see
 
 MOST_AGENTS: Final = 500
@@ -44,14 +44,17 @@ class Roster:
         name = await self._entered(principal, session_id)
         await self._readers.save()
         everybody = await self._database.read(partial(roster, session_id=name))
+        now = utc_now()
         shown: list[AgentListed] = [
             {
                 "name": each.audience.agent_id,
                 "agent_type": each.audience.agent_type,
                 "first_seen": each.first_seen,
-                "last_seen": self._readers.last_seen(name, each.audience.agent_id)
-                or each.last_seen,
-                "waiting": self._waiting.waits(name, each.audience.agent_id),
+                "last_seen": max(
+                    each.last_seen, self._readers.last_seen(name, each.audience.agent_id) or ""
+                ),
+                "waiting": (each.waiting_until or "") > now
+                or self._waiting.waits(name, each.audience.agent_id),
             }
             for each in everybody
         ]

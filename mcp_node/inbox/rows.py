@@ -14,17 +14,19 @@ from proto.messages import Audience, Message, Visibility
 _ROW_BYTES: Final = 256
 _STEP_BYTES: Final = 64
 _ROSTER: Final = (
-    "SELECT principal, agent_type, is_admin, first_seen, last_seen, joined_after, position"
-    " FROM readers WHERE session_id = ? ORDER BY last_seen DESC, principal"
+    "SELECT principal, agent_type, is_admin, first_seen, last_seen, joined_after, position,"
+    " waiting_until FROM readers WHERE session_id = ? ORDER BY last_seen DESC, principal"
 )
 _NAMED: Final = (
     "SELECT principal, agent_type, is_admin FROM readers"
     " WHERE session_id = ? AND lower(principal) IN (SELECT value FROM json_each(?))"
 )
 _SEEN_SINCE: Final = (
-    "SELECT session_id, principal, agent_type, is_admin, last_seen FROM readers"
-    " WHERE session_id IN (SELECT value FROM json_each(?)) AND last_seen >= ?"
+    "SELECT session_id, principal, agent_type, is_admin, last_seen, waiting_until FROM readers"
+    " WHERE session_id IN (SELECT value FROM json_each(?))"
+    " AND (last_seen >= ? OR waiting_until > ?)"
 )
+_WAITS: Final = "UPDATE readers SET waiting_until = ? WHERE session_id = ? AND principal = ?"
 _PASSED: Final = (
     "SELECT principal, min(at) FROM advances WHERE session_id = ? AND position >= ?"
     " AND out_of_turn = 0 GROUP BY principal"
@@ -55,12 +57,24 @@ _MENTIONS: Final = "SELECT name FROM mentions WHERE message_id = ? ORDER BY name
 
 
 class RosterEntry(msgspec.Struct, frozen=True):
-    """A principal that was in a session; times are UTC."""
+    """A principal that was in a session; times are UTC.
+
+    ``waiting_until``: until when it waits for messages on some node; None: on no other node.
+    """
 
     audience: Audience
     first_seen: str
     last_seen: str
     place: ReadPosition
+    waiting_until: str | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """Somebody in a session: when it was last seen there, and whether it waits for messages."""
+
+    audience: Audience
+    at: str
+    waiting: bool
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -97,11 +111,15 @@ class Advance(msgspec.Struct, frozen=True):
 
 
 class RosterUpdate(msgspec.Struct, frozen=True):
-    """A reader's state in a session, to be stored."""
+    """A reader's state in a session, to be stored.
+
+    ``waiting_until``: until when it waits; empty: no longer; None: nothing is known of it here.
+    """
 
     session_id: str
     entry: RosterEntry
     advances: list[Advance]
+    waiting_until: str | None = None
 
 
 class SaveRoster:
@@ -128,6 +146,9 @@ class SaveRoster:
                 place.position,
             )
             transaction.write(_SAVE, row)
+            if each.waiting_until is not None:
+                until = each.waiting_until or None
+                transaction.write(_WAITS, (until, each.session_id, audience.agent_id))
             for step in each.advances:
                 moved = (step.position, step.out_of_turn, step.at)
                 transaction.write(_ADVANCE, (each.session_id, audience.agent_id, *moved))
@@ -139,13 +160,15 @@ def roster(connection: Connection, session_id: str) -> list[RosterEntry]:
 
 
 def seen_since(
-    connection: Connection, session_ids: Sequence[str], since: str
-) -> dict[str, list[tuple[Audience, str]]]:
-    """Who was seen in each of some sessions since a time, and when, by the stored times."""
-    found: dict[str, list[tuple[Audience, str]]] = {}
+    connection: Connection, session_ids: Sequence[str], since: str, now: str
+) -> dict[str, list[Seen]]:
+    """Who was seen in each of some sessions since a time or waits there, as it is stored."""
+    found: dict[str, list[Seen]] = {}
     names = msgspec.json.encode(session_ids).decode()
-    for name, agent_id, agent_type, is_admin, at in connection.execute(_SEEN_SINCE, (names, since)):
-        found.setdefault(name, []).append((Audience(agent_id, agent_type, bool(is_admin)), at))
+    rows = connection.execute(_SEEN_SINCE, (names, since, now))
+    for name, agent_id, agent_type, is_admin, at, until in rows:
+        who = Audience(agent_id, agent_type, bool(is_admin))
+        found.setdefault(name, []).append(Seen(who, at, (until or "") > now))
     return found
 
 
@@ -181,4 +204,4 @@ def roster_of(connection: Connection, session_id: str, names: Sequence[str]) -> 
 
 def _attendant(row: Sequence[Any]) -> RosterEntry:
     audience = Audience(row[0], row[1], bool(row[2]))
-    return RosterEntry(audience, row[3], row[4], ReadPosition(row[5], row[6]))
+    return RosterEntry(audience, row[3], row[4], ReadPosition(row[5], row[6]), row[7])

@@ -56,4 +56,6 @@ MIGRATIONS: Final[Migrations] = {
             WHERE deletes IS NOT NULL
         """,
     ),
+    # Until when a reader waits for messages, as its node last said; NULL: it does not.
+    11: ("ALTER TABLE readers ADD COLUMN waiting_until TEXT",),
 }

@@ -10,10 +10,11 @@ from mcp_node.log.sql import Connection, Parameters
 from mcp_node.log.transaction import Transaction
 from proto.errors import LinkNotFound
 from proto.names import GUEST_PREFIX
-from proto.revocations import Revocation
+from proto.revocations import Revocation, Revocations
 
 REVOCATIONS: Final = (
-    "SELECT number, token_id, agent_id, issued_until FROM revocations ORDER BY number"
+    "SELECT number, token_id, agent_id, issued_until FROM revocations WHERE number > ?"
+    " ORDER BY number"
 )
 _INSERT: Final = (
     "INSERT INTO revocations (token_id, agent_id, issued_until) VALUES (?, ?, ?) RETURNING number"
@@ -22,7 +23,31 @@ _INSERT: Final = (
 
 def revocations(connection: Connection) -> list[Revocation]:
     """All revocations, by number."""
-    return [Revocation(*row) for row in connection.execute(REVOCATIONS)]
+    return _after(connection, 0)
+
+
+def _after(connection: Connection, number: int) -> list[Revocation]:
+    return [Revocation(*row) for row in connection.execute(REVOCATIONS, (number,))]
+
+
+class RevocationWatch:
+    """`mcp_node.log.interface.Watch` of revocations: those made on other nodes hold here as well.
+
+    Args:
+        known: the node's revocations.
+    """
+
+    def __init__(self, known: Revocations) -> None:
+        self._known = known
+
+    def read(self, connection: Connection) -> list[Revocation]:
+        """The revocations that are not known yet."""
+        return _after(connection, self._known.number)
+
+    def apply(self, found: list[Revocation]) -> None:
+        """Add them."""
+        for revocation in found:
+            self._known.add(revocation)
 
 
 class Revoke:

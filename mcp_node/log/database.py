@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mcp_node.log.erasing import Eraser
-from mcp_node.log.interface import CommitListener, Log, Start
+from mcp_node.log.following import Identity, LogFollower
+from mcp_node.log.interface import CommitListener, Log, Start, Watch
 from mcp_node.log.mark import MARK, Mark, MarkKeeper
 from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Operation
@@ -46,6 +47,7 @@ class LogDatabase:
         commits: the writable connection.
         reader, long_reader: the connections for reads.
         settings: limits on pending writes.
+        identity: of the log, if several nodes may write to it.
     """
 
     def __init__(
@@ -56,10 +58,16 @@ class LogDatabase:
         reader: Reader,
         long_reader: Reader,
         settings: Settings,
+        *,
+        identity: Identity | None = None,
     ) -> None:
         self._mark_path = data_dir / MARK
         self._log = log
         self._listeners: list[CommitListener] = []
+        self._own_listeners: list[CommitListener] = []
+        self._follower = (
+            None if identity is None else LogFollower(self.read, log.head, identity, self._announce)
+        )
         self._commits = commits
         self._reader = reader
         self._long_reader = long_reader
@@ -70,7 +78,7 @@ class LogDatabase:
             commits,
             max_pending=settings.max_pending_writes,
             max_pending_bytes=settings.max_pending_write_bytes,
-            announce=self._announce,
+            announce=self._committed,
         )
 
     @property
@@ -88,9 +96,28 @@ class LogDatabase:
         """Number of writes that are not committed yet; see `Database.pending`."""
         return self._writer.pending
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may use the same log; see `Database.shared`."""
+        return self._follower is not None
+
     def on_commit(self, listener: CommitListener) -> None:
-        """Call ``listener`` after every commit; see `Database.on_commit`."""
+        """Call ``listener`` after every commit of any node; see `Database.on_commit`."""
         self._listeners.append(listener)
+
+    def on_own_commit(self, listener: CommitListener) -> None:
+        """Call ``listener`` after every commit of this node; see `Database.on_own_commit`."""
+        self._own_listeners.append(listener)
+
+    def watch(self, watch: Watch[Any]) -> None:
+        """Have ``watch`` look for changes of other nodes; see `Database.watch`."""
+        if self._follower is not None:
+            self._follower.watch(watch)
+
+    def look(self) -> None:
+        """Look for what other nodes committed; see `Database.look`."""
+        if self._follower is not None:
+            self._follower.look()
 
     async def open(self, on_disk: Mark | None) -> None:
         """Open the connections; ``on_disk`` is the mark in its file.
@@ -103,6 +130,8 @@ class LogDatabase:
         await self._long_reader.open()
         self._mark = MarkKeeper(self._mark_path, on_disk, Mark(self._log.epoch, self._log.head))
         self._eraser = Eraser(self._commits.checkpoint)
+        if self._follower is not None:
+            self._follower.start()
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation in the writer's next transaction; see `Database.write`."""
@@ -133,6 +162,8 @@ class LogDatabase:
         # The readers close before the writer's connection: the last one to close removes SQLite's
         # WAL, which a read-only connection cannot.
         await self._writer.drain()
+        if self._follower is not None:
+            await self._follower.close()
         if self._eraser is not None:
             await self._eraser.close()
         try:
@@ -143,13 +174,26 @@ class LogDatabase:
             if self._mark is not None:
                 await self._mark.close()
 
-    def _announce(self, messages: Sequence[Message]) -> None:
-        if self._mark is not None:
-            self._mark.advance(messages[-1].id)
+    def _committed(self, messages: Sequence[Message]) -> None:
+        """A commit of this node's."""
         if self._eraser is not None and any(message.deletes for message in messages):
             self._eraser.request()
-        for listener in self._listeners:
-            try:
-                listener(messages)
-            except Exception as error:
-                logger.error("a commit listener failed: %s", describe(error))
+        _call(self._own_listeners, messages)
+        if self._follower is None:
+            self._announce(messages)
+        else:
+            self._follower.committed(messages)
+
+    def _announce(self, messages: Sequence[Message]) -> None:
+        """A commit of any node's; the next one in the log."""
+        if self._mark is not None:
+            self._mark.advance(messages[-1].id)
+        _call(self._listeners, messages)
+
+
+def _call(listeners: Sequence[CommitListener], messages: Sequence[Message]) -> None:
+    for listener in listeners:
+        try:
+            listener(messages)
+        except Exception as error:
+            logger.error("a commit listener failed: %s", describe(error))

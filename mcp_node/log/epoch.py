@@ -1,7 +1,8 @@
 """The epoch: which log a store holds, and whether a node may use it.
 
 Viewers and agents keep positions, which are ids of one epoch. If messages are lost, their ids will
-be assigned again, so the log gets a new epoch and those positions become invalid.
+be assigned again, so the log gets a new epoch and those positions become invalid: when the database
+was replaced by an older copy, or by a standby that had not received all.
 """
 
 import secrets
@@ -16,6 +17,7 @@ TRANSFER: Final = "transfer"
 """Name of the row of ``meta`` that a store has while ``partyline migrate`` fills it. It has no
 epoch then, so that a node cannot use it."""
 
+EPOCH: Final = "SELECT value FROM meta WHERE name = 'epoch'"
 _TRANSFER: Final = f"SELECT value FROM meta WHERE name = '{TRANSFER}'"
 
 
@@ -25,14 +27,11 @@ def transfer_under_way(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def settle_epoch(connection: Connection, mark: Mark | None) -> tuple[str, int]:
-    """Give the log a new epoch if messages were lost; return its epoch and last id.
-
-    Messages were lost if the last id is below the mark of the same epoch: the database was replaced
-    by an older copy, or by a standby that had not received them.
+def known_id(connection: Connection, mark: Mark | None) -> int:
+    """An id that was committed in the log, for all that this node knows; 0 if it knows none.
 
     Args:
-        connection: writable, in a transaction or in autocommit.
+        connection: in a transaction or in autocommit.
         mark: the last one that this node wrote.
 
     Raises:
@@ -44,11 +43,21 @@ def settle_epoch(connection: Connection, mark: Mark | None) -> tuple[str, int]:
             "the log is the target of a partyline migrate that has not finished; "
             "run that command again, or use the store it was copied from"
         )
-    (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    (epoch,) = connection.execute(EPOCH).fetchone()
+    return mark.id if mark is not None and mark.epoch == epoch else 0
+
+
+def settle_epoch(connection: Connection, mark: Mark | None) -> tuple[str, int]:
+    """Give the log a new epoch if its last id is below the one known; return epoch and last id.
+
+    Raises:
+        ConfigurationError: as `known_id`.
+    """
+    known = known_id(connection, mark)
     (head,) = connection.execute(HEAD).fetchone()
-    if mark is not None and mark.epoch == epoch and head < mark.id:
-        epoch = secrets.token_hex(16)
-        change_epoch(connection, epoch)
+    if head < known:
+        change_epoch(connection, secrets.token_hex(16))
+    (epoch,) = connection.execute(EPOCH).fetchone()
     return epoch, head
 
 

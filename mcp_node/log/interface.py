@@ -7,7 +7,7 @@ returned.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -17,11 +17,20 @@ from proto.messages import Message
 
 T = TypeVar("T")
 
-CommitListener = Callable[[Sequence[Message]], None]
-"""Called in the event loop after each commit, in commit order, before the writes return.
+W = TypeVar("W")
 
-It must not raise or block.
-"""
+CommitListener = Callable[[Sequence[Message]], None]
+"""Called in the event loop with committed messages, ascending by id. It must not raise or block."""
+
+
+class Watch(Protocol[W]):
+    """Finds what other nodes changed besides adding messages, such as closed sessions."""
+
+    def read(self, connection: Connection) -> W:
+        """Read what changed since the last call; runs in a thread, in a snapshot."""
+
+    def apply(self, found: W) -> None:
+        """Called in the event loop with what `read` returned. It must not raise or block."""
 
 
 class Start(msgspec.Struct, frozen=True, array_like=True):
@@ -64,8 +73,28 @@ class Database(Protocol):
     def pending(self) -> int:
         """Number of writes that are not committed yet, including those in progress."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may read and write the same log while this one does."""
+
     def on_commit(self, listener: CommitListener) -> None:
-        """Call ``listener`` with the messages of every commit from now on."""
+        """Call ``listener`` with every message committed from now on, by whichever node, in order.
+
+        For this node's own messages that is before their writes return, unless another node
+        committed shortly before: then it is after those were read.
+        """
+
+    def on_own_commit(self, listener: CommitListener) -> None:
+        """Call ``listener`` with the messages of this node's commits, before the writes return."""
+
+    def watch(self, watch: Watch[Any]) -> None:
+        """Have ``watch`` look for changes of other nodes, a second after they were committed.
+
+        Never called if the database is not `shared`.
+        """
+
+    def look(self) -> None:
+        """Look for what other nodes committed now, because something tells that they have."""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one snapshot of the database, in the reader's thread.

@@ -1,8 +1,7 @@
 """The writer's cache of the last ids: of the log, and of each session.
 
-A message gets the log's last id + 1 as its id and the session's last id as its ``prev``. The cache
-is always right because only one process writes to the database. Ids are loaded on demand, and all
-are discarded after any rollback.
+A message gets the log's last id + 1 as its id and the session's last id as its ``prev``. Ids are
+loaded on demand, and all are discarded after any rollback, and when another node has committed.
 """
 
 from typing import Final
@@ -44,7 +43,7 @@ class LogTail:
         self._store(message.session_id, message.id)
 
     def forget(self) -> None:
-        """Discard everything, after a rollback."""
+        """Discard everything."""
         self._last = None
         self._sessions.clear()
 

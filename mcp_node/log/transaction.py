@@ -53,6 +53,12 @@ class Companion:
     def forget(self) -> None:
         """Called after a rollback. Discard pending work and everything cached."""
 
+    def others_committed(self) -> None:
+        """Called when other nodes have committed since the last transaction, before the next one.
+
+        Discard what is cached of what they may have changed.
+        """
+
 
 class Transaction:
     """The transaction that an operation writes through.
@@ -160,6 +166,13 @@ def forget(tail: LogTail, companions: Sequence[Companion]) -> None:
     tail.forget()
     for companion in companions:
         companion.forget()
+
+
+def others_committed(tail: LogTail, companions: Sequence[Companion]) -> None:
+    """Discard what other nodes' transactions may have made wrong."""
+    tail.forget()
+    for companion in companions:
+        companion.others_committed()
 
 
 class Operation(Protocol[T_co]):

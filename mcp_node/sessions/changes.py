@@ -11,10 +11,11 @@ from mcp_node.sessions.states import SessionStates
 from proto.errors import Forbidden, SessionClosed, SessionNotFound
 from proto.messages import Session, utc_now
 
-CLOSE: Final = "UPDATE sessions SET closed_at = ? WHERE session_id = ?"
+_NEXT: Final = "(SELECT ifnull(max(changed), 0) + 1 FROM sessions WHERE changed > 0)"
+CLOSE: Final = f"UPDATE sessions SET closed_at = ?, changed = {_NEXT} WHERE session_id = ?"
 UPDATE: Final = (
-    "UPDATE sessions SET purpose = ?, metadata = ?, messages_per_minute = ?, agent_messages = ?"
-    " WHERE session_id = ?"
+    "UPDATE sessions SET purpose = ?, metadata = ?, messages_per_minute = ?, agent_messages = ?,"
+    f" changed = {_NEXT} WHERE session_id = ?"
 )
 
 Allowed = Callable[[Session], bool]

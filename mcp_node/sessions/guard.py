@@ -117,6 +117,15 @@ class Guard:
         elif message.visibility is Visibility.PUBLIC:
             self._said.clear()
 
+    def recount(self, limits: Limits) -> bool:
+        """Count again what was said, because others have added messages.
+
+        Returns:
+            False if the limits are not ``limits`` any more, so that a new guard is needed.
+        """
+        self._said.clear()
+        return limits == self._limits
+
     def _said_under(self, key: str, count: Callable[[str, int], int]) -> int:
         if key not in self._said:
             self._said[key] = count(key, self._limits.agent_messages)

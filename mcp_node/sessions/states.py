@@ -14,13 +14,17 @@ _LOAD: Final = (
 
 
 class SessionState:
-    """Whether a session is closed, and its guard."""
+    """Whether a session is closed, and its guard.
 
-    __slots__ = ("closed", "guard")
+    ``stale``: another node may have changed the session or added messages to it.
+    """
+
+    __slots__ = ("closed", "guard", "stale")
 
     def __init__(self, guard: Guard, *, closed: bool) -> None:
         self.guard = guard
         self.closed = closed
+        self.stale = False
 
 
 class SessionStates(Companion):
@@ -37,12 +41,16 @@ class SessionStates(Companion):
     def of(self, transaction: Transaction, session_id: str) -> SessionState | None:
         """The state of a session; None if there is no such session."""
         state = self._states.pop(session_id, None)
-        if state is None:
+        if state is None or state.stale:
             row = transaction.read(_LOAD, (session_id,)).fetchone()
             if row is None:
                 return None
             closed, *own = row
-            state = SessionState(Guard(self._limits.overridden(*own)), closed=bool(closed))
+            limits = self._limits.overridden(*own)
+            # The rates of principals are this node's own, and outlive what other nodes commit.
+            kept = state is not None and state.guard.recount(limits)
+            guard = state.guard if state is not None and kept else Guard(limits)
+            state = SessionState(guard, closed=bool(closed))
             if len(self._states) >= CACHED_SESSIONS:
                 del self._states[next(iter(self._states))]
         self._states[session_id] = state  # last written to, last to go
@@ -61,3 +69,8 @@ class SessionStates(Companion):
     def forget(self) -> None:
         """Forget every state, after a rollback."""
         self._states.clear()
+
+    def others_committed(self) -> None:
+        """Load every state again before it is used, and count again."""
+        for state in self._states.values():
+            state.stale = True

@@ -70,4 +70,10 @@ MIGRATIONS: Final[Migrations] = {
         )
         """,
     ),
+    # Numbers the changes of sessions, for other nodes; 0: never closed or changed since there are
+    # such numbers.
+    11: (
+        "ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX sessions_by_change ON sessions (changed) WHERE changed > 0",
+    ),
 }

@@ -6,9 +6,11 @@ from typing import Final
 import msgspec
 from psycopg import sql
 
+from mcp_node.log.epoch import known_id
+from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Step
-from mcp_node.log.postgres.commits import AnotherWriter, become_writer
 from mcp_node.log.postgres.connection import PostgresConnection, connect
+from mcp_node.log.postgres.identity import LOCK_LOG, hold_alone, settle
 from mcp_node.log.postgres.schema import lock_number, migrate, stored_version
 from mcp_node.log.postgres.statements import translated
 from mcp_node.log.sql import Parameters
@@ -61,11 +63,9 @@ class PostgresStore(Store):
             statement_timeout="0",
             idle_in_transaction_session_timeout="0",
         )
-        try:
-            _keep_nodes_out(self.connection, schema)
-        except BaseException:
+        if not hold_alone(self.connection, lock_number(schema)):
             self.close()
-            raise
+            raise ConfigurationError(f"an mcp_node uses {self.name}; stop every one of them first")
 
     @property
     def versions(self) -> tuple[int, int]:
@@ -76,6 +76,11 @@ class PostgresStore(Store):
         """Make the schema and the tables if there are none."""
         with self.transaction():
             migrate(self.connection, self._schema, self._steps)
+
+    def settle_epoch(self, mark: Mark | None) -> str:
+        """See `Store.settle_epoch`."""
+        self.connection.execute(LOCK_LOG, (lock_number(self._schema),))
+        return settle(self.connection, known_id(self.connection, mark)).epoch
 
     def columns(self, table: Table) -> Table:
         """With the column that stands for SQLite's row number, if there is one."""
@@ -134,17 +139,3 @@ class PostgresStore(Store):
 
     def _columns(self) -> list[tuple[str, str, str]]:
         return self.connection.execute(_COLUMNS).fetchall()
-
-
-def _keep_nodes_out(connection: PostgresConnection, schema: str) -> None:
-    """Hold the lock of the nodes alone, until the connection is closed.
-
-    Raises:
-        ConfigurationError: a node holds it.
-    """
-    try:
-        become_writer(connection, lock_number(schema))
-    except AnotherWriter:
-        raise ConfigurationError(
-            f"an mcp_node uses the schema {schema} of PostgreSQL; stop it first"
-        ) from None

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mcp_node.log.epoch import settle_epoch
+from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Schema
 from mcp_node.log.sql import Parameters
 from mcp_node.log.sqlite.connection import WRITER_PRAGMAS, JobConnection
@@ -51,9 +53,14 @@ class SqliteStore(Store):
         self.connection = open_migrated(self.path, self._schema)
         self._configure()
 
+    def settle_epoch(self, mark: Mark | None) -> str:
+        """See `Store.settle_epoch`."""
+        epoch, _ = settle_epoch(self.connection, mark)
+        return epoch
+
     def stream(self, statement: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of a SELECT; see `Store.stream`."""
-        yield from self.connection.execute(statement, parameters)
+        return iter(self.connection.execute(statement, parameters))
 
     def insert(self, table: Table, rows: Iterable[Row]) -> None:
         """Insert rows; see `Store.insert`."""

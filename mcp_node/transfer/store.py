@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from mcp_node.log.epoch import TRANSFER, settle_epoch, transfer_under_way
+from mcp_node.log.epoch import EPOCH, TRANSFER, transfer_under_way
 from mcp_node.log.mark import Mark
 from mcp_node.log.sql import Connection, Parameters
 from mcp_node.transfer.catalogue import Table
@@ -13,7 +13,6 @@ from proto.errors import ConfigurationError
 
 Row = Sequence[Any]
 
-_EPOCH: Final = "SELECT value FROM meta WHERE name = 'epoch'"
 _OWN_META: Final = ("schema", "reopened", TRANSFER)
 """Rows of ``meta`` that are of one database, not of the deployment."""
 
@@ -39,6 +38,17 @@ class Store(ABC):
     @abstractmethod
     def make_tables(self) -> None:
         """Make the tables if there are none."""
+
+    @abstractmethod
+    def settle_epoch(self, mark: Mark | None) -> str:
+        """The log's epoch: a new one if messages were lost, as from a node that starts.
+
+        Args:
+            mark: the last durable id that the node of this data directory knew.
+
+        Raises:
+            ConfigurationError: the store is the target of a transfer that has not finished.
+        """
 
     @abstractmethod
     def stream(self, statement: str, parameters: Parameters = ()) -> Iterator[Row]:
@@ -108,9 +118,9 @@ def origin(source: Store, mark: Mark | None, say: Callable[[str], None]) -> str:
         raise ConfigurationError(
             f"the tables in {source.name} are of a newer Partyline; install that one"
         )
-    before = source.one(_EPOCH)
+    before = source.one(EPOCH)
     with source.transaction():
-        epoch, _ = settle_epoch(source.connection, mark)
+        epoch = source.settle_epoch(mark)
     if epoch != before:
         say("The last messages of the log are lost: it gets a new epoch, and viewers will reload.")
     return _opened(source, epoch)
@@ -141,7 +151,7 @@ def begin(target: Store, tables: Sequence[Table], wanted: str) -> bool:
             f"{target.name} was filled in part from another log, or that log was used since: remove"
             f" this part ({target.removal}), then run this command again"
         )
-    epoch = target.one(_EPOCH)
+    epoch = target.one(EPOCH)
     if _opened(target, epoch) == wanted:
         return True
     if any(target.one(f"SELECT 1 FROM {t.name} LIMIT 1") for t in tables if t.name != "starts"):

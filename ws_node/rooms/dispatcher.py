@@ -144,7 +144,7 @@ class Dispatcher:
             return None
         if promise.epoch == answer.epoch:
             return promise.position
-        if promise.epoch is None and promise.refused_at is not None:
+        if promise.epoch is None and promise.refused_at is not None and answer.starts is not None:
             # mcp_node had never answered, but at `refused_at` it did not run, so nothing was
             # committed then. Whatever was committed later has an id above the head of the next
             # start; with no start since, above the head of now.

@@ -34,7 +34,7 @@ class PositionFound(_Answered):
     epoch: str
     head: int
     log_head: int
-    starts: list[tuple[float, int]]
+    starts: list[tuple[float, int]] | None
 
 
 @dataclass(frozen=True, slots=True)

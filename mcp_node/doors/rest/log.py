@@ -28,7 +28,8 @@ def make_log_api(database: Database, settings: Settings) -> APIRouter:
     async def session_head(session_id: str) -> Response:
         name = check_name(session_id, "session_id")
         head, log_head = await database.read(partial(reads.heads_of, session_id=name))
-        starts = [(start.at, start.head) for start in database.starts]
+        # Another node may have written while this one was down: its starts tell nothing.
+        starts = None if database.shared else [(one.at, one.head) for one in database.starts]
         return json_response(SessionHead(database.epoch, head, log_head, starts))
 
     @router.post(LOG)

@@ -40,7 +40,8 @@ def make_revocation_api(
 
     @router.get(STANDING)
     async def standing() -> Response:
-        opened_at, number = database.starts[-1].at, identity.revocations.number
+        opened_at = 0.0 if database.shared else database.starts[-1].at
+        number = identity.revocations.number
         return json_response(Standing(database.epoch, opened_at, settings.auth, number))
 
     @router.get(REVOCATIONS)

@@ -1,29 +1,38 @@
 """The writing connection to PostgreSQL, and the transactions on it.
 
-One node writes: it holds a lock of its session, and another node that finds it taken refuses to
-start. Within a node, every transaction takes the log's advisory lock. That orders what an old
-connection may still have under way against what a new one does.
+Several nodes may write. Every transaction begins with the log's advisory lock, so they come one
+after the other, ids follow each other without holes, and nobody sees an id before the one below it.
+A transaction's number tells whether another node has committed since this node's last one: then
+what is cached of the log is discarded.
 
 A connection that is lost while a COMMIT is under way leaves the answer open. Every transaction
-therefore stores its batch's number. The node connects again, takes the lock, after which the lost
-transaction has ended one way or the other, and looks which number is stored. So a lost answer is
-settled, never guessed.
+therefore stores its number under its node's name. The node connects again, takes the lock, after
+which the lost transaction has ended one way or the other, and looks which number is stored. So a
+lost answer is settled, never guessed.
 """
 
 import asyncio
 import logging
-import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import IdleInTransactionSessionTimeout
 
-from mcp_node.log.messages import HEAD
 from mcp_node.log.postgres.connection import PostgresConnection, Thread
+from mcp_node.log.postgres.identity import (
+    LOCK_LOG,
+    NEXT_NUMBER,
+    SYNCHRONOUS,
+    TIMELINE,
+    LogIdentity,
+    LogReplaced,
+    share,
+)
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import (
     Committed,
@@ -31,13 +40,12 @@ from mcp_node.log.transaction import (
     Operation,
     Transaction,
     forget,
+    others_committed,
     run_separately,
     run_together,
 )
 from mcp_node.log.writer import Unsettled, describe
 from proto.errors import Unavailable
-
-T = TypeVar("T")
 
 RETRY_SECONDS: Final = 5.0
 """How long a transaction is repeated that lost its connection before its COMMIT."""
@@ -45,66 +53,27 @@ RETRY_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 10.0
 """How long a lost answer is looked for before its callers are told that it is unknown."""
 
-TAKE_OVER_SECONDS: Final = 15.0
-"""How long a node that starts waits for the one before it: the server notices after this long that
-a machine is gone, and after a moment that a process was killed."""
-
 LOCK_WAIT: Final = "10s"
-FROZEN: Final = "5s"
+FROZEN: Final = "1s"
 """The server ends a transaction after so long without a statement: its node is stopped or gone, and
-the locks it holds would keep the next node out."""
+the lock that it holds keeps all others waiting."""
 
 _TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
-_BE_THE_WRITER: Final = "SELECT pg_try_advisory_lock(?)"
-_LOCK_LOG: Final = "SELECT pg_advisory_xact_lock(?)"
-_STORED_BATCH: Final = "SELECT number FROM batches WHERE node = ?"
-_FORGET_OTHERS: Final = "DELETE FROM batches WHERE node <> ?"
-_STORE_BATCH: Final = (
-    "INSERT INTO batches (node, number) VALUES (?, ?)"
-    " ON CONFLICT (node) DO UPDATE SET number = excluded.number"
-)
+_STORED_NUMBER: Final = "SELECT number FROM batches WHERE node = ?"
+_STORE_NUMBER: Final = f"""
+    INSERT INTO batches (node, number, timeline, synchronous, at)
+    SELECT ?, {NEXT_NUMBER}, {TIMELINE}, {SYNCHRONOUS}, now()
+    ON CONFLICT (node) DO UPDATE SET number = excluded.number, timeline = excluded.timeline,
+        synchronous = excluded.synchronous, at = excluded.at
+    RETURNING number
+"""
+# A node that may still look for its last number has connected within the last minutes.
+_FORGET_ENDED: Final = """
+    DELETE FROM batches
+    WHERE at < now() - interval '1 day' AND number < (SELECT max(number) FROM batches)
+"""
 
 logger = logging.getLogger(__name__)
-
-
-class AnotherWriter(psycopg.OperationalError):
-    """Another node holds the lock of the writer."""
-
-
-class LogWentBack(psycopg.OperationalError):
-    """Messages that were committed are gone: the server is a standby that never got them."""
-
-
-def become_writer(connection: PostgresConnection, lock: int) -> None:
-    """Take the writer's lock, until the connection is closed.
-
-    Args:
-        connection: outside a transaction.
-        lock: the number of the log's lock.
-
-    Raises:
-        AnotherWriter: somebody else has it.
-    """
-    (ours,) = connection.execute(_BE_THE_WRITER, (lock + 1,)).fetchone()
-    if not ours:
-        raise AnotherWriter("another mcp_node uses this database")
-
-
-async def after_the_other_writer(take: Callable[[], Awaitable[T]]) -> T:
-    """What ``take`` returns, called until it finds no other writer or `TAKE_OVER_SECONDS` are over.
-
-    Raises:
-        AnotherWriter: there still is one.
-        Exception: raised by ``take``.
-    """
-    deadline = time.monotonic() + TAKE_OVER_SECONDS
-    while True:
-        try:
-            return await take()
-        except AnotherWriter:
-            if time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(0.1)
 
 
 class Batches:
@@ -112,10 +81,10 @@ class Batches:
 
     Args:
         connect: gives a connection; see `mcp_node.log.postgres.connection.connect`.
-        lock: the number of the log's advisory lock; the writer's is the next number.
+        lock: the number of the log's advisory lock.
         node: random name of this run of the node.
         companions: what features keep in step with the log.
-        head: the log's last id when the node started.
+        identity: of the log.
     """
 
     def __init__(
@@ -124,7 +93,7 @@ class Batches:
         lock: int,
         node: str,
         companions: Sequence[Companion],
-        head: int,
+        identity: LogIdentity,
     ) -> None:
         self._connect = connect
         self._lock = lock
@@ -132,28 +101,26 @@ class Batches:
         self._companions = companions
         self._tail = LogTail()
         self._connection: PostgresConnection | None = None
+        self._identity = identity
         self._number = 0
-        self._head = head
 
     def open(self) -> None:
         """Connect, wait for what an earlier connection has under way, and read what it stored.
 
         Raises:
-            AnotherWriter: another node writes to this log.
-            LogWentBack: the log ends before what this node has committed.
+            LogMoving: ``partyline migrate`` uses it.
+            LogReplaced: the server holds another log.
             psycopg.Error: the database cannot be used.
         """
         self.close()
         connection = self._connect()
         try:
-            become_writer(connection, self._lock)
+            share(connection, self._lock)
+            self._identity.check(connection)
             with connection.raw.transaction():
-                connection.execute(_LOCK_LOG, (self._lock,))
-                row = connection.execute(_STORED_BATCH, (self._node,)).fetchone()
-                connection.execute(_FORGET_OTHERS, (self._node,))
-                (head,) = connection.execute(HEAD).fetchone()
-            if head < self._head:
-                raise LogWentBack("messages are gone")
+                connection.execute(LOCK_LOG, (self._lock,))
+                row = connection.execute(_STORED_NUMBER, (self._node,)).fetchone()
+                connection.execute(_FORGET_ENDED)
         except BaseException:
             connection.raw.close()
             raise
@@ -184,19 +151,23 @@ class Batches:
     def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         """Run all operations in one transaction and commit it.
 
-        If the connection is lost before the COMMIT is sent, it runs them again on a new one, so
-        that a restart of the server fails no write.
+        If nothing was committed because the connection was lost, or because this process stood
+        still for longer than `FROZEN`, it runs them again on a new connection, for `RETRY_SECONDS`
+        and at least once: a restart of the server fails no write.
 
         Raises:
             Unsettled: it may have been committed.
             Exception: nothing was committed.
         """
-        deadline = time.monotonic() + RETRY_SECONDS
+        deadline, attempts = time.monotonic() + RETRY_SECONDS, 0
         while True:
+            attempts += 1
             try:
                 return self._commit(operations)
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
+            except LogReplaced:
+                raise
+            except (psycopg.OperationalError, IdleInTransactionSessionTimeout) as error:
+                if attempts > 1 and time.monotonic() > deadline:
                     raise
                 logger.warning("a transaction is repeated (%s)", describe(error))
                 self.close()
@@ -207,13 +178,15 @@ class Batches:
             self.open()
         connection = self._connection
         assert connection is not None
-        number = self._number + 1
         try:
             with connection.raw.pipeline():
                 connection.raw.execute("BEGIN")
-                connection.execute(_LOCK_LOG, (self._lock,))
-                connection.execute(_STORE_BATCH, (self._node, number))
+                connection.execute(LOCK_LOG, (self._lock,))
+                stored = connection.execute(_STORE_NUMBER, (self._node,))
                 connection.raw.execute("SAVEPOINT operations")
+            (number,) = stored.fetchone()
+            if number != self._number + 1:
+                others_committed(self._tail, self._companions)
             committed = self._run(connection, operations)
         except BaseException:
             self._roll_back(connection)
@@ -225,7 +198,7 @@ class Batches:
                 raise
         self._number = number
         if committed.messages:
-            self._head = committed.messages[-1].id
+            self._identity.saw(committed.messages[-1].id)
         return committed
 
     def _run(
@@ -256,12 +229,12 @@ class Batches:
         while True:
             try:
                 self.open()
-            except psycopg.Error:
-                if time.monotonic() > deadline:
+            except psycopg.Error as failure:
+                if isinstance(failure, LogReplaced) or time.monotonic() > deadline:
                     raise Unsettled from error
                 time.sleep(0.1)
             else:
-                return self._number >= number
+                return self._number == number
 
     def _roll_back(self, connection: PostgresConnection) -> None:
         forget(self._tail, self._companions)
@@ -284,29 +257,22 @@ class PostgresCommits:
         self._thread = Thread("writer")
 
     async def open(self) -> None:
-        """Connect, waiting `TAKE_OVER_SECONDS` for another node to end.
+        """Connect.
 
         Raises:
-            AnotherWriter: another node writes to this log.
+            LogReplaced: the server holds another log.
             psycopg.Error: the database cannot be used.
         """
-        await after_the_other_writer(lambda: self._thread.run(self._batches.open))
+        await self._thread.run(self._batches.open)
 
     async def commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         """Run all operations in one transaction and commit it; see `Commits.commit`."""
         return await self._thread.run(partial(self._batches.commit, operations))
 
     async def recover(self) -> None:
-        """Replace the connection after a failed commit. If that fails, the next batch retries.
-
-        A log that went back, or has another writer, is not the log that this node has told its
-        readers of: the node stops. When it starts again it gives the log a new epoch if need be.
-        """
+        """Replace the connection after a failed commit. If that fails, the next batch retries."""
         try:
-            await self.open()  # the other writer may be our own lost connection
-        except (AnotherWriter, LogWentBack) as error:
-            logger.critical("the node stops: PARTYLINE_STORE: %s", error)
-            signal.raise_signal(signal.SIGTERM)
+            await self.open()
         except Exception as error:
             logger.error("the database cannot be reached: %s", describe(error))
 

@@ -13,16 +13,9 @@ from mcp_node.log.database import LogDatabase
 from mcp_node.log.interface import Log
 from mcp_node.log.mark import MARK, read_mark
 from mcp_node.log.migrations import Step
-from mcp_node.log.postgres.commits import (
-    FROZEN,
-    LOCK_WAIT,
-    AnotherWriter,
-    Batches,
-    PostgresCommits,
-    after_the_other_writer,
-    become_writer,
-)
-from mcp_node.log.postgres.connection import connect
+from mcp_node.log.postgres.commits import FROZEN, LOCK_WAIT, Batches, PostgresCommits
+from mcp_node.log.postgres.connection import PostgresConnection, connect
+from mcp_node.log.postgres.identity import LogIdentity
 from mcp_node.log.postgres.reader import PostgresReader
 from mcp_node.log.postgres.schema import complaint, lock_number, prepare
 from mcp_node.log.transaction import Companion
@@ -31,8 +24,6 @@ from proto.settings import Settings
 
 READ_SECONDS: Final = "30s"
 """A read that takes longer is cancelled by the server."""
-
-_IN_USE: Final = "PARTYLINE_STORE is in use by another mcp_node; stop that one first"
 
 
 async def open_database(
@@ -61,19 +52,17 @@ async def open_database(
     def prepared() -> tuple[Log, Sequence[Companion]]:
         connection = link()
         try:
-            # A newer node that waits must not migrate the tables of the one that still writes.
-            become_writer(connection, lock_number(schema))
             log = prepare(connection, schema, versions, on_disk)
         finally:
             connection.raw.close()
         return log, make_companions()
 
     try:
-        log, companions = await after_the_other_writer(lambda: asyncio.to_thread(prepared))
-    except AnotherWriter:
-        raise ConfigurationError(_IN_USE) from None
+        log, companions = await asyncio.to_thread(prepared)
     except psycopg.Error as error:
         raise ConfigurationError(complaint(error)) from None
+    lock = lock_number(schema)
+    identity = LogIdentity(log.epoch, log.head, lock)
     writing = partial(
         link,
         lock_timeout=LOCK_WAIT,
@@ -83,17 +72,26 @@ async def open_database(
         tcp_keepalives_interval="2",
         tcp_keepalives_count="3",
     )
-    node = secrets.token_hex(8)
-    commits = PostgresCommits(Batches(writing, lock_number(schema), node, companions, log.head))
+    batches = Batches(writing, lock, secrets.token_hex(8), companions, identity)
     reading = partial(link, statement_timeout=READ_SECONDS)
-    reader, long_reader = (PostgresReader(reading, name) for name in ("reader", "long reads"))
-    database = LogDatabase(data_dir, log, commits, reader, long_reader, settings)
+
+    def checked() -> PostgresConnection:
+        connection = reading()
+        try:
+            identity.check(connection)
+        except BaseException:
+            connection.raw.close()
+            raise
+        return connection
+
+    reader, long_reader = (PostgresReader(checked, name) for name in ("reader", "long reads"))
+    database = LogDatabase(
+        data_dir, log, PostgresCommits(batches), reader, long_reader, settings, identity=identity
+    )
     try:
         await database.open(on_disk)
     except BaseException as error:
         await database.close()
-        if isinstance(error, AnotherWriter):
-            raise ConfigurationError(_IN_USE) from None
         if isinstance(error, psycopg.Error):
             raise ConfigurationError(complaint(error)) from None
         raise

@@ -1,6 +1,6 @@
-"""The tables in PostgreSQL: made, migrated, and the identity of the log in them.
+"""The tables in PostgreSQL: made, migrated, and the opening of the log noted.
 
-Everything here runs in one transaction, by the node that holds the writer's lock.
+Everything here runs in one transaction under the log's lock, while other nodes may be running.
 """
 
 import re
@@ -12,19 +12,30 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from mcp_node.log.epoch import settle_epoch
+from mcp_node.log.epoch import known_id
 from mcp_node.log.interface import KEPT_STARTS, Log, Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Step
 from mcp_node.log.postgres.connection import PostgresConnection
+from mcp_node.log.postgres.identity import LOCK_LOG, LogMoving, settle, share
 from mcp_node.log.postgres.statements import PORTABLE_FUNCTIONS, defined
 from proto.errors import ConfigurationError
 
-# The number of the last transaction of the node that writes (`mcp_node.log.postgres.commits`).
-_BATCHES: Final = """
+NEWER_VERSIONS: Final = 1
+"""How much newer than this node's the tables may be: during an upgrade of several nodes, the first
+one that is new migrates them while others still run, and may start again."""
+
+# The last transaction of each node: its number, the server's timeline, whether a synchronous
+# standby confirmed it, when (`mcp_node.log.postgres.commits`).
+_BATCHES: Final = (
+    """
     CREATE TABLE IF NOT EXISTS batches (node TEXT PRIMARY KEY, number BIGINT NOT NULL)
     WITH (fillfactor = 10)
-"""
+    """,
+    "ALTER TABLE batches ADD COLUMN IF NOT EXISTS timeline TEXT",
+    "ALTER TABLE batches ADD COLUMN IF NOT EXISTS synchronous BOOLEAN",
+    "ALTER TABLE batches ADD COLUMN IF NOT EXISTS at TIMESTAMPTZ NOT NULL DEFAULT now()",
+)
 _VERSION: Final = "SELECT value FROM meta WHERE name = 'schema'"
 _SAVE_VERSION: Final = """
     INSERT INTO meta VALUES ('schema', ?)
@@ -55,11 +66,14 @@ def prepare(
         mark: the last one that this node wrote.
 
     Raises:
-        ConfigurationError: the tables are of a newer version.
+        ConfigurationError: the tables are of a newer version, or of a partyline migrate that has
+            not finished.
+        LogMoving: a partyline migrate is under way.
         psycopg.Error: the database refuses.
     """
+    share(connection, lock_number(schema))
     with connection.raw.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(?)", (lock_number(schema),))
+        connection.execute(LOCK_LOG, (lock_number(schema),))
         migrate(connection, schema, versions)
         return _identify(connection, mark)
 
@@ -89,12 +103,12 @@ def migrate(
     if connection.execute(exists, (schema,)).fetchone() is None:
         connection.raw.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     version = stored_version(connection)
-    if version > len(versions):
+    if version > len(versions) + NEWER_VERSIONS:
         raise ConfigurationError(
             f"the tables in schema {schema} of PARTYLINE_STORE have version {version}, this"
-            f" Partyline knows up to {len(versions)}; install the newer Partyline"
+            f" Partyline knows {len(versions)}; install the newer Partyline"
         )
-    if version == len(versions):
+    if version >= len(versions):
         return
     for function in PORTABLE_FUNCTIONS:
         connection.raw.execute(function)
@@ -104,19 +118,20 @@ def migrate(
                 connection.execute(defined(step))
             else:
                 step(connection)
-    connection.execute(_BATCHES)
+    for statement in _BATCHES:
+        connection.execute(statement)
     connection.execute(_SAVE_VERSION, (str(len(versions)),))
 
 
 def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
-    epoch, head = settle_epoch(connection, mark)
-    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
+    found = settle(connection, known_id(connection, mark))
+    connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), found.head))
     connection.execute(
         "DELETE FROM starts WHERE at <= (SELECT at FROM starts ORDER BY at DESC OFFSET ? LIMIT 1)",
         (KEPT_STARTS,),
     )
     rows = connection.execute("SELECT at, head FROM starts ORDER BY at").fetchall()
-    return Log(epoch, head, [Start(*row) for row in rows])
+    return Log(found.epoch, found.head, [Start(*row) for row in rows])
 
 
 def complaint(error: psycopg.Error, given: str = "PARTYLINE_STORE") -> str:
@@ -126,6 +141,8 @@ def complaint(error: psycopg.Error, given: str = "PARTYLINE_STORE") -> str:
         error: from connecting or from a statement.
         given: the setting or argument that has the address.
     """
+    if isinstance(error, LogMoving):
+        return f"{given}: partyline migrate is moving the log; start mcp_node afterwards"
     text = str(error)
     if error.sqlstate == "42501":
         return f"{given}: this user may not create the schema; grant CREATE on the database"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,8 +12,6 @@ import pytest
 
 from mcp_node.log.interface import Database
 from mcp_node.log.mark import MARK, Mark, write_mark
-from mcp_node.log.postgres.commits import AnotherWriter, become_writer
-from mcp_node.log.postgres.connection import PostgresConnection
 from mcp_node.log.postgres.statements import defined, many_rows, translated
 from mcp_node.storage import open_store
 from proto.errors import ConfigurationError, Unavailable
@@ -21,7 +19,7 @@ from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session
 from tests.postgres import PostgresServer, binaries
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
 
 SCHEMA = "partyline"
 
@@ -93,43 +91,6 @@ async def test_the_log_outlives_a_restart_of_the_node_and_keeps_its_epoch(server
         assert store.epoch == epoch
         assert (await storing.append(store, new_message())).prev == 1
         assert await everything(store) == [1, 2]
-
-
-async def test_a_second_node_is_refused_while_the_first_one_runs(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("mcp_node.log.postgres.commits.TAKE_OVER_SECONDS", 0.3)
-    async with room(server, tmp_path / "a") as store:
-        with pytest.raises(ConfigurationError, match="another mcp_node"):
-            async with opened(server, tmp_path / "b"):
-                pass
-        await storing.append(store, new_message())
-    async with opened(server, tmp_path / "b") as store:
-        assert await everything(store) == [1]
-
-
-async def test_a_node_that_starts_waits_for_the_one_before_it(server, tmp_path, monkeypatch):
-    refused = []
-
-    def noted(connection: PostgresConnection, lock: int) -> None:
-        try:
-            become_writer(connection, lock)
-        except AnotherWriter as error:
-            refused.append(error)
-            raise
-
-    monkeypatch.setattr("mcp_node.log.postgres.database.become_writer", noted)
-    monkeypatch.setattr("mcp_node.log.postgres.commits.TAKE_OVER_SECONDS", 2 * PATIENCE)
-    async with AsyncExitStack() as first:
-        store = await first.enter_async_context(room(server, tmp_path / "a"))
-        second = opened(server, tmp_path / "b")
-        opening = asyncio.create_task(second.__aenter__())
-        await until(lambda: refused)
-        assert not opening.done()
-        starts = await store.read(lambda c: c.execute("SELECT count(*) FROM starts").fetchone())
-        assert starts == (1,)  # and it has migrated nothing
-        await first.aclose()
-        store = await opening
-        assert await everything(store) == []
-        await second.__aexit__(None, None, None)
 
 
 async def test_a_server_that_crashes_and_returns_fails_no_write_and_loses_nothing(server, tmp_path):
@@ -261,7 +222,7 @@ async def test_a_log_that_lost_messages_gets_a_new_epoch(server, tmp_path):
 
 async def test_a_node_stops_when_messages_it_committed_are_gone(server, tmp_path, monkeypatch):
     stopped = []
-    monkeypatch.setattr("mcp_node.log.postgres.commits.signal.raise_signal", stopped.append)
+    monkeypatch.setattr("mcp_node.log.postgres.identity.stop_node", lambda: stopped.append(1))
     monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         await storing.append(store, new_message())
