@@ -97,7 +97,8 @@ def _prune(chosen: argparse.Namespace) -> int:
 
 
 def _keys(chosen: argparse.Namespace) -> int:
-    print(keys(load_settings(), allow=chosen.allow, remove=chosen.remove, server=chosen.server))
+    wish = {name: getattr(chosen, name) for name in ("allow", "remove", "server", "nats")}
+    print(keys(load_settings(), **wish))
     return 0
 
 
