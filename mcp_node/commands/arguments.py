@@ -145,9 +145,10 @@ def _add_links(commands: "Commands") -> None:
 def _add_keys(commands: "Commands") -> None:
     keys = commands.add_parser(
         "keys",
-        help="show or edit the keys that a bridge over tcp accepts",
+        help="show or edit the keys of nodes on several machines",
         description="Show the public keys of this machine's nodes and the keys they accept, or"
-        " change those. Needed only for a bridge over tcp between machines: docs/operations.md.",
+        " change those. Needed only between machines: for a bridge over tcp (docs/operations.md),"
+        " and for NATS (docs/cluster.md).",
     )
     edit = keys.add_mutually_exclusive_group()
     edit.add_argument("--allow", metavar="KEY", help="accept messages from the mcp_node with KEY")
@@ -156,6 +157,11 @@ def _add_keys(commands: "Commands") -> None:
         "--server",
         metavar="KEY",
         help="send only to the ws_node with KEY, from mcp_node's next start on",
+    )
+    edit.add_argument(
+        "--nats",
+        action="store_true",
+        help="print the nodes' public keys for deploy/nats-server.conf; make them if missing",
     )
 
 

@@ -107,7 +107,8 @@ def _say(line: str) -> None:
 
 
 def _keys(chosen: argparse.Namespace) -> int:
-    print(keys(load_settings(), allow=chosen.allow, remove=chosen.remove, server=chosen.server))
+    wish = {name: getattr(chosen, name) for name in ("allow", "remove", "server", "nats")}
+    print(keys(load_settings(), **wish))
     return 0
 
 
