@@ -33,7 +33,10 @@ from tests.mcp_node.transfer.deployment import (
     write,
 )
 
-pytestmark = pytest.mark.parametrize(("source", "target"), DIRECTIONS)
+pytestmark = [
+    pytest.mark.parametrize(("source", "target"), DIRECTIONS),
+    pytest.mark.sqlite,  # and PostgreSQL, whichever engine the other tests use
+]
 
 
 class Stopped(Exception):
@@ -162,13 +165,13 @@ async def test_a_process_killed_within_a_transaction_leaves_what_another_one_con
         "PARTYLINE_STORE_SCHEMA": settings.store_schema,
     }
     codes = []
-    for rows in (3, 33, 45, 1_000_000):
+    for rows in (3, 45, 1_000_000):
         command = [sys.executable, "-m", "tests.mcp_node.transfer.killed_after", str(rows)]
         process = await asyncio.create_subprocess_exec(
             *command, source, target, env=environment, stdout=subprocess.DEVNULL
         )
         codes.append(await process.wait())
-    assert codes == [-signal.SIGKILL] * 3 + [0]
+    assert codes == [-signal.SIGKILL] * 2 + [0]
     async with running(tmp_path, target) as (store, able):
         assert await seen(store, able) == before
 
