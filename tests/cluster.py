@@ -53,8 +53,9 @@ async def cluster(directory: Path, **settings: str) -> AsyncIterator[Cluster]:
                 BRIDGE="nats",
                 STORE=store["store"],
                 STORE_SCHEMA=store["store_schema"],
-                NATS_URL=nats.url("mcp_node"),  # the command line has mcp_node's environment
-                ws_settings={"NATS_URL": nats.url("ws_node")},
+                NATS_URL=nats.address,
+                mcp_settings=nats.nkey("mcp_node"),
+                ws_settings=nats.nkey("ws_node"),
                 **settings,
             )
             for name in ("first", "second")
