@@ -88,6 +88,18 @@ def _add_log(commands: "Commands") -> None:
         " new epoch, so that viewers reload. The previous log is kept beside it.",
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="made by partyline backup")
+    migrate = commands.add_parser(
+        "migrate",
+        help="move everything stored between SQLite and PostgreSQL",
+        description="Copy everything that mcp_node has stored from SQLite to PostgreSQL or back,"
+        " and compare both. No mcp_node may be running. If it is interrupted, the same command"
+        " continues. The log keeps its epoch, so that viewers and agents keep their positions."
+        " The source stays as it is.",
+        epilog="SIDE is sqlite (the log in PARTYLINE_DATA_DIR), postgresql (the address in"
+        " PARTYLINE_STORE), or postgresql://… itself, without a password.",
+    )
+    migrate.add_argument("--from", required=True, metavar="SIDE", dest="source", help="copy this")
+    migrate.add_argument("--to", required=True, metavar="SIDE", dest="target", help="into this")
     prune = commands.add_parser(
         "prune",
         help="delete old messages permanently",
