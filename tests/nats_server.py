@@ -48,6 +48,7 @@ class NatsServer:
             self._file.write_text(configuration)
         self._held = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
+        self._paused = False
 
     async def __aenter__(self) -> Self:
         self.port = self._held.enter_context(reserved_port())
@@ -71,10 +72,16 @@ class NatsServer:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._spawn()
+        self.spawn()
         await until(self._answers)
 
-    def _spawn(self) -> None:
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and neither killed nor paused since."""
+        return self._process is not None and self._process.poll() is None and not self._paused
+
+    def spawn(self) -> None:
+        """Start it without waiting."""
         assert PROGRAM is not None
         secrets = {f"{user.upper()}_PASSWORD": word for user, word in PASSWORDS.items()}
         where = ("-a", "127.0.0.1", "-p", str(self.port))
@@ -107,9 +114,11 @@ class NatsServer:
     def pause(self) -> None:
         """Stop it (SIGSTOP): its connections stay, and nothing is read."""
         assert self._process is not None
+        self._paused = True
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
         assert self._process is not None
+        self._paused = False
         self._process.send_signal(signal.SIGCONT)

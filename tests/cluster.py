@@ -1,0 +1,78 @@
+"""Several real pairs of nodes on one PostgreSQL and one nats-server.
+
+::
+
+    async with Cluster(tmp_path, store=server.address, nats=nats_server) as cluster:
+        first, second = cluster.pairs
+"""
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+
+from proto import keyfile
+from tests import nats_server, postgres
+from tests.nats_server import NatsServer
+from tests.pair import Pair
+
+KEYS: Final = ("signing.key", "signing.pub", "bridge.key", "digests.key")
+"""The files of a data directory that all nodes have the same of."""
+
+needed = pytest.mark.skipif(
+    postgres.binaries() is None or nats_server.PROGRAM is None,
+    reason="PostgreSQL or nats-server is missing (Debian: apt install postgresql nats-server)",
+)
+"""Marks what needs both servers."""
+
+
+class Cluster:
+    """The pairs, started on entry and ended on exit. Each has a data directory of its own.
+
+    Args:
+        directory: for the pairs' directories.
+        store: the address of PostgreSQL.
+        nats: the server, running.
+        count: how many pairs.
+        settings: of all nodes, without the prefix.
+    """
+
+    def __init__(
+        self, directory: Path, *, store: str, nats: NatsServer, count: int = 2, **settings: Any
+    ) -> None:
+        common = {"BRIDGE": "nats", "STORE": store, **settings}
+        self.pairs = [
+            Pair(
+                directory / f"pair-{number}",
+                mcp_settings={"NATS_URL": nats.url("mcp_node")},
+                ws_settings={"NATS_URL": nats.url("ws_node")},
+                **common,
+            )
+            for number in range(count)
+        ]
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        first = keyfile.open_data_dir(self.pairs[0].data_dir)
+        for make in (keyfile.public_key, keyfile.bridge_key, keyfile.digests_key):
+            make(first)
+        for pair in self.pairs[1:]:
+            keyfile.open_data_dir(pair.data_dir)
+            for name in KEYS:
+                shutil.copy2(first / name, pair.data_dir / name)
+        entering = [asyncio.create_task(pair.__aenter__()) for pair in self.pairs]
+        try:
+            for pair, entered in zip(self.pairs, entering, strict=True):
+                await entered
+                self._stack.push_async_exit(pair)
+        except BaseException:
+            await asyncio.gather(*entering, return_exceptions=True)
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stack.__aexit__(*error)
