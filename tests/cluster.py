@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import copy
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,16 +35,23 @@ class Cluster:
 
     Args:
         directory: for the pairs' directories.
-        store: the address of PostgreSQL.
+        store, store_schema: where PostgreSQL is, and the schema of the tables.
         nats: the server, running.
         count: how many pairs.
         settings: of all nodes, without the prefix.
     """
 
     def __init__(
-        self, directory: Path, *, store: str, nats: NatsServer, count: int = 2, **settings: Any
+        self,
+        directory: Path,
+        *,
+        store: str,
+        nats: NatsServer,
+        store_schema: str = "partyline",
+        count: int = 2,
+        **settings: Any,
     ) -> None:
-        common = {"BRIDGE": "nats", "STORE": store, **settings}
+        common = {"BRIDGE": "nats", "STORE": store, "STORE_SCHEMA": store_schema, **settings}
         self.pairs = [
             Pair(
                 directory / f"pair-{number}",
@@ -53,6 +61,8 @@ class Cluster:
             )
             for number in range(count)
         ]
+        for pair in self.pairs:  # for commands
+            pair.environment["PARTYLINE_NATS_URL"] = nats.url("mcp_node")
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -73,6 +83,13 @@ class Cluster:
             await self._stack.aclose()
             raise
         return self
+
+    def crossed(self) -> Pair:
+        """A pair of nodes that are no pair: agents use the first mcp_node, viewers the second
+        ws_node, so that everything between them crosses the cluster."""
+        crossed = copy.copy(self.pairs[0])
+        crossed.ws = self.pairs[1].ws
+        return crossed
 
     async def __aexit__(self, *error: Any) -> None:
         await self._stack.__aexit__(*error)

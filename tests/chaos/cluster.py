@@ -83,7 +83,8 @@ class ClusterDeployment:
     ) -> None:
         self.pairs = pairs
         self.crashes: list[str] = []
-        self.epochs = 1 if kind == "async" else 0
+        # A viewer may reach a ws_node that has not seen the new log yet, and reload for each.
+        self.epochs = 4 if kind == "async" else 0
         self._postgres = primary
         self._standby = standby
         self._nats = nats
