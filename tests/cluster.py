@@ -20,8 +20,8 @@ from tests import nats_server, postgres
 from tests.nats_server import NatsServer
 from tests.pair import Pair
 
-KEYS: Final = ("signing.key", "signing.pub", "bridge.key", "digests.key")
-"""The files of a data directory that all nodes have the same of."""
+KEYS: Final = ("signing.pub", "bridge.key", "digests.key")
+"""The keys that all nodes need. The first pair signs tokens; the others have a key directory."""
 
 needed = pytest.mark.skipif(
     postgres.binaries() is None or nats_server.PROGRAM is None,
@@ -61,6 +61,10 @@ class Cluster:
             )
             for number in range(count)
         ]
+        for pair in self.pairs[1:]:
+            pair.signing_dir = self.pairs[0].data_dir
+            for node in (pair.mcp, pair.ws):
+                node.environment["PARTYLINE_KEY_DIR"] = str(pair.data_dir.parent / "keys")
         for pair in self.pairs:  # for commands
             pair.environment["PARTYLINE_NATS_URL"] = nats.url("mcp_node")
         self._stack = AsyncExitStack()
@@ -70,9 +74,10 @@ class Cluster:
         for make in (keyfile.public_key, keyfile.bridge_key, keyfile.digests_key):
             make(first)
         for pair in self.pairs[1:]:
-            keyfile.open_data_dir(pair.data_dir)
+            key_dir = pair.data_dir.parent / "keys"
+            key_dir.mkdir(mode=0o700)
             for name in KEYS:
-                shutil.copy2(first / name, pair.data_dir / name)
+                shutil.copy2(first / name, key_dir / name)
         entering = [asyncio.create_task(pair.__aenter__()) for pair in self.pairs]
         try:
             for pair, entered in zip(self.pairs, entering, strict=True):

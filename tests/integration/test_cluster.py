@@ -118,6 +118,21 @@ async def test_a_token_revoked_at_one_node_is_refused_at_all(pairs: list[Pair]) 
         await until(lambda pair=pair: refused(pair))
 
 
+async def test_links_are_redeemed_at_the_node_that_signs(pairs: list[Pair]) -> None:
+    room = await make_room(pairs[0], "linked")
+    async with pairs[1].agent("alice") as alice:
+        link = await alice.call_tool("get_live_link", {"session_id": room})
+    assert link.structured_content is not None
+    code = link.structured_content["url"].rpartition("#code=")[2]
+    answers = []
+    async with plain_client() as client:
+        for pair in reversed(pairs):
+            answers.append(await client.post(f"{pair.mcp_url}/api/redeem", json={"code": code}))
+    assert [answer.status_code for answer in answers] == [503, 200]
+    assert "signing.key" in answers[0].text
+    assert not (pairs[1].data_dir / "signing.key").exists()
+
+
 async def test_agents_at_work_at_one_node_show_to_viewers_of_the_other(pairs: list[Pair]) -> None:
     room = await make_room(pairs[0], "presence")
     async with (
