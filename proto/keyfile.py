@@ -131,7 +131,7 @@ def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     """
     if (data_dir / "signing.pub").exists() and not (data_dir / "signing.key").exists():
         raise ConfigurationError(
-            f"{data_dir} has signing.pub but no signing.key: sign tokens where that file is; to make"
+            f"{data_dir} has signing.pub but no signing.key: sign tokens where that is; to make"
             " new keys, delete signing.pub as well"
         )
     raw = read_or_make(data_dir / "signing.key", _new_private_key)
