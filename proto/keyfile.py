@@ -10,13 +10,16 @@ digests.key     0600   64 hex digits: keys the digests of erased messages; mcp_n
 bridge.dir      0600   directory of the sockets, if another one (`proto.endpoints`)
 ==============  =====  ============================================================
 
-For a bridge over tcp also these, created and read by `serving.curve`:
+For a bridge over tcp and for NATS also these, created and read by `serving.curve` and
+`serving.bus.nkeys`:
 
 ================  =====  ==============================================================
 curve-server.key  0600   64 hex digits: CURVE secret key of ws_node
 curve-client.key  0600   64 hex digits: CURVE secret key of mcp_node
 curve-allowed     0600   public keys that ws_node accepts besides that of curve-client.key
 curve-trusted     0600   public key of the ws_node to send to, if not curve-server.key's
+nats-mcp.key      0600   seed of the nkey with which mcp_node proves itself to nats-server
+nats-ws.key       0600   the same of ws_node
 ================  =====  ==============================================================
 
 Files are created atomically (a temporary file, then ``link``). Both nodes may start at the same

@@ -27,6 +27,11 @@ class NatsServers:
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
 
+    @property
+    def secret(self) -> bool:
+        """Whether the addresses have a password or a token."""
+        return self.user is not None or self.token is not None
+
 
 def parse_nats_servers(text: str) -> NatsServers:
     """The servers of ``nats://[USER:PASSWORD@ or TOKEN@]HOST[:PORT]``, separated by commas.

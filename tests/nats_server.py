@@ -1,9 +1,12 @@
 """A real nats-server with the configuration of deploy/, on a port of its own.
 
+For programs that cannot sign, it has two more users with the same rights and passwords.
+
 ::
 
     async with NatsServer(tmp_path) as server:
-        settings = load_settings(nats_url=server.url("ws_node"))
+        key = server.nkey_file("ws_node")
+        settings = load_settings(nats_url=server.address, nats_nkey_file=key)
         server.kill()          # kill -9
         await server.start()   # again, on the same port
 """
@@ -19,6 +22,7 @@ from typing import Final, Self
 
 import pytest
 
+from serving.bus import nkeys
 from tests.node_process import reserved_port
 from tests.waiting import until
 
@@ -32,6 +36,14 @@ needed = pytest.mark.skipif(
 """Marks what needs it."""
 
 
+def _with_passwords(configuration: str) -> str:
+    users = [
+        f'{{ user: {user}, password: "{word}", permissions: ${user} }}'
+        for user, word in PASSWORDS.items()
+    ]
+    return configuration.replace("users = [", "\n".join(("users = [", *users)))
+
+
 class NatsServer:
     """The server, started on entry and killed on exit.
 
@@ -42,10 +54,10 @@ class NatsServer:
 
     def __init__(self, directory: Path, configuration: str | None = None) -> None:
         self._directory = directory
-        self._file = CONFIGURATION
-        if configuration is not None:
-            self._file = directory / "nats.conf"
-            self._file.write_text(configuration)
+        self._file = directory / "nats.conf"
+        self._file.write_text(configuration or _with_passwords(CONFIGURATION.read_text()))
+        self._keys = directory / "nkeys"
+        self._keys.mkdir(exist_ok=True)
         self._held = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._paused = False
@@ -66,8 +78,22 @@ class NatsServer:
         self.kill()
         self._held.close()
 
+    @property
+    def address(self) -> str:
+        """Its address, without credentials."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    def nkey_file(self, node: str) -> Path:
+        """The seed of one of the configuration's users."""
+        nkeys.own_key(self._keys, node)
+        return self._keys / nkeys.FILES[node]
+
+    def nkey(self, node: str) -> dict[str, str]:
+        """Settings for one of the configuration's users, without the prefix."""
+        return {"NATS_URL": self.address, "NATS_NKEY_FILE": str(self.nkey_file(node))}
+
     def url(self, user: str) -> str:
-        """Its address for one of the configuration's users."""
+        """Its address with the password of one of the users that have one."""
         return f"nats://{user}:{PASSWORDS[user]}@127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -83,12 +109,15 @@ class NatsServer:
     def spawn(self) -> None:
         """Start it without waiting."""
         assert PROGRAM is not None
-        secrets = {f"{user.upper()}_PASSWORD": word for user, word in PASSWORDS.items()}
+        public = {
+            f"{node.upper()}_NKEY": nkeys.public_key(nkeys.own_key(self._keys, node))
+            for node in nkeys.FILES
+        }
         where = ("-a", "127.0.0.1", "-p", str(self.port))
         with (self._directory / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "-c", str(self._file), *where],
-                env=os.environ | secrets,
+                env=os.environ | public,
                 stdout=log,
                 stderr=log,
             )

@@ -88,6 +88,18 @@ def _add_log(commands: "Commands") -> None:
         " new epoch, so that viewers reload. The previous log is kept beside it.",
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="made by partyline backup")
+    migrate = commands.add_parser(
+        "migrate",
+        help="move everything stored between SQLite and PostgreSQL",
+        description="Copy everything that mcp_node has stored from SQLite to PostgreSQL or back,"
+        " and compare both. No mcp_node may be running. If it is interrupted, the same command"
+        " continues. The log keeps its epoch, so that viewers and agents keep their positions."
+        " The source stays as it is.",
+        epilog="SIDE is sqlite (the log in PARTYLINE_DATA_DIR), postgresql (the address in"
+        " PARTYLINE_STORE), or postgresql://… itself, without a password.",
+    )
+    migrate.add_argument("--from", required=True, metavar="SIDE", dest="source", help="copy this")
+    migrate.add_argument("--to", required=True, metavar="SIDE", dest="target", help="into this")
     prune = commands.add_parser(
         "prune",
         help="delete old messages permanently",
@@ -133,9 +145,10 @@ def _add_links(commands: "Commands") -> None:
 def _add_keys(commands: "Commands") -> None:
     keys = commands.add_parser(
         "keys",
-        help="show or edit the keys that a bridge over tcp accepts",
+        help="show or edit the keys of nodes on several machines",
         description="Show the public keys of this machine's nodes and the keys they accept, or"
-        " change those. Needed only for a bridge over tcp between machines: docs/operations.md.",
+        " change those. Needed only between machines: for a bridge over tcp (docs/operations.md),"
+        " and for NATS (docs/cluster.md).",
     )
     edit = keys.add_mutually_exclusive_group()
     edit.add_argument("--allow", metavar="KEY", help="accept messages from the mcp_node with KEY")
@@ -144,6 +157,11 @@ def _add_keys(commands: "Commands") -> None:
         "--server",
         metavar="KEY",
         help="send only to the ws_node with KEY, from mcp_node's next start on",
+    )
+    edit.add_argument(
+        "--nats",
+        action="store_true",
+        help="print the nodes' public keys for deploy/nats-server.conf; make them if missing",
     )
 
 

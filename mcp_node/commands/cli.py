@@ -22,6 +22,7 @@ from mcp_node.commands.arguments import command_line
 from mcp_node.commands.backup import make_backup, restore_backup
 from mcp_node.commands.keys import keys
 from mcp_node.commands.links import links, login
+from mcp_node.commands.migrate import migrate
 from mcp_node.commands.prune import prune
 from mcp_node.commands.revoke import revoke
 from mcp_node.commands.token import TokenRequest, make_token
@@ -96,8 +97,18 @@ def _prune(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _migrate(chosen: argparse.Namespace) -> int:
+    migrate(load_settings(), source=chosen.source, target=chosen.target, say=_say)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def _keys(chosen: argparse.Namespace) -> int:
-    print(keys(load_settings(), allow=chosen.allow, remove=chosen.remove, server=chosen.server))
+    wish = {name: getattr(chosen, name) for name in ("allow", "remove", "server", "nats")}
+    print(keys(load_settings(), **wish))
     return 0
 
 
@@ -108,6 +119,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "backup": _backup,
     "restore": _restore,
     "revoke": _revoke,
+    "migrate": _migrate,
     "prune": _prune,
     "login": _login,
     "links": _links,

@@ -14,18 +14,24 @@ class BusSettings(BaseModel):
     nats_url: SecretStr | None = Field(
         None,
         description="For PARTYLINE_BRIDGE=nats: addresses of nats-server, separated by commas,"
-        " nats://USER:PASSWORD@HOST[:PORT] or nats://TOKEN@HOST[:PORT]; tls:// instead of nats://"
-        " refuses servers without TLS.",
+        " nats://HOST[:PORT], or with USER:PASSWORD@ or TOKEN@ before the host; tls:// instead of"
+        " nats:// refuses servers without TLS.",
     )
     nats_deployment: str = Field(
         "default",
         description="Name of this deployment in the subjects of NATS, the same for all its nodes:"
         " letters, digits, _ and -.",
     )
+    nats_nkey_file: Path | None = Field(
+        None,
+        description="Seed of the nkey with which this node proves itself to nats-server. Unset:"
+        " nats-mcp.key or nats-ws.key in the data directory, unless PARTYLINE_NATS_URL has a"
+        " password or token, or one of the next two is set.",
+    )
     nats_credentials: Path | None = Field(
         None,
-        description="Credentials file (.creds: a JWT and its seed) of a NATS user, instead of a"
-        " password or token in PARTYLINE_NATS_URL.",
+        description="Credentials file (.creds: a JWT and its seed) of a NATS user, instead of an"
+        " nkey alone.",
     )
     nats_cert_file: Path | None = Field(
         None, description="Client certificate (PEM) for nats-server; it requires TLS."

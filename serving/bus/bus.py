@@ -10,11 +10,12 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from proto.errors import ConfigurationError
 from proto.hosts import is_loopback
-from proto.nats_servers import parse_nats_servers
+from proto.nats_servers import NatsServers, parse_nats_servers
 from proto.settings import Settings
 from serving.bus.credentials import read_credentials, tls_context
 
@@ -64,7 +65,7 @@ class Bus:
 
     Args:
         settings: of the node; with ``nats_url``.
-        name: of the node, as the server's monitoring shows it.
+        name: ``mcp_node`` or ``ws_node``: whose key is used, and shown by the server's monitoring.
         on_subscribed: called when the server has all subscriptions of a new connection: what was
             published before may have been missed.
 
@@ -86,9 +87,8 @@ class Bus:
         self._tls = self._servers.tls or settings.nats_cert_file is not None
         self._authenticated = settings.auth != "off"
         self._context = tls_context(settings)
-        self._credentials_file = settings.nats_credentials
-        if self._credentials_file is not None:
-            read_credentials(self._credentials_file)
+        self._credentials = partial(read_credentials, settings, self._servers, name)
+        self._credentials()  # raises if a file cannot be used
         self._name = name
         self._largest = settings.max_bridge_bytes + _ENVELOPE_BYTES
         self._most_unsent = settings.bridge_backlog_bytes
@@ -102,11 +102,8 @@ class Bus:
         self._client: Client | None = None
         self._away = False
         self._next_log = 0.0
-        if not self._tls and not all(map(is_loopback, self._servers.hosts)):
-            logger.warning(
-                "PARTYLINE_NATS_URL is not tls://: messages and credentials can be read on the"
-                " way. Use a network or tunnel that you trust."
-            )
+        if not self._tls:
+            _warn(self._servers)
 
     @property
     def connected(self) -> bool:
@@ -193,10 +190,9 @@ class Bus:
                 await client.confirm()
 
     async def _connect(self, client: "Client") -> None:
-        servers, file = self._servers, self._credentials_file
-        credentials = (
-            read_credentials(file) if file else None
-        )  # read again: it may have been renewed
+        servers = self._servers
+        credentials = self._credentials()  # read again: a file may have been renewed
+        client.nkey = credentials and credentials.nkey
         connecting = asyncio.create_task(
             client.connect(
                 list(servers.urls),
@@ -292,6 +288,20 @@ class Bus:
         if now >= self._next_log:
             self._next_log = now + LOG_SECONDS
             logger.error("nats-server refused: %s. docs/cluster.md has the rights", text)
+
+
+def _warn(servers: NatsServers) -> None:
+    """Log what the connection without TLS means."""
+    if servers.secret:
+        logger.warning(
+            "PARTYLINE_NATS_URL has a password or token and is not tls://: whoever takes"
+            " nats-server's port while it is away is sent it. Use an nkey (docs/cluster.md) or TLS."
+        )
+    if not all(map(is_loopback, servers.hosts)):
+        logger.warning(
+            "PARTYLINE_NATS_URL is not tls://: messages can be read and altered on the way. Use a"
+            " network or tunnel that you trust."
+        )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -36,6 +36,7 @@ class Client(NatsClient):
 
     Attributes:
         ended: done when the connection is over, for whatever reason.
+        nkey: the public key to log in with, which nats-py takes from a seed of its own otherwise.
 
     Args:
         tls: whether to refuse a server without TLS.
@@ -45,6 +46,7 @@ class Client(NatsClient):
     def __init__(self, *, tls: bool, authenticated: bool) -> None:
         super().__init__()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.nkey: str | None = None
         self._demands = {"tls_required": tls, "auth_required": authenticated}
         self._receivers: dict[int, Receive] = {}
 
@@ -109,6 +111,7 @@ class Client(NatsClient):
             raise Error("the server offers no TLS")
         if self._demands["auth_required"] and not self._server_info.get("auth_required"):
             raise Error("the server asks for no credentials: give it users (docs/cluster.md)")
+        self._public_nkey = self.nkey
         return super()._connect_command()
 
     def _build_message(

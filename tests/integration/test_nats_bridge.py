@@ -20,6 +20,7 @@ from proto import keyfile
 from proto.settings import load_settings
 from proto.subjects import Subjects
 from proto.wire import pack
+from serving.bus import nkeys
 from serving.bus.bus import Bus
 from tests import nats_server
 from tests.clients import frame, is_quiet, plain_client
@@ -53,8 +54,8 @@ class Cluster:
         self.pair = Pair(
             directory / "pair",
             BRIDGE="nats",
-            mcp_settings={"NATS_URL": server.url("mcp_node"), "SIGNED_REQUESTS": "true"},
-            ws_settings={"NATS_URL": server.url("ws_node")},
+            mcp_settings=server.nkey("mcp_node") | {"SIGNED_REQUESTS": "true"},
+            ws_settings=server.nkey("ws_node"),
             **settings,
         )
         self._data_dir = directory / "second"
@@ -158,7 +159,8 @@ async def _nothing_secret(cluster: Cluster) -> None:
         assert node.process is not None
         told += str(psutil.Process(node.process.pid).cmdline())
         told += str(await readiness(node.url))
-    assert not any(secret in told for secret in nats_server.PASSWORDS.values())
+    for node in nkeys.FILES:
+        assert cluster.server.nkey_file(node).read_text() not in told
 
 
 @nats_server.needed
@@ -244,7 +246,10 @@ async def test_broadcasts_and_counts_cross(tmp_path: Path, server: NatsServer, n
 async def _forge(cluster: Cluster, room: str) -> None:
     """What somebody with a ws_node's credentials can do: send an external event, and no message."""
     settings = load_settings(
-        data_dir=cluster.pair.data_dir, bridge="nats", nats_url=cluster.server.url("ws_node")
+        data_dir=cluster.pair.data_dir,
+        bridge="nats",
+        nats_url=cluster.server.address,
+        nats_nkey_file=cluster.server.nkey_file("ws_node"),
     )
     forger, subjects = Bus(settings, "forger"), Subjects("default")
     message = make_event(10**6, b'{"forged":true}', session_id=room, prev=0, epoch="e" * 32)
@@ -272,8 +277,8 @@ async def test_workers_are_each_on_the_bus(tmp_path: Path, server: NatsServer, n
         BRIDGE="nats",
         WS_WORKERS=2,
         METRICS_LOOPBACK=True,
-        mcp_settings={"NATS_URL": server.url("mcp_node")},
-        ws_settings={"NATS_URL": server.url("ws_node")},
+        mcp_settings=server.nkey("mcp_node"),
+        ws_settings=server.nkey("ws_node"),
     ) as pair:
         await reach_everybody(pair, name)
 

@@ -31,6 +31,7 @@ from mcp_node.log.postgres.identity import (
     TIMELINE,
     LogIdentity,
     LogReplaced,
+    share,
 )
 from mcp_node.log.tail import LogTail
 from mcp_node.log.transaction import (
@@ -110,12 +111,14 @@ class Batches:
         """Connect, wait for what an earlier connection has under way, and read what it stored.
 
         Raises:
+            LogMoving: ``partyline migrate`` uses it.
             LogReplaced: the server holds another log.
             psycopg.Error: the database cannot be used.
         """
         self.close()
         connection = self._connect()
         try:
+            share(connection, self._lock)
             self._identity.check(connection)
             with connection.raw.transaction():
                 connection.execute(LOCK_LOG, (self._lock,))

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
+from mcp_node.log.epoch import EPOCH, change_epoch
 from mcp_node.log.messages import HEAD
 from mcp_node.log.postgres.connection import PostgresConnection
 
@@ -38,9 +39,11 @@ NEXT_NUMBER: Final = "(SELECT ifnull(max(number), 0) + 1 FROM batches)"
 PROMOTION: Final = "promotion"
 """In place of a node's name, in the row of ``batches`` that records a new timeline."""
 
+_SHARE: Final = "SELECT pg_try_advisory_lock_shared(?)"
+_HOLD_ALONE: Final = "SELECT pg_try_advisory_lock(?)"
 _IS_STANDBY: Final = "SELECT pg_is_in_recovery()"
 _STATE: Final = f"""
-    SELECT (SELECT value FROM meta WHERE name = 'epoch'), ({HEAD}), {TIMELINE}, last.timeline,
+    SELECT ({EPOCH}), ({HEAD}), {TIMELINE}, last.timeline,
         last.synchronous
     FROM (SELECT 1) AS one
     LEFT JOIN (SELECT * FROM batches ORDER BY number DESC LIMIT 1) AS last ON true
@@ -61,6 +64,10 @@ class Standby(psycopg.OperationalError):
 
 class LogReplaced(psycopg.OperationalError):
     """The server holds another log than the one this node serves."""
+
+
+class LogMoving(psycopg.OperationalError):
+    """``partyline migrate`` uses the log."""
 
 
 class State(NamedTuple):
@@ -84,6 +91,27 @@ class State(NamedTuple):
     def promoted(self) -> bool:
         """Whether the server was promoted, and no transaction of a node came after that."""
         return self.last_timeline not in (None, self.timeline)
+
+
+def share(connection: PostgresConnection, lock: int) -> None:
+    """Hold the log as one of its nodes, until the connection is closed.
+
+    Args:
+        connection: to the server.
+        lock: the number of the log's lock; that of its nodes is the next one.
+
+    Raises:
+        LogMoving: `hold_alone` was called on another connection.
+    """
+    (shared,) = connection.execute(_SHARE, (lock + 1,)).fetchone()
+    if not shared:
+        raise LogMoving("the log is being moved")
+
+
+def hold_alone(connection: PostgresConnection, lock: int) -> bool:
+    """Hold the log without any node, until the connection is closed; False if a node holds it."""
+    (alone,) = connection.execute(_HOLD_ALONE, (lock + 1,)).fetchone()
+    return bool(alone)
 
 
 def state(connection: PostgresConnection) -> State:
@@ -114,15 +142,9 @@ def settle(connection: PostgresConnection, known: int) -> State:
     if lost:
         epoch = secrets.token_hex(16)
         logger.warning("committed messages may be gone: the log gets a new epoch")
-        rename(connection, epoch)
+        change_epoch(connection, epoch)
         found = found._replace(epoch=epoch)
     return found
-
-
-def rename(connection: PostgresConnection, epoch: str) -> None:
-    """Give the log another epoch: what was known of its past openings says nothing any more."""
-    connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-    connection.execute("DELETE FROM starts")
 
 
 class LogIdentity:

@@ -12,11 +12,12 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from mcp_node.log.epoch import known_id
 from mcp_node.log.interface import KEPT_STARTS, Log, Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Step
 from mcp_node.log.postgres.connection import PostgresConnection
-from mcp_node.log.postgres.identity import LOCK_LOG, settle
+from mcp_node.log.postgres.identity import LOCK_LOG, LogMoving, settle, share
 from mcp_node.log.postgres.statements import PORTABLE_FUNCTIONS, defined
 from proto.errors import ConfigurationError
 
@@ -71,24 +72,43 @@ def prepare(
         mark: the last one that this node wrote.
 
     Raises:
-        ConfigurationError: the tables are of a newer version.
+        ConfigurationError: the tables are of a newer version, or of a partyline migrate that has
+            not finished.
+        LogMoving: a partyline migrate is under way.
         psycopg.Error: the database refuses.
     """
+    share(connection, lock_number(schema))
     with connection.raw.transaction():
         connection.execute(LOCK_LOG, (lock_number(schema),))
-        _migrate(connection, schema, versions)
+        migrate(connection, schema, versions)
         return _identify(connection, mark)
 
 
-def _migrate(
+def stored_version(connection: PostgresConnection) -> int:
+    """The schema version of the tables, 0 if there are none."""
+    (found,) = connection.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
+    row = connection.execute(_VERSION).fetchone() if found else None
+    return 0 if row is None else int(row[0])
+
+
+def migrate(
     connection: PostgresConnection, schema: str, versions: Sequence[Sequence[Step]]
 ) -> None:
+    """Make or migrate the tables, in the caller's transaction.
+
+    Args:
+        connection: the writer's.
+        schema: made if it is missing.
+        versions: the steps of each schema version.
+
+    Raises:
+        ConfigurationError: the tables are of a newer version.
+        psycopg.Error: the database refuses.
+    """
     exists = "SELECT 1 FROM pg_namespace WHERE nspname = ?"
     if connection.execute(exists, (schema,)).fetchone() is None:
         connection.raw.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-    (found,) = connection.execute("SELECT to_regclass('meta') IS NOT NULL").fetchone()
-    row = connection.execute(_VERSION).fetchone() if found else None
-    version = 0 if row is None else int(row[0])
+    version = stored_version(connection)
     if version > len(versions) + NEWER_VERSIONS:
         raise ConfigurationError(
             f"the tables in schema {schema} of PARTYLINE_STORE have version {version}, this"
@@ -110,9 +130,7 @@ def _migrate(
 
 
 def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
-    (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-    known = mark.id if mark is not None and mark.epoch == epoch else 0
-    found = settle(connection, known)
+    found = settle(connection, known_id(connection, mark))
     connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), found.head))
     connection.execute(
         "DELETE FROM starts WHERE at <= (SELECT at FROM starts ORDER BY at DESC OFFSET ? LIMIT 1)",
@@ -124,21 +142,30 @@ def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
 
 def is_away(error: psycopg.Error) -> bool:
     """Whether the server may answer in a while: it is down, starts, or is about to be promoted."""
+    if isinstance(error, LogMoving):
+        return False
     if error.sqlstate:
         return error.sqlstate.startswith(("57P", "080")) or error.sqlstate == "25006"
     return isinstance(error, psycopg.OperationalError) and not _REFUSED.search(str(error))
 
 
-def complaint(error: psycopg.Error) -> str:
-    """What is wrong with PARTYLINE_STORE, without its address, which may hold a password."""
+def complaint(error: psycopg.Error, given: str = "PARTYLINE_STORE") -> str:
+    """What is wrong with the database, without its address, which may hold a password.
+
+    Args:
+        error: from connecting or from a statement.
+        given: the setting or argument that has the address.
+    """
+    if isinstance(error, LogMoving):
+        return f"{given}: partyline migrate is moving the log; start mcp_node afterwards"
     text = str(error)
     if error.sqlstate == "42501":
-        return "PARTYLINE_STORE: this user may not create the schema; grant CREATE on the database"
+        return f"{given}: this user may not create the schema; grant CREATE on the database"
     if error.sqlstate:
-        return f"PARTYLINE_STORE: the server refuses ({type(error).__name__})"
+        return f"{given}: the server refuses ({type(error).__name__})"
     # libpq gives an error of connecting only as text, in the server's language.
     if re.search(r'database ".*" does not exist', text):
-        return "PARTYLINE_STORE: there is no such database; create it"
+        return f"{given}: there is no such database; create it"
     if "authentication failed" in text or re.search(r'role ".*" does not exist', text):
-        return "PARTYLINE_STORE: the server refuses this user or password"
-    return "PARTYLINE_STORE: the server cannot be reached, or refuses; check host, port and user"
+        return f"{given}: the server refuses this user or password"
+    return f"{given}: the server cannot be reached, or refuses; check host, port and user"

@@ -14,8 +14,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from mcp_node.log.epoch import change_epoch
 from mcp_node.log.migrations import Schema
-from mcp_node.log.sqlite.schema import DATABASE, change_epoch, prepare
+from mcp_node.log.sqlite.connection import JobConnection
+from mcp_node.log.sqlite.schema import DATABASE, prepare
 from proto.errors import ConfigurationError
 
 
@@ -82,7 +84,9 @@ def restore(data_dir: Path, source: Path, schema: Schema) -> Copy:
         os.chmod(temporary, 0o600)
         _inspect(temporary, schema)
         prepare(temporary, schema, None)  # migrates a backup of an older version
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
+        with closing(
+            sqlite3.connect(temporary, isolation_level=None, factory=JobConnection)
+        ) as connection:
             change_epoch(connection, secrets.token_hex(16))
             connection.execute("PRAGMA journal_mode = DELETE")
         copy = _inspect(temporary, schema)

@@ -28,7 +28,7 @@ _SHARED: Final = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -65536",
 )
-_WRITER: Final = (
+WRITER_PRAGMAS: Final = (
     *_SHARED,
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -99,7 +99,7 @@ async def connect_writer(path: Path, add_functions: AddFunctions) -> aiosqlite.C
     Raises:
         sqlite3.Error: the database cannot be opened.
     """
-    return await _connect(path, "rw", _WRITER, add_functions)
+    return await _connect(path, "rw", WRITER_PRAGMAS, add_functions)
 
 
 async def connect_reader(path: Path) -> aiosqlite.Connection:

@@ -5,7 +5,6 @@ an unusable file leaves no aiosqlite thread behind.
 """
 
 import os
-import secrets
 import sqlite3
 import stat
 import time
@@ -13,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from mcp_node.log.epoch import settle_epoch
 from mcp_node.log.interface import KEPT_STARTS, Log, Start
 from mcp_node.log.mark import Mark
 from mcp_node.log.migrations import Schema
@@ -41,16 +41,35 @@ def prepare(path: Path, schema: Schema, mark: Mark | None) -> Log:
         ConfigurationError: the file cannot be opened or written, is not a Partyline database,
             or has a newer schema version.
     """
-    _make_private(path)
     try:
-        with closing(
-            sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, factory=JobConnection)
-        ) as connection:
-            schema.add_functions(connection)
-            _migrate(connection, path, schema)
+        with closing(open_migrated(path, schema)) as connection:
             return _identify(connection, mark)
     except sqlite3.Error as error:
-        raise ConfigurationError(_explain(path, error)) from None
+        raise ConfigurationError(explain(path, error)) from None
+
+
+def open_migrated(path: Path, schema: Schema) -> JobConnection:
+    """A writable connection to the database, created or migrated. The caller must close it.
+
+    Args:
+        path: the database file; created with mode 0600 if it is missing.
+        schema: its migrations.
+
+    Raises:
+        ConfigurationError: the file is not a Partyline database, or has a newer schema version.
+        sqlite3.Error: it cannot be used; see `explain`.
+    """
+    _make_private(path)
+    connection = sqlite3.connect(
+        path, timeout=LOCK_SECONDS, isolation_level=None, factory=JobConnection
+    )
+    try:
+        schema.add_functions(connection)
+        _migrate(connection, path, schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _make_private(path: Path) -> None:
@@ -95,22 +114,23 @@ def _migrate(connection: JobConnection, path: Path, schema: Schema) -> None:
     # All steps and the new version are one transaction: a crash in between leaves the old schema,
     # and the next start migrates from there.
     connection.execute("BEGIN IMMEDIATE")
+    run_steps(connection, schema, version)
+    connection.execute(f"PRAGMA user_version = {len(schema.versions)}")
+    connection.execute("COMMIT")
+
+
+def run_steps(connection: JobConnection, schema: Schema, version: int = 0) -> None:
+    """Run the steps of all versions after ``version``, in the caller's transaction if any."""
     for steps in schema.versions[version:]:
         for step in steps:
             if isinstance(step, str):
                 connection.execute(step)
             else:
                 step(connection)
-    connection.execute(f"PRAGMA user_version = {len(schema.versions)}")
-    connection.execute("COMMIT")
 
 
-def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
-    (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-    (head,) = connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
-    if mark is not None and mark.epoch == epoch and head < mark.id:
-        epoch = secrets.token_hex(16)
-        change_epoch(connection, epoch)
+def _identify(connection: JobConnection, mark: Mark | None) -> Log:
+    epoch, head = settle_epoch(connection, mark)
     connection.execute("INSERT INTO starts VALUES (?, ?)", (time.time(), head))
     connection.execute(
         "DELETE FROM starts WHERE rowid <= (SELECT max(rowid) FROM starts) - ?", (KEPT_STARTS,)
@@ -119,13 +139,8 @@ def _identify(connection: sqlite3.Connection, mark: Mark | None) -> Log:
     return Log(epoch, head, [Start(*row) for row in rows])
 
 
-def change_epoch(connection: sqlite3.Connection, epoch: str) -> None:
-    """Give the log another epoch, and drop its openings: their ids belong to the old one."""
-    connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-    connection.execute("DELETE FROM starts")
-
-
-def _explain(path: Path, error: sqlite3.Error) -> str:
+def explain(path: Path, error: sqlite3.Error) -> str:
+    """What is wrong with the database, and what to do."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

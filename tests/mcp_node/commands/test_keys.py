@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.bus import nkeys
 from serving.curve import keys as curve
 from serving.curve.allow_list import AllowList
 from tests.mcp_node.conftest import Command, Done
@@ -48,6 +49,23 @@ def test_keys_shows_who_the_nodes_are_and_whom_they_trust(keys: Keys, data_dir: 
     for pair in (client, server):
         assert pair.secret.hex() not in "\n".join(lines)
     assert {file.stat().st_mode & 0o777 for file in data_dir.iterdir()} == {0o600}
+
+
+def test_the_keys_for_nats_are_made_once_and_only_their_public_halves_are_shown(
+    keys: Keys, data_dir: Path
+) -> None:
+    first, again = keys(data_dir, "--nats"), keys(data_dir, "--nats")
+    assert first.returncode == 0, first.stderr
+    made = {node: nkeys.public_key(nkeys.own_key(data_dir, node)) for node in nkeys.FILES}
+    assert first.stdout == again.stdout
+    assert first.stdout.splitlines() == [
+        f"MCP_NODE_NKEY={made['mcp_node']}",
+        f"WS_NODE_NKEY={made['ws_node']}",
+    ]
+    assert {file.name: file.stat().st_mode & 0o777 for file in data_dir.iterdir()} == {
+        "nats-mcp.key": 0o600,
+        "nats-ws.key": 0o600,
+    }
 
 
 def test_exchanged_keys_let_two_machines_trust_each_other(keys: Keys, tmp_path: Path) -> None:

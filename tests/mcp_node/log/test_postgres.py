@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,9 @@ import pytest
 
 from mcp_node.log.interface import Database
 from mcp_node.log.mark import MARK, Mark, write_mark
+from mcp_node.log.postgres.connection import connect
+from mcp_node.log.postgres.identity import hold_alone
+from mcp_node.log.postgres.schema import lock_number
 from mcp_node.log.postgres.statements import defined, many_rows, translated
 from mcp_node.storage import open_store
 from proto.errors import ConfigurationError, Unavailable
@@ -56,6 +59,14 @@ async def room(server: PostgresServer, data_dir: Path) -> AsyncIterator[Database
     async with opened(server, data_dir) as store:
         await storing.create_session(store, new_session())
         yield store
+
+
+@contextmanager
+def mover(server: PostgresServer) -> Iterator[bool]:
+    """What ``partyline migrate`` does: hold the log without any node, if there is none."""
+    connection = connect(server.address, SCHEMA)
+    with connection.raw:
+        yield hold_alone(connection, lock_number(SCHEMA))
 
 
 def test_statements_are_translated_outside_their_strings():
@@ -145,6 +156,23 @@ async def test_a_connection_cut_at_any_moment_is_settled(server, tmp_path, caplo
     assert [(m.id, m.content) for m in page.messages] == sorted((m.id, m.content) for m in said)
     assert [m.prev for m in page.messages] == list(range(300))
     assert "repeated" in caplog.text or "lost" in caplog.text
+
+
+async def test_a_node_that_lost_its_connection_writes_nothing_while_its_log_is_moved(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    async with room(server, tmp_path) as store:
+        with mover(server) as alone:
+            assert not alone
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        with mover(server) as alone:
+            assert alone
+            with pytest.raises(Unavailable, match="nothing was stored"):
+                await storing.append(store, new_message())
+        await storing.append(store, new_message(content="after it"))
+        assert await everything(store) == [1]
 
 
 async def test_while_the_server_is_away_nothing_is_read_and_nothing_secret_is_told(

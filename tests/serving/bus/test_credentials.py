@@ -12,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proto.errors import ConfigurationError
+from proto.nats_servers import parse_nats_servers
 from serving.bus.bus import Bus
-from serving.bus.credentials import read_credentials
+from serving.bus.credentials import Credentials, read_credentials
 from tests import nats_server
 from tests.nats_server import NatsServer
 from tests.serving.bus.test_bus import ROOM, SHOWN, Received, for_node, running
@@ -88,6 +89,11 @@ async def test_a_user_with_a_jwt_is_let_in_with_its_rights(tmp_path: Path) -> No
             await until(lambda: got.payloads == [b"allowed"] and mcp.refused == 1)
 
 
+def refused(directory: Path, file: Path) -> Credentials | None:
+    settings = for_node(directory, "nats://localhost", nats_credentials=file)
+    return read_credentials(settings, parse_nats_servers("nats://localhost"), "ws_node")
+
+
 def test_other_files_are_refused_and_not_repeated(tmp_path: Path) -> None:
     good = Key(USER).seed
     file = tmp_path / "node.creds"
@@ -102,7 +108,7 @@ def test_other_files_are_refused_and_not_repeated(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         with pytest.raises(ConfigurationError, match="PARTYLINE_NATS_CREDENTIALS") as refusal:
-            read_credentials(file)
+            refused(tmp_path, file)
         assert "secret" not in str(refusal.value)
     with pytest.raises(ConfigurationError):
-        read_credentials(tmp_path / "none")
+        refused(tmp_path, tmp_path / "none")

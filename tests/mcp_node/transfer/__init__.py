@@ -1,0 +1,1 @@
+"""Moving what is stored from one engine to the other."""
