@@ -57,6 +57,12 @@ _SAVE_VERSION: Final = """
 """
 
 
+# libpq gives an error of connecting only as text, in the server's language.
+_REFUSED: Final = re.compile(
+    r"does not exist|authentication failed|no password supplied|certificate|SSL|pg_hba|auth"
+)
+
+
 def lock_number(schema: str) -> int:
     """The number of the advisory lock under which the log of a schema is written."""
     return (0x50414C << 32) | zlib.crc32(schema.encode())
@@ -161,6 +167,15 @@ def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
     )
     rows = connection.execute("SELECT at, head FROM starts ORDER BY at").fetchall()
     return Log(found.epoch, found.head, [Start(*row) for row in rows])
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Whether the server may answer in a while: it is down, starts, or is about to be promoted."""
+    if isinstance(error, LogMoving):
+        return False
+    if error.sqlstate:
+        return error.sqlstate.startswith(("57P", "080")) or error.sqlstate == "25006"
+    return isinstance(error, psycopg.OperationalError) and not _REFUSED.search(str(error))
 
 
 def complaint(error: psycopg.Error, given: str = "PARTYLINE_STORE") -> str:
