@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
@@ -64,6 +65,8 @@ ANSWER_SECONDS: Final = 1.0
 ANSWERED_SECONDS: Final = 0.2
 """Shutdown grace for answers that are not written to their sockets yet."""
 
+logger = logging.getLogger(__name__)
+
 Extension = Callable[[FastMCP], None]
 
 
@@ -117,10 +120,11 @@ async def build(
     extend: Extension | None = None,
 ) -> Node:
     """Build the node around an open database and a started publisher; ``address`` is its URL."""
-    verifier = PrincipalVerifier(keyfile.public_key(data_dir))
+    keys = keyfile.open_key_dir(data_dir, settings.key_dir)
+    verifier = PrincipalVerifier(keyfile.public_key(keys))
     identity = Identity(verifier, auth_off=settings.auth == "off")
     identity.revocations.replace(await database.read(revocations))
-    bridge_key = keyfile.bridge_key(data_dir)  # created if missing, for an operator to copy
+    bridge_key = keyfile.bridge_key(keys)  # created if missing, for an operator to copy
     services = make_services(database, settings, identity.is_valid)
     database.watch(RevocationWatch(identity.revocations))
     services.session_watch.begin(await database.read(last_change))
@@ -165,7 +169,7 @@ async def build(
     api.include_router(make_inbox_api(services))
     api.include_router(make_moderation_api(services.moderation))
     api.include_router(make_search_api(services.search))
-    api.include_router(make_redeem_api(services.links, keyfile.signing_key(data_dir)))
+    api.include_router(make_redeem_api(services.links, _signing_key(keys)))
     public = StrictBodies(
         _beside(sessions, api, leases),
         max_bytes=settings.max_body_bytes,
@@ -197,6 +201,13 @@ async def build(
     slow = SlowFailures(answering, Failures(settings.failed_token_seconds))
     checked = OriginCheck(slow, hosts=hosts, origins=settings.allowed_origins, refuse=refuse)
     return Node(checked, partial(_drain, services))
+
+
+def _signing_key(key_dir: Path) -> Ed25519PrivateKey | None:
+    key = keyfile.optional_signing_key(key_dir)
+    if key is None:
+        logger.info("%s has no signing.key: links are redeemed where it is", key_dir)
+    return key
 
 
 def _lifespan(

@@ -26,7 +26,7 @@ from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.states import SessionStates
 from mcp_node.sessions.tallies import Tallies
 from proto.errors import ConfigurationError
-from proto.keyfile import digests_key
+from proto.keyfile import digests_key, open_key_dir
 from proto.settings import Settings
 
 _FEATURES: Final = (
@@ -40,7 +40,12 @@ SCHEMA: Final = Schema(merge_versions([*_FEATURES, search.MIGRATIONS]), add_sear
 """All tables of the database in SQLite. Within a version, features keep this order."""
 
 POSTGRES_VERSIONS: Final = merge_versions(
-    [*_FEATURES, memory.POSTGRES_MIGRATIONS, search.POSTGRES_MIGRATIONS]
+    [
+        *_FEATURES,
+        log.POSTGRES_MIGRATIONS,
+        memory.POSTGRES_MIGRATIONS,
+        search.POSTGRES_MIGRATIONS,
+    ]
 )
 """The steps of each schema version in PostgreSQL."""
 
@@ -55,7 +60,7 @@ def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
         SessionStates(Limits.of_server(settings)),
         Tallies(),
         Mentions(),
-        Digests(digests_key(data_dir)),
+        Digests(digests_key(open_key_dir(data_dir, settings.key_dir))),
         search.SearchIndex(),
     )
 

@@ -88,13 +88,55 @@ def open_data_dir(path: Path) -> Path:
     return path
 
 
+def open_key_dir(data_dir: Path, key_dir: Path | None) -> Path:
+    """The directory of ``signing.*``, ``bridge.key`` and ``digests.key``.
+
+    Args:
+        data_dir: opened with `open_data_dir`.
+        key_dir: another directory, which may be read-only; None: ``data_dir``.
+
+    Raises:
+        ConfigurationError: it is missing, another user's, or writable by group or others.
+    """
+    if key_dir is None:
+        return data_dir
+    try:
+        state = key_dir.stat()
+    except OSError as error:
+        raise ConfigurationError(f"PARTYLINE_KEY_DIR {key_dir}: {error.strerror}") from None
+    if not stat.S_ISDIR(state.st_mode):
+        raise ConfigurationError(f"PARTYLINE_KEY_DIR {key_dir} is not a directory")
+    if state.st_uid not in (os.geteuid(), 0):
+        raise ConfigurationError(f"PARTYLINE_KEY_DIR {key_dir} belongs to another user")
+    if state.st_mode & 0o022:
+        raise ConfigurationError(f"PARTYLINE_KEY_DIR {key_dir} is writable by others: chmod 700 it")
+    return key_dir
+
+
+def optional_signing_key(key_dir: Path) -> Ed25519PrivateKey | None:
+    """The private key that signs tokens; None if only the public one is here.
+
+    Raises:
+        ConfigurationError: as `signing_key`.
+    """
+    if (key_dir / "signing.pub").exists() and not (key_dir / "signing.key").exists():
+        return None
+    return signing_key(key_dir)
+
+
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
-    """The private key that signs tokens; created at first use.
+    """The private key that signs tokens; created at first use, with ``signing.pub``.
 
     Raises:
         ConfigurationError: the file is unreadable, open to others, not an Ed25519 key, or not
-            the key that ``signing.pub`` belongs to (no token signed with it would verify).
+            the key that ``signing.pub`` belongs to (no token signed with it would verify); or
+            there is a ``signing.pub`` alone.
     """
+    if (data_dir / "signing.pub").exists() and not (data_dir / "signing.key").exists():
+        raise ConfigurationError(
+            f"{data_dir} has signing.pub but no signing.key: sign tokens where that is; to make"
+            " new keys, delete signing.pub as well"
+        )
     raw = read_or_make(data_dir / "signing.key", _new_private_key)
     try:
         key = load_pem_private_key(raw, password=None)
@@ -160,28 +202,6 @@ def _new_private_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-
-
-def copy_keys(source: Path, target: Path) -> None:
-    """Give another data directory the keys of a deployment; what is missing is created.
-
-    Nodes on several machines accept the same tokens, and each other, if they have the same keys.
-
-    Args:
-        source: the data directory to copy from.
-        target: the data directory to copy to. Its own keys are overwritten.
-
-    Raises:
-        ConfigurationError: a directory or a file is not usable, as for the functions above.
-    """
-    for directory in (source, target):
-        open_data_dir(directory)
-    signing_key(source)
-    public_key(source)
-    bridge_key(source)
-    digests_key(source)
-    for name in ("signing.key", "signing.pub", "bridge.key", "digests.key"):
-        replace(target / name, read_private(source / name))
 
 
 def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:

@@ -69,9 +69,9 @@ async def balancer(program: str, directory: Path, cluster: Cluster) -> AsyncIter
         pytest.skip(f"{program} is not installed (Debian: apt install {program})")
     file, command = _KINDS[program]
     text = (DEPLOY / file).read_text("utf-8")
-    for number, (mcp, ws) in enumerate(zip(cluster.mcp_nodes, cluster.ws_nodes, strict=True), 1):
-        text = _replaced(text, f"10.0.0.{number}:23456", f"127.0.0.1:{mcp.port}")
-        text = _replaced(text, f"10.0.0.{number}:8081", f"127.0.0.1:{ws.port}")
+    for number, pair in enumerate(cluster.pairs, 1):
+        text = _replaced(text, f"10.0.0.{number}:23456", f"127.0.0.1:{pair.mcp_port}")
+        text = _replaced(text, f"10.0.0.{number}:8081", f"127.0.0.1:{pair.ws_port}")
     homes = {name: str(directory) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     output = directory / "output"
     with reserved_port() as port, output.open("ab") as log:

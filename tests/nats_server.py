@@ -60,6 +60,7 @@ class NatsServer:
         self._keys.mkdir(exist_ok=True)
         self._held = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
+        self._paused = False
 
     async def __aenter__(self) -> Self:
         self.port = self._held.enter_context(reserved_port())
@@ -97,10 +98,16 @@ class NatsServer:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._spawn()
+        self.spawn()
         await until(self._answers)
 
-    def _spawn(self) -> None:
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and neither killed nor paused since."""
+        return self._process is not None and self._process.poll() is None and not self._paused
+
+    def spawn(self) -> None:
+        """Start it without waiting."""
         assert PROGRAM is not None
         public = {
             f"{node.upper()}_NKEY": nkeys.public_key(nkeys.own_key(self._keys, node))
@@ -136,9 +143,11 @@ class NatsServer:
     def pause(self) -> None:
         """Stop it (SIGSTOP): its connections stay, and nothing is read."""
         assert self._process is not None
+        self._paused = True
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
         assert self._process is not None
+        self._paused = False
         self._process.send_signal(signal.SIGCONT)

@@ -62,6 +62,7 @@ class Pair:
         base = directory or Path(self._own.name if self._own else ".")
         base.mkdir(parents=True, exist_ok=True)
         self.data_dir = base / "data"
+        self.signing_dir = self.data_dir  # of the key of its tokens
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PARTYLINE_")}
         environment |= {
             "PARTYLINE_DATA_DIR": str(self.data_dir),
@@ -160,7 +161,7 @@ class Pair:
     ) -> str:
         """A principal's token, signed with this pair's key."""
         return sign_principal(
-            keyfile.signing_key(keyfile.open_data_dir(self.data_dir)),
+            keyfile.signing_key(keyfile.open_data_dir(self.signing_dir)),
             agent_id=agent,
             agent_type=kind,
             scopes=scopes.split(","),

@@ -7,10 +7,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 import zlib
 from pathlib import Path
 from typing import Any, Final
 
+import psutil  # type: ignore[import-untyped]
+import psycopg
 import pytest
 
 _WANTED: Final = "TEST_STORE"
@@ -114,6 +117,32 @@ class PostgresServer:
         self._run(
             "pg_ctl", "-D", self._data, "-w", "-l", f"{self.directory}/log", "-o", options, "start"
         )
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is not running."""
+        return not (self.directory / "data" / "postmaster.pid").exists()
+
+    def kill(self) -> None:
+        """kill -9 of all its processes."""
+        pid = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
+        family = psutil.Process(pid)
+        family.suspend()  # so that it starts no other
+        children = family.children(recursive=True)
+        for process in (*children, family):
+            process.kill()
+        psutil.wait_procs((*children, family))
+        for leftover in ("postmaster.pid", "../.s.PGSQL.5432.lock"):
+            (self.directory / "data" / leftover).unlink(missing_ok=True)
+
+    def require_standby(self) -> None:
+        """Have every commit wait for a standby, and wait until one follows."""
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+            state = "SELECT sync_state FROM pg_stat_replication"
+            while connection.execute(state).fetchall() != [("sync",)]:
+                time.sleep(0.05)
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop it; ``immediate`` is a crash."""

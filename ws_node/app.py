@@ -113,8 +113,8 @@ class Node:
     """The parts of a ws_node and its ASGI app."""
 
     def __init__(self, settings: Settings, worker: int = 0, address: str = "") -> None:
-        data_dir = settings.data_dir
-        verifier = PrincipalVerifier(keyfile.public_key(data_dir))
+        keys = keyfile.open_key_dir(settings.data_dir, settings.key_dir)
+        verifier = PrincipalVerifier(keyfile.public_key(keys))
         identity = Identity(verifier, auth_off=settings.auth == "off")
         self._settings = settings
         self._queue = EventQueue(settings.max_queued_events)
@@ -127,7 +127,9 @@ class Node:
             )
             self._collector = BusCollector(settings, bus=self._bus, queue=self._queue)
         else:
-            endpoint = endpoints.bridge_endpoint(data_dir, settings.bridge_endpoint, worker)
+            endpoint = endpoints.bridge_endpoint(
+                settings.data_dir, settings.bridge_endpoint, worker
+            )
             self._collector = Collector(settings, endpoint=endpoint, queue=self._queue)
         self._hub = Hub(
             settings,
@@ -161,7 +163,7 @@ class Node:
         self._siblings = Siblings(
             settings,
             worker=worker,
-            data_dir=data_dir,
+            data_dir=settings.data_dir,
             queue=self._queue,
             figures=lambda: figures(self._measured),
             watched=watched,
@@ -227,7 +229,7 @@ class Node:
         if settings.signed_requests:
             answering = SignedRequests(
                 answering,
-                Verifier(keyfile.bridge_key(data_dir), "ws_node"),
+                Verifier(keyfile.bridge_key(keys), "ws_node"),
                 prefix=BROADCAST_PREFIX,
                 max_bytes=settings.max_body_bytes,
                 refuse=refuse,

@@ -8,7 +8,7 @@ import jwt
 
 from mcp_node.sessions.durations import duration_seconds
 from proto.errors import InvalidInput
-from proto.keyfile import open_data_dir, signing_key
+from proto.keyfile import open_data_dir, open_key_dir, signing_key
 from proto.settings import Settings
 from proto.tokens import sign_principal
 
@@ -34,7 +34,7 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
     scopes = _listed(request.scopes, "--scopes")
     sessions = None if request.sessions is None else _listed(request.sessions, "--sessions")
     token = sign_principal(
-        signing_key(open_data_dir(settings.data_dir)),
+        signing_key(open_key_dir(open_data_dir(settings.data_dir), settings.key_dir)),
         agent_id=request.agent,
         agent_type=request.type,
         scopes=scopes,

@@ -20,6 +20,12 @@ class NodeSettings(BaseModel):
         description="Directory of the database and the keys. It must belong to the user who runs"
         " the nodes, and must not be a symlink; its mode is set to 0700.",
     )
+    key_dir: Path | None = Field(
+        None,
+        description="Directory of the keys that all nodes of a deployment share: signing.pub,"
+        " signing.key (only where tokens are signed), bridge.key and digests.key. It may be"
+        " read-only. Empty: PARTYLINE_DATA_DIR.",
+    )
     mcp_host: str = Field("127.0.0.1", description="Address on which mcp_node listens.")
     mcp_port: Port = Field(
         23456,
@@ -51,11 +57,11 @@ class NodeSettings(BaseModel):
     )
     log_format: Literal["text", "json"] = Field("text", description="Format of log lines.")
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "key_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
+    def _absolute(cls, value: Path | None) -> Path | None:
         try:
-            return value.expanduser().absolute()
+            return value and value.expanduser().absolute()
         except RuntimeError:
             raise ValueError("there is no such user's home directory") from None
 

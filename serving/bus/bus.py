@@ -120,7 +120,12 @@ class Bus:
     def publish(self, subject: str, payload: bytes) -> None:
         """Send a message, or drop it; never waits."""
         client, size = self._client, len(payload)
-        if client is None or size > client.max_payload or client.unsent + size > self._most_unsent:
+        if (
+            client is None
+            or client.closing
+            or size > client.max_payload
+            or client.unsent + size > self._most_unsent
+        ):
             self.dropped += 1
             return
         self._published_bytes += client.send(subject, payload)

@@ -63,8 +63,13 @@ class Client(NatsClient):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the socket has not taken."""
-        return self._socket.get_write_buffer_size()
+        """Bytes that the socket has not taken; 0 once the connection is over."""
+        return 0 if self.closing else self._socket.get_write_buffer_size()
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing can be sent any more, even if the connection has not `ended` yet."""
+        return self._socket.is_closing()
 
     def send(self, subject: str, payload: bytes) -> int:
         """Publish without waiting; the caller bounds what is `unsent`. Returns bytes written."""

@@ -67,7 +67,7 @@ def _client(
 ) -> httpx.AsyncClient:
     transport: httpx.AsyncBaseTransport
     if url:
-        signer = Signer(keyfile.bridge_key(settings.data_dir), audience)
+        signer = Signer(keyfile.bridge_key(settings.key_dir or settings.data_dir), audience)
         transport = SigningTransport(tcp_transport(url, settings.ca_file, limits), signer)
     else:
         transport = LocalTransport(socket, limits)

@@ -25,6 +25,15 @@ def main() -> int:
         "--pause", type=float, default=default.pause, help="mean seconds between an agent's writes"
     )
     parser.add_argument("--workers", type=int, default=default.workers, help="of ws_node")
+    parser.add_argument(
+        "--cluster", action="store_true", help="two pairs on PostgreSQL and NATS instead of one"
+    )
+    parser.add_argument(
+        "--standby",
+        choices=("sync", "async"),
+        default=default.standby,
+        help="with --cluster: of PostgreSQL; it is promoted halfway",
+    )
     plan = Plan(**vars(parser.parse_args()))
     print(f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}")
     report = uvloop.run(run(plan))

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ class Agent:
 
     def __init__(
         self,
-        pair: Pair,
+        pairs: Sequence[Pair],
         number: int,
         rooms: list[str],
         rng: random.Random,
@@ -72,11 +72,9 @@ class Agent:
         self._pause = pause
         self._send = self._over_mcp if number % 2 else self._over_rest
         scopes = "read,write,admin" if self.is_admin else "read,write"
-        self._client = plain_client(
-            base_url=pair.mcp_url,
-            headers=pair.headers(self.name, kind=self.kind, scopes=scopes),
-            timeout=5.0,
-        )
+        self._pairs = pairs
+        headers = pairs[0].headers(self.name, kind=self.kind, scopes=scopes)
+        self._client = plain_client(headers=headers, timeout=5.0)
 
     async def write_until(self, enough: asyncio.Event) -> None:
         """Write until told to stop; returns when the last outcome is known."""
@@ -122,9 +120,13 @@ class Agent:
             self.answers.append(Acknowledged(id_, write.sum, write.key))
             return id_
 
+    def _somewhere(self) -> str:
+        """The URL of any mcp_node."""
+        return self._rng.choice(self._pairs).mcp_url
+
     async def _over_rest(self, write: Write) -> int:
         answer = await self._client.post(
-            f"/api/sessions/{write.session_id}/messages",
+            f"{self._somewhere()}/api/sessions/{write.session_id}/messages",
             json={
                 "content": write.content,
                 "visibility": write.visibility,
@@ -147,7 +149,7 @@ class Agent:
         meta = {f"{prefix}/protocolVersion": PROTOCOL, f"{prefix}/clientCapabilities": {}}
         params = {"name": "add_message", "arguments": arguments, "_meta": meta}
         answer = await self._client.post(
-            "/mcp",
+            f"{self._somewhere()}/mcp",
             content=json.dumps(
                 {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
             ),

@@ -14,32 +14,32 @@ TIMEOUT_SECONDS = 0.3
 
 
 class NodeCounters:
-    """The counters of both nodes, as far as they could be read before a node died.
+    """The counters of the nodes, as far as they could be read before a node died.
 
     Attributes:
         most_bytes: the largest resident size seen, by module, with its child processes.
-        looks, both: how often both nodes were asked, and how often both answered.
+        looks, all: how often the nodes were asked, and how often all of them answered.
     """
 
     def __init__(self, *nodes: Node) -> None:
         self.most_bytes: dict[str, int] = {node.module: 0 for node in nodes}
-        self.looks = self.both = 0
+        self.looks = self.all = 0
         self._nodes = nodes
         self._former: Counter[str] = Counter()
-        self._current: dict[str, dict[str, float]] = {node.module: {} for node in nodes}
+        self._current: dict[Node, dict[str, float]] = {node: {} for node in nodes}
         self._client = plain_client(timeout=TIMEOUT_SECONDS)
 
     async def read_for_ever(self) -> None:
-        """Read both nodes again and again."""
+        """Read the nodes again and again."""
         while True:
             answered = [await self.read(node) for node in self._nodes]
             self.looks += 1
-            self.both += all(answered)
+            self.all += all(answered)
             await asyncio.sleep(READ_SECONDS)
 
     async def read(self, node: Node) -> bool:
         """Read a node's counters; whether it answered."""
-        life = self._current[node.module]
+        life = self._current[node]
         try:
             answer = await self._client.get(f"{node.url}/metrics")
         except UNANSWERED:
@@ -58,13 +58,18 @@ class NodeCounters:
 
     def new_life(self, node: Node) -> None:
         """The node starts anew: keep what it had counted."""
-        self._former.update(self._current[node.module])
-        self._current[node.module] = {}
+        self._former.update(self._current[node])
+        self._current[node] = {}
 
     def total(self, node: Node, name: str) -> int:
-        """A counter over all lives of a node; at least so much really happened."""
+        """A counter over all lives of all nodes of a kind; at least so much really happened."""
         key = f"{node.module}.{name}"
-        return int(self._former[key] + self._current[node.module].get(key, 0))
+        now = sum(life.get(key, 0) for life in self._current.values())
+        return int(self._former[key] + now)
+
+    def largest(self) -> str:
+        """The largest size of each kind, for people."""
+        return ", ".join(f"{size / 1_048_576:.0f} MiB" for size in self.most_bytes.values())
 
     async def close(self) -> None:
         """Close the connections."""

@@ -39,8 +39,14 @@ class Report:
         return "\n".join([*lines, *self.verdict.examples, *self.breaches[:20]])
 
 
-def breaches_of(viewers: Sequence[Viewer], agents: Sequence[Agent]) -> list[str]:
-    """What viewers and agents met that should not have happened."""
+def breaches_of(viewers: Sequence[Viewer], agents: Sequence[Agent], resets: int = 0) -> list[str]:
+    """What viewers and agents met that should not have happened.
+
+    Args:
+        viewers: all of them.
+        agents: all of them.
+        resets: how often a viewer may be told to reload.
+    """
     viewer_logs = [viewer_log for viewer in viewers for viewer_log in viewer.viewer_logs.values()]
     found = [text for viewer in viewers for text in viewer.breaches]
     found += [text for viewer_log in viewer_logs for text in viewer_log.breaches]
@@ -48,7 +54,7 @@ def breaches_of(viewers: Sequence[Viewer], agents: Sequence[Agent]) -> list[str]
     found += [
         f"{viewer_log.name} was told to reload {viewer_log.resets} times"
         for viewer_log in viewer_logs
-        if viewer_log.resets
+        if viewer_log.resets > resets
     ]
     return found
 

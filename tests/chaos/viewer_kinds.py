@@ -27,7 +27,7 @@ STEPS: Final = (0, 1, 3)
 
 
 def make_viewers(
-    pair: Pair, count: int, rooms: Sequence[str], rng: Callable[[str], random.Random]
+    pairs: Sequence[Pair], count: int, rooms: Sequence[str], rng: Callable[[str], random.Random]
 ) -> list[Viewer]:
     """The viewers of a run; ``rng`` makes the generator of one part."""
     viewers: list[Viewer] = []
@@ -38,7 +38,7 @@ def make_viewers(
             begins = "now"  # the others always ask
         steps = STEPS if kind is ManyViewer else STEPS[:1]
         own = dict.fromkeys(rooms[(number + step) % len(rooms)] for step in steps)
-        viewers.append(kind(pair, number, [*own], begins, rng(f"viewer {number}")))
+        viewers.append(kind(pairs, number, [*own], begins, rng(f"viewer {number}")))
     return viewers
 
 

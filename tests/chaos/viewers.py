@@ -41,7 +41,12 @@ class Viewer(ABC):
     kind: ClassVar[str]
 
     def __init__(
-        self, pair: Pair, number: int, rooms: Sequence[str], begins: str, rng: random.Random
+        self,
+        pairs: Sequence[Pair],
+        number: int,
+        rooms: Sequence[str],
+        begins: str,
+        rng: random.Random,
     ) -> None:
         # As an agent, so that there is something private to see; every fifth is an admin.
         name, agent_type = f"agent-{number % 20:02}", TYPES[number % 20 % len(TYPES)]
@@ -55,11 +60,12 @@ class Viewer(ABC):
         self.connects = 0
         self.breaches: list[str] = []
         self.codes: Counter[int] = Counter()
-        self._pair = pair
+        self._pairs = pairs
+        self._pair = pairs[0]
         self._rng = rng
         self._small = number % 2 == 0
         scopes = "read,admin" if is_admin else "read"
-        self._headers = pair.headers(name, kind=agent_type, scopes=scopes)
+        self._headers = self._pair.headers(name, kind=agent_type, scopes=scopes)
         self._failures = 0
         self._stall = 0.0
         self._awake = asyncio.Event()
@@ -106,7 +112,8 @@ class Viewer(ABC):
         """Whether it has a connection."""
 
     async def _open(self) -> socket.socket:
-        """A connection to ws_node; a small one fills, where 2.6 MB fit into another on loopback."""
+        """A connection to any ws_node; a small one fills, where 2.6 MB fit into another."""
+        self._pair = self._rng.choice(self._pairs)
         sock = socket.socket()
         try:
             if self._small:

@@ -15,16 +15,17 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 
-from tests import nats_server
+from tests import postgres
 from tests.balancers import balancer
 from tests.clients import frames, plain_client
-from tests.cluster import Cluster, cluster
+from tests.cluster import KEYS, Cluster, needed
 from tests.commands import partyline
 from tests.integration.rooms import gathered, make_room, say, whole_log
 from tests.integration.test_revocation import WITHIN
+from tests.nats_server import NatsServer
 from tests.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), nats_server.needed]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), needed]
 
 ERAS = ("auto", "legacy")
 HOST = "rooms.example"
@@ -35,7 +36,13 @@ _numbers = itertools.count(1)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pairs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     settings = {"ALLOWED_HOSTS": HOST, "BROADCAST_TOKEN": BROADCAST_TOKEN}
-    async with cluster(tmp_path_factory.mktemp("cluster"), **settings) as running:
+    directory = tmp_path_factory.mktemp("cluster")
+    where = postgres.store_settings(directory)
+    every = (*KEYS, "signing.key")  # a link may be redeemed at either
+    async with (
+        NatsServer(directory) as nats,
+        Cluster(directory, nats=nats, keys=every, **where, **settings) as running,
+    ):
         yield running
 
 
@@ -245,7 +252,8 @@ async def test_a_revoked_token_is_refused_everywhere(pairs: Cluster, url: str) -
     first, _ = pairs.pairs
     name = f"mallory-{next(_numbers)}"
     headers = first.headers(name)
-    everywhere = [url, *(node.url for node in (*pairs.mcp_nodes, *pairs.ws_nodes))]
+    nodes = [node for pair in pairs.pairs for node in (pair.mcp, pair.ws)]
+    everywhere = [url, *(node.url for node in nodes)]
     async with plain_client(headers=headers) as client:
 
         async def answers() -> set[int]:

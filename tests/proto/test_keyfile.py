@@ -24,8 +24,8 @@ from proto.endpoints import bridge_endpoint
 from proto.errors import ConfigurationError
 from proto.keyfile import (
     bridge_key,
-    copy_keys,
-    digests_key,
+    open_key_dir,
+    optional_signing_key,
     public_key,
     public_pem,
     signing_key,
@@ -97,18 +97,6 @@ def test_every_data_directory_has_its_own(tmp_path: Path) -> None:
     assert bridge_key(first) != bridge_key(second)
 
 
-def test_copied_keys_are_those_of_the_first_directory(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    two.mkdir(mode=0o700)
-    bridge_key(two)  # another one, which is overwritten
-    for _ in range(2):
-        copy_keys(one, two)
-        for read in (bridge_key, digests_key, public_key):
-            assert read(one) == read(two)
-        assert public_pem(signing_key(one)) == public_pem(signing_key(two)) == public_key(one)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in two.iterdir()} == {0o600}
-
-
 def test_a_final_newline_does_no_harm(data_dir: Path) -> None:
     secret = bridge_key(data_dir)
     put(data_dir / "bridge.key", secret + b"\n")
@@ -162,9 +150,14 @@ def test_what_is_no_regular_file_is_refused_at_once(
         READERS[name](data_dir)
 
 
-def test_halves_that_do_not_belong_together_are_refused(data_dir: Path) -> None:
+def test_halves_that_do_not_belong_together_are_refused(data_dir: Path, tmp_path: Path) -> None:
     public_key(data_dir)
     (data_dir / "signing.key").unlink()
+    with pytest.raises(ConfigurationError, match=r"no signing\.key: .* delete signing\.pub"):
+        signing_key(data_dir)
+    (tmp_path / "other").mkdir()
+    signing_key(tmp_path / "other")
+    os.rename(tmp_path / "other" / "signing.key", data_dir / "signing.key")
     with pytest.raises(ConfigurationError, match=r"signing\.pub does not belong .* delete"):
         signing_key(data_dir)
     (data_dir / "signing.pub").unlink()
@@ -208,3 +201,41 @@ def test_sixteen_processes_at_once_make_one_and_the_same(data_dir: Path, runtime
     assert public == derived
     assert (public, secret) == (public_key(long_dir), bridge_key(long_dir))
     assert {path.name for path in long_dir.iterdir()} == {*READERS, "bridge.dir"}
+
+
+def test_a_directory_of_shared_keys_may_be_read_only_and_without_the_private_key(
+    tmp_path: Path,
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o700)
+    public = public_key(shared)
+    assert optional_signing_key(shared) is not None
+    (shared / "signing.key").unlink()
+    shared.chmod(0o500)
+    assert open_key_dir(tmp_path, shared) == shared
+    assert public_key(shared) == public
+    assert optional_signing_key(shared) is None
+    with pytest.raises(ConfigurationError, match=r"no signing\.key"):
+        signing_key(shared)
+    assert os.listdir(shared) == ["signing.pub"]
+    assert open_key_dir(tmp_path, None) == tmp_path
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_directory_of_shared_keys_that_others_may_write_is_refused(
+    tmp_path: Path, mode: int
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(mode)
+    with pytest.raises(ConfigurationError, match="writable by others"):
+        open_key_dir(tmp_path, shared)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_directory_of_shared_keys_must_be_there(tmp_path: Path, made: bool) -> None:
+    path = tmp_path / "shared"
+    if made:
+        path.write_text("a file")
+    with pytest.raises(ConfigurationError, match="PARTYLINE_KEY_DIR"):
+        open_key_dir(tmp_path, path)

@@ -21,6 +21,7 @@ def lasting(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.suffix != ".tmp"]
 
 
+@pytest.mark.sqlite
 async def test_every_file_is_its_owners_alone(pair: Pair) -> None:
     await add(pair, await make_room(pair), content="so that the write-ahead log exists")
     await until((pair.data_dir / "log.mark").exists)  # written within a second of a commit

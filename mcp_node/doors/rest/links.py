@@ -15,6 +15,7 @@ from mcp_node.doors.rest.documents import documented
 from mcp_node.doors.rest.service import decode_body, json_response, service_router
 from mcp_node.links.links import Links, Redeemed
 from mcp_node.links.rows import LOGIN
+from proto.errors import Unavailable
 from proto.internal_api import LINKS, REDEEM
 from proto.messages import GUEST, HUMAN, utc
 from proto.names import GUEST_PREFIX
@@ -49,8 +50,8 @@ class LinkRequest(msgspec.Struct, forbid_unknown_fields=True):
     kind: Literal["login"]
 
 
-def make_redeem_api(links: Links, key: Ed25519PrivateKey) -> APIRouter:
-    """POST /api/redeem."""
+def make_redeem_api(links: Links, key: Ed25519PrivateKey | None) -> APIRouter:
+    """POST /api/redeem; without a key it answers that tokens are signed elsewhere."""
     router = APIRouter(tags=["links"])
 
     @router.post(
@@ -60,6 +61,10 @@ def make_redeem_api(links: Links, key: Ed25519PrivateKey) -> APIRouter:
         responses=documented(413, 415, 503),
     )
     async def redeem(body: RedeemBody, response: Response) -> RedeemAnswer:
+        if key is None:
+            raise Unavailable(
+                "This node signs no tokens.", "Open the link at the node that has signing.key."
+            )
         redeemed = await links.redeem(body.code)
         response.headers.update(_NO_STORE)
         return _answer(redeemed, key)

@@ -50,6 +50,9 @@ from proto.errors import Unavailable
 RETRY_SECONDS: Final = 5.0
 """How long a transaction is repeated that lost its connection before its COMMIT."""
 
+REPEAT_SECONDS: Final = 0.1
+"""Pause before each repetition."""
+
 SETTLE_SECONDS: Final = 10.0
 """How long a lost answer is looked for before its callers are told that it is unknown."""
 
@@ -169,9 +172,10 @@ class Batches:
             except (psycopg.OperationalError, IdleInTransactionSessionTimeout) as error:
                 if attempts > 1 and time.monotonic() > deadline:
                     raise
-                logger.warning("a transaction is repeated (%s)", describe(error))
+                if attempts == 1:
+                    logger.warning("a transaction is repeated (%s)", describe(error))
                 self.close()
-                time.sleep(0.05)
+                time.sleep(REPEAT_SECONDS)
 
     def _commit(self, operations: Sequence[Operation[Any]]) -> Committed:
         if self._connection is None:
@@ -232,7 +236,7 @@ class Batches:
             except psycopg.Error as failure:
                 if isinstance(failure, LogReplaced) or time.monotonic() > deadline:
                     raise Unsettled from error
-                time.sleep(0.1)
+                time.sleep(REPEAT_SECONDS)
             else:
                 return self._number == number
 

@@ -1,11 +1,13 @@
 """Opening the database on PostgreSQL."""
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 
@@ -17,13 +19,41 @@ from mcp_node.log.postgres.commits import FROZEN, LOCK_WAIT, Batches, PostgresCo
 from mcp_node.log.postgres.connection import PostgresConnection, connect
 from mcp_node.log.postgres.identity import LogIdentity
 from mcp_node.log.postgres.reader import PostgresReader
-from mcp_node.log.postgres.schema import complaint, lock_number, prepare
+from mcp_node.log.postgres.schema import complaint, is_away, lock_number, prepare
 from mcp_node.log.transaction import Companion
 from proto.errors import ConfigurationError
 from proto.settings import Settings
 
 READ_SECONDS: Final = "30s"
 """A read that takes longer is cancelled by the server."""
+
+
+START_SECONDS: Final = 30.0
+"""How long a node that starts waits for a server that cannot be reached, or has yet to recover."""
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+async def _once_it_answers(work: Callable[[], Awaitable[T]]) -> T:
+    """What ``work`` returns, tried for `START_SECONDS` while the server is away.
+
+    Raises:
+        ConfigurationError: the server refuses, or is still away.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    told = False
+    while True:
+        try:
+            return await work()
+        except psycopg.Error as error:
+            if not is_away(error) or time.monotonic() > deadline:
+                raise ConfigurationError(complaint(error)) from None
+            if not told:
+                logger.warning("%s; trying again for %d s", complaint(error), START_SECONDS)
+                told = True
+        await asyncio.sleep(0.2)
 
 
 async def open_database(
@@ -57,12 +87,7 @@ async def open_database(
             connection.raw.close()
         return log, make_companions()
 
-    try:
-        log, companions = await asyncio.to_thread(prepared)
-    except psycopg.Error as error:
-        raise ConfigurationError(complaint(error)) from None
     lock = lock_number(schema)
-    identity = LogIdentity(log.epoch, log.head, lock)
     writing = partial(
         link,
         lock_timeout=LOCK_WAIT,
@@ -72,27 +97,33 @@ async def open_database(
         tcp_keepalives_interval="2",
         tcp_keepalives_count="3",
     )
-    batches = Batches(writing, lock, secrets.token_hex(8), companions, identity)
     reading = partial(link, statement_timeout=READ_SECONDS)
 
-    def checked() -> PostgresConnection:
-        connection = reading()
+    async def opened() -> LogDatabase:
+        log, companions = await asyncio.to_thread(prepared)
+        identity = LogIdentity(log.epoch, log.head, lock)
+        batches = Batches(writing, lock, secrets.token_hex(8), companions, identity)
+        checked = partial(_checked, reading, identity)
+        reader, long_reader = (PostgresReader(checked, name) for name in ("reader", "long reads"))
+        commits = PostgresCommits(batches)
+        database = LogDatabase(
+            data_dir, log, commits, reader, long_reader, settings, identity=identity
+        )
         try:
-            identity.check(connection)
+            await database.open(on_disk)
         except BaseException:
-            connection.raw.close()
+            await database.close()
             raise
-        return connection
+        return database
 
-    reader, long_reader = (PostgresReader(checked, name) for name in ("reader", "long reads"))
-    database = LogDatabase(
-        data_dir, log, PostgresCommits(batches), reader, long_reader, settings, identity=identity
-    )
+    return await _once_it_answers(opened)
+
+
+def _checked(link: Callable[[], PostgresConnection], identity: LogIdentity) -> PostgresConnection:
+    connection = link()
     try:
-        await database.open(on_disk)
-    except BaseException as error:
-        await database.close()
-        if isinstance(error, psycopg.Error):
-            raise ConfigurationError(complaint(error)) from None
+        identity.check(connection)
+    except BaseException:
+        connection.raw.close()
         raise
-    return database
+    return connection

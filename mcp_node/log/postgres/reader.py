@@ -32,6 +32,7 @@ class PostgresReader:
         self._thread = Thread(name)
         self._connection: PostgresConnection | None = None
         self._closed = False
+        self._away = False
 
     async def open(self) -> None:
         """Connect.
@@ -46,10 +47,15 @@ class PostgresReader:
         if self._closed:
             raise Unavailable("The message log is closed.")
         try:
-            return await self._thread.run(partial(self._read, work))
+            result = await self._thread.run(partial(self._read, work))
         except psycopg.Error as error:
-            logger.error("a read failed: %s", describe(error))
+            # While the server is away every read fails: one line tells of it.
+            if not (self._away and isinstance(error, psycopg.OperationalError)):
+                logger.error("a read failed: %s", describe(error))
+            self._away = isinstance(error, psycopg.OperationalError)
             raise Unavailable("The message log cannot be read.") from None
+        self._away = False
+        return result
 
     async def close(self) -> None:
         """Close the connection after the read under way. Idempotent."""
@@ -59,13 +65,19 @@ class PostgresReader:
             self._thread.end()
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connection or self._reconnect()
+        connection = self._connection
+        if connection is not None:
+            try:
+                return self._in_snapshot(connection, work)
+            except psycopg.OperationalError:
+                if not connection.raw.broken:
+                    raise
+        # The server was restarted since the last read, or during this one.
+        return self._in_snapshot(self._reconnect(), work)
+
+    def _in_snapshot(self, connection: PostgresConnection, work: Callable[[Connection], T]) -> T:
         try:
             connection.raw.execute(_SNAPSHOT)
-        except psycopg.OperationalError:  # lost since the last read: the server was restarted
-            connection = self._reconnect()
-            connection.raw.execute(_SNAPSHOT)
-        try:
             return work(connection)
         finally:
             if connection.raw.broken:

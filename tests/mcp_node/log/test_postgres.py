@@ -200,7 +200,10 @@ async def test_while_the_server_is_away_nothing_is_read_and_nothing_secret_is_to
         ("postgresql://partyline@/nowhere?host={}", "no such database"),
     ],
 )
-async def test_an_address_that_does_not_work_is_not_repeated(server, tmp_path, address, complaint):
+async def test_an_address_that_does_not_work_is_not_repeated(
+    server, tmp_path, address, complaint, monkeypatch
+):
+    monkeypatch.setattr("mcp_node.log.postgres.database.START_SECONDS", 0.1)
     address = address.format(server.directory)
     with pytest.raises(ConfigurationError, match=complaint) as refused:
         await open_store(tmp_path, Settings(data_dir=tmp_path, store=address))
@@ -271,3 +274,15 @@ def test_backups_are_left_to_postgresql(server, partyline, tmp_path):
         done = partyline(command, str(tmp_path / "file"), PARTYLINE_STORE=server.address)
         assert done.returncode == 2 and "PostgreSQL's own tools" in done.stderr
         assert str(server.directory) not in done.stderr
+
+
+async def test_a_node_that_starts_waits_for_a_server_that_is_away(server, tmp_path, caplog):
+    await asyncio.to_thread(server.stop)
+    try:
+        opening = asyncio.create_task(opened(server, tmp_path).__aenter__())
+        await until(lambda: "trying again" in caplog.text)
+        assert not opening.done()
+    finally:
+        await asyncio.to_thread(server.start)
+    await (await opening).close()
+    assert str(server.directory) not in caplog.text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from proto.errors import ConfigurationError
 from proto.settings import Settings, load_settings
@@ -122,6 +123,23 @@ async def test_a_killed_server_is_found_again_and_nothing_old_is_sent(tmp_path: 
             mcp.publish(ROOM, b"%d" % turn)
             await until(lambda: len(got.payloads) == turn + 1)  # noqa: B023
     assert got.payloads == [b"0", b"1", b"2"]
+
+
+def test_publishing_at_the_moment_of_the_server_s_death_drops_and_raises_nothing(
+    tmp_path: Path,
+) -> None:
+    async def publish_all_the_time() -> None:
+        async with NatsServer(tmp_path) as server:
+            bus = Bus(for_node(tmp_path, server.url("mcp_node")), "mcp_node")
+            async with running(bus):
+                server.kill()
+                while bus.connected:  # in each turn of the loop, also between end and notice
+                    bus.publish(ROOM, b"x")
+                    assert bus.waiting >= 0
+                    await asyncio.sleep(0)
+                assert bus.dropped
+
+    uvloop.run(publish_all_the_time())  # the nodes' loop; asyncio's own lets closed sockets write
 
 
 async def test_a_server_that_hangs_costs_bounded_memory_and_is_given_up(
