@@ -38,6 +38,7 @@ class Cluster:
         store, store_schema: where PostgreSQL is, and the schema of the tables.
         nats: the server, running.
         count: how many pairs.
+        keys: which of the first pair's keys the others get.
         settings: of all nodes, without the prefix.
     """
 
@@ -49,6 +50,7 @@ class Cluster:
         nats: NatsServer,
         store_schema: str = "partyline",
         count: int = 2,
+        keys: tuple[str, ...] = KEYS,
         **settings: Any,
     ) -> None:
         common = {"BRIDGE": "nats", "STORE": store, "STORE_SCHEMA": store_schema, **settings}
@@ -67,6 +69,7 @@ class Cluster:
                 node.environment["PARTYLINE_KEY_DIR"] = str(pair.data_dir.parent / "keys")
         for pair in self.pairs:  # for commands
             pair.environment["PARTYLINE_NATS_URL"] = nats.url("mcp_node")
+        self._keys = keys
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -76,7 +79,7 @@ class Cluster:
         for pair in self.pairs[1:]:
             key_dir = pair.data_dir.parent / "keys"
             key_dir.mkdir(mode=0o700)
-            for name in KEYS:
+            for name in self._keys:
                 shutil.copy2(first / name, key_dir / name)
         entering = [asyncio.create_task(pair.__aenter__()) for pair in self.pairs]
         try:

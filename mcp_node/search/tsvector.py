@@ -8,8 +8,10 @@ from typing import Final
 
 from mcp_node.search.terms import Statements
 
+# With a search path of its own, because an administrator's may name other users' tables.
 _LEAVE: Final = """
-    CREATE FUNCTION search_leave() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION search_leave() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
     DECLARE
         wide bigint;
     BEGIN

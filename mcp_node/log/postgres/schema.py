@@ -36,6 +36,20 @@ _BATCHES: Final = (
     "ALTER TABLE batches ADD COLUMN IF NOT EXISTS synchronous BOOLEAN",
     "ALTER TABLE batches ADD COLUMN IF NOT EXISTS at TIMESTAMPTZ NOT NULL DEFAULT now()",
 )
+# Whether a schema belongs to this user, a superuser, or a role that this user is a member of; and
+# whether somebody else may create objects in it.
+_OWNED: Final = """
+    SELECT owner.oid = me.oid OR owner.rolsuper
+            OR (NOT me.rolsuper AND pg_has_role(owner.oid, 'USAGE')),
+        EXISTS (
+            SELECT FROM aclexplode(nspacl)
+            WHERE privilege_type = 'CREATE' AND grantee NOT IN (owner.oid, me.oid)
+        )
+    FROM pg_namespace
+    JOIN pg_roles AS owner ON owner.oid = nspowner
+    JOIN pg_roles AS me ON me.rolname = current_user
+    WHERE nspname = ?
+"""
 _VERSION: Final = "SELECT value FROM meta WHERE name = 'schema'"
 _SAVE_VERSION: Final = """
     INSERT INTO meta VALUES ('schema', ?)
@@ -102,12 +116,13 @@ def migrate(
         versions: the steps of each schema version.
 
     Raises:
-        ConfigurationError: the tables are of a newer version.
+        ConfigurationError: the tables are of a newer version, or others could change the schema.
         psycopg.Error: the database refuses.
     """
-    exists = "SELECT 1 FROM pg_namespace WHERE nspname = ?"
-    if connection.execute(exists, (schema,)).fetchone() is None:
+    if (owned := connection.execute(_OWNED, (schema,)).fetchone()) is None:
         connection.raw.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    else:
+        _check_owner(schema, *owned)
     version = stored_version(connection)
     if version > len(versions) + NEWER_VERSIONS:
         raise ConfigurationError(
@@ -127,6 +142,20 @@ def migrate(
     for statement in _BATCHES:
         connection.execute(statement)
     connection.execute(_SAVE_VERSION, (str(len(versions)),))
+
+
+def _check_owner(schema: str, ours: bool, others_create: bool) -> None:
+    """Refuse a schema in which others can put functions and tables that this node would use."""
+    if not ours:
+        raise ConfigurationError(
+            f"schema {schema} of PARTYLINE_STORE belongs to another user, who could read and change"
+            " everything in it; make this user its owner, or set PARTYLINE_STORE_SCHEMA"
+        )
+    if others_create:
+        raise ConfigurationError(
+            f"others may create objects in schema {schema} of PARTYLINE_STORE; revoke that, or set"
+            " PARTYLINE_STORE_SCHEMA to a schema of its own"
+        )
 
 
 def _identify(connection: PostgresConnection, mark: Mark | None) -> Log:
