@@ -97,6 +97,21 @@ class Heads(msgspec.Struct, frozen=True):
     pruned: int = 0
 
 
+class LogStart(msgspec.Struct, frozen=True, array_like=True):
+    """What the log was at a moment at which an mcp_node started.
+
+    Attributes:
+        at: seconds of Unix time.
+        head: the log's last id then.
+        quiet_since: nothing was committed from then until ``at``, in seconds of Unix time by the
+            clock of whichever mcp_node committed; 0: only the mcp_node that started then commits.
+    """
+
+    at: float
+    head: int
+    quiet_since: float = 0.0
+
+
 class SessionHead(msgspec.Struct, frozen=True):
     """The last ids of a session and of the log, from one snapshot.
 
@@ -104,15 +119,14 @@ class SessionHead(msgspec.Struct, frozen=True):
         epoch: of the log.
         id: the session's last id; 0 if it is empty.
         log_head: the log's last id. Up to it, ws_node then knows the session.
-        starts: the latest starts of mcp_node: when (seconds of Unix time), and the log's last id
-            then. From these ws_node computes what it owes to viewers who came while mcp_node was
-            down. None: other mcp_nodes may have written meanwhile.
+        starts: the latest starts of mcp_node. From these ws_node computes what it owes to viewers
+            who came while mcp_node was down.
     """
 
     epoch: str
     id: int
     log_head: int
-    starts: list[tuple[float, int]] | None
+    starts: list[LogStart]
 
 
 class LogRequest(msgspec.Struct, forbid_unknown_fields=True):

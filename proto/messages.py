@@ -209,6 +209,11 @@ def utc(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime(_TIMESTAMP)
 
 
+def seconds(timestamp: str) -> float:
+    """A Partyline timestamp as seconds of Unix time."""
+    return datetime.strptime(timestamp, _TIMESTAMP).replace(tzinfo=UTC).timestamp()
+
+
 def encode_metadata(metadata: Mapping[str, Any] | None) -> msgspec.Raw:
     """A validated metadata object as the JSON text that is stored and sent."""
     return msgspec.Raw(msgspec.json.encode(metadata or {}))

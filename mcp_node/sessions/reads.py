@@ -1,14 +1,14 @@
 """Reads of sessions and messages: functions of a connection in a read transaction."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from mcp_node.log.messages import HEAD, SESSION_HEAD, message_from_row
-from mcp_node.log.sql import Connection
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions.rows import (
     ALL_TYPES,
     BRANCHES,
@@ -22,8 +22,10 @@ from mcp_node.sessions.rows import (
 )
 from mcp_node.sessions.tallies import key_parameters, message_count
 from proto.errors import SessionNotFound
-from proto.internal_api import Heads, LogPage
-from proto.messages import MAX_ID, Audience, Message, Session, Visibility
+from proto.internal_api import Heads, LogPage, LogStart
+from proto.messages import MAX_ID, Audience, Message, Session, Visibility, seconds
+
+_TIMES: Final = f"SELECT id, timestamp FROM messages WHERE id IN {numbers('?')}"
 
 PAGE_CHARS: Final = 8 * 1024 * 1024
 """A page ends early once its texts have this many characters: 1,000 of the largest messages
@@ -152,6 +154,18 @@ def heads(connection: Connection, epoch: str, after: int) -> Heads:
     through = rows[-1][0] if len(rows) == HEADS_ROWS else last
     pruned = connection.execute(PRUNED).fetchone()
     return Heads(epoch, last, changed, through, 0 if pruned is None else int(pruned[0]))
+
+
+def with_last_commits(connection: Connection, starts: Sequence[LogStart]) -> list[LogStart]:
+    """Starts with the time of the last message before each, as far as it was not pruned."""
+    ids = msgspec.json.encode([start.head for start in starts]).decode()
+    times = dict(connection.execute(_TIMES, (ids,)).fetchall())
+    return [
+        msgspec.structs.replace(start, quiet_since=seconds(times[start.head]))
+        if start.head in times
+        else start
+        for start in starts
+    ]
 
 
 def session(connection: Connection, session_id: str) -> Session:

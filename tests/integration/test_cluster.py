@@ -10,15 +10,17 @@ import websockets
 
 from tests import postgres
 from tests.chaos.run import Plan, run
-from tests.clients import frame, plain_client
+from tests.clients import closed_with, frame, plain_client
 from tests.cluster import Cluster, needed
 from tests.commands import partyline
 from tests.integration.rooms import make_room, say, say_last, transcript, whole_log
+from tests.integration.test_mcp_away import noticed
 from tests.integration.test_presence import ASKING, told
 from tests.integration.test_presence import waiting as waiting_agents
 from tests.nats_server import NatsServer
 from tests.pair import Pair
 from tests.waiting import until
+from ws_node.rooms.dispatcher import CLOCK_SECONDS
 
 pytestmark = needed
 
@@ -147,6 +149,30 @@ async def test_agents_at_work_at_one_node_show_to_viewers_of_the_other(pairs: li
         await say(alice, room, "enough")
         await waiting
         await told(viewer, lambda data: data["agents"] is not None and not waiting_agents(data))
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_who_came_while_its_mcp_node_was_down_misses_nothing_or_is_told(
+    pairs: list[Pair], written: bool
+) -> None:
+    """ws_node has just started and knows of no position; perhaps another pair writes meanwhile."""
+    room = await make_room(pairs[0], f"down-{written}")
+    await asyncio.sleep(CLOCK_SECONDS)  # whatever was written before is that old
+    pairs[1].mcp.kill()
+    pairs[1].ws.kill()
+    pairs[1].ws.spawn()
+    await until(lambda: noticed(pairs[1]))
+    async with pairs[1].viewer(room) as viewer, pairs[0].rest("alice") as alice:
+        if written:
+            await say(alice, room, "meanwhile")
+        await pairs[1].mcp.start()
+        if written:
+            assert await closed_with(viewer) == 4003
+        else:
+            await until(pairs[1].joined)
+            said = await say(alice, room, "afterwards")
+            assert (await frame(viewer))["position"] == said
+    await until(pairs[1].joined)
 
 
 @pytest.mark.timeout(300)

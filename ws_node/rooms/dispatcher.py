@@ -8,12 +8,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 
 from proto.wire import Event, message_event
 from ws_node.rooms.event_queue import Answer, EventQueue, HeadSeen, Item, PageFound, PositionFound
 from ws_node.rooms.hub import Hub
 from ws_node.rooms.outgoing import Outgoing
 from ws_node.rooms.room import Room
+
+CLOCK_SECONDS: Final = 1.0
+"""How much the clocks of machines may differ, and a commit may follow its message's time."""
 
 logger = logging.getLogger(__name__)
 
@@ -144,13 +148,18 @@ class Dispatcher:
             return None
         if promise.epoch == answer.epoch:
             return promise.position
-        if promise.epoch is None and promise.refused_at is not None and answer.starts is not None:
-            # mcp_node had never answered, but at `refused_at` it did not run, so nothing was
-            # committed then. Whatever was committed later has an id above the head of the next
-            # start; with no start since, above the head of now.
-            later = [head for at, head in answer.starts if at > promise.refused_at]
-            return later[0] if later else answer.head
-        # The promise was made for another log, or for a log whose start is not known. It cannot
-        # be kept. A viewer that reconnects gets a position to continue from.
+        if promise.epoch is None and promise.refused_at is not None:
+            # mcp_node had never answered, but at `refused_at` it did not run, so it committed
+            # nothing then. What it committed later has an id above the head of the next start;
+            # with no start since, above the head of now.
+            later = [start for start in answer.starts if start.at > promise.refused_at]
+            if not later:
+                return answer.head
+            quiet_since = later[0].quiet_since
+            if not quiet_since or quiet_since < promise.refused_at - CLOCK_SECONDS:
+                return later[0].head
+        # The promise was made for another log, for a log whose start is not known, or another
+        # mcp_node committed meanwhile. It cannot be kept. A viewer that reconnects gets a position
+        # to continue from.
         self._hub.break_promise(room)
         return None

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from proto.internal_api import LogStart
 from proto.messages import Message
 from proto.wire import Event
 from ws_node.rooms.follower import RoomFollower
@@ -34,7 +35,7 @@ class PositionFound(_Answered):
     epoch: str
     head: int
     log_head: int
-    starts: list[tuple[float, int]] | None
+    starts: list[LogStart]
 
 
 @dataclass(frozen=True, slots=True)

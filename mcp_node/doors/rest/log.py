@@ -1,5 +1,6 @@
 """The log for ws_node: heads and pages of it. Internal API (`proto.internal_api`)."""
 
+import time
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -9,7 +10,15 @@ from mcp_node.log.interface import Database
 from mcp_node.sessions import reads
 from mcp_node.sessions.reads import PageQuery
 from proto.errors import InvalidInput
-from proto.internal_api import HEADS, LOG, MAX_LOG_PAGE, SESSION_HEAD, LogRequest, SessionHead
+from proto.internal_api import (
+    HEADS,
+    LOG,
+    MAX_LOG_PAGE,
+    SESSION_HEAD,
+    LogRequest,
+    LogStart,
+    SessionHead,
+)
 from proto.messages import MAX_ID
 from proto.names import check_name
 from proto.settings import Settings
@@ -28,8 +37,10 @@ def make_log_api(database: Database, settings: Settings) -> APIRouter:
     async def session_head(session_id: str) -> Response:
         name = check_name(session_id, "session_id")
         head, log_head = await database.read(partial(reads.heads_of, session_id=name))
-        # Another node may have written while this one was down: its starts tell nothing.
-        starts = None if database.shared else [(one.at, one.head) for one in database.starts]
+        starts = [LogStart(start.at, start.head) for start in database.starts]
+        if database.shared:  # others may have written while this one was down: until when?
+            starts.append(LogStart(time.time(), log_head))
+            starts = await database.read(partial(reads.with_last_commits, starts=starts))
         return json_response(SessionHead(database.epoch, head, log_head, starts))
 
     @router.post(LOG)

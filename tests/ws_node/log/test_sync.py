@@ -314,6 +314,7 @@ async def test_a_room_nobody_spoke_in_is_not_kept(severed: Severed) -> None:
         await is_quiet(viewer)
 
 
+@pytest.mark.sqlite
 async def test_a_replaced_log_closes_its_viewers_with_4002() -> None:
     async with running(Severed()) as pair:
         async with pair.room() as talk:
