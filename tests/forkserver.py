@@ -179,7 +179,7 @@ def _become(outputs: list[int], module: str, arguments: list[str], env: dict[str
         os.close(output)
     sys.argv = [module, *arguments]
     if "." in module:
-        del sys.modules[module]  # it is run as __main__; a second one would be warned of
+        sys.modules.pop(module, None)  # it is run as __main__; a second one would be warned of
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
