@@ -17,15 +17,20 @@ CONNECT = {"verbose": False, "pedantic": False, "lang": "bench", "version": "1"}
 class BusBridge:
     """A TCP client of nats-server that publishes messages, of one session unless said otherwise.
 
+    Args:
+        port: of nats-server.
+        epoch: of the log.
+        sent: how many messages of the session another publisher has sent before.
+
     Attributes:
         sent: how many messages were sent; the last one's id.
     """
 
-    def __init__(self, port: int, epoch: str) -> None:
-        self.sent = 0
+    def __init__(self, port: int, epoch: str, sent: int = 0) -> None:
+        self.sent = sent
         self._epoch = epoch
         self._subjects = Subjects("default")
-        self._last: dict[str, int] = {}
+        self._last = {SESSION: sent}
         self._socket = socket.create_connection(("127.0.0.1", port), 10)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         who = {"user": "mcp_node", "pass": PASSWORDS["mcp_node"]}

@@ -1,6 +1,6 @@
 """``python -m bench.publishing``: a steady publisher.
 
-Followed by ``bridge ENDPOINT EPOCH [BODY_BYTES]`` or ``nats PORT``.
+Followed by ``bridge ENDPOINT EPOCH [BODY_BYTES]``, ``bus PORT EPOCH`` or ``nats PORT``.
 
 A process of its own, so that nothing else holds it up. For each line ``COUNT RATE`` it reads it
 sends so many messages at that rate, open loop, and reports when each was handed over
@@ -11,6 +11,7 @@ import sys
 import time
 
 from bench.bridge import Bridge
+from bench.bus import BusBridge
 from bench.child import READY, report
 from bench.peers.interface import Publisher
 from bench.peers.nats import NatsPublisher
@@ -35,5 +36,8 @@ if __name__ == "__main__":
     if kind == "bridge":
         endpoint, epoch, *size = where
         main(Bridge(endpoint, epoch, *map(int, size)))
+    elif kind == "bus":
+        port, epoch = where
+        main(BusBridge(int(port), epoch))
     else:
         main(NatsPublisher(int(where[0])))

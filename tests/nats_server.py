@@ -79,6 +79,12 @@ class NatsServer:
         self._held.close()
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def address(self) -> str:
         """Its address, without credentials."""
         return f"nats://127.0.0.1:{self.port}"

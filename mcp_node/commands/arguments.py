@@ -29,12 +29,18 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _add_running(commands: "Commands") -> None:
-    commands.add_parser(
+    up = commands.add_parser(
         "up",
         help="run both nodes until Ctrl-C",
         description="Run the MCP node and the WebSocket node. A node that dies is restarted after"
         " 0.5 s, then 1 s, up to 30 s. A node that refuses its configuration stops both, with exit"
         " code 2. Ctrl-C or SIGTERM stops both within 5 s.",
+    )
+    up.add_argument(
+        "--cluster",
+        choices=["demo"],
+        help="instead: two nodes of each kind, PostgreSQL and nats-server as they are installed,"
+        " and a load balancer; for trying out (docs/cluster.md)",
     )
     watch = commands.add_parser(
         "watch",

@@ -20,6 +20,7 @@ from typing import Final
 
 from mcp_node.commands.arguments import command_line
 from mcp_node.commands.backup import make_backup, restore_backup
+from mcp_node.commands.cluster.demo import demo
 from mcp_node.commands.keys import keys
 from mcp_node.commands.links import links, login
 from mcp_node.commands.migrate import migrate
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _up(chosen: argparse.Namespace) -> int:
-    return asyncio.run(up(load_settings(), Path(sys.argv[0])))
+    run = demo if chosen.cluster else up
+    return asyncio.run(run(load_settings(), Path(sys.argv[0])))
 
 
 def _token(chosen: argparse.Namespace) -> int:

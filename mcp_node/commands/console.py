@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Final, TextIO
 
 _COLOURS: Final = {"mcp": "36", "ws": "35", "up": "32"}
-_WIDTH: Final = 3
 
 
 class Console:
@@ -14,22 +13,24 @@ class Console:
 
     Args:
         stream: the output. ``NO_COLOR`` in the environment turns colour off.
+        width: of the labels. A label may end in the number of a node.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, width: int = 3) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A locale that cannot encode a character must not stop the nodes.
             stream.reconfigure(errors="backslashreplace")
         self._stream = stream
+        self._width = width
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
         self.on_closed: Callable[[], None] = lambda: None
         """Called when the output was closed by its reader."""
 
     def line(self, name: str, text: str) -> None:
         """Print one line."""
-        label = f"{name:<{_WIDTH}} |"
+        label = f"{name:<{self._width}} |"
         if self._colour:
-            label = f"\x1b[{_COLOURS.get(name, '33')}m{label}\x1b[0m"
+            label = f"\x1b[{_COLOURS.get(name.rstrip('0123456789'), '33')}m{label}\x1b[0m"
         self._print(f"{label} {text}")
 
     def block(self, lines: Iterable[str]) -> None:

@@ -44,14 +44,16 @@ async def up(settings: Settings, program: Path) -> int:
 
 
 def nodes() -> list[Child]:
-    """The commands that start both nodes, with this interpreter."""
+    """Both nodes."""
+    return [Child("mcp", node_command("mcp_node")), Child("ws", node_command("ws_node"))]
+
+
+def node_command(module: str) -> list[str]:
+    """The command that starts a node, with this interpreter."""
     # When installed, do not search the current directory for modules (-P): it may have a folder
     # named proto. In a checkout (`python -m mcp_node.commands.cli`) our packages are found there.
     isolated = [] if Path(sys.argv[0]).suffix == ".py" else ["-P"]
-    return [
-        Child("mcp", [sys.executable, *isolated, "-m", "mcp_node"]),
-        Child("ws", [sys.executable, *isolated, "-m", "ws_node"]),
-    ]
+    return [sys.executable, *isolated, "-m", module]
 
 
 NO_AUTH: Final = (
@@ -123,10 +125,11 @@ async def _announce(settings: Settings, program: Path, console: Console) -> None
         while not await _both_ready(client, settings.data_dir):  # noqa: ASYNC110
             await asyncio.sleep(READY_POLL_SECONDS)
     settings = with_ports(settings)
-    console.block(welcome(settings, program, await asyncio.to_thread(_page_link, settings)))
+    console.block(welcome(settings, program, await asyncio.to_thread(page_link, settings)))
 
 
-def _page_link(settings: Settings) -> str | None:
+def page_link(settings: Settings) -> str | None:
+    """A one-time link to the page; None if mcp_node does not answer."""
     try:
         return login(settings)[0]
     except ConfigurationError:  # a node has just died
@@ -138,10 +141,11 @@ async def _both_ready(client: httpx.AsyncClient, data_dir: Path) -> bool:
     mcp_url, ws_url = running_url(data_dir, "mcp"), running_url(data_dir, "ws")
     if mcp_url is None or ws_url is None:
         return False
-    return all(await asyncio.gather(_ready(client, mcp_url), _ready(client, ws_url)))
+    return all(await asyncio.gather(ready(client, mcp_url), ready(client, ws_url)))
 
 
-async def _ready(client: httpx.AsyncClient, url: str) -> bool:
+async def ready(client: httpx.AsyncClient, url: str) -> bool:
+    """Whether a node's ``/readyz`` answers 200."""
     try:
         return (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK
     except Exception:  # httpx also raises others when a node dies while it connects

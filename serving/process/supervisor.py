@@ -15,8 +15,9 @@ import re
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
 REFUSED: Final = 2
 """Exit code of a node whose configuration is wrong."""
@@ -29,10 +30,25 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True)
 class Child:
-    """A process to keep running: the prefix of its output, and its command."""
+    """A process to keep running.
+
+    Attributes:
+        name: the prefix of its output.
+        command: the program and its arguments.
+        environment: added to the supervisor's.
+        user: the user that runs it, if another one; then also the group, as numbers.
+        group: see ``user``.
+        directory: its working directory, if another one.
+        needed: whether others need it: it is stopped after all that are not needed have ended.
+    """
 
     name: str
     command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: int | None = None
+    group: int | None = None
+    directory: Path | None = None
+    needed: bool = False
 
 
 class Backoff:
@@ -91,6 +107,8 @@ class Supervisor:
         self._environment = {**os.environ, **(environment or {})}
         self._lifeline = os.pipe() if lifeline else None
         self._stopping = asyncio.Event()
+        self._unneeded = asyncio.Event()
+        """Set when the children have ended that need others."""
         self._code = 0
 
     def stop(self, code: int = 0) -> None:
@@ -109,19 +127,26 @@ class Supervisor:
         """
         with _stop_signals(self.stop):
             async with asyncio.TaskGroup() as group:
-                for child in self._children:
-                    group.create_task(self._keep(child), name=f"keep {child.name}")
+                keeping = {
+                    group.create_task(self._keep(child), name=f"keep {child.name}"): child
+                    for child in self._children
+                }
+                users = [task for task, child in keeping.items() if not child.needed]
+                if users:
+                    await asyncio.wait(users)
+                self._unneeded.set()
         return self._code
 
     async def _keep(self, child: Child) -> None:
         backoff = self._backoff()
         clock = asyncio.get_running_loop().time
-        while not self._stopping.is_set():
+        stopping = self._unneeded if child.needed else self._stopping
+        while not stopping.is_set():
             started = clock()
-            ending = await self._live(child)
-            if self._stopping.is_set():
+            ending = await self._live(child, stopping)
+            if stopping.is_set():
                 return
-            if ending == REFUSED:
+            if ending == REFUSED and not child.needed:
                 self._say(child.name, "refused to start; stopping everything")
                 self.stop(REFUSED)
                 return
@@ -129,20 +154,25 @@ class Supervisor:
             self._say(child.name, f"{_in_words(ending)}; starting again in {pause:g} s")
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._stopping.wait()
+                    await stopping.wait()
 
-    async def _live(self, child: Child) -> int:
+    async def _live(self, child: Child, stopping: asyncio.Event) -> int:
         """Run a child once; its return code."""
         async with _output(lambda line: self._say(child.name, line), self._lifeline) as sink:
             stdin = self._lifeline[0] if self._lifeline else asyncio.subprocess.DEVNULL
+            owner: dict[str, Any] = {}
+            if child.user is not None:
+                owner = {"user": child.user, "group": child.group, "extra_groups": ()}
             try:
                 process = await asyncio.create_subprocess_exec(
                     *child.command,
                     stdin=stdin,
                     stdout=sink,
                     stderr=sink,
-                    env=self._environment,
+                    env={**self._environment, **child.environment},
+                    cwd=child.directory,
                     start_new_session=True,
+                    **owner,
                 )
             except OSError as error:
                 self._say(child.name, f"cannot be started: {error.strerror}")
@@ -153,25 +183,27 @@ class Supervisor:
             if sink is not None:  # for a person who wants to send it a signal
                 self._say(child.name, f"process {process.pid}")
             try:
-                await self._until_it_ends(process)
+                await self._until_it_ends(process, stopping)
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 ending = await process.wait()
         return ending
 
-    async def _until_it_ends(self, process: asyncio.subprocess.Process) -> None:
+    async def _until_it_ends(
+        self, process: asyncio.subprocess.Process, stopping: asyncio.Event
+    ) -> None:
         ended = asyncio.create_task(process.wait())
-        stopping = asyncio.create_task(self._stopping.wait())
+        stop = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, stop}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 with suppress(ProcessLookupError):
                     process.terminate()
                 await asyncio.wait({ended}, timeout=self._grace)
         finally:
             ended.cancel()
-            stopping.cancel()
+            stop.cancel()
 
 
 class _stop_signals:

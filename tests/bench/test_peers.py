@@ -1,12 +1,14 @@
 """Every server of ``make bench`` takes viewers and delivers: a tiny load on the real processes."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
 
 import pytest
 
 from bench.lockstep import deliver
 from bench.measurements.most_deliveries import flood
+from bench.measurements.two_ws_nodes import OnNats
 from bench.partyline import Partyline
 from bench.peers.interface import Missing, Server
 from bench.peers.nats import Nats, NatsViewers
@@ -16,6 +18,8 @@ from bench.peers.starting import started
 from bench.peers.websockets_broadcast import WebsocketsBroadcast
 from bench.steady import steady_load
 from bench.viewer_group import quantile_ms
+from tests import nats_server
+from tests.nats_server import NatsServer
 
 VIEWERS = 5
 
@@ -35,6 +39,21 @@ async def test_a_server_delivers_all_that_is_published_to_all_viewers(kind: type
         assert await steady.run(20, 500.0)
         assert steady.share == 100
         assert quantile_ms(await steady.latencies(0), 0.5) > 0
+
+
+@nats_server.needed
+async def test_two_ws_nodes_share_the_viewers_of_a_session(tmp_path: Path) -> None:
+    async with (
+        NatsServer(tmp_path) as server,
+        OnNats(server, tmp_path, nodes=2) as two,
+        AsyncExitStack() as stack,
+    ):
+        steady = await steady_load(stack, two, VIEWERS)
+        assert await steady.run(20, 500.0)
+        assert steady.share == 100
+        with closing(two.bus(steady.due)) as bus:
+            await asyncio.to_thread(flood, bus, steady.viewers, 0.05)
+            assert steady.viewers.slowest == bus.sent > steady.due
 
 
 @pytest.mark.parametrize("kind", [RawSend, WebsocketsBroadcast], ids=lambda kind: kind.name)

@@ -179,10 +179,10 @@ class Worker:
     A client that fails is replaced: a new session of the agent, as MCP says for status 404.
     """
 
-    def __init__(self, pairs: Cluster, url: str, room: str, number: int, mode: str) -> None:
-        self._make = lambda: agent(pairs, url, f"{mode}-{number}", mode)
+    def __init__(self, name: str, room: str, make: Callable[[], Client[Any]]) -> None:
+        self._name = name
         self._room = room
-        self._name = f"{mode}-{number}"
+        self._make = make
         self._stack = contextlib.AsyncExitStack()
         self._client: Client[Any] | None = None
         self.failures = 0
@@ -217,8 +217,11 @@ async def test_agents_go_on_when_their_node_is_killed(pairs: Cluster, url: str, 
     first, second = pairs.pairs
     agents: list[Worker] = []
 
+    def worker(name: str, mode: str) -> Worker:
+        return Worker(name, room, lambda: agent(pairs, url, name, mode))
+
     async def more(number: int) -> None:
-        here = [Worker(pairs, url, room, number, mode) for mode in ERAS]
+        here = [worker(f"{mode}-{number}", mode) for mode in ERAS]
         agents.extend(here)
         await gathered(*(each.say(3) for each in here))
 

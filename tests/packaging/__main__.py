@@ -64,6 +64,10 @@ def install(wheel: Path, venv: Path) -> Path:
     run(sys._base_executable, "-m", "venv", venv)  # type: ignore[attr-defined]
     run(venv / "bin" / "python", "-m", "pip", "install", "--quiet", wheel)
     run(venv / "bin" / "python", "-m", "pip", "check")
+    (packages,) = venv.glob("lib/python*/site-packages")
+    packaged = packages / "mcp_node" / "commands" / "cluster" / "nats-server.conf"
+    if packaged.read_bytes() != (ROOT / "deploy" / "nats-server.conf").read_bytes():
+        raise Failed(f"{packaged} is not that of deploy/")
     return venv / "bin" / "partyline"
 
 

@@ -31,6 +31,21 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
 sys.exit(asyncio.run(supervisor.run()))
 """
 
+SUPERVISE_NEEDED = """
+import asyncio, sys
+from pathlib import Path
+from serving.process.supervisor import Child, Supervisor
+commands = [[sys.executable, "-u", "-c", program] for program in sys.argv[2:]]
+children = [
+    Child("db", commands[0], {"SIZE": "7"}, directory=Path("/"), needed=True),
+    Child("a", commands[1]),
+    Child("b", commands[2]),
+]
+def say(name, text):
+    print(f"{name} | {text}", flush=True)
+sys.exit(asyncio.run(Supervisor(children, say).run()))
+"""
+
 POLITE = """
 import os, signal
 def end(number, frame):
@@ -93,10 +108,10 @@ class Supervised:
 
 
 @asynccontextmanager
-async def supervised(*programs: str, grace: float = 5.0):
+async def supervised(*programs: str, grace: float = 5.0, script: str = SUPERVISE):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", SUPERVISE, str(grace), *map(textwrap.dedent, programs)),
+        *("-c", script, str(grace), *map(textwrap.dedent, programs)),
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
@@ -194,6 +209,19 @@ async def test_one_signal_ends_all_before_the_grace_is_over_with_exit_code_0(num
         run.process.send_signal(number)
         assert await run.end() == 0
     assert sorted(run.lines[2:]) == ["mcp | got SIGTERM", "ws  | got SIGTERM"]
+    await has_ended(*pids)
+
+
+async def test_what_others_need_ends_after_them_and_has_its_own_directory_and_variables():
+    needed = 'import os; print(os.getcwd(), os.environ["SIZE"])\n' + POLITE
+    async with supervised(needed, POLITE, POLITE, script=SUPERVISE_NEEDED) as run:
+        pids = [await run.pid(".*") for _ in range(3)]
+        assert "db | / 7" in run.lines
+        run.process.terminate()
+        assert await run.end() == 0
+    ends = [line for line in run.lines if "got SIGTERM" in line]
+    assert sorted(ends[:2]) == ["a | got SIGTERM", "b | got SIGTERM"]
+    assert ends[2:] == ["db | got SIGTERM"]
     await has_ended(*pids)
 
 
