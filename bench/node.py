@@ -18,7 +18,7 @@ are wrapped here, and nothing in it knows of this file.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mcp_node.doors.mcp.tools.messages import Level
 from mcp_node.doors.mcp.tools.results import MessageAdded
 from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
 from mcp_node.log.interface import Database
+from mcp_node.log.postgres.commits import Batches
 from mcp_node.log.sqlite import commits
 from mcp_node.log.transaction import Committed, Transaction
 from mcp_node.services import Services
@@ -46,8 +47,8 @@ _announced: dict[int, int] = {}
 _stores: list[Database] = []
 
 _app: Any = app
-_commits: Any = commits
-_make_server, _open_store, _commit = _app.make_server, _app.open_store, _commits.commit
+_engines: tuple[Any, ...] = (commits, Batches)
+_make_server, _open_store = _app.make_server, _app.open_store
 
 
 class _Reach:
@@ -85,11 +86,14 @@ class _Fill:
             )
 
 
-def _timed_commit(*arguments: Any) -> Committed:
-    committed: Committed = _commit(*arguments)
-    now = time.monotonic_ns()
-    _committed.update((message.id, now) for message in committed.messages)
-    return committed
+def _timed(commit: Callable[..., Committed]) -> Callable[..., Committed]:
+    def timed_commit(*arguments: Any) -> Committed:
+        committed = commit(*arguments)
+        now = time.monotonic_ns()
+        _committed.update((message.id, now) for message in committed.messages)
+        return committed
+
+    return timed_commit
 
 
 def _note_announced(messages: Sequence[Message]) -> None:
@@ -150,5 +154,6 @@ def _make_bench_server(services: Services, identity: Identity) -> FastMCP:
 if __name__ == "__main__":
     _app.make_server = _make_bench_server
     _app.open_store = _open_watched_store
-    _commits.commit = _timed_commit
+    for engine in _engines:
+        engine.commit = _timed(engine.commit)
     sys.exit(run_node(app.run))

@@ -62,8 +62,13 @@ class Waiter(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def waiters(pair: Pair, count: int, seconds: int) -> AsyncIterator[list[Waiter]]:
-    """So many agents that wait in the bench's session, each a principal of its own."""
+async def waiters(
+    pair: Pair, count: int, seconds: int, *, first: int = 1_000, after: int | None = None
+) -> AsyncIterator[list[Waiter]]:
+    """So many agents that wait in the bench's session, each a principal of its own.
+
+    Their numbers begin with ``first``. They wait for messages after an id, else for unread ones.
+    """
     loop = asyncio.get_running_loop()
     made = []
     for number in range(count):
@@ -72,9 +77,10 @@ async def waiters(pair: Pair, count: int, seconds: int) -> AsyncIterator[list[Wa
             request(
                 pair,
                 "wait_for_messages",
-                1_000 + number,
+                first + number,
                 session_id=SESSION,
                 timeout_seconds=seconds,
+                after=after,
             )
         )
         made.append(waiter)

@@ -50,6 +50,11 @@ class Companion:
     def finish(self, connection: Connection) -> None:
         """Called when all messages added so far are inserted, to write what follows from them."""
 
+    @property
+    def reads_to_finish(self) -> bool:
+        """Whether `finish` will read; else its writes may be sent without waiting for each."""
+        return False
+
     def forget(self) -> None:
         """Called after a rollback. Discard pending work and everything cached."""
 
@@ -154,6 +159,11 @@ class Transaction:
         for companion in self._companions:
             companion.finish(self._connection)
 
+    @property
+    def reads_to_finish(self) -> bool:
+        """Whether `finish` will wait for the database in between."""
+        return any(companion.reads_to_finish for companion in self._companions)
+
     def undo_to(self, count: int) -> None:
         """Discard all messages but the first ``count``, after a savepoint was rolled back."""
         del self.messages[count:]
@@ -206,7 +216,7 @@ class Committed(NamedTuple):
 
 
 def run_together(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Committed:
-    """Run all operations straight through.
+    """Run all operations straight through. The caller finishes the transaction.
 
     Raises:
         Exception: an operation failed after its first change, or the database refused something.
@@ -221,7 +231,6 @@ def run_together(transaction: Transaction, operations: Sequence[Operation[Any]])
             if transaction.changes != before:  # its writes must go: start over with savepoints
                 raise
             outcomes.append(Outcome(error=error))
-    transaction.finish()
     return Committed(outcomes, transaction.messages)
 
 

@@ -118,7 +118,7 @@ class SearchIndex(Companion):
         A failure of the index must not fail the transaction. The index then stays where it is, and
         searches fail once it is too far behind.
         """
-        if self._waiting < DUE_MESSAGES and self._waiting_chars < DUE_CHARS:
+        if not self.reads_to_finish:
             return
         connection.execute("SAVEPOINT search")
         self._waiting = self._waiting_chars = 0
@@ -133,6 +133,11 @@ class SearchIndex(Companion):
             self._waiting = 0  # try again with the next batch, not with the next transaction
             logger.error("messages cannot be indexed: %s", type(error).__name__)
         connection.execute("RELEASE search")
+
+    @property
+    def reads_to_finish(self) -> bool:
+        """Whether a batch is complete, so that `finish` reads its messages."""
+        return self._waiting >= DUE_MESSAGES or self._waiting_chars >= DUE_CHARS
 
     def catch_up(self, connection: Connection, pages: int | None = None) -> bool:
         """Index new messages in the current transaction; return whether some are left.

@@ -183,40 +183,74 @@ class Batches:
         connection = self._connection
         assert connection is not None
         try:
-            with connection.raw.pipeline():
-                connection.raw.execute("BEGIN")
-                connection.execute(LOCK_LOG, (self._lock,))
-                stored = connection.execute(_STORE_NUMBER, (self._node,))
-                connection.raw.execute("SAVEPOINT operations")
-            (number,) = stored.fetchone()
-            if number != self._number + 1:
-                others_committed(self._tail, self._companions)
-            committed = self._run(connection, operations)
+            number = self._begin(connection)
+            committed = self._together(connection, number, operations)
+            if committed is None:
+                committed = self._separately(connection, number, operations)
         except BaseException:
             self._roll_back(connection)
             raise
-        try:
-            connection.raw.execute("COMMIT")
-        except psycopg.Error as error:
-            if not self._is_stored(number, error):
-                raise
         self._number = number
         if committed.messages:
             self._identity.saw(committed.messages[-1].id)
         return committed
 
-    def _run(
-        self, connection: PostgresConnection, operations: Sequence[Operation[Any]]
-    ) -> Committed:
+    def _begin(self, connection: PostgresConnection) -> int:
+        """Begin a transaction under the log's lock; its number."""
+        with connection.raw.pipeline():
+            connection.raw.execute("BEGIN")
+            connection.execute(LOCK_LOG, (self._lock,))
+            stored = connection.execute(_STORE_NUMBER, (self._node,))
+            connection.raw.execute("SAVEPOINT operations")
+        number = int(stored.fetchone()[0])
+        if number != self._number + 1:
+            others_committed(self._tail, self._companions)
+        return number
+
+    def _together(
+        self, connection: PostgresConnection, number: int, operations: Sequence[Operation[Any]]
+    ) -> Committed | None:
+        """Run and commit all operations; None if one failed, with the transaction still open.
+
+        The last statements and the COMMIT are sent together: after each answer that it waits for,
+        this thread has to wait for the GIL as well.
+        """
+        transaction = Transaction(connection, self._tail, self._companions)
+        sent = False
         try:
-            return run_together(Transaction(connection, self._tail, self._companions), operations)
-        except Exception:
+            committed = run_together(transaction, operations)
+            finished = transaction.reads_to_finish
+            if finished:
+                transaction.finish()
+            with connection.raw.pipeline():
+                if not finished:
+                    transaction.finish()
+                sent = True
+                connection.raw.execute("COMMIT")
+        except Exception as error:
+            if sent and isinstance(error, psycopg.Error) and not _refused(error):
+                if self._is_stored(number, error):
+                    return committed
+                raise
             if not connection.in_transaction:
                 raise
             forget(self._tail, self._companions)
             connection.execute("ROLLBACK TO operations")
-            transaction = Transaction(connection, self._tail, self._companions)
-            return run_separately(connection, transaction, operations)
+            return None
+        return committed
+
+    def _separately(
+        self, connection: PostgresConnection, number: int, operations: Sequence[Operation[Any]]
+    ) -> Committed:
+        """Run each operation under a savepoint of its own, and commit."""
+        transaction = Transaction(connection, self._tail, self._companions)
+        committed = run_separately(connection, transaction, operations)
+        try:
+            connection.raw.execute("COMMIT")
+        except psycopg.Error as error:
+            if not self._is_stored(number, error):
+                raise
+        return committed
 
     def _is_stored(self, number: int, error: psycopg.Error) -> bool:
         """Whether a COMMIT that failed took effect all the same.
@@ -224,10 +258,8 @@ class Batches:
         Raises:
             Unsettled: the database did not answer within `SETTLE_SECONDS`.
         """
-        connection = self._connection
-        if connection is not None and not connection.raw.broken:
-            self._roll_back(connection)
-            return False  # the server refused it, and said so
+        if _refused(error):
+            return False
         logger.warning("the answer to a commit was lost (%s)", describe(error))
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
@@ -247,6 +279,14 @@ class Batches:
                 connection.raw.execute("ROLLBACK")
         if connection.raw.broken:
             self.close()
+
+
+def _refused(error: psycopg.Error) -> bool:
+    """Whether the server answered that a statement failed, so that a COMMIT had no effect.
+
+    If it ended the session instead, even with an error, a COMMIT may have had its effect before.
+    """
+    return error.diag.severity_nonlocalized == "ERROR"
 
 
 class PostgresCommits:

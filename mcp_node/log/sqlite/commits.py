@@ -115,7 +115,9 @@ def commit(
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            committed = run_together(Transaction(connection, tail, companions), operations)
+            transaction = Transaction(connection, tail, companions)
+            committed = run_together(transaction, operations)
+            transaction.finish()
         except Exception:
             _roll_back(connection, tail, companions)
             connection.execute("BEGIN IMMEDIATE")

@@ -315,7 +315,7 @@ async def test_a_reader_does_not_hold_up_an_emptying_of_the_write_ahead_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = f"PRAGMA busy_timeout = {int(2_000 * PATIENCE)}"
-    monkeypatch.setattr(connection, "_WRITER", (*connection._WRITER, patient))
+    monkeypatch.setattr(connection, "WRITER_PRAGMAS", (*connection.WRITER_PRAGMAS, patient))
     async with opened(tmp_path) as store:
         await storing.create_session(store, new_session())
         with closing(sqlite3.connect(tmp_path / "partyline.db", isolation_level=None)) as reader:
