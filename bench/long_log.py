@@ -1,5 +1,8 @@
 """A log of many messages, written straight into the real schema, before a node opens it.
 
+`copy_log` copies it to PostgreSQL as ``partyline migrate`` does, but neither builds the index of
+search, which `write_log` does not either, nor compares both sides.
+
 Half of the messages are in one session, the others in thousands of sessions of very different
 sizes, all in turn as they would be written. Seven in ten are public. `RARE` speaks three times in
 the large session, at its beginning.
@@ -7,14 +10,21 @@ the large session, at its beginning.
 
 import random
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from mcp_node.log.messages import INSERT_MESSAGE
 from mcp_node.log.sqlite.schema import prepare
 from mcp_node.sessions.rows import INSERT_SESSION
-from mcp_node.storage import SCHEMA
+from mcp_node.storage import POSTGRES_VERSIONS, SCHEMA
+from mcp_node.transfer.catalogue import catalogue
+from mcp_node.transfer.copying import Progress, copy_table
+from mcp_node.transfer.postgres import PostgresStore
+from mcp_node.transfer.sqlite import SqliteStore
+from mcp_node.transfer.store import begin, complete, origin
 from proto.messages import utc_now
 
 LARGE = "bench-large"
@@ -63,6 +73,21 @@ def write_log(path: Path, count: int, text: Text = _plain) -> None:
             connection.execute(sql)
         connection.execute(TALLIES, (now,))
         connection.execute("COMMIT")
+
+
+def copy_log(data_dir: Path, address: str, schema: str) -> None:
+    """Copy the database of a data directory to PostgreSQL; no node may use either."""
+    say = partial(print, file=sys.stderr)
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(SqliteStore(data_dir, SCHEMA)))
+        target = stack.enter_context(closing(PostgresStore(address, schema, POSTGRES_VERSIONS)))
+        tables = catalogue(SCHEMA)
+        begin(target, tables, origin(source, None, say))
+        progress = Progress(say)
+        for table in tables:
+            copy_table(source, target, target.columns(source.columns(table)), progress)
+        target.prepare_for_use()
+        complete(source, target)
 
 
 def _rows(count: int, sessions: list[str], now: str, text: Text) -> Iterator[tuple[object, ...]]:

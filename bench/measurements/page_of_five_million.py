@@ -48,10 +48,10 @@ async def measure(quick: bool) -> list[Row]:
             loop = asyncio.get_running_loop()
             _, caller = await loop.create_connection(Caller, "127.0.0.1", pair.mcp_port)
             stack.callback(caller.close)
-            asked.append((caller, _requests(pair, count)))
+            asked.append((caller, page_requests(pair, count)))
         rows = []
         for number, name in enumerate(asked[0][1]):
-            ours, reference = await _in_turn(
+            ours, reference = await in_turn(
                 [(caller, requests[name]) for caller, requests in asked], calls
             )
             ratio = median(ours) / median(reference)
@@ -73,7 +73,7 @@ async def measure(quick: bool) -> list[Row]:
     return rows
 
 
-def _requests(pair: Pair, count: int) -> dict[str, bytes]:
+def page_requests(pair: Pair, count: int) -> dict[str, bytes]:
     """Each kind of page as a whole HTTP request; the tool's is the first."""
     requests = {"the tool's newest 50": request(pair, "get_messages", session_id=LARGE)}
     headers = {"Host": f"127.0.0.1:{pair.mcp_port}", **pair.headers("agent-0")}
@@ -84,7 +84,7 @@ def _requests(pair: Pair, count: int) -> dict[str, bytes]:
     return requests
 
 
-async def _in_turn(asked: list[tuple[Caller, bytes]], calls: int) -> list[list[float]]:
+async def in_turn(asked: list[tuple[Caller, bytes]], calls: int) -> list[list[float]]:
     """Milliseconds of each call, by whom it was asked of; the order turns with every call."""
     took: list[list[float]] = [[] for _ in asked]
     for caller, page in asked:

@@ -161,7 +161,7 @@ async def test_a_connection_cut_at_any_moment_is_settled(server, tmp_path, caplo
 async def test_a_node_that_lost_its_connection_writes_nothing_while_its_log_is_moved(
     server, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_node.log.postgres.batches.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         with mover(server) as alone:
             assert not alone
@@ -178,7 +178,7 @@ async def test_a_node_that_lost_its_connection_writes_nothing_while_its_log_is_m
 async def test_while_the_server_is_away_nothing_is_read_and_nothing_secret_is_told(
     server, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_node.log.postgres.batches.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         await asyncio.to_thread(server.stop)
         try:
@@ -254,7 +254,7 @@ async def test_a_log_that_lost_messages_gets_a_new_epoch(server, tmp_path):
 async def test_a_node_stops_when_messages_it_committed_are_gone(server, tmp_path, monkeypatch):
     stopped = []
     monkeypatch.setattr("mcp_node.log.postgres.identity.stop_node", lambda: stopped.append(1))
-    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_node.log.postgres.batches.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         await storing.append(store, new_message())
         await storing.append(store, new_message())
