@@ -159,7 +159,7 @@ class Inbox:
             after: wait for everything visible after this id, the caller's own messages included.
                 None: wait for others' messages that the caller has not read.
             timeout_seconds: 0 to 300.
-            mentions_only: only others' messages that mention the caller.
+            mentions_only: only others' messages that mention the caller or reply to it.
             report: called every 10 seconds with the progress.
 
         Raises:

@@ -99,11 +99,12 @@ Door = Callable[[Onlooker, Room], Awaitable[Any]]
 
 
 def tool(name: str, **arguments: Any) -> Door:
-    """A tool, with the room's name and ``HIDDEN`` or ``SEEN`` in its arguments replaced."""
+    """A tool; its arguments ``HIDDEN``, ``SEEN`` and ``LAST`` stand for ids of the room."""
 
     async def ask(who: Onlooker, room: Room) -> Any:
         found = {key: room.hidden[0] if v == "HIDDEN" else v for key, v in arguments.items()}
         found = {key: room.seen[0] if v == "SEEN" else v for key, v in found.items()}
+        found = {key: room.seen[-1] if v == "LAST" else v for key, v in found.items()}
         return await who.tool(name, **{"session_id": room.name, **found})
 
     return ask
@@ -204,6 +205,7 @@ TOOLS: dict[str, list[Door]] = {
     "get_receipts": [
         tool("get_receipts", message_id="HIDDEN"),
         tool("get_receipts", message_id="SEEN"),
+        tool("get_receipts", message_id="LAST"),
     ],
     "list_agents": [tool("list_agents")],
     "search_messages": [
@@ -270,6 +272,12 @@ async def history(pair: Pair, room: str, onlooker: str, *, secrets: bool) -> lis
             await hide("root", "admin_only")
         await say(ann, room, f"@{onlooker} common again")
         await hide("ann", "private")
+        async with pair.rest(onlooker, **KINDS[onlooker]) as own:
+            asked = await say(own, room, "a common question")
+        await hide("ann", "private", asked)
+        if onlooker != "root":
+            await hide("ann", "agent_only", asked)
+            await hide("root", "admin_only", asked)
     if secrets:
         async with pair.agent("ann", **KINDS["ann"]) as agent:
             for number in range(3):
@@ -358,7 +366,9 @@ async def test_waiting_and_subscriptions_hear_nothing_of_it(
 async def one_more_secret(pair: Pair, room: Room, onlooker: str) -> None:
     """Something more that the onlooker may not see."""
     async with pair.rest("ann", **KINDS["ann"]) as ann:
-        await say(ann, room.name, f"@{onlooker} {SECRET}", visibility="private")
+        for parent in (None, room.seen[-1]):  # the last is the onlooker's own
+            text = f"@{onlooker} {SECRET}"
+            await say(ann, room.name, text, visibility="private", parent_message_id=parent)
 
 
 async def _both_wait(who: Onlooker, first: Room, second: Room) -> bool:

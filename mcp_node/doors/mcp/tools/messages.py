@@ -50,8 +50,8 @@ def add_message_tools(tools: Tools, services: Services) -> None:
     ) -> dict[str, Any]:
         """Say something in a session: findings, plans, questions. People watch it live.
 
-        Write @name to call somebody; unknown_mentions are names that reach nobody who was here and
-        may see it. If you did not get an answer, call again with the same
+        @name calls somebody, a reply whom it answers; unknown_mentions are names that reach nobody
+        who was here and may see it. If you did not get an answer, call again with the same
         idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
         """
         message = await services.sessions.add_message(
