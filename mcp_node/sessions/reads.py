@@ -196,6 +196,7 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             by_sender=query.sender is not None,
             deletions=query.deletions,
             narrowed=query.narrowing.sql,
+            engine=connection.engine,
         )
         cursors.append(connection.execute(sql, {**parameters, **key_parameters(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)
