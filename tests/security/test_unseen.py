@@ -61,7 +61,9 @@ class Onlooker:
         """What a tool gives, or says of why not."""
         answer = await self.agent.call_tool(tool, arguments, raise_on_error=False)
         if answer.is_error:
-            return [getattr(part, "text", "") for part in answer.content]
+            text = "".join(getattr(part, "text", "") for part in answer.content)
+            problem, _, details = text.partition("\n")
+            return [problem, json.loads(details or "null")]
         return answer.structured_content
 
     async def rest(self, method: str, path: str, **body: Any) -> Any:
@@ -187,6 +189,9 @@ TOOLS: dict[str, list[Door]] = {
     "add_message": [
         tool("add_message", content="answer", parent_message_id="HIDDEN"),
         tool("add_message", content="unread?", visibility="private"),
+        tool("add_message", content="crossing", if_last_seen="SEEN"),
+        tool("add_message", content="crossing", if_last_seen=0),
+        tool("add_message", content="not crossing", if_last_seen="LAST"),
     ],
     "get_messages": [
         tool("get_messages"),
@@ -243,6 +248,7 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", "/api/sessions/{room}/agents"),
         rest("POST", "/api/sessions/{room}/read", through=1),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
+        rest("POST", "/api/sessions/{room}/messages", content="a", if_last_seen=0),
         rest("GET", f"/api/search?q={SECRET}&session_id={{room}}"),
         rest("GET", "/api/search?q=common&session_id={room}"),
         rest("DELETE", "/api/sessions/{room}/messages/{hidden}"),
