@@ -21,7 +21,7 @@ from proto.errors import ConfigurationError, Unavailable
 from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session
-from tests.postgres import PostgresServer, binaries
+from tests.postgres import PostgresServer, own_server
 from tests.waiting import until
 
 SCHEMA = "partyline"
@@ -29,19 +29,14 @@ SCHEMA = "partyline"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.remove()
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
 def empty(server: PostgresServer) -> None:
     """Every test begins without a log."""
-    with psycopg.connect(server.address, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    server.drop()
 
 
 @asynccontextmanager
