@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from psycopg import Connection
 
-from mcp_node.log.postgres.commits import Batches
+from mcp_node.log.postgres.batches import Batches
 
 
 class BatchTimes(msgspec.Struct):

@@ -29,7 +29,7 @@ from mcp_node.doors.mcp.tools.messages import Level
 from mcp_node.doors.mcp.tools.results import MessageAdded
 from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
 from mcp_node.log.interface import Database
-from mcp_node.log.postgres.commits import Batches
+from mcp_node.log.postgres.batches import Batches
 from mcp_node.log.sqlite import commits
 from mcp_node.log.transaction import Committed, Transaction
 from mcp_node.services import Services

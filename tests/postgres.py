@@ -9,12 +9,15 @@ import subprocess
 import tempfile
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
+
+MISSING: Final = "PostgreSQL is not installed (Debian: apt install postgresql)"
 
 _WANTED: Final = "TEST_STORE"
 # PARTYLINE_TEST_STORE=postgresql has the tests of what is stored run on PostgreSQL. It is taken out
@@ -54,7 +57,7 @@ def binaries() -> Path | None:
 def address() -> str:
     """The address of the server, which is started for this process."""
     if binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+        pytest.skip(MISSING)
     _server.append(PostgresServer())
     _server[0].start()
     return _server[0].address
@@ -65,6 +68,19 @@ def end() -> None:
     while _server:
         _server.pop().remove()
         address.cache_clear()
+
+
+@contextlib.contextmanager
+def own_server() -> "Iterator[PostgresServer]":
+    """A server that is started for a block; skips without PostgreSQL."""
+    if binaries() is None:
+        pytest.skip(MISSING)
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 class PostgresServer:
@@ -135,13 +151,15 @@ class PostgresServer:
         for leftover in ("postmaster.pid", "../.s.PGSQL.5432.lock"):
             (self.directory / "data" / leftover).unlink(missing_ok=True)
 
-    def require_standby(self) -> None:
-        """Have every commit wait for a standby, and wait until one follows."""
+    def follows(self, *, required: bool) -> None:
+        """Wait until a standby follows; ``required``: have every commit wait for it from now on."""
         with psycopg.connect(self.address, autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            connection.execute("SELECT pg_reload_conf()")
+            if required:
+                connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                connection.execute("SELECT pg_reload_conf()")
+            wanted = [("sync" if required else "async",)]
             state = "SELECT sync_state FROM pg_stat_replication"
-            while connection.execute(state).fetchall() != [("sync",)]:
+            while connection.execute(state).fetchall() != wanted:
                 time.sleep(0.05)
 
     def stop(self, mode: str = "immediate") -> None:
@@ -151,6 +169,11 @@ class PostgresServer:
     def promote(self) -> None:
         """Make a standby take writes."""
         self._run("pg_ctl", "-D", self._data, "-w", "promote")
+
+    def drop(self, schema: str = "partyline") -> None:
+        """Remove a log, if there is one."""
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
     def remove(self) -> None:
         """Stop it and remove its directory."""

@@ -38,7 +38,7 @@ async def measure(quick: bool) -> list[Row]:
     if binaries() is None:
         print("no rows for pages: PostgreSQL is not installed", file=sys.stderr)
         return []
-    count, calls = (20_000, 100) if quick else (1_000_000, 500)
+    count, calls = (20_000, 50) if quick else (1_000_000, 200)
     server = await asyncio.to_thread(PostgresServer, durable=True)
     try:
         await asyncio.to_thread(server.start)

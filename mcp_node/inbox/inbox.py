@@ -1,7 +1,7 @@
 """Inbox: reading messages and waiting for them, with read positions."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
@@ -15,7 +15,7 @@ from mcp_node.sessions.authorization import entered, named
 from mcp_node.sessions.reads import Page, PageQuery
 from mcp_node.sessions.sessions import Sessions
 from proto.errors import InvalidInput, Unauthenticated
-from proto.messages import ANONYMOUS, Principal, utc
+from proto.messages import ANONYMOUS, Message, Principal, utc
 
 MAX_WAIT_SECONDS: Final = 300.0
 PROGRESS_SECONDS: Final = 10.0
@@ -140,6 +140,15 @@ class Inbox:
         await self._readers.read_through(principal, name, min(position, head))
         return await self._readers.unread(principal, name)
 
+    async def was_told(
+        self, principal: Principal, session_id: Any, messages: Sequence[Message]
+    ) -> None:
+        """Mark messages as read that an error told a principal; those between stay unread."""
+        name = entered(principal, session_id, "read")
+        async with self._readers.turn(principal, name):
+            self._readers.seen(principal, name)
+            await self._readers.was_given_out_of_turn(principal, name, messages)
+
     async def wait(
         self,
         principal: Principal,
@@ -159,7 +168,7 @@ class Inbox:
             after: wait for everything visible after this id, the caller's own messages included.
                 None: wait for others' messages that the caller has not read.
             timeout_seconds: 0 to 300.
-            mentions_only: only others' messages that mention the caller.
+            mentions_only: only others' messages that mention the caller or reply to it.
             report: called every 10 seconds with the progress.
 
         Raises:

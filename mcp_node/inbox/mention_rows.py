@@ -1,13 +1,26 @@
-"""The table of mentions, kept in step with the log; and advances that pruning makes useless."""
+"""The table of mentions, kept in step with the log; and advances that pruning makes useless.
+
+A message calls those whom its text mentions, and a reply also calls the author of its parent.
+"""
 
 from typing import Final
+
+import msgspec
 
 from mcp_node.inbox.mentions import mentioned
 from mcp_node.log.sql import Connection, numbers
 from mcp_node.log.transaction import Companion, Transaction
-from proto.messages import Message
+from proto.messages import ANONYMOUS, Message
 
 INSERT: Final = "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
+INSERT_REPLIED: Final = f"""
+    INSERT INTO mentions (session_id, name, message_id)
+    SELECT reply.session_id, lower(parent.principal), reply.id
+    FROM messages AS reply CROSS JOIN messages AS parent ON parent.id = reply.parent_message_id
+    WHERE reply.id IN {numbers(":ids")} AND parent.principal <> reply.principal
+    AND parent.principal <> '{ANONYMOUS}'
+    ON CONFLICT (session_id, name, message_id) DO NOTHING
+"""
 ERASE: Final = "DELETE FROM mentions WHERE message_id = ?"
 PRUNE: Final = f"DELETE FROM mentions WHERE message_id IN {numbers(':ids')}"
 # An advance below the oldest remaining message is in no message's receipts.
@@ -26,10 +39,13 @@ class Mentions(Companion):
 
     def __init__(self) -> None:
         self._new: list[tuple[str, str, int]] = []
+        self._replies: list[int] = []
 
     def added(self, message: Message) -> None:
         """Collect the mentions of a new message."""
         self._new += [(message.session_id, name, message.id) for name in mentioned(message.content)]
+        if message.parent_message_id is not None:
+            self._replies.append(message.id)
 
     def erasing(self, transaction: Transaction, message: Message) -> None:
         """Delete the mentions of a deleted message."""
@@ -48,7 +64,11 @@ class Mentions(Companion):
         if self._new:
             new, self._new = self._new, []
             connection.executemany(INSERT, new)
+        if self._replies:
+            replies, self._replies = self._replies, []
+            connection.execute(INSERT_REPLIED, {"ids": msgspec.json.encode(replies).decode()})
 
     def forget(self) -> None:
         """Drop the mentions of a transaction that was rolled back."""
         self._new.clear()
+        self._replies.clear()

@@ -10,8 +10,6 @@ are recorded one by one and the position stays, because those between were not g
 joins a session with the first page it reads there; what came before counts as read.
 """
 
-import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,7 +18,7 @@ from functools import partial
 from typing import Final
 
 from mcp_node.inbox.reader import Reader
-from mcp_node.inbox.rows import Advance, RosterEntry, RosterUpdate, SaveRoster
+from mcp_node.inbox.rows import Advance
 from mcp_node.inbox.unread import (
     COUNTED,
     Reach,
@@ -30,6 +28,7 @@ from mcp_node.inbox.unread import (
     standing,
     standings,
 )
+from mcp_node.inbox.unsaved_readers import Key, UnsavedReaders
 from mcp_node.log.interface import Database
 from proto.errors import PartylineError
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
@@ -40,14 +39,8 @@ REMEMBERED: Final = 20_000
 SEEN_SECONDS: Final = 10.0
 """The shortest time between two writes of the ``last_seen`` of an active principal."""
 
-RETRY_SECONDS: Final = 1.0
-
 AT_ONCE: Final = 50
 """Sessions counted in one read transaction, so that other reads are not delayed."""
-
-logger = logging.getLogger(__name__)
-
-Key = tuple[str, str]
 
 
 class Readers:
@@ -60,11 +53,9 @@ class Readers:
         self._database = database
         self._readers: OrderedDict[Key, Reader] = OrderedDict()
         self._by_session: dict[str, dict[str, Reader]] = {}
-        self._dirty: dict[Key, Reader] = {}
+        self._unsaved = UnsavedReaders(database)
         self._announced = 0
         self._recounts = 0
-        self._changed = asyncio.Event()
-        self._saving = asyncio.Lock()
         database.on_commit(self._committed)
 
     def seen(self, principal: Principal, session_id: str) -> None:
@@ -79,14 +70,14 @@ class Readers:
         now = time.monotonic()
         if changed or now - reader.seen_at >= SEEN_SECONDS:
             reader.seen_at = now
-            self._mark((session_id, principal.agent_id), reader)
+            self._unsaved.add((session_id, principal.agent_id), reader)
 
     def waits(self, principal: Principal, session_id: str, until: str) -> None:
         """Tell other nodes until when a principal waits here; an empty string: no longer."""
         if self._database.shared and principal.agent_id != ANONYMOUS:
             reader = self._reader(principal, session_id)
             reader.waiting_until = until
-            self._mark((session_id, principal.agent_id), reader)
+            self._unsaved.add((session_id, principal.agent_id), reader)
 
     async def reach(self, principal: Principal, session_id: str) -> Reach:
         """What a principal was given in a session."""
@@ -249,49 +240,12 @@ class Readers:
                 yield reader.shown, reader.last_seen
 
     async def save(self) -> None:
-        """Store what has changed, so that reads of the database are up to date.
-
-        Raises:
-            Overloaded, Unavailable: nothing was stored; `save_for_ever` tries again.
-        """
-        async with self._saving:
-            taken, self._dirty = self._dirty, {}
-            if not taken:
-                return
-            rows = []
-            for (session_id, _), reader in taken.items():
-                assert reader.shown is not None  # see `_mark`
-                who = RosterEntry(
-                    reader.shown,
-                    reader.first_seen,
-                    reader.last_seen,
-                    reader.place or ReadPosition(),
-                )
-                waiting, reader.waiting_until = reader.waiting_until, None
-                rows.append(RosterUpdate(session_id, who, list(reader.advances), waiting))
-                reader.dirty = False
-            try:
-                await self._database.write(SaveRoster(rows))
-            except BaseException:
-                for (key, reader), row in zip(taken.items(), rows, strict=True):
-                    if reader.waiting_until is None:
-                        reader.waiting_until = row.waiting_until
-                    self._mark(key, reader)
-                raise
-            for reader, row in zip(taken.values(), rows, strict=True):
-                del reader.advances[: len(row.advances)]
+        """Store what has changed; see `UnsavedReaders.save`."""
+        await self._unsaved.save()
 
     async def save_for_ever(self) -> None:
-        """Store changes as they come. Runs until it is cancelled; call `save` once after that."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self.save()
-            except PartylineError as error:
-                logger.warning("read positions could not be stored yet (%s)", error.code)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._changed.set()
+        """Store changes as they come; see `UnsavedReaders.save_for_ever`."""
+        await self._unsaved.save_for_ever()
 
     def _reader(self, principal: Principal, session_id: str) -> Reader:
         key = (session_id, principal.agent_id)
@@ -329,19 +283,11 @@ class Readers:
     def _reach(self, reader: Reader, session_id: str) -> Reach:
         return Reach(session_id, reader.place, reader.pending())
 
-    def _mark(self, key: Key, reader: Reader) -> None:
-        """Have a reader stored, unless it was never seen: a row would reveal it to others."""
-        if reader.shown is None:
-            return
-        reader.dirty = True
-        self._dirty[key] = reader
-        self._changed.set()
-
     async def _move(
         self, reader: Reader, session_id: str, place: ReadPosition, *steps: Advance
     ) -> None:
         reader.move(place, *steps)
-        self._mark((session_id, reader.audience.agent_id), reader)
+        self._unsaved.add((session_id, reader.audience.agent_id), reader)
         if self._database.shared:
             with suppress(PartylineError):  # `save_for_ever` tries again
                 await self.save()

@@ -64,10 +64,10 @@ class Roster:
     async def receipts(
         self, principal: Principal, session_id: Any, message_id: Any
     ) -> dict[str, Any]:
-        """Who was given a message and when, who was not, and the state of those it mentions.
+        """Who was given a message and when, who was not, and the state of those it calls.
 
-        Only principals that may see the message are listed. A reply proves that its author was
-        given the message.
+        It calls those it mentions, and if it is a reply, the author of its parent. Only principals
+        that may see the message are listed. A reply proves that its author was given the message.
 
         Raises:
             MessageNotFound: the session has no such message that the principal may see.

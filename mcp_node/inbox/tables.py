@@ -6,7 +6,8 @@ from mcp_node.log.migrations import Migrations
 
 MIGRATIONS: Final[Migrations] = {
     4: (
-        # `name` in lower case, as it was mentioned: a principal, or principal/label.
+        # `name` in lower case, as it was mentioned: a principal, or principal/label. A reply
+        # also has the principal it replies to.
         """
         CREATE TABLE mentions (
             session_id TEXT NOT NULL REFERENCES sessions (session_id),

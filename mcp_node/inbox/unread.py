@@ -169,7 +169,9 @@ def news(connection: Connection, audience: Audience, reach: Reach, limit: int) -
 def mentioning(
     connection: Connection, audience: Audience, reach: Reach, after: int | None, limit: int
 ) -> Page:
-    """Others' messages that mention a reader, and deletions of messages it was given out of turn.
+    """Others' messages that mention a reader or reply to it, and deletions given out of turn.
+
+    A deletion is given out of turn if the message was.
 
     Args:
         connection: in a read transaction.

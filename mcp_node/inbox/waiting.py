@@ -26,10 +26,11 @@ class Waiter:
         after: only entries with a higher id are held.
         heard: the entries committed since it began, in order, at most `HELD`.
         more: whether there were more than it holds.
-        mentions_only: whether it waits only for mentions of its principal.
+        mentions_only: whether it waits only for what mentions its principal or replies to it.
         closed: whether the session was closed, so that no message will come.
-        look_again: whether a message was deleted. Only the log tells whether the principal had
-            been given it, so it must be read again.
+        look_again: whether the log must be read again, because only it tells whether an entry is
+            for this wait: whether the principal had been given a message that was deleted, or
+            wrote the one that was replied to.
     """
 
     __slots__ = (
@@ -89,7 +90,9 @@ class Waiter:
         if message.deletes is not None and not self._every_deletion:
             self.look_again = True
         elif self.mentions_only and not calls(names(), audience.agent_id):
-            return
+            if message.parent_message_id is None:
+                return
+            self.look_again = True
         elif len(self.heard) < HELD:
             self.heard.append(message)
         else:
@@ -133,7 +136,8 @@ class Waiting:
             session_id: the session.
             principal: the caller.
             own: whether the principal's own messages count.
-            mentions_only: whether only others' messages that mention the principal count.
+            mentions_only: whether only others' messages that mention the principal, or reply to
+                it, count.
 
         Raises:
             RateLimited: the principal has as many concurrent waits as it may.

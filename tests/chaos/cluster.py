@@ -51,8 +51,7 @@ async def cluster(
         if standby:
             second = await asyncio.to_thread(PostgresServer, standby_of=primary)
             await asyncio.to_thread(second.start)
-            if standby == "sync":
-                await asyncio.to_thread(primary.require_standby)
+            await asyncio.to_thread(primary.follows, required=standby == "sync")
             store = primary.address_with(second)
         async with (
             NatsServer(directory) as nats,

@@ -12,11 +12,7 @@ from mcp_node.storage import open_store
 from proto.errors import ConfigurationError
 from proto.settings import Settings
 from tests.pair import Pair
-from tests.postgres import PostgresServer, binaries
-
-pytestmark = pytest.mark.skipif(
-    binaries() is None, reason="PostgreSQL is not installed (Debian: apt install postgresql)"
-)
+from tests.postgres import PostgresServer, own_server
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -59,10 +55,8 @@ class Users:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.remove()
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture

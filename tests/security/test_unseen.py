@@ -63,7 +63,9 @@ class Onlooker:
         """What a tool gives, or says of why not."""
         answer = await self.agent.call_tool(tool, arguments, raise_on_error=False)
         if answer.is_error:
-            return [getattr(part, "text", "") for part in answer.content]
+            text = "".join(getattr(part, "text", "") for part in answer.content)
+            problem, _, details = text.partition("\n")
+            return [problem, json.loads(details or "null")]
         return answer.structured_content
 
     async def rest(self, method: str, path: str, **body: Any) -> Any:
@@ -101,11 +103,12 @@ Door = Callable[[Onlooker, Room], Awaitable[Any]]
 
 
 def tool(name: str, **arguments: Any) -> Door:
-    """A tool, with the room's name and ``HIDDEN`` or ``SEEN`` in its arguments replaced."""
+    """A tool; its arguments ``HIDDEN``, ``SEEN`` and ``LAST`` stand for ids of the room."""
 
     async def ask(who: Onlooker, room: Room) -> Any:
         found = {key: room.hidden[0] if v == "HIDDEN" else v for key, v in arguments.items()}
         found = {key: room.seen[0] if v == "SEEN" else v for key, v in found.items()}
+        found = {key: room.seen[-1] if v == "LAST" else v for key, v in found.items()}
         return await who.tool(name, **{"session_id": room.name, **found})
 
     return ask
@@ -188,6 +191,9 @@ TOOLS: dict[str, list[Door]] = {
     "add_message": [
         tool("add_message", content="answer", parent_message_id="HIDDEN"),
         tool("add_message", content="unread?", visibility="private"),
+        tool("add_message", content="crossing", if_last_seen="SEEN"),
+        tool("add_message", content="crossing", if_last_seen=0),
+        tool("add_message", content="not crossing", if_last_seen="LAST"),
     ],
     "get_messages": [
         tool("get_messages"),
@@ -211,6 +217,7 @@ TOOLS: dict[str, list[Door]] = {
     "get_receipts": [
         tool("get_receipts", message_id="HIDDEN"),
         tool("get_receipts", message_id="SEEN"),
+        tool("get_receipts", message_id="LAST"),
     ],
     "list_agents": [tool("list_agents")],
     "search_messages": [
@@ -255,6 +262,7 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", "/api/sessions/{room}/agents"),
         rest("POST", "/api/sessions/{room}/read", through=1),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
+        rest("POST", "/api/sessions/{room}/messages", content="a", if_last_seen=0),
         rest("GET", f"/api/search?q={SECRET}&session_id={{room}}"),
         rest("GET", "/api/search?q=common&session_id={room}"),
         rest("DELETE", "/api/sessions/{room}/messages/{hidden}"),
@@ -284,6 +292,12 @@ async def history(pair: Pair, room: str, onlooker: str, *, secrets: bool) -> lis
         await say(ann, room, f"@{onlooker} common again", metadata={"n": 1})
         await say(ann, room, "a common reply", parent_message_id=first, metadata={"n": 1})
         await hide("ann", "private")
+        async with pair.rest(onlooker, **KINDS[onlooker]) as own:
+            asked = await say(own, room, "a common question")
+        await hide("ann", "private", asked)
+        if onlooker != "root":
+            await hide("ann", "agent_only", asked)
+            await hide("root", "admin_only", asked)
     if secrets:
         async with pair.agent("ann", **KINDS["ann"]) as agent:
             for number in range(3):
@@ -372,7 +386,9 @@ async def test_waiting_and_subscriptions_hear_nothing_of_it(
 async def one_more_secret(pair: Pair, room: Room, onlooker: str) -> None:
     """Something more that the onlooker may not see."""
     async with pair.rest("ann", **KINDS["ann"]) as ann:
-        await say(ann, room.name, f"@{onlooker} {SECRET}", visibility="private")
+        for parent in (None, room.seen[-1]):  # the last is the onlooker's own
+            text = f"@{onlooker} {SECRET}"
+            await say(ann, room.name, text, visibility="private", parent_message_id=parent)
 
 
 async def _both_wait(who: Onlooker, first: Room, second: Room) -> bool:

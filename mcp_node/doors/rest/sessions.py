@@ -38,6 +38,9 @@ class MessageBody(BaseModel):
     idempotency_key: str | None = Field(
         None, description="A retry with the same key gives the first answer; 1 to 128 characters."
     )
+    if_last_seen: int | None = Field(
+        None, description="Refused with MOVED_ON and the messages if others have spoken after it."
+    )
 
 
 class SessionAnswer(BaseModel):
@@ -220,6 +223,7 @@ def make_api(services: Services) -> APIRouter:
             body.metadata,
             body.parent_message_id,
             body.idempotency_key,
+            if_last_seen=body.if_last_seen,
         )
         made: dict[str, Any] = {"message_id": message.id, "timestamp": message.timestamp}
         if unknown := await services.roster.unreached(caller, message):

@@ -15,7 +15,8 @@ from mcp_node.log.database import LogDatabase
 from mcp_node.log.interface import Log
 from mcp_node.log.mark import MARK, read_mark
 from mcp_node.log.migrations import Step
-from mcp_node.log.postgres.commits import FROZEN, LOCK_WAIT, Batches, PostgresCommits
+from mcp_node.log.postgres.batches import FROZEN, LOCK_WAIT, Batches
+from mcp_node.log.postgres.commits import PostgresCommits
 from mcp_node.log.postgres.connection import PostgresConnection, connect
 from mcp_node.log.postgres.identity import LogIdentity
 from mcp_node.log.postgres.reader import PostgresReader

@@ -26,7 +26,7 @@ NEWER_VERSIONS: Final = 1
 one that is new migrates them while others still run, and may start again."""
 
 # The last transaction of each node: its number, the server's timeline, whether a synchronous
-# standby confirmed it, when (`mcp_node.log.postgres.commits`).
+# standby confirmed it, when (`mcp_node.log.postgres.batches`).
 _BATCHES: Final = (
     """
     CREATE TABLE IF NOT EXISTS batches (node TEXT PRIMARY KEY, number BIGINT NOT NULL)

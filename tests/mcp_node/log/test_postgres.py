@@ -21,7 +21,7 @@ from proto.errors import ConfigurationError, Unavailable
 from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session
-from tests.postgres import PostgresServer, binaries
+from tests.postgres import PostgresServer, own_server
 from tests.waiting import until
 
 SCHEMA = "partyline"
@@ -29,19 +29,14 @@ SCHEMA = "partyline"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.remove()
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
 def empty(server: PostgresServer) -> None:
     """Every test begins without a log."""
-    with psycopg.connect(server.address, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    server.drop()
 
 
 @asynccontextmanager
@@ -161,7 +156,7 @@ async def test_a_connection_cut_at_any_moment_is_settled(server, tmp_path, caplo
 async def test_a_node_that_lost_its_connection_writes_nothing_while_its_log_is_moved(
     server, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_node.log.postgres.batches.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         with mover(server) as alone:
             assert not alone
@@ -178,7 +173,7 @@ async def test_a_node_that_lost_its_connection_writes_nothing_while_its_log_is_m
 async def test_while_the_server_is_away_nothing_is_read_and_nothing_secret_is_told(
     server, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_node.log.postgres.batches.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         await asyncio.to_thread(server.stop)
         try:
@@ -254,7 +249,7 @@ async def test_a_log_that_lost_messages_gets_a_new_epoch(server, tmp_path):
 async def test_a_node_stops_when_messages_it_committed_are_gone(server, tmp_path, monkeypatch):
     stopped = []
     monkeypatch.setattr("mcp_node.log.postgres.identity.stop_node", lambda: stopped.append(1))
-    monkeypatch.setattr("mcp_node.log.postgres.commits.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("mcp_node.log.postgres.batches.RETRY_SECONDS", 0.2)
     async with room(server, tmp_path) as store:
         await storing.append(store, new_message())
         await storing.append(store, new_message())

@@ -22,7 +22,7 @@ from proto.revocations import Revocations
 from proto.settings import Settings
 from tests.mcp_node import storing
 from tests.mcp_node.making import everything, new_message, new_session
-from tests.postgres import PostgresServer, binaries
+from tests.postgres import PostgresServer, own_server
 from tests.waiting import until
 
 SCHEMA = "partyline"
@@ -30,24 +30,17 @@ BOTH = frozenset({"read", "write"})
 ALICE = Principal("alice", "claude", BOTH, token_id="a", issued_at=1)
 BOB = Principal("bob", "claude", BOTH, token_id="b", issued_at=1)
 
-pytestmark = pytest.mark.skipif(
-    binaries() is None, reason="PostgreSQL is not installed (Debian: apt install postgresql)"
-)
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.remove()
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
 def empty(server: PostgresServer) -> None:
     """Every test begins without a log."""
-    with psycopg.connect(server.address, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    server.drop()
 
 
 class OneNode:
@@ -272,28 +265,14 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @asynccontextmanager
 async def a_standby(synchronous: bool) -> AsyncIterator[tuple[PostgresServer, PostgresServer]]:
     """A server and its standby."""
-    primary = PostgresServer()
-    await asyncio.to_thread(primary.start)
-    standby = None
-    try:
+    with own_server() as primary:
         standby = await asyncio.to_thread(PostgresServer, standby_of=primary)
-        await asyncio.to_thread(standby.start)
-        async with await psycopg.AsyncConnection.connect(
-            primary.address, autocommit=True
-        ) as connection:
-            if synchronous:
-                await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                await connection.execute("SELECT pg_reload_conf()")
-
-            async def follows() -> bool:
-                states = await connection.execute("SELECT sync_state FROM pg_stat_replication")
-                return await states.fetchall() == [("sync" if synchronous else "async",)]
-
-            await until(follows)
-        yield primary, standby
-    finally:
-        for each in filter(None, (standby, primary)):
-            await asyncio.to_thread(each.remove)
+        try:
+            await asyncio.to_thread(standby.start)
+            await asyncio.to_thread(primary.follows, required=synchronous)
+            yield primary, standby
+        finally:
+            await asyncio.to_thread(standby.remove)
 
 
 async def test_a_synchronous_standby_that_is_promoted_serves_the_same_log(tmp_path, stopped):

@@ -79,7 +79,8 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
             StrictInt | StrictFloat, Field(description="How long to wait at most, 0 to 300.")
         ] = 55,
         mentions_only: Annotated[
-            StrictBool, Field(description="Only messages that call you with @name.")
+            StrictBool,
+            Field(description="Only messages that call you: with @name, or as replies to yours."),
         ] = False,
     ) -> dict[str, Any]:
         """Wait until somebody says something; returns at once what you have not read yet.

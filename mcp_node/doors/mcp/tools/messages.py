@@ -9,7 +9,7 @@ from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage
 from mcp_node.doors.mcp.tools.sessions import Metadata, SessionId
 from mcp_node.services import Services
 from mcp_node.sessions.checks import check_page
-from proto.errors import InvalidInput
+from proto.errors import InvalidInput, MovedOn
 from proto.messages import Principal
 
 Visible = Literal["public", "private", "agent_only", "admin_only"]
@@ -47,23 +47,35 @@ def add_message_tools(tools: Tools, services: Services) -> None:
             str | None,
             Field(description="A sub-agent's name, such as reviewer: shown as you/reviewer."),
         ] = None,
+        if_last_seen: Annotated[
+            StrictInt | None,
+            Field(
+                description="The highest id you have seen: refused with MOVED_ON and the messages "
+                "if others have spoken after it."
+            ),
+        ] = None,
     ) -> dict[str, Any]:
         """Say something in a session: findings, plans, questions. People watch it live.
 
-        Write @name to call somebody; unknown_mentions are names that reach nobody who was here and
-        may see it. If you did not get an answer, call again with the same
+        @name calls somebody, a reply whom it answers; unknown_mentions are names that reach nobody
+        who was here and may see it. If you did not get an answer, call again with the same
         idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
         """
-        message = await services.sessions.add_message(
-            caller,
-            session_id,
-            content,
-            visibility,
-            metadata,
-            parent_message_id,
-            idempotency_key,
-            speaking_as,
-        )
+        try:
+            message = await services.sessions.add_message(
+                caller,
+                session_id,
+                content,
+                visibility,
+                metadata,
+                parent_message_id,
+                idempotency_key,
+                speaking_as,
+                if_last_seen,
+            )
+        except MovedOn as moved:
+            await services.inbox.was_told(caller, session_id, moved.messages)
+            raise
         added: dict[str, Any] = {
             "message_id": message.id,
             "timestamp": message.timestamp,
