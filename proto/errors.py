@@ -16,6 +16,7 @@
     │   └── LinkNotFound    LINK_NOT_FOUND      404   no such link
     ├── KeyReused           KEY_REUSED          409   the idempotency key belongs to another message
     ├── MemoryExists        MEMORY_EXISTS       409   the key has a value, and overwrite is false
+    ├── MovedOn             MOVED_ON            409   others have spoken since the message named
     ├── SessionClosed       SESSION_CLOSED      409   the session is read-only
     ├── RateLimited         RATE_LIMITED        429   a limit of the caller is reached
     ├── LoopGuard           LOOP_GUARD          429   agents seem to loop: stop and ask a person
@@ -29,7 +30,10 @@ Each door maps `PartylineError` in one place: tools (``mcp_node/doors/mcp/errors
 never contain what the caller sent, nor internals of the program.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from proto.messages import Message
 
 
 class PartylineError(Exception):
@@ -48,6 +52,11 @@ class PartylineError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint or self.next_step
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Further fields that a caller gets; most errors have none."""
+        return {}
 
     def __str__(self) -> str:
         """Code, what was wrong, and what to do next: the form that agents get."""
@@ -175,6 +184,42 @@ class MemoryExists(PartylineError):
 
     def __init__(self, message: str = "You have a memory under that key.", hint: str = "") -> None:
         super().__init__(message, hint)
+
+
+class MovedOn(PartylineError):
+    """Others have spoken since the message that the caller named as the last it has seen.
+
+    Args:
+        message: as in `PartylineError`.
+        hint: as in `PartylineError`.
+        messages: what they said, oldest first; the caller may see it.
+        has_more: whether more follows.
+    """
+
+    code = "MOVED_ON"
+    status = 409
+    next_step = (
+        "Nothing was stored. Read these messages; if yours still holds, call again with a higher"
+        " if_last_seen."
+    )
+
+    def __init__(
+        self,
+        message: str = "Others have spoken since the message you saw last.",
+        hint: str = "",
+        messages: Sequence[Message] = (),
+        *,
+        has_more: bool = False,
+    ) -> None:
+        super().__init__(message, hint)
+        self.messages = messages
+        self.has_more = has_more
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The messages, as get_messages shows them."""
+        shown = [message.shown() for message in self.messages]
+        return {"messages": shown, "has_more": self.has_more}
 
 
 class SessionClosed(PartylineError):

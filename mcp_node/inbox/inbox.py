@@ -1,7 +1,7 @@
 """Inbox: reading messages and waiting for them, with read positions."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
@@ -15,7 +15,7 @@ from mcp_node.sessions.authorization import entered, named
 from mcp_node.sessions.reads import Page, PageQuery
 from mcp_node.sessions.sessions import Sessions
 from proto.errors import InvalidInput, Unauthenticated
-from proto.messages import ANONYMOUS, Principal, utc
+from proto.messages import ANONYMOUS, Message, Principal, utc
 
 MAX_WAIT_SECONDS: Final = 300.0
 PROGRESS_SECONDS: Final = 10.0
@@ -139,6 +139,15 @@ class Inbox:
         head = await self._database.read(partial(reads.session_head, session_id=name))
         await self._readers.read_through(principal, name, min(position, head))
         return await self._readers.unread(principal, name)
+
+    async def was_told(
+        self, principal: Principal, session_id: Any, messages: Sequence[Message]
+    ) -> None:
+        """Mark messages as read that an error told a principal; those between stay unread."""
+        name = entered(principal, session_id, "read")
+        async with self._readers.turn(principal, name):
+            self._readers.seen(principal, name)
+            await self._readers.was_given_out_of_turn(principal, name, messages)
 
     async def wait(
         self,

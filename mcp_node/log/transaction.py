@@ -9,7 +9,7 @@ The log knows no feature. A feature that keeps rows or counts in step with the l
 `Companion`, which the transaction calls whenever messages are added, erased or pruned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mcp_node.log.messages import INSERT_MESSAGE, message_row
@@ -18,6 +18,7 @@ from mcp_node.log.tail import LogTail
 from proto.errors import PartylineError
 from proto.messages import Message
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 C = TypeVar("C", bound="Companion")
 
@@ -154,6 +155,11 @@ class Transaction:
         """
         self._flush_of(session_id)
         return self._connection.execute(sql, parameters)
+
+    def look(self, work: Callable[[Connection], T]) -> T:
+        """Run a read of a feature. It sees all messages added before."""
+        self.flush()
+        return work(self._connection)
 
     def write(self, sql: str, parameters: Parameters = ()) -> Cursor:
         """Run a statement that changes the database. It sees all messages added before."""

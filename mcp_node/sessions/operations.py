@@ -8,6 +8,7 @@ from mcp_node.log.messages import message_from_row
 from mcp_node.log.transaction import Transaction
 from mcp_node.sessions.digests import Digests
 from mcp_node.sessions.guard import SAID_SINCE_HUMAN
+from mcp_node.sessions.moved_on import check_not_moved_on
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.rows import (
     INSERT_KEY,
@@ -54,6 +55,7 @@ class AppendMessage:
             ParentNotFound: the parent is not in that session, or the author may not see it.
             InvalidInput: some who may see the message may not see its parent.
             KeyReused: the idempotency key belongs to a different message.
+            MovedOn: others have added messages after ``if_last_seen``.
             LoopGuard: a limit of the session is reached.
         """
         new = self._new
@@ -66,6 +68,8 @@ class AppendMessage:
                 return earlier
         if session.closed:
             raise SessionClosed
+        if new.if_last_seen is not None:
+            check_not_moved_on(transaction, new.session_id, new.author, new.if_last_seen)
         if new.parent_message_id is not None:
             self._check_parent(transaction, new.parent_message_id)
         session.guard.admit(new.author, partial(self._said, transaction), time.monotonic())

@@ -116,6 +116,7 @@ class Sessions:
         parent_message_id: Any = None,
         idempotency_key: Any = None,
         speaking_as: Any = None,
+        if_last_seen: Any = None,
     ) -> Message:
         """Add a message; it is durable when this returns.
 
@@ -129,15 +130,20 @@ class Sessions:
             idempotency_key: a retry with the same key returns the first call's message, even if
                 the session was closed since.
             speaking_as: a label for the sender; rights, limits and receipts stay the principal's.
+            if_last_seen: add it only if others have added nothing after this id that the author
+                may see; needs the scope ``read``. None: add it in any case.
 
         Raises:
             SessionClosed: the session is closed.
             ParentNotFound: the parent is not in the session, or the author may not see it.
             KeyReused: the idempotency key belongs to a different message.
+            MovedOn: others have added messages after ``if_last_seen``.
             LoopGuard: a limit of the session is reached.
         """
         self._rights.may_write(principal)
         name = entered(principal, session_id, "write")
+        if if_last_seen is not None:
+            need(principal, "read")
         level = checks.check_visibility(visibility)
         if level is Visibility.ADMIN_ONLY and not principal.is_admin:
             raise Forbidden("admin_only messages need the scope admin.")
@@ -157,6 +163,7 @@ class Sessions:
             metadata=checks.check_metadata(metadata, self._settings),
             parent_message_id=checks.check_id(parent_message_id, "parent_message_id", least=1),
             idempotency_key=checks.check_key(idempotency_key),
+            if_last_seen=checks.check_id(if_last_seen, "if_last_seen"),
         )
         message = await self._database.write(AppendMessage(new))
         if level is Visibility.PUBLIC:  # a hidden message must not show in the author's last_seen

@@ -1,6 +1,7 @@
 """Errors as HTTP responses: the mapping for REST, and for a framework's own errors.
 
-Body of every failure: ``{"error": {"code": …, "message": …, "next_step": …}}``.
+Body of every failure: ``{"error": {"code": …, "message": …, "next_step": …}}``, with the error's
+`PartylineError.details` beside these.
 """
 
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def problem(error: PartylineError) -> tuple[int, list[tuple[bytes, bytes]], byte
     if error.status == Unavailable.status:
         headers.append((b"retry-after", b"1"))
     body = {"code": error.code, "message": error.message, "next_step": error.hint}
+    body |= error.details
     return error.status, headers, _encode({"error": body})
 
 

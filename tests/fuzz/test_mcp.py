@@ -26,14 +26,14 @@ METHODS: Final = st.sampled_from(
     ]
 )
 ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
-    "add_message": {"content": MARK, "metadata": {"a": 1}, "speaking_as": "x"},
-    "get_messages": {"limit": 3, "unread_only": True},
+    "add_message": {"content": MARK, "metadata": {"a": 1}, "speaking_as": "x", "if_last_seen": 3},
+    "get_messages": {"limit": 3, "thread": 1, "metadata": {"a": 1}},
     "list_sessions": {"limit": 3},
     "create_session": {"purpose": MARK},
     "get_session": {},
     "get_receipts": {"message_id": 1},
     "list_agents": {},
-    "search_messages": {"query": MARK, "since": "2026-01-01"},
+    "search_messages": {"query": MARK, "since": "2026-01-01", "metadata": {"a": 1}},
     "set_memory": {"key": MARK, "value": {"a": MARK}, "expires_in": "1h"},
     "get_memory": {"key": MARK},
     "list_memory": {"prefix": "", "limit": 3},

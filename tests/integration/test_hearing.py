@@ -192,3 +192,17 @@ async def test_a_person_says_how_far_it_has_read(pair: Pair, room: str) -> None:
         assert (await rest.get(f"/api/sessions/{room}/agents")).status_code == 404
     async with pair.rest("deaf", scopes="write") as rest:
         assert (await rest.get(f"/api/sessions/{room}/agents")).status_code == 403
+
+
+async def test_rest_refuses_a_message_that_others_have_overtaken(pair: Pair, room: str) -> None:
+    async with pair.rest("ann") as ann, pair.rest("ben") as ben, pair.agent("ben") as agent:
+        first = await say(ann, room, "I do it")
+        body = {"content": "I do it", "if_last_seen": 0}
+        answer = await ben.post(f"/api/sessions/{room}/messages", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "MOVED_ON")
+        (told,) = answer.json()["error"]["messages"]
+        assert (told["id"], told["content"]) == (first, "I do it")
+        heard = await call(agent, "wait_for_messages", room, timeout_seconds=0)
+        assert [message["id"] for message in heard["messages"]] == [first]  # REST marked nothing
+        body["if_last_seen"] = first
+        assert (await ben.post(f"/api/sessions/{room}/messages", json=body)).status_code == 201

@@ -1,8 +1,8 @@
 """The mapping of errors to MCP, for our own errors and for those that FastMCP raises.
 
 An agent reads ``CODE: what was wrong. What to do next.`` A tool returns it in a result with
-``isError``. Everything else returns a JSON-RPC error: internal error (-32603) if the same request
-may succeed later, else invalid params (-32602).
+``isError``, and the error's details as JSON on a second line. Everything else returns a JSON-RPC
+error: internal error (-32603) if the same request may succeed later, else invalid params (-32602).
 """
 
 import json
@@ -25,6 +25,7 @@ from fastmcp.tools.base import ToolResult
 from mcp import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
+from mcp_node.doors.mcp.tools.results import marked
 from proto.errors import InvalidInput, PartylineError, RateLimited, Unauthenticated
 from serving.http.asgi import Scope, Send, respond
 from serving.http.problems import field_problem, send_problem
@@ -36,7 +37,10 @@ def tool_errors() -> Iterator[None]:
     try:
         yield
     except PartylineError as error:
-        raise ToolError(str(error), log_level=logging.DEBUG) from None
+        text = str(error)
+        if details := error.details:
+            text += "\n" + json.dumps(marked(details), ensure_ascii=False, separators=(",", ":"))
+        raise ToolError(text, log_level=logging.DEBUG) from None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel
 
 from proto.names import NAME_PATTERN
@@ -34,7 +34,8 @@ _MEANINGS: Final = {
     401: "No token, or not a valid one.",
     403: "The token lacks the right, or another site's page asks.",
     404: "No such session, message or parent message that this caller may see.",
-    409: "The idempotency key belongs to another message, or the session is closed.",
+    409: "The idempotency key belongs to another message, the session is closed, or others"
+    " have spoken (MOVED_ON; their messages are in error.messages).",
     413: "The body, or a field of it, is larger than a limit allows.",
     415: "The body is not application/json.",
     422: "Something in the request breaks a documented rule.",
@@ -42,6 +43,11 @@ _MEANINGS: Final = {
     503: "A bounded queue is full; nothing was stored, try again.",
 }
 WRITING: Final = (413, 415, 429, 503)
+
+FieldsText = Annotated[
+    str | None,
+    Query(description='Only messages whose metadata has this: JSON, such as {"kind":"finding"}.'),
+]
 
 SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 """Only documents the pattern; the services check it, with an error text of their own."""

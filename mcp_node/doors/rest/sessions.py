@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.caller import Caller
-from mcp_node.doors.rest.documents import WRITING, SessionId, documented
+from mcp_node.doors.rest.documents import WRITING, FieldsText, SessionId, documented
 from mcp_node.services import Services
-from mcp_node.sessions.checks import check_page
+from mcp_node.sessions.checks import check_page, parse_fields
 from mcp_node.sessions.guard import ShownLimits
 
 Level = Literal["public", "private", "agent_only", "admin_only"]
@@ -37,6 +37,9 @@ class MessageBody(BaseModel):
     )
     idempotency_key: str | None = Field(
         None, description="A retry with the same key gives the first answer; 1 to 128 characters."
+    )
+    if_last_seen: int | None = Field(
+        None, description="Refused with MOVED_ON and the messages if others have spoken after it."
     )
 
 
@@ -194,8 +197,11 @@ def make_api(services: Services) -> APIRouter:
         limit: int = 50,
         sender: str | None = None,
         visibility: Level | None = None,
+        thread: int | None = None,
+        metadata: FieldsText = None,
     ) -> dict[str, Any]:
-        query = check_page(session_id, after, before, limit, sender, visibility)
+        fields = parse_fields(metadata)
+        query = check_page(session_id, after, before, limit, sender, visibility, thread, fields)
         return await services.inbox.get_messages(caller, query, mark_read=False)
 
     @router.post(
@@ -217,6 +223,7 @@ def make_api(services: Services) -> APIRouter:
             body.metadata,
             body.parent_message_id,
             body.idempotency_key,
+            if_last_seen=body.if_last_seen,
         )
         made: dict[str, Any] = {"message_id": message.id, "timestamp": message.timestamp}
         if unknown := await services.roster.unreached(caller, message):

@@ -9,7 +9,7 @@ from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage
 from mcp_node.doors.mcp.tools.sessions import Metadata, SessionId
 from mcp_node.services import Services
 from mcp_node.sessions.checks import check_page
-from proto.errors import InvalidInput
+from proto.errors import InvalidInput, MovedOn
 from proto.messages import Principal
 
 Visible = Literal["public", "private", "agent_only", "admin_only"]
@@ -47,6 +47,13 @@ def add_message_tools(tools: Tools, services: Services) -> None:
             str | None,
             Field(description="A sub-agent's name, such as reviewer: shown as you/reviewer."),
         ] = None,
+        if_last_seen: Annotated[
+            StrictInt | None,
+            Field(
+                description="The highest id you have seen: refused with MOVED_ON and the messages "
+                "if others have spoken after it."
+            ),
+        ] = None,
     ) -> dict[str, Any]:
         """Say something in a session: findings, plans, questions. People watch it live.
 
@@ -54,16 +61,21 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         who was here and may see it. If you did not get an answer, call again with the same
         idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
         """
-        message = await services.sessions.add_message(
-            caller,
-            session_id,
-            content,
-            visibility,
-            metadata,
-            parent_message_id,
-            idempotency_key,
-            speaking_as,
-        )
+        try:
+            message = await services.sessions.add_message(
+                caller,
+                session_id,
+                content,
+                visibility,
+                metadata,
+                parent_message_id,
+                idempotency_key,
+                speaking_as,
+                if_last_seen,
+            )
+        except MovedOn as moved:
+            await services.inbox.was_told(caller, session_id, moved.messages)
+            raise
         added: dict[str, Any] = {
             "message_id": message.id,
             "timestamp": message.timestamp,
@@ -92,6 +104,16 @@ def add_message_tools(tools: Tools, services: Services) -> None:
             Visible | None,
             Field(description="Only public, private, agent_only or admin_only messages."),
         ] = None,
+        thread: Annotated[
+            StrictInt | None,
+            Field(description="Only what is under this message: replies, and replies to them."),
+        ] = None,
+        metadata: Annotated[
+            dict[str, Any] | None,
+            Field(
+                description='Only messages whose metadata has this, such as {"kind": "finding"}.'
+            ),
+        ] = None,
         unread_only: Annotated[
             StrictBool,
             Field(description="Others' messages you have not read yet, oldest first; with limit."),
@@ -102,13 +124,13 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         To catch up use unread_only, or pass the highest id you have seen as after. What you get
         counts as read. An entry with deletes says that a message you had was taken back.
         """
-        filters = (sender, visibility)
+        filters = (sender, visibility, thread, metadata)
         if not unread_only:
             query = check_page(session_id, after, before, limit, *filters)
             return await services.inbox.get_messages(caller, query, mark_read=True)
         if any(value is not None for value in (after, before, *filters)):
             raise InvalidInput(
                 "unread_only goes with limit alone.",
-                "Leave out after, before, sender and visibility.",
+                "Leave out the other arguments.",
             )
         return await services.inbox.get_unread(caller, session_id, limit)
