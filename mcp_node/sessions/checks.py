@@ -20,6 +20,11 @@ from proto.strictjson import check_text, check_value
 
 MAX_PAGE: Final = 1_000
 
+MOST_TOGETHER: Final = 50
+"""The most messages that are added together."""
+
+MESSAGE_FIELDS: Final = frozenset({"content", "visibility", "metadata", "parent_message_id"})
+
 _TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?"
 )
@@ -113,6 +118,22 @@ def check_page(
         sender=check_sender(sender),
         visibility=None if visibility is None else check_visibility(visibility),
     )
+
+
+def check_messages(messages: Any) -> list[Mapping[str, Any]]:
+    """What `add_messages` adds: 1 to `MOST_TOGETHER` objects with fields of `MESSAGE_FIELDS`.
+
+    The fields' values are not checked.
+    """
+    if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_TOGETHER:
+        raise InvalidInput(f"messages must be a list of 1 to {MOST_TOGETHER} messages.")
+    for number, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not message.keys() <= MESSAGE_FIELDS:
+            fields = ", ".join(sorted(MESSAGE_FIELDS))
+            raise InvalidInput(
+                f"messages[{number}] must be an object with these fields alone: {fields}."
+            )
+    return messages
 
 
 def check_key(key: Any) -> str | None:

@@ -76,4 +76,7 @@ MIGRATIONS: Final[Migrations] = {
         "ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX sessions_by_change ON sessions (changed) WHERE changed > 0",
     ),
+    # How many messages were added together under the key, `message_id` and those after it; then
+    # `digest` is of all of them, from the beginning. NULL: one, by itself.
+    12: ("ALTER TABLE idempotency ADD COLUMN together INTEGER",),
 }
