@@ -23,6 +23,7 @@ from mcp_node.search.fts5 import add_search_functions
 from mcp_node.sessions import tables as sessions
 from mcp_node.sessions.digests import Digests
 from mcp_node.sessions.guard import Limits
+from mcp_node.sessions.metadata_index import MetadataIndex
 from mcp_node.sessions.states import SessionStates
 from mcp_node.sessions.tallies import Tallies
 from proto.errors import ConfigurationError
@@ -60,6 +61,7 @@ def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
         SessionStates(Limits.of_server(settings)),
         Tallies(),
         Mentions(),
+        MetadataIndex(),
         Digests(digests_key(open_key_dir(data_dir, settings.key_dir))),
         search.SearchIndex(),
     )

@@ -45,6 +45,14 @@ MIGRATIONS: Final[Migrations] = {
         CREATE INDEX messages_by_humans ON messages (session_id, id) WHERE sender_type = 'human'
         """,
     ),
+    # Reading a thread looks up the replies that its reader may see.
+    12: (
+        "DROP INDEX messages_by_parent",
+        """
+        CREATE INDEX messages_by_reply ON messages (parent_message_id, audience, id)
+            WHERE parent_message_id IS NOT NULL
+        """,
+    ),
 }
 
 POSTGRES_MIGRATIONS: Final[Migrations] = {

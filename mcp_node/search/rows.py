@@ -15,13 +15,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from mcp_node.log.sql import Connection
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.search.index import DUE_MESSAGES, EVERYWHERE, STATEMENTS
 from mcp_node.search.matching import Match, Pattern, match
 from mcp_node.search.query import Term
 from mcp_node.search.terms import Statements
 from mcp_node.search.vocabulary import Vocabulary, WordList
 from mcp_node.search.words import is_known, words
+from mcp_node.sessions.filters import has_fields, under
 from mcp_node.sessions.rows import visible_keys
 from proto.errors import Unavailable
 from proto.messages import MAX_ID, Audience
@@ -59,6 +60,8 @@ _WANTED: Final = (
     f"{_VISIBLE} AND timestamp BETWEEN :since AND :until"
     " AND (CAST(:sender AS TEXT) IS NULL OR sender = :sender"
     " OR substr(sender, 1, length(:sender) + 1) = :sender || '/')"
+    f" AND (CAST(:thread AS TEXT) IS NULL OR m.id IN {numbers(':thread')})"
+    f" AND (CAST(:wanted AS BIGINT) = 0 OR {has_fields('m')})"
 )
 _COLUMNS: Final = "m.id, session_id, sender, sender_type, timestamp, visibility, content"
 _LATEST: Final = (
@@ -82,6 +85,8 @@ class Criteria(NamedTuple):
         since: only messages with this timestamp or a later one.
         until: only messages with this timestamp or an earlier one.
         limit: the most hits to return, at least 1.
+        thread: only messages under this one; then ``within`` is its session.
+        fields: only messages whose metadata has all fields of these digests.
     """
 
     audience: Audience
@@ -91,6 +96,8 @@ class Criteria(NamedTuple):
     since: str | None
     until: str | None
     limit: int
+    thread: int | None = None
+    fields: tuple[str, ...] = ()
 
 
 class VisibleMessages:
@@ -104,6 +111,7 @@ class VisibleMessages:
 
     Raises:
         Unavailable: the index is too far behind the log.
+        MessageNotFound: the reader may see no such message as the thread's.
     """
 
     def __init__(
@@ -275,7 +283,17 @@ class VisibleMessages:
             "since": criteria.since or "",
             "until": criteria.until or "~",
             "through": self._through,
+            "thread": None if criteria.thread is None else _json(self._thread()),
+            "fields": _json(criteria.fields),
+            "wanted": len(criteria.fields),
         }
+
+    def _thread(self) -> list[int]:
+        """The ids under the thread's message."""
+        criteria = self._criteria
+        assert criteria.within is not None and criteria.thread is not None
+        (session_id,) = criteria.within
+        return under(self._connection, session_id, criteria.audience, criteria.thread)
 
 
 @lru_cache
@@ -292,7 +310,7 @@ def _any_of(statements: Statements, scope: int, found: Sequence[str]) -> str:
     return f"({either})"
 
 
-def _json(values: list[str]) -> str:
+def _json(values: Sequence[object]) -> str:
     return msgspec.json.encode(values).decode()
 
 

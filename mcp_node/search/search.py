@@ -12,7 +12,7 @@ from mcp_node.search.rows import Criteria
 from mcp_node.search.vocabulary import Vocabulary
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, need
-from proto.errors import RateLimited
+from proto.errors import InvalidInput, RateLimited
 from proto.hidden import hidden_characters
 from proto.messages import Principal
 from proto.settings import Settings
@@ -38,6 +38,8 @@ class Search:
         since: Any = None,
         until: Any = None,
         limit: Any = 20,
+        thread: Any = None,
+        metadata: Any = None,
     ) -> dict[str, Any]:
         """Find messages that contain every word of a query, newest first, with snippets.
 
@@ -51,12 +53,15 @@ class Search:
             since: the earliest time, ISO 8601.
             until: the latest time, ISO 8601.
             limit: 1 to `MAX_HITS`.
+            thread: only messages under this one, of ``session_id``.
+            metadata: only messages whose metadata has these fields.
 
         Raises:
             Forbidden: the caller lacks the scope ``read``.
             InvalidInput: an argument is out of bounds, or the query has no word.
             TooLarge: the query is too long.
             SessionNotFound: there is no such session, or the token does not cover it.
+            MessageNotFound: the session has no such message as ``thread`` that the caller may see.
             RateLimited: too many searches of this principal are running.
             Unavailable: the database failed, or the index is too far behind the log.
         """
@@ -70,7 +75,11 @@ class Search:
             since=checks.check_moment(since, "since"),
             until=checks.check_moment(until, "until"),
             limit=checks.check_limit(limit, MAX_HITS),
+            thread=checks.check_id(thread, "thread", least=1),
+            fields=checks.check_fields(metadata),
         )
+        if criteria.thread is not None and name is None:
+            raise InvalidInput("thread needs session_id.", "Add the session of that message.")
         with self._counted(principal):
             if name is not None:
                 await self._database.read(partial(reads.session, session_id=name))

@@ -11,14 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
+from mcp_node.sessions.metadata_index import digests
 from mcp_node.sessions.reads import PageQuery
 from proto.errors import Forbidden, InvalidInput, TooLarge
 from proto.messages import ANONYMOUS, MAX_ID, Visibility, encode_metadata
 from proto.names import check_free_name, check_name
 from proto.settings import Settings
-from proto.strictjson import check_text, check_value
+from proto.strictjson import check_text, check_value, loads
 
 MAX_PAGE: Final = 1_000
+MAX_FILTERS: Final = 5
+"""The most fields of metadata to filter by."""
+
+_MAX_FILTER_BYTES: Final = 16 * 1024
 
 MOST_TOGETHER: Final = 50
 """The most messages that are added together."""
@@ -104,6 +109,8 @@ def check_page(
     limit: Any = 50,
     sender: Any = None,
     visibility: Any = None,
+    thread: Any = None,
+    metadata: Any = None,
 ) -> PageQuery:
     """The query for a page of a session.
 
@@ -117,6 +124,8 @@ def check_page(
         descending=first is None,
         sender=check_sender(sender),
         visibility=None if visibility is None else check_visibility(visibility),
+        thread=check_id(thread, "thread", least=1),
+        fields=check_fields(metadata),
     )
 
 
@@ -134,6 +143,32 @@ def check_messages(messages: Any) -> list[Mapping[str, Any]]:
                 f"messages[{number}] must be an object with these fields alone: {fields}."
             )
     return messages
+
+
+def check_fields(metadata: Any) -> tuple[str, ...]:
+    """The fields that a message's metadata must have, as digests; none for None.
+
+    An object of 1 to `MAX_FILTERS` keys, whose values are texts, numbers, booleans or null.
+    """
+    if metadata is None:
+        return ()
+    if not isinstance(metadata, Mapping) or not 1 <= len(metadata) <= MAX_FILTERS:
+        raise InvalidInput(f"metadata must be a JSON object of 1 to {MAX_FILTERS} keys.")
+    check_value(dict(metadata), "metadata", max_depth=2)
+    fields = tuple(digests(metadata))
+    if len(fields) < len(metadata):
+        raise InvalidInput("The values of metadata must be texts, numbers, true, false or null.")
+    return fields
+
+
+def parse_fields(metadata: str | None) -> Any:
+    """A JSON text, from a query string, as a value for `check_fields`."""
+    if metadata is None:
+        return None
+    try:
+        return loads(metadata.encode(), max_bytes=_MAX_FILTER_BYTES)
+    except (InvalidInput, UnicodeEncodeError):
+        raise InvalidInput('metadata must be a JSON object, such as {"kind":"finding"}.') from None
 
 
 def check_key(key: Any) -> str | None:

@@ -9,8 +9,8 @@ import msgspec
 
 from mcp_node.log.messages import HEAD, SESSION_HEAD, message_from_row
 from mcp_node.log.sql import Connection, numbers
+from mcp_node.sessions.filters import has_fields, in_thread, keys_in, rarest_field, under
 from mcp_node.sessions.rows import (
-    ALL_TYPES,
     BRANCHES,
     EVERYTHING,
     MOVED,
@@ -18,7 +18,6 @@ from mcp_node.sessions.rows import (
     SESSION,
     session_from_row,
     visible,
-    visible_keys,
 )
 from mcp_node.sessions.tallies import key_parameters, message_count
 from proto.errors import SessionNotFound
@@ -69,6 +68,8 @@ class PageQuery(NamedTuple):
         visibility: only messages of this visibility.
         deletions: whether deletion entries are included.
         narrowing: a further condition.
+        thread: only messages under this one (see `mcp_node.sessions.filters.under`).
+        fields: only messages whose metadata has all fields of these digests.
     """
 
     session_id: str
@@ -80,15 +81,23 @@ class PageQuery(NamedTuple):
     visibility: Visibility | None = None
     deletions: bool = False
     narrowing: Narrowing = Narrowing()
+    thread: int | None = None
+    fields: tuple[str, ...] = ()
 
     @property
     def filtered(self) -> bool:
         """Whether the page leaves out messages between those it has."""
-        return self.sender is not None or self.visibility is not None
+        filters = (self.sender, self.visibility, self.thread)
+        return bool(self.fields) or any(value is not None for value in filters)
 
 
 def page(connection: Connection, audience: Audience, query: PageQuery) -> Page:
-    """A page of the messages that ``audience`` may see, ascending by id in either direction."""
+    """A page of the messages that ``audience`` may see, ascending by id in either direction.
+
+    Raises:
+        MessageNotFound: there is no such message as ``query.thread`` that ``audience`` may see.
+        InvalidInput: that thread is too long.
+    """
     messages, more = _cut(_visible_rows(connection, audience, query), query.limit)
     if query.descending:
         messages.reverse()
@@ -182,11 +191,21 @@ def session(connection: Connection, session_id: str) -> Session:
 
 def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) -> Iterator[Any]:
     """Rows in order of id, read from the database as the caller iterates."""
-    keys, all_types = visible_keys(audience, query.visibility)
-    if all_types:
-        found = connection.execute(ALL_TYPES, {"session": query.session_id})
-        keys.extend(key for (key,) in found)
+    keys = keys_in(connection, query.session_id, audience, query.visibility)
     parameters = _parameters(query)
+    narrowed = query.narrowing.sql + (f" AND {has_fields('messages')}" if query.fields else "")
+    if query.thread is not None:
+        ids = under(connection, query.session_id, audience, query.thread)
+        parameters |= {"ids": _json(ids), "keys": _json(keys)}
+        sql = in_thread(
+            descending=query.descending,
+            by_sender=query.sender is not None,
+            deletions=query.deletions,
+            narrowed=narrowed,
+        )
+        return iter(connection.execute(sql, parameters))
+    field = rarest_field(connection, keys, parameters, query.fields, query.sender)
+    parameters["field"] = field
     cursors = []
     for start in range(0, len(keys), BRANCHES):
         part = keys[start : start + BRANCHES]
@@ -194,8 +213,9 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             len(part),
             descending=query.descending,
             by_sender=query.sender is not None,
+            by_field=field is not None,
             deletions=query.deletions,
-            narrowed=query.narrowing.sql,
+            narrowed=narrowed,
         )
         cursors.append(connection.execute(sql, {**parameters, **key_parameters(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)
@@ -223,8 +243,14 @@ def _parameters(query: PageQuery) -> dict[str, object]:
         "reader": query.narrowing.reader,
         "pending": query.narrowing.pending,
         "read": query.narrowing.read,
+        "fields": _json(query.fields),
+        "wanted": len(query.fields),
         "limit": query.limit + 1,
     }
+
+
+def _json(values: Sequence[object]) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 def clamp(message_id: int) -> int:

@@ -88,35 +88,51 @@ def visible_keys(audience: Audience, visibility: Visibility | None) -> tuple[lis
     return [key for key in keys if key[0] == letter], all_types and letter == "t"
 
 
+_OTHER_COLUMNS: Final = ", ".join(f"messages.{name}" for name in COLUMNS.split(", ")[1:])
+# Sorted by `message_id`, in whose order the index is read.
+_BY_FIELD: Final = (
+    f"SELECT f.message_id AS id, {_OTHER_COLUMNS}"
+    " FROM metadata_fields AS f CROSS JOIN messages ON messages.id = f.message_id"
+    " WHERE f.session_id = :session AND f.audience = :key{number} AND f.digest = :field"
+    " AND f.message_id > :after AND f.message_id < :before AND deleted_at IS NULL"
+)
+
+
 @lru_cache(maxsize=256)
 def visible(
     keys: int,
     *,
     descending: bool,
     by_sender: bool,
+    by_field: bool = False,
     deletions: bool = False,
     narrowed: str = "",
 ) -> str:
     """SQL for the messages of a session under some audience keys, in order of id.
 
     Parameters of the statement: session, after, before (both exclusive), limit, key0, key1 and so
-    on, sender if ``by_sender``, and those that ``narrowed`` names.
+    on, sender if ``by_sender``, field if ``by_field``, and those that ``narrowed`` names.
 
     Args:
         keys: how many audience keys, at most `BRANCHES`.
         descending: whether the highest ids come first.
         by_sender: whether only one sender's messages are read.
+        by_field: whether only messages with a field of the metadata are read, given as its digest.
         deletions: whether deletion entries are included.
         narrowed: a further condition that begins with AND, or nothing.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
     narrowed += " AND sender = :sender" if by_sender else ""
     narrowed += "" if deletions else " AND deletes IS NULL"
+    begin = (
+        _BY_FIELD
+        if by_field
+        else f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"
+        " WHERE session_id = :session AND audience = :key{number}"
+        " AND id > :after AND id < :before"
+    )
     branches = " UNION ALL ".join(
-        f"SELECT {COLUMNS} FROM messages INDEXED BY {index}"
-        f" WHERE session_id = :session AND audience = :key{number}"
-        f" AND id > :after AND id < :before{narrowed}"
-        for number in range(keys)
+        f"{begin.format(number=number)}{narrowed}" for number in range(keys)
     )
     return f"{branches} ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from mcp_node.log.migrations import Migrations
+from mcp_node.sessions.metadata_index import index_stored
 from proto.visibility import SQL_REPLY_FITS
 
 MIGRATIONS: Final[Migrations] = {
@@ -76,7 +77,22 @@ MIGRATIONS: Final[Migrations] = {
         "ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX sessions_by_change ON sessions (changed) WHERE changed > 0",
     ),
+    # Which messages have a value in their metadata (mcp_node/sessions/metadata_index.py). Nodes of
+    # the version before delete messages without knowing of this table.
+    12: (
+        """
+        CREATE TABLE metadata_fields (
+            session_id TEXT NOT NULL,
+            audience   TEXT NOT NULL,
+            digest     TEXT NOT NULL,
+            message_id INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+            PRIMARY KEY (session_id, audience, digest, message_id)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX metadata_fields_by_message ON metadata_fields (message_id, digest)",
+        index_stored,
+    ),
     # How many messages were added together under the key, `message_id` and those after it; then
     # `digest` is of all of them, from the beginning. NULL: one, by itself.
-    12: ("ALTER TABLE idempotency ADD COLUMN together INTEGER",),
+    13: ("ALTER TABLE idempotency ADD COLUMN together INTEGER",),
 }

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastmcp import Client
@@ -25,6 +26,7 @@ from tests.waiting import PATIENCE, until
 
 SECRET = "zanzibar"
 NOWHERE = 2**40
+FIELDS = quote(json.dumps({"kind": SECRET}))
 KINDS = {
     "eve": {"kind": "codex"},
     "ann": {"kind": "claude"},
@@ -219,6 +221,11 @@ TOOLS: dict[str, list[Door]] = {
         tool("get_messages", visibility="private"),
         tool("get_messages", visibility="agent_only"),
         tool("get_messages", visibility="admin_only"),
+        tool("get_messages", thread="SEEN"),
+        tool("get_messages", thread="HIDDEN"),
+        tool("get_messages", metadata={"kind": SECRET}),
+        tool("get_messages", metadata={"kind": SECRET, "n": 1}, sender="ann"),
+        tool("get_messages", thread="SEEN", metadata={"n": 1}),
         tool("get_messages", unread_only=True),
     ],
     "wait_for_messages": [
@@ -238,6 +245,9 @@ TOOLS: dict[str, list[Door]] = {
         tool("search_messages", query="zanz*"),
         tool("search_messages", query="common"),
         tool("search_messages", query="common", sender="ann"),
+        tool("search_messages", query="common", thread="SEEN"),
+        tool("search_messages", query="common", thread="HIDDEN"),
+        tool("search_messages", query="common", metadata={"kind": SECRET}),
     ],
     "delete_message": [tool("delete_message", message_id="HIDDEN")],
     "close_session": [tool("close_session")],
@@ -264,6 +274,10 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", "/api/sessions/{room}"),
         rest("GET", "/api/sessions/{room}/messages"),
         rest("GET", "/api/sessions/{room}/messages?sender=ann"),
+        rest("GET", "/api/sessions/{room}/messages?thread={seen}"),
+        rest("GET", "/api/sessions/{room}/messages?thread={hidden}"),
+        rest("GET", "/api/sessions/{room}/messages?metadata=" + FIELDS),
+        rest("GET", "/api/search?q=common&session_id={room}&thread={seen}&metadata=" + FIELDS),
         rest("GET", "/api/sessions/{room}/agents"),
         rest("POST", "/api/sessions/{room}/read", through=1),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
@@ -290,9 +304,8 @@ async def history(pair: Pair, room: str, onlooker: str, *, secrets: bool) -> lis
         if secrets:
             text = f"@{onlooker} the {SECRET} is common, {level}"
             async with pair.rest(who, **KINDS.get(who, {})) as client:
-                hidden.append(
-                    await say(client, room, text, visibility=level, parent_message_id=parent)
-                )
+                about = {"visibility": level, "metadata": {"kind": SECRET, "n": 1}}
+                hidden.append(await say(client, room, text, parent_message_id=parent, **about))
 
     async with pair.rest("ann", **KINDS["ann"]) as ann:
         await hide("ann", "private")
@@ -301,7 +314,8 @@ async def history(pair: Pair, room: str, onlooker: str, *, secrets: bool) -> lis
         if onlooker != "root":
             await hide("ann", "agent_only", first)
             await hide("root", "admin_only")
-        await say(ann, room, f"@{onlooker} common again")
+        await say(ann, room, f"@{onlooker} common again", metadata={"n": 1})
+        await say(ann, room, "a common reply", parent_message_id=first, metadata={"n": 1})
         await hide("ann", "private")
         async with pair.rest(onlooker, **KINDS[onlooker]) as own:
             asked = await say(own, room, "a common question")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel
 
 from proto.names import NAME_PATTERN
@@ -43,6 +43,11 @@ _MEANINGS: Final = {
     503: "A bounded queue is full; nothing was stored, try again.",
 }
 WRITING: Final = (413, 415, 429, 503)
+
+FieldsText = Annotated[
+    str | None,
+    Query(description='Only messages whose metadata has this: JSON, such as {"kind":"finding"}.'),
+]
 
 SessionId = Annotated[str, Path(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 """Only documents the pattern; the services check it, with an error text of their own."""

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from mcp_node.doors.rest.caller import Caller
-from mcp_node.doors.rest.documents import Problem
+from mcp_node.doors.rest.documents import FieldsText, Problem
 from mcp_node.search.search import Search
+from mcp_node.sessions.checks import parse_fields
 
 
 class HitAnswer(BaseModel):
@@ -37,7 +38,7 @@ class SearchAnswer(BaseModel):
 _MEANINGS: Final = {
     401: "No token, or not a valid one.",
     403: "The token lacks the right, or another site's page asks.",
-    404: "No such session that this caller may enter.",
+    404: "No such session that this caller may enter, or no such thread there.",
     413: "The query has too many characters.",
     422: "Something in the request breaks a documented rule.",
     429: "Too many searches of this caller are under way.",
@@ -71,7 +72,12 @@ def make_search_api(search: Search) -> APIRouter:
         since: str | None = None,
         until: str | None = None,
         limit: int = 20,
+        thread: int | None = None,
+        metadata: FieldsText = None,
     ) -> dict[str, Any]:
-        return await search.search_messages(caller, q, session_id, sender, since, until, limit)
+        fields = parse_fields(metadata)
+        return await search.search_messages(
+            caller, q, session_id, sender, since, until, limit, thread, fields
+        )
 
     return router

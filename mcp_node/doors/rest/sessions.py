@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_node.doors.rest.caller import Caller
-from mcp_node.doors.rest.documents import WRITING, SessionId, documented
+from mcp_node.doors.rest.documents import WRITING, FieldsText, SessionId, documented
 from mcp_node.services import Services
 from mcp_node.sessions.append_messages import shown_together
-from mcp_node.sessions.checks import MOST_TOGETHER, check_page
+from mcp_node.sessions.checks import MOST_TOGETHER, check_page, parse_fields
 from mcp_node.sessions.guard import ShownLimits
 
 Level = Literal["public", "private", "agent_only", "admin_only"]
@@ -231,8 +231,11 @@ def make_api(services: Services) -> APIRouter:
         limit: int = 50,
         sender: str | None = None,
         visibility: Level | None = None,
+        thread: int | None = None,
+        metadata: FieldsText = None,
     ) -> dict[str, Any]:
-        query = check_page(session_id, after, before, limit, sender, visibility)
+        fields = parse_fields(metadata)
+        query = check_page(session_id, after, before, limit, sender, visibility, thread, fields)
         return await services.inbox.get_messages(caller, query, mark_read=False)
 
     @router.post(

@@ -127,6 +127,16 @@ def add_message_tools(tools: Tools, services: Services) -> None:
             Visible | None,
             Field(description="Only public, private, agent_only or admin_only messages."),
         ] = None,
+        thread: Annotated[
+            StrictInt | None,
+            Field(description="Only what is under this message: replies, and replies to them."),
+        ] = None,
+        metadata: Annotated[
+            dict[str, Any] | None,
+            Field(
+                description='Only messages whose metadata has this, such as {"kind": "finding"}.'
+            ),
+        ] = None,
         unread_only: Annotated[
             StrictBool,
             Field(description="Others' messages you have not read yet, oldest first; with limit."),
@@ -137,13 +147,13 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         To catch up use unread_only, or pass the highest id you have seen as after. What you get
         counts as read. An entry with deletes says that a message you had was taken back.
         """
-        filters = (sender, visibility)
+        filters = (sender, visibility, thread, metadata)
         if not unread_only:
             query = check_page(session_id, after, before, limit, *filters)
             return await services.inbox.get_messages(caller, query, mark_read=True)
         if any(value is not None for value in (after, before, *filters)):
             raise InvalidInput(
                 "unread_only goes with limit alone.",
-                "Leave out after, before, sender and visibility.",
+                "Leave out the other arguments.",
             )
         return await services.inbox.get_unread(caller, session_id, limit)

@@ -65,6 +65,13 @@ def add_search_tools(tools: Tools, services: Services) -> None:
             Field(description="Only up to this time, such as 2026-11-24T21:30:00Z."),
         ] = None,
         limit: Annotated[StrictInt, Field(description="How many at most, 1 to 100.")] = 20,
+        thread: Annotated[
+            StrictInt | None,
+            Field(description="Only what is under this message; needs session_id."),
+        ] = None,
+        metadata: Annotated[
+            dict[str, Any] | None, Field(description="Only messages whose metadata has this.")
+        ] = None,
     ) -> dict[str, Any]:
         """Find what was said before, newest first: a decision, an error, a name, a file.
 
@@ -73,5 +80,5 @@ def add_search_tools(tools: Tools, services: Services) -> None:
         message and its surroundings with get_messages, after a little less than its message_id.
         """
         return await services.search.search_messages(
-            caller, query, session_id, sender, since, until, limit
+            caller, query, session_id, sender, since, until, limit, thread, metadata
         )
