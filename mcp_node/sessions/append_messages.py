@@ -98,12 +98,13 @@ class AppendMessages:
         """The messages that were added under that key before."""
         first = self._new[0]
         place = (first.session_id, first.author.agent_id, key)
-        row = transaction.read(REPEATED_TOGETHER, place).fetchone()
+        row = transaction.read_of(first.session_id, REPEATED_TOGETHER, place).fetchone()
         if row is None:
             return None
         start, together, digest = row
         if together is None or not transaction.companion(Digests).is_of_all(digest, self._new):
             raise KeyReused
         ids = range(start, start + together)
-        rows = transaction.read(ADDED_TOGETHER, (first.session_id, ids.start, ids.stop))
+        where = (first.session_id, ids.start, ids.stop)
+        rows = transaction.read_of(first.session_id, ADDED_TOGETHER, where)
         return Added(ids, [message_from_row(each) for each in rows])

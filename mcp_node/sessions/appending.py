@@ -40,7 +40,7 @@ def check_parent(transaction: Transaction, new: NewMessage) -> None:
         return
     if not 0 < parent_id <= MAX_ID:
         raise ParentNotFound
-    row = transaction.read(_PARENT, (parent_id, new.session_id)).fetchone()
+    row = transaction.read_of(new.session_id, _PARENT, (parent_id, new.session_id)).fetchone()
     if row is None or not may_see(author, Visibility(row[0]), row[1], row[2]):
         raise ParentNotFound
     own = audience_key(new.visibility, author.agent_id, author.agent_type)
@@ -83,4 +83,4 @@ def append(transaction: Transaction, new: NewMessage) -> Message:
 def _said(transaction: Transaction, session_id: str, key: str, limit: int) -> int:
     """How many messages agents added under an audience key since a person's last public one."""
     said = {"session": session_id, "key": key, "limit": limit}
-    return int(transaction.read(SAID_SINCE_HUMAN, said).fetchone()[0])
+    return int(transaction.read_of(session_id, SAID_SINCE_HUMAN, said).fetchone()[0])

@@ -62,7 +62,9 @@ class AppendMessage:
     def _earlier(self, transaction: Transaction, key: str) -> Message | None:
         """The message that was added under that key before."""
         new = self._new
-        row = transaction.read(REPEATED, (new.session_id, new.author.agent_id, key)).fetchone()
+        row = transaction.read_of(
+            new.session_id, REPEATED, (new.session_id, new.author.agent_id, key)
+        ).fetchone()
         if row is None:
             return None
         if row[-1] is not None:  # it belongs to messages that were added together
