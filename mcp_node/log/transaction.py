@@ -59,10 +59,14 @@ class Companion:
     def forget(self) -> None:
         """Called after a rollback. Discard pending work and everything cached."""
 
-    def others_committed(self) -> None:
+    def others_committed(self, connection: Connection, added: Sequence[Message] | None) -> None:
         """Called when other nodes have committed since the last transaction, before the next one.
 
-        Discard what is cached of what they may have changed.
+        Correct or discard what is cached of what they may have changed.
+
+        Args:
+            connection: within the next transaction.
+            added: the messages that they have added, without content and metadata; None: too many.
         """
 
 
@@ -84,6 +88,7 @@ class Transaction:
         self._tail = tail
         self._companions = companions
         self._uninserted = 0
+        self._uninserted_in: set[str] = set()
         self.messages: list[Message] = []
         self.changes = 0
 
@@ -97,7 +102,7 @@ class Transaction:
         if last_id is None:
             # The cache evicts sessions, so a message of this transaction may be evicted before
             # its row exists: insert it first, or the database would give an older id.
-            self.flush()
+            self._flush_of(session_id)
             last_id = self._tail.load(self._connection, session_id)
         return last_id
 
@@ -117,6 +122,7 @@ class Transaction:
         self.messages.append(message)
         self.changes += 1
         self._uninserted += 1
+        self._uninserted_in.add(message.session_id)
         self._tail.advance(message)
         for companion in self._companions:
             companion.added(message)
@@ -141,6 +147,15 @@ class Transaction:
         self.flush()
         return self._connection.execute(sql, parameters)
 
+    def read_of(self, session_id: str, sql: str, parameters: Parameters = ()) -> Cursor:
+        """Run a statement that reads of one session only, and changes nothing.
+
+        It sees all messages added to that session before. Those of other sessions wait, so that
+        they are inserted together.
+        """
+        self._flush_of(session_id)
+        return self._connection.execute(sql, parameters)
+
     def look(self, work: Callable[[Connection], T]) -> T:
         """Run a read of a feature. It sees all messages added before."""
         self.flush()
@@ -157,7 +172,12 @@ class Transaction:
         if self._uninserted:
             added = self.messages[-self._uninserted :]
             self._uninserted = 0
+            self._uninserted_in.clear()
             self._connection.executemany(INSERT_MESSAGE, map(message_row, added))
+
+    def _flush_of(self, session_id: str) -> None:
+        if session_id in self._uninserted_in:
+            self.flush()
 
     def finish(self) -> None:
         """Insert the remaining messages and let the companions finish."""
@@ -174,6 +194,7 @@ class Transaction:
         """Discard all messages but the first ``count``, after a savepoint was rolled back."""
         del self.messages[count:]
         self._uninserted = 0
+        self._uninserted_in.clear()
         forget(self._tail, self._companions)
 
 
@@ -184,11 +205,13 @@ def forget(tail: LogTail, companions: Sequence[Companion]) -> None:
         companion.forget()
 
 
-def others_committed(tail: LogTail, companions: Sequence[Companion]) -> None:
-    """Discard what other nodes' transactions may have made wrong."""
-    tail.forget()
+def others_committed(
+    connection: Connection, tail: LogTail, companions: Sequence[Companion]
+) -> None:
+    """Correct the caches, within a transaction, after other nodes' transactions."""
+    added = tail.catch_up(connection)
     for companion in companions:
-        companion.others_committed()
+        companion.others_committed(connection, added)
 
 
 class Operation(Protocol[T_co]):

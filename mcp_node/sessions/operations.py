@@ -95,7 +95,9 @@ class AppendMessage:
     def _earlier(self, transaction: Transaction, key: str) -> Message | None:
         """The message that was added under that key before."""
         new = self._new
-        row = transaction.read(REPEATED, (new.session_id, new.author.agent_id, key)).fetchone()
+        row = transaction.read_of(
+            new.session_id, REPEATED, (new.session_id, new.author.agent_id, key)
+        ).fetchone()
         if row is None:
             return None
         message = message_from_row(row)
@@ -113,12 +115,13 @@ class AppendMessage:
     def _said(self, transaction: Transaction, key: str, limit: int) -> int:
         """How many messages agents added under an audience key since a person's last public one."""
         said = {"session": self._new.session_id, "key": key, "limit": limit}
-        return int(transaction.read(SAID_SINCE_HUMAN, said).fetchone()[0])
+        return int(transaction.read_of(self._new.session_id, SAID_SINCE_HUMAN, said).fetchone()[0])
 
     def _check_parent(self, transaction: Transaction, parent_id: int) -> None:
         if not 0 < parent_id <= MAX_ID:
             raise ParentNotFound
-        row = transaction.read(
+        row = transaction.read_of(
+            self._new.session_id,
             "SELECT visibility, principal, sender_type FROM messages"
             " WHERE id = ? AND session_id = ? AND deletes IS NULL",
             (parent_id, self._new.session_id),

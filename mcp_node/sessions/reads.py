@@ -216,6 +216,7 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             by_field=field is not None,
             deletions=query.deletions,
             narrowed=narrowed,
+            engine=connection.engine,
         )
         cursors.append(connection.execute(sql, {**parameters, **key_parameters(part)}))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from mcp_node.log.messages import COLUMNS
+from mcp_node.log.sql import Engine
 from proto.messages import Audience, Session, Visibility
 from proto.visibility import KEY_LETTERS, KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
 
@@ -94,6 +95,7 @@ def visible(
     by_field: bool = False,
     deletions: bool = False,
     narrowed: str = "",
+    engine: Engine = "sqlite",
 ) -> str:
     """SQL for the messages of a session under some audience keys, in order of id.
 
@@ -107,6 +109,8 @@ def visible(
         by_field: whether only messages with a field of the metadata are read, given as its digest.
         deletions: whether deletion entries are included.
         narrowed: a further condition that begins with AND, or nothing.
+        engine: SQLite merges the branches as it reads them. PostgreSQL would sort all their rows,
+            so each branch is cut for itself.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
     narrowed += " AND sender = :sender" if by_sender else ""
@@ -118,10 +122,11 @@ def visible(
         " WHERE session_id = :session AND audience = :key{number}"
         " AND id > :after AND id < :before"
     )
-    branches = " UNION ALL ".join(
-        f"{begin.format(number=number)}{narrowed}" for number in range(keys)
-    )
-    return f"{branches} ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
+    order = f"ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
+    branches = [f"{begin.format(number=number)}{narrowed}" for number in range(keys)]
+    if engine == "postgresql" and keys > 1:
+        branches = [f"({branch} {order})" for branch in branches]
+    return f"{' UNION ALL '.join(branches)} {order}"
 
 
 EVERYTHING: Final = (

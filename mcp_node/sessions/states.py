@@ -1,10 +1,13 @@
 """The writer's cache for each session: whether it is closed, and its guard against loops."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from mcp_node.log.sql import Connection
 from mcp_node.log.tail import CACHED_SESSIONS
 from mcp_node.log.transaction import Companion, Transaction
 from mcp_node.sessions.guard import Guard, Limits
+from mcp_node.sessions.watching import last_change
 from proto.messages import Message
 
 _LOAD: Final = (
@@ -37,12 +40,13 @@ class SessionStates(Companion):
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._states: dict[str, SessionState] = {}
+        self._changed = -1  # the last change of a session that is known
 
     def of(self, transaction: Transaction, session_id: str) -> SessionState | None:
         """The state of a session; None if there is no such session."""
         state = self._states.pop(session_id, None)
         if state is None or state.stale:
-            row = transaction.read(_LOAD, (session_id,)).fetchone()
+            row = transaction.read_of(session_id, _LOAD, (session_id,)).fetchone()
             if row is None:
                 return None
             closed, *own = row
@@ -70,7 +74,13 @@ class SessionStates(Companion):
         """Forget every state, after a rollback."""
         self._states.clear()
 
-    def others_committed(self) -> None:
-        """Load every state again before it is used, and count again."""
-        for state in self._states.values():
-            state.stale = True
+    def others_committed(self, connection: Connection, added: Sequence[Message] | None) -> None:
+        """Count what others added; if a session was changed, load every state again on demand."""
+        changed = last_change(connection)
+        if added is None or changed != self._changed:
+            self._changed = changed
+            for state in self._states.values():
+                state.stale = True
+            return
+        for message in added:
+            self.added(message)

@@ -201,7 +201,7 @@ class Batches:
             connection.raw.execute("SAVEPOINT operations")
         number = int(stored.fetchone()[0])
         if number != self._number + 1:
-            others_committed(self._tail, self._companions)
+            others_committed(connection, self._tail, self._companions)
         return number
 
     def _together(
