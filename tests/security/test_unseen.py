@@ -231,7 +231,11 @@ TOOLS: dict[str, list[Door]] = {
     "wait_for_messages": [
         tool("wait_for_messages", timeout_seconds=0),
         tool("wait_for_messages", timeout_seconds=0, after=0),
-        tool("wait_for_messages", timeout_seconds=0, mentions_only=True),
+        tool("wait_for_messages", timeout_seconds=0, wanted="calls"),
+        tool("wait_for_messages", timeout_seconds=0, thread="SEEN", after=0),
+        tool("wait_for_messages", timeout_seconds=0, thread="HIDDEN"),
+        tool("wait_for_messages", timeout_seconds=0, thread="SEEN", wanted="calls", after=0),
+        tool("wait_for_messages", timeout_seconds=0, sender="ann", settle_seconds=30),
     ],
     "get_receipts": [
         tool("get_receipts", message_id="HIDDEN"),
