@@ -2,33 +2,56 @@
 
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, Literal, NotRequired
 
+import msgspec
 from typing_extensions import TypedDict
 
 from mcp_node.inbox.mentions import calls, mentioned
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.rows import Receipts, RosterEntry, receipts, roster, roster_of
-from mcp_node.inbox.waiting import Waiting
+from mcp_node.inbox.waiting import Waiting, Wish
 from mcp_node.log.interface import Database
+from mcp_node.log.messages import COLUMNS, message_from_row
+from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered
+from mcp_node.sessions.reads import PageQuery
 from proto.errors import InvalidInput, MessageNotFound
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
 from proto.visibility import may_see
 
+_KNOWN: Final = (
+    f"SELECT {COLUMNS} FROM messages WHERE session_id = ? AND deletes IS NULL"
+    f" AND id IN {numbers('?')}"
+)
 MOST_AGENTS: Final = 500
 """The most agents listed for a session, the latest seen first."""
 
 
+class Awaited(TypedDict):
+    """What a wait is for: all messages or those that call the agent, under a message, of a sender.
+
+    A message or a sender that the reader may not know of is left out.
+    """
+
+    wanted: Literal["all", "calls"]
+    thread: NotRequired[int]
+    sender: NotRequired[str]
+
+
 class AgentListed(TypedDict):
-    """Somebody who was in the session; ``waiting``: it waits for messages right now."""
+    """Somebody who was in the session; ``waiting``: it waits for messages right now.
+
+    ``waiting_for``: what for; not there if it waits on another node.
+    """
 
     name: str
     agent_type: str
     first_seen: str
     last_seen: str
     waiting: bool
+    waiting_for: NotRequired[list[Awaited]]
 
 
 class Roster:
@@ -59,7 +82,44 @@ class Roster:
             for each in everybody
         ]
         shown.sort(key=itemgetter("last_seen"), reverse=True)
-        return shown[:MOST_AGENTS]
+        del shown[MOST_AGENTS:]
+        names = {each.audience.agent_id for each in everybody}
+        await self._say_what_for(principal, name, shown, names)
+        return shown
+
+    async def _say_what_for(
+        self, principal: Principal, session_id: str, agents: list[AgentListed], names: set[str]
+    ) -> None:
+        """Add what each agent that waits on this node waits for, as far as the caller may know.
+
+        A message is told to those who may see it. A sender is told if it is among ``names``, which
+        the caller is told anyway, or if the caller may see a message of it.
+        """
+        wishes = {
+            each["name"]: found
+            for each in agents
+            if (found := self._waiting.wishes(session_id, each["name"]))
+        }
+        every = [wish for found in wishes.values() for wish in found]
+        threads = {wish.thread for wish in every if wish.thread is not None}
+        senders = {wish.sender for wish in every if wish.sender is not None} - names
+        if threads or senders:
+            visible = await self._database.read(
+                partial(
+                    known,
+                    audience=principal.audience,
+                    session_id=session_id,
+                    threads=threads,
+                    senders=senders,
+                )
+            )
+            threads, senders = visible
+        for agent in agents:
+            if agent["name"] in wishes:
+                awaited = [_awaited(one, threads, senders | names) for one in wishes[agent["name"]]]
+                agent["waiting_for"] = [
+                    one for number, one in enumerate(awaited) if one not in awaited[:number]
+                ]
 
     async def receipts(
         self, principal: Principal, session_id: Any, message_id: Any
@@ -82,16 +142,22 @@ class Roster:
             raise MessageNotFound
         return _shown(found, principal.audience)
 
-    async def unreached(self, principal: Principal, message: Message) -> list[str]:
-        """The names in a message of the principal's that reach nobody, at most 50.
+    async def unreached(self, principal: Principal, *messages: Message) -> list[str]:
+        """The names in messages of the principal's that reach nobody, at most 50 of each.
 
         A name reaches an agent that was in the session and may see the message. A principal
         without the scope ``read`` gets an empty list: it may not learn who was there.
         """
+        if "read" not in principal.scopes:
+            return []
+        found = [await self._unreached(message) for message in messages]
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    async def _unreached(self, message: Message) -> list[str]:
         names = [
             each for each in mentioned(message.content) if not calls((each,), message.principal)
         ]
-        if not names or "read" not in principal.scopes:
+        if not names:
             return []
         here = [audience for audience, _ in self._readers.of(message.session_id)]
         names = _uncalled(names, here, message)
@@ -106,6 +172,35 @@ class Roster:
         await self._database.read(partial(reads.session, session_id=name))
         self._readers.seen(principal, name)
         return name
+
+
+def known(
+    connection: Connection,
+    audience: Audience,
+    session_id: str,
+    threads: set[int],
+    senders: set[str],
+) -> tuple[set[int], set[str]]:
+    """Those of some messages that a reader may see, and of some senders that it sees speak."""
+    ids = msgspec.json.encode(sorted(threads)).decode()
+    rows = connection.execute(_KNOWN, (session_id, ids)).fetchall()
+    messages = [message_from_row(row) for row in rows]
+    newest = PageQuery(session_id, None, None, 1, descending=True)
+    speak = {
+        sender
+        for sender in senders
+        if reads.page(connection, audience, newest._replace(sender=sender)).messages
+    }
+    return {each.id for each in messages if _sees(audience, each)}, speak
+
+
+def _awaited(wish: Wish, threads: set[int], senders: set[str]) -> Awaited:
+    shown: Awaited = {"wanted": "calls" if wish.calls else "all"}
+    if wish.thread in threads:
+        shown["thread"] = wish.thread
+    if wish.sender in senders:
+        shown["sender"] = wish.sender
+    return shown
 
 
 def _shown(found: Receipts, asker: Audience) -> dict[str, Any]:

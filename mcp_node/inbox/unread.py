@@ -17,6 +17,7 @@ from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
+from mcp_node.sessions.filters import under
 from mcp_node.sessions.reads import Narrowing, Page, PageQuery
 from proto.messages import Audience, Message
 from proto.visibility import SQL_IS_OF_ANY_TYPE, is_private_key
@@ -167,7 +168,13 @@ def news(connection: Connection, audience: Audience, reach: Reach, limit: int) -
 
 
 def mentioning(
-    connection: Connection, audience: Audience, reach: Reach, after: int | None, limit: int
+    connection: Connection,
+    audience: Audience,
+    reach: Reach,
+    after: int | None,
+    limit: int,
+    thread: int | None = None,
+    sender: str | None = None,
 ) -> Page:
     """Others' messages that mention a reader or reply to it, and deletions given out of turn.
 
@@ -179,13 +186,26 @@ def mentioning(
         reach: what it was given.
         after: all after this id; None: only those it was not given.
         limit: the most entries.
+        thread: only messages under this one, without deletions.
+        sender: only this sender's messages, without deletions.
+
+    Raises:
+        MessageNotFound, InvalidInput: see `mcp_node.sessions.filters.under`.
     """
     place = reach.place or ReadPosition()
+    under_it: Sequence[int] = ()
     keys, all_types = queries.visible_keys(audience, None)
     narrowed = _UNGIVEN if after is None and (place.ahead or reach.pending) else ""
+    if thread is not None:
+        under_it = under(connection, reach.session_id, audience, thread)
+        narrowed += f" AND deletes IS NULL AND id IN {numbers(':under')}"
+    if sender is not None:
+        narrowed += " AND deletes IS NULL AND sender = :sender"
     rows = connection.execute(
         _MENTIONING.format(narrowed=narrowed),
         {
+            "under": _json(under_it),
+            "sender": sender,
             "session": reach.session_id,
             "after": reads.clamp(after if after is not None else place.position or 0),
             "name": audience.agent_id.lower(),
@@ -197,6 +217,32 @@ def mentioning(
         },
     ).fetchall()
     return Page([message_from_row(row) for row in rows[:limit]], len(rows) > limit)
+
+
+def unread_part(
+    connection: Connection,
+    audience: Audience,
+    reach: Reach,
+    after: int | None,
+    limit: int,
+    thread: int | None,
+    sender: str | None,
+) -> Page:
+    """A reader's oldest unread messages under a message, of a sender, or both; no deletions.
+
+    Args and errors are those of `mentioning`; with ``after`` its own messages are included.
+    """
+    place = reach.place or ReadPosition()
+    query = PageQuery(
+        reach.session_id,
+        after if after is not None else place.position or 0,
+        None,
+        limit,
+        sender=sender,
+        narrowing=_narrowing(audience, reach) if after is None else Narrowing(),
+        thread=thread,
+    )
+    return reads.page(connection, audience, query)
 
 
 def not_recorded(

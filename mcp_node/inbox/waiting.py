@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from mcp_node.inbox.mentions import calls, mentioned
 from proto.errors import RateLimited
@@ -19,6 +19,25 @@ HELD: Final = 50
 """The most messages a waiter holds until it runs; the rest stays in the log."""
 
 
+class Wish(NamedTuple):
+    """What a wait is for.
+
+    Attributes:
+        calls: only others' messages that mention the principal or reply to it.
+        thread: only messages under this one.
+        sender: only this sender's messages.
+    """
+
+    calls: bool = False
+    thread: int | None = None
+    sender: str | None = None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it is for a part of the messages, without deletions."""
+        return self.thread is not None or self.sender is not None
+
+
 class Waiter:
     """A pending wait for messages of a session.
 
@@ -26,14 +45,16 @@ class Waiter:
         after: only entries with a higher id are held.
         heard: the entries committed since it began, in order, at most `HELD`.
         more: whether there were more than it holds.
-        mentions_only: whether it waits only for what mentions its principal or replies to it.
+        wish: what it waits for.
         closed: whether the session was closed, so that no message will come.
         look_again: whether the log must be read again, because only it tells whether an entry is
             for this wait: whether the principal had been given a message that was deleted, or
-            wrote the one that was replied to.
+            wrote the one that was replied to, or whether a reply is under the wish's message. A
+            wait that collects a burst reads the log for every entry.
     """
 
     __slots__ = (
+        "_collects",
         "_every_deletion",
         "_own",
         "_wake",
@@ -41,20 +62,21 @@ class Waiter:
         "closed",
         "heard",
         "look_again",
-        "mentions_only",
         "more",
         "principal",
+        "wish",
     )
 
-    def __init__(self, principal: Principal, *, own: bool, mentions_only: bool) -> None:
+    def __init__(self, principal: Principal, *, own: bool, wish: Wish, collects: bool) -> None:
         self.principal = principal
         self.after = 0
         self.heard: list[Message] = []
         self.more = False
         self.closed = False
         self.look_again = False
-        self.mentions_only = mentions_only
-        self._own = own and not mentions_only
+        self.wish = wish
+        self._collects = collects
+        self._own = own and not wish.calls
         self._every_deletion = self._own or principal.agent_id == ANONYMOUS
         self._wake = asyncio.Event()
 
@@ -87,17 +109,31 @@ class Waiter:
             or not may_see(audience, message.visibility, message.principal, message.sender_type)
         ):
             return
-        if message.deletes is not None and not self._every_deletion:
+        if self.wish.filtered and not self._passes(message):
+            return
+        deletion = message.deletes is not None and not self._every_deletion
+        if deletion or self.wish.thread is not None:
             self.look_again = True
-        elif self.mentions_only and not calls(names(), audience.agent_id):
+        elif self.wish.calls and not calls(names(), audience.agent_id):
             if message.parent_message_id is None:
                 return
+            self.look_again = True
+        elif self._collects:
             self.look_again = True
         elif len(self.heard) < HELD:
             self.heard.append(message)
         else:
             self.more = True
         self.wake()
+
+    def _passes(self, message: Message) -> bool:
+        """Whether an entry may be one that a filtered wait is for."""
+        thread, sender = self.wish.thread, self.wish.sender
+        return (
+            message.deletes is None
+            and sender in (None, message.sender)
+            and (thread is None or message.parent_message_id is not None)
+        )
 
     def only_after(self, position: int) -> None:
         """Ignore entries up to ``position``: they were read, even if announced only later."""
@@ -128,7 +164,13 @@ class Waiting:
 
     @contextmanager
     def wait(
-        self, session_id: str, principal: Principal, *, own: bool, mentions_only: bool
+        self,
+        session_id: str,
+        principal: Principal,
+        *,
+        own: bool,
+        wish: Wish,
+        collects: bool = False,
     ) -> Iterator[Waiter]:
         """A waiter that is offered what is committed until the block is left.
 
@@ -136,8 +178,8 @@ class Waiting:
             session_id: the session.
             principal: the caller.
             own: whether the principal's own messages count.
-            mentions_only: whether only others' messages that mention the principal, or reply to
-                it, count.
+            wish: what it waits for.
+            collects: whether it holds no entries, and only tells that there are new ones.
 
         Raises:
             RateLimited: the principal has as many concurrent waits as it may.
@@ -148,7 +190,7 @@ class Waiting:
                 "You wait in as many places as one principal may.",
                 "Let a wait end first, or use get_messages.",
             )
-        waiter = Waiter(principal, own=own, mentions_only=mentions_only)
+        waiter = Waiter(principal, own=own, wish=wish, collects=collects)
         self._waiters.setdefault(session_id, {})[waiter] = None
         try:
             yield waiter
@@ -164,6 +206,12 @@ class Waiting:
         return any(
             waiter.principal.agent_id == principal for waiter in self._waiters.get(session_id, ())
         )
+
+    def wishes(self, session_id: str, principal: str) -> list[Wish]:
+        """What a principal waits for in a session, each once, in the order they began."""
+        waiters = self._waiters.get(session_id, ())
+        wishes = (each.wish for each in waiters if each.principal.agent_id == principal)
+        return list(dict.fromkeys(wishes))
 
     def waiting_in(self, session_id: str) -> set[str]:
         """The principals that wait in a session."""

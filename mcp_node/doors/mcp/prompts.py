@@ -68,7 +68,7 @@ hand over what is true now.
 nothing of your context: the goal; what is done, and how you know that it works; what is open, the \
 next step first; where things are (files, branches, commands, addresses); what was decided and \
 why; what did not work. No secrets: everybody in the session reads it.
-3. Call wait_for_messages with session_id "{id}" and mentions_only true, and answer what {to} \
+3. Call wait_for_messages with session_id "{id}" and wanted "calls", and answer what {to} \
 asks. Call it again when it timed out; get_receipts with your message's id tells whether {to} has \
 read it.
 4. Once {to} has taken over, stop working on it. If nobody answers, say so to whom you work for.

@@ -119,7 +119,9 @@ async def test_an_argument_that_a_tool_has_not(agents: tuple[Agent, Agent, Agent
     text = await alice.refused("get_session", session="room", hunter2=1)
     assert text == ("INVALID_INPUT: The tool has no such argument. Its arguments are session_id.")
     text = await alice.refused("wait_for_messages", session_id="room", timeout=3)
-    assert text.endswith("are session_id, after, timeout_seconds, mentions_only.")
+    assert text.endswith(
+        "are session_id, after, timeout_seconds, wanted, thread, sender, settle_seconds."
+    )
 
 
 async def test_visibility_is_an_enum_in_the_schemas(agents: tuple[Agent, Agent, Agent]) -> None:

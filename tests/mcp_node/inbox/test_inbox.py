@@ -125,15 +125,15 @@ async def test_what_was_given_out_of_turn_is_read_also_after_a_restart(tmp_path:
         able = make_services(store, settings)
         await able.sessions.create_session(ALICE, "to talk", "room")
         await say(able, ALICE, "one", "@bob two", "three", "@bob four")
-        assert await wait(able, BOB, mentions_only=True) == [2, 4]
+        assert await wait(able, BOB, wanted="calls") == [2, 4]
         assert await read_unread(able, BOB) == [1, 3]
         await say(able, ALICE, "five", "@bob six")
-        assert await wait(able, BOB, mentions_only=True) == [6]
+        assert await wait(able, BOB, wanted="calls") == [6]
         await able.readers.save()
     async with opened(tmp_path) as store:
         able = make_services(store, settings)
         assert await unread(able, BOB) == 1
-        assert await wait(able, BOB, mentions_only=True, timeout_seconds=0) == []
+        assert await wait(able, BOB, wanted="calls", timeout_seconds=0) == []
         assert await read_unread(able, BOB) == [5]
 
 
@@ -209,9 +209,9 @@ async def test_waiting_is_woken_by_what_it_may_see_alone(able: Services) -> None
 
 async def test_a_mention_wakes_who_waits_for_one_and_is_given_once(able: Services) -> None:
     await say(able, ALICE, "nobody in particular", "@bob look")
-    assert await wait(able, BOB, mentions_only=True) == [2]
-    assert await wait(able, BOB, mentions_only=True, timeout_seconds=0) == []  # once is enough
-    waiting = asyncio.create_task(wait(able, BOB, mentions_only=True))
+    assert await wait(able, BOB, wanted="calls") == [2]
+    assert await wait(able, BOB, wanted="calls", timeout_seconds=0) == []  # once is enough
+    waiting = asyncio.create_task(wait(able, BOB, wanted="calls"))
     await waits(able, 1)
     await say(able, ALICE, "@bobby is somebody else", "@eve too")
     await say(able, BOB, "@bob to myself")
@@ -308,7 +308,7 @@ async def test_nobody_in_particular_hears_what_comes(able: Services) -> None:
     with pytest.raises(Forbidden):
         await read_unread(able, NOBODY)
     with pytest.raises(Forbidden):
-        await wait(able, NOBODY, mentions_only=True)
+        await wait(able, NOBODY, wanted="calls")
 
 
 async def test_reading_through_is_what_a_person_says(able: Services) -> None:
@@ -320,7 +320,7 @@ async def test_reading_through_is_what_a_person_says(able: Services) -> None:
     assert await unread(able, BOB) == 1  # nobody has read what is not there yet
 
 
-@pytest.mark.parametrize("how", [{}, {"after": 2}, {"mentions_only": True}])
+@pytest.mark.parametrize("how", [{}, {"after": 2}, {"wanted": "calls"}])
 async def test_a_closed_session_says_so_at_once_after_what_is_unread(
     able: Services, how: dict[str, Any]
 ) -> None:

@@ -28,7 +28,7 @@ __all__ = ["able"]
 
 
 async def called(able: Services, who: Principal, after: int | None = None) -> list[int]:
-    return await wait(able, who, after=after, mentions_only=True, timeout_seconds=0)
+    return await wait(able, who, after=after, wanted="calls", timeout_seconds=0)
 
 
 async def state(able: Services, asker: Principal, message_id: int) -> dict[str, str]:
@@ -55,7 +55,7 @@ async def test_a_reply_wakes_the_author_of_its_parent_and_nobody_else(able: Serv
     (asked,) = await say(able, BOB, "what now?")
     (other,) = await say(able, EVE, "and I?")
     waiting = [
-        asyncio.create_task(wait(able, who, mentions_only=True, timeout_seconds=30))
+        asyncio.create_task(wait(able, who, wanted="calls", timeout_seconds=30))
         for who in (BOB, EVE)
     ]
     await waits(able, 2)
@@ -91,7 +91,7 @@ async def test_a_reply_that_mentions_its_parents_author_calls_it_once(able: Serv
 
 async def test_who_may_not_see_a_reply_is_not_called_by_it(able: Services) -> None:
     (asked,) = await say(able, EVE, "what now?")
-    waiting = asyncio.create_task(wait(able, EVE, mentions_only=True, timeout_seconds=30))
+    waiting = asyncio.create_task(wait(able, EVE, wanted="calls", timeout_seconds=30))
     await waits(able, 1)
     for who, level in ((ALICE, "private"), (ALICE, "agent_only"), (ROOT, "admin_only")):
         (hidden,) = await say(able, who, "hush", visibility=level, parent_message_id=asked)

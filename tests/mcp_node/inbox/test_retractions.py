@@ -43,10 +43,10 @@ async def news(able: Services, who: Principal, **how: Any) -> list[dict[str, Any
     return messages
 
 
-@pytest.mark.parametrize("mentions_only", [False, True])
-async def test_a_retraction_wakes_who_had_the_text(able: Services, mentions_only: bool) -> None:
+@pytest.mark.parametrize("wanted", ["all", "calls"])
+async def test_a_retraction_wakes_who_had_the_text(able: Services, wanted: str) -> None:
     (said,) = await say(able, ALICE, "@bob the password is x")
-    how = {"mentions_only": mentions_only}
+    how = {"wanted": wanted}
     assert (await able.inbox.wait(BOB, "room", **how))["messages"][0]["id"] == said
     waiting = asyncio.create_task(able.inbox.wait(BOB, "room", timeout_seconds=30, **how))
     await waits(able, 1)

@@ -74,7 +74,7 @@ async def test_only_those_count_who_may_see_it(able: Services) -> None:
 
 async def test_the_sender_sees_whether_those_it_calls_have_it(able: Services) -> None:
     await read(able, EVE)
-    waiting = asyncio.create_task(wait(able, BOB, mentions_only=True))
+    waiting = asyncio.create_task(wait(able, BOB, wanted="calls"))
     await waits(able, 1)
     (first, called) = await say(able, ALICE, "something else", "@bob @eve @carol please")
     assert await waiting == [called]

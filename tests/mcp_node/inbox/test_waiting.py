@@ -3,10 +3,11 @@
 import pytest
 from msgspec import structs
 
-from mcp_node.inbox.waiting import HELD, Waiting
+from mcp_node.inbox.waiting import HELD, Waiting, Wish
 from proto.messages import Message, Principal, Visibility, encode_metadata, utc_now
 
 BOB = Principal("bob", "claude", frozenset({"read"}), token_id="b")
+ALL = Wish()
 HELLO = Message(
     5,
     0,
@@ -24,7 +25,7 @@ HELLO = Message(
 
 async def test_what_was_read_already_wakes_nobody_when_it_is_announced() -> None:
     waiting = Waiting(10)
-    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+    with waiting.wait("room", BOB, own=False, wish=ALL) as waiter:
         waiting.committed([HELLO])  # the page that is being read has it
         waiter.only_after(5)
         assert not waiter.heard
@@ -36,7 +37,7 @@ async def test_what_was_read_already_wakes_nobody_when_it_is_announced() -> None
 
 async def test_what_came_while_the_page_was_read_is_kept() -> None:
     waiting = Waiting(10)
-    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+    with waiting.wait("room", BOB, own=False, wish=ALL) as waiter:
         waiting.committed([HELLO])
         waiter.only_after(4)
         assert await waiter.woken(0)
@@ -45,7 +46,7 @@ async def test_what_came_while_the_page_was_read_is_kept() -> None:
 
 async def test_a_waiter_holds_so_many_and_says_that_there_were_more() -> None:
     waiting = Waiting(10)
-    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+    with waiting.wait("room", BOB, own=False, wish=ALL) as waiter:
         waiting.committed([structs.replace(HELLO, id=id_) for id_ in range(1, HELD + 1)])
         assert (len(waiter.heard), waiter.more) == (HELD, False)
         waiting.committed([structs.replace(HELLO, id=HELD + 1)])
@@ -54,7 +55,7 @@ async def test_a_waiter_holds_so_many_and_says_that_there_were_more() -> None:
 
 async def test_the_end_wakes_and_is_known_to_who_comes_later() -> None:
     waiting = Waiting(10)
-    with waiting.wait("room", BOB, own=False, mentions_only=False) as waiter:
+    with waiting.wait("room", BOB, own=False, wish=ALL) as waiter:
         waiting.end()
         assert await waiter.woken(0)
         assert waiting.ended
@@ -63,8 +64,8 @@ async def test_the_end_wakes_and_is_known_to_who_comes_later() -> None:
 async def test_a_closing_wakes_those_of_its_session() -> None:
     waiting = Waiting(10)
     with (
-        waiting.wait("room", BOB, own=False, mentions_only=False) as waiter,
-        waiting.wait("other", BOB, own=False, mentions_only=False) as elsewhere,
+        waiting.wait("room", BOB, own=False, wish=ALL) as waiter,
+        waiting.wait("other", BOB, own=False, wish=ALL) as elsewhere,
     ):
         assert len(waiting) == 2
         waiting.close("room")
@@ -74,15 +75,15 @@ async def test_a_closing_wakes_those_of_its_session() -> None:
     assert len(waiting) == 0
 
 
-@pytest.mark.parametrize("mentions_only", [False, True])
+@pytest.mark.parametrize("wish", [ALL, Wish(calls=True)])
 async def test_a_deletion_is_looked_up_and_everything_after_an_id_has_it(
-    mentions_only: bool,
+    wish: Wish,
 ) -> None:
     entry = structs.replace(HELLO, id=6, deletes=5, sender="root", content="")
     waiting = Waiting(10)
     with (
-        waiting.wait("room", BOB, own=False, mentions_only=mentions_only) as waiter,
-        waiting.wait("room", BOB, own=True, mentions_only=False) as all_of_it,
+        waiting.wait("room", BOB, own=False, wish=wish) as waiter,
+        waiting.wait("room", BOB, own=True, wish=ALL) as all_of_it,
     ):
         waiting.committed([entry])
         assert await waiter.woken(0)

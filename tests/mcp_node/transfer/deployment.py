@@ -70,7 +70,7 @@ async def fill(able: Services, count: int = 30) -> str:
     await able.moderation.close_session(ALICE, "closed")
     await able.moderation.update_session(ROOT, "limited", messages_per_minute=7, agent_messages=2)
     await storing.read(able, BOB, "room", limit=5)
-    await able.inbox.wait(ALICE, "room", timeout_seconds=1, mentions_only=True)
+    await able.inbox.wait(ALICE, "room", timeout_seconds=1, wanted="calls")
     await able.readers.save()
     for n in range(5):  # not in the order of the keys
         await able.memory.set(ALICE, f"key {9 - n}", {"value": [n, "é"]}, "room" if n % 2 else None)
@@ -90,6 +90,12 @@ async def write(able: Services, n: int) -> Message:
     return await able.sessions.add_message(
         who, "room", text, level, {"n": n, "zero": "\\u0000"}, idempotency_key=f"key {n}"
     )
+
+
+async def write_together(able: Services) -> range:
+    """Write some messages together in ``room``; again, it is a retry."""
+    together = [{"content": "one of two"}, {"content": "two of two"}]
+    return (await able.sessions.add_messages(ALICE, "room", together, "together")).ids
 
 
 async def seen(store: Database, able: Services) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastmcp import Context
-from pydantic import Field, StrictBool, StrictFloat, StrictInt
+from pydantic import Field, StrictFloat, StrictInt
 from typing_extensions import TypedDict
 
 from mcp_node.doors.mcp.tools.registry import READS, Tools
@@ -77,11 +77,19 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
         ] = None,
         timeout_seconds: Annotated[
             StrictInt | StrictFloat, Field(description="How long to wait at most, 0 to 300.")
-        ] = 55,
-        mentions_only: Annotated[
-            StrictBool,
-            Field(description="Only messages that call you: with @name, or as replies to yours."),
-        ] = False,
+        ] = 50,
+        wanted: Annotated[
+            Literal["all", "calls"],
+            Field(description="calls: only @name of you and replies to you."),
+        ] = "all",
+        thread: Annotated[
+            StrictInt | None, Field(description="Only what is under this message.")
+        ] = None,
+        sender: Annotated[str | None, Field(description="Only this sender's messages.")] = None,
+        settle_seconds: Annotated[
+            StrictInt | StrictFloat,
+            Field(description="Return once nobody has spoken for so long, 0 to 30."),
+        ] = 0,
     ) -> dict[str, Any]:
         """Wait until somebody says something; returns at once what you have not read yet.
 
@@ -94,7 +102,10 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
             session_id,
             after,
             timeout_seconds,
-            mentions_only,
+            wanted,
+            thread,
+            sender,
+            settle_seconds,
             context.report_progress,
         )
 
