@@ -42,9 +42,9 @@ class Buckets:
             self._full_at.popitem(last=False)
         return True
 
-    def retry_after(self, key: str, now: float) -> float:
-        """Seconds until ``key`` may act again; 0 if it may now."""
+    def retry_after(self, key: str, now: float, cost: float = 1.0) -> float:
+        """Seconds until ``key`` may act again at a cost, at most the burst; 0 if it may now."""
         if self._rate <= 0:
             return 0.0
         full_at = max(self._full_at.get(key, now), now)
-        return max(0.0, full_at - now - (self._burst - 1) / self._rate)
+        return max(0.0, full_at - now - (self._burst - cost) / self._rate)

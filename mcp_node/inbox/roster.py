@@ -142,16 +142,22 @@ class Roster:
             raise MessageNotFound
         return _shown(found, principal.audience)
 
-    async def unreached(self, principal: Principal, message: Message) -> list[str]:
-        """The names in a message of the principal's that reach nobody, at most 50.
+    async def unreached(self, principal: Principal, *messages: Message) -> list[str]:
+        """The names in messages of the principal's that reach nobody, at most 50 of each.
 
         A name reaches an agent that was in the session and may see the message. A principal
         without the scope ``read`` gets an empty list: it may not learn who was there.
         """
+        if "read" not in principal.scopes:
+            return []
+        found = [await self._unreached(message) for message in messages]
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    async def _unreached(self, message: Message) -> list[str]:
         names = [
             each for each in mentioned(message.content) if not calls((each,), message.principal)
         ]
-        if not names or "read" not in principal.scopes:
+        if not names:
             return []
         here = [audience for audience, _ in self._readers.of(message.session_id)]
         names = _uncalled(names, here, message)

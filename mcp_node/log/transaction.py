@@ -156,9 +156,9 @@ class Transaction:
         self._flush_of(session_id)
         return self._connection.execute(sql, parameters)
 
-    def look(self, work: Callable[[Connection], T]) -> T:
-        """Run a read of a feature. It sees all messages added before."""
-        self.flush()
+    def look(self, session_id: str, work: Callable[[Connection], T]) -> T:
+        """Run a read of one session, as `read_of` does."""
+        self._flush_of(session_id)
         return work(self._connection)
 
     def write(self, sql: str, parameters: Parameters = ()) -> Cursor:

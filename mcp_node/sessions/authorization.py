@@ -15,10 +15,12 @@ class Rights:
 
     def __init__(self, settings: Settings) -> None:
         rate = settings.writes_per_second
-        self._writes = Buckets(rate, max(1.0, rate * 2))
+        self._burst = max(1.0, rate * 2)
+        self._limited = rate > 0
+        self._writes = Buckets(rate, self._burst)
 
-    def may_write(self, principal: Principal) -> None:
-        """Count a write against its principal's rate.
+    def may_write(self, principal: Principal, writes: int = 1) -> None:
+        """Count writes against their principal's rate, all or none.
 
         Raises:
             Forbidden: it lacks the scope ``write``.
@@ -26,7 +28,12 @@ class Rights:
         """
         need(principal, "write")
         verified = bool(principal.token_id)  # with AUTH=off any caller may claim any name
-        if verified and not self._writes.allow(principal.agent_id, time.monotonic()):
+        if verified and self._limited and writes > self._burst:
+            raise RateLimited(
+                f"This server takes {int(self._burst)} writes at once from one principal.",
+                "Put fewer into one call.",
+            )
+        if verified and not self._writes.allow(principal.agent_id, time.monotonic(), writes):
             raise RateLimited("You write faster than this server takes from one principal.")
 
 

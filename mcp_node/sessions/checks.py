@@ -25,6 +25,11 @@ MAX_FILTERS: Final = 5
 
 _MAX_FILTER_BYTES: Final = 16 * 1024
 
+MOST_TOGETHER: Final = 50
+"""The most messages that are added together."""
+
+MESSAGE_FIELDS: Final = frozenset({"content", "visibility", "metadata", "parent_message_id"})
+
 _TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?"
 )
@@ -122,6 +127,22 @@ def check_page(
         thread=check_id(thread, "thread", least=1),
         fields=check_fields(metadata),
     )
+
+
+def check_messages(messages: Any) -> list[Mapping[str, Any]]:
+    """What `add_messages` adds: 1 to `MOST_TOGETHER` objects with fields of `MESSAGE_FIELDS`.
+
+    The fields' values are not checked.
+    """
+    if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_TOGETHER:
+        raise InvalidInput(f"messages must be a list of 1 to {MOST_TOGETHER} messages.")
+    for number, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not message.keys() <= MESSAGE_FIELDS:
+            fields = ", ".join(sorted(MESSAGE_FIELDS))
+            raise InvalidInput(
+                f"messages[{number}] must be an object with these fields alone: {fields}."
+            )
+    return messages
 
 
 def check_fields(metadata: Any) -> tuple[str, ...]:

@@ -7,9 +7,13 @@ The digest is an HMAC. Erased texts can be short and guessable (a password, a na
 hash would let anybody who gets the database confirm a guess. The secret is a file beside the
 database (``digests.key``): no backup or copy of the database holds it. Without the file, as after
 a restore on another machine, every retry of a deleted message is refused.
+
+Messages that were added together have one key, and one digest from the beginning, so that a retry
+is recognised whichever of them were deleted since.
 """
 
 import hmac
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -19,8 +23,8 @@ from mcp_node.log.transaction import Companion, Transaction
 from mcp_node.sessions.new import NewMessage
 from proto.messages import Message
 
-KEEP: Final = "UPDATE idempotency SET digest = ? WHERE message_id = ?"
-HAS_KEY: Final = "SELECT 1 FROM idempotency WHERE message_id = ?"
+KEEP: Final = "UPDATE idempotency SET digest = ? WHERE message_id = ? AND together IS NULL"
+HAS_KEY: Final = "SELECT 1 FROM idempotency WHERE message_id = ? AND together IS NULL"
 FIND: Final = "SELECT digest FROM idempotency WHERE message_id = ?"
 PRUNE: Final = f"DELETE FROM idempotency WHERE message_id IN {numbers(':ids')}"
 
@@ -49,6 +53,20 @@ class Digests(Companion):
         (kept,) = transaction.read(FIND, (erased.id,)).fetchone()
         return kept is not None and hmac.compare_digest(kept, self._digest(new))
 
+    def of_all(self, messages: Sequence[NewMessage]) -> bytes:
+        """The digest of messages that are added together."""
+        return self._hmac([_parts(message) for message in messages])
+
+    def is_of_all(self, digest: bytes, messages: Sequence[NewMessage]) -> bool:
+        """Whether a digest is that of messages that are added together."""
+        return hmac.compare_digest(digest, self.of_all(messages))
+
     def _digest(self, said: Message | NewMessage) -> bytes:
-        parts = (said.content, said.visibility, said.parent_message_id, said.sender, said.metadata)
+        return self._hmac(_parts(said))
+
+    def _hmac(self, parts: object) -> bytes:
         return hmac.digest(self._secret, msgspec.json.encode(parts), "sha256")
+
+
+def _parts(said: Message | NewMessage) -> tuple[object, ...]:
+    return (said.content, said.visibility, said.parent_message_id, said.sender, said.metadata)

@@ -82,29 +82,36 @@ class Guard:
         self._rates: Buckets | None = None
         self._said: dict[str, int] = {}
 
-    def admit(self, author: Audience, count: Callable[[str, int], int], now: float) -> None:
-        """Allow a message of ``author`` and count it against its rate, or refuse it.
+    def admit(
+        self,
+        author: Audience,
+        count: Callable[[str, int], int],
+        now: float,
+        messages: int = 1,
+    ) -> None:
+        """Allow messages of ``author`` and count them against its rate, or refuse all of them.
 
         Args:
             author: who writes.
             count: returns how many messages agents have added under an audience key since the
                 last public message of a person; it stops counting at the limit it is given.
             now: seconds of a monotonic clock.
+            messages: how many.
 
         Raises:
-            LoopGuard: a limit is reached.
+            LoopGuard: a limit would be exceeded.
         """
         ceiling = self._limits.agent_messages
         if ceiling and author.agent_type != HUMAN:
             said = sum(self._said_under(key, count) for key in held_keys(author))
-            if said >= ceiling:
+            if said + messages > ceiling:
                 raise LoopGuard(
-                    f"Agents have added {ceiling} messages to this session since a person last"
-                    " spoke in it.",
+                    f"Agents have added {said} messages to this session since a person last spoke"
+                    f" in it, and may add {ceiling}.",
                     "Stop, and ask a person: their next public message in this session lifts"
                     " this, or an admin or a person raises agent_messages with update_session.",
                 )
-        self._check_rate(author.agent_id, now)
+        self._check_rate(author.agent_id, now, messages)
 
     def note(self, message: Message) -> None:
         """Count a message that was added to the session."""
@@ -131,17 +138,22 @@ class Guard:
             self._said[key] = count(key, self._limits.agent_messages)
         return self._said[key]
 
-    def _check_rate(self, principal: str, now: float) -> None:
+    def _check_rate(self, principal: str, now: float, messages: int) -> None:
         most = self._limits.messages_per_minute
         if not most:
             return
         if self._rates is None:
             self._rates = Buckets(most / 60, most, keys=GUARDED_PRINCIPALS)
-        if not self._rates.allow(principal, now):
-            seconds = math.ceil(self._rates.retry_after(principal, now))
+        if messages > most:
+            raise LoopGuard(
+                f"You may add {most} messages a minute to this session.", "Add fewer at once."
+            )
+        if not self._rates.allow(principal, now, messages):
+            seconds = math.ceil(self._rates.retry_after(principal, now, messages))
+            next_one = "One more message is" if messages == 1 else f"{messages} more messages are"
             raise LoopGuard(
                 f"You have added more messages to this session than {most} a minute.",
-                "Stop, and ask a person whether you are in a loop. One more message is taken in"
+                f"Stop, and ask a person whether you are in a loop. {next_one} taken in"
                 f" {seconds} s; an admin or a person can raise messages_per_minute with"
                 " update_session.",
             )

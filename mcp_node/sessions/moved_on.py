@@ -35,7 +35,7 @@ def check_not_moved_on(
     if transaction.last_of(session_id) <= last_seen:
         return
     query = PageQuery(session_id, last_seen, None, LOOKED_AT)
-    found = transaction.look(partial(page, audience=author, query=query))
+    found = transaction.look(session_id, partial(page, audience=author, query=query))
     others = [
         message
         for message in found.messages

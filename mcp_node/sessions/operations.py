@@ -1,13 +1,9 @@
 """Operations of the writer that add a message and create a session."""
 
-import time
-from functools import partial
-from typing import Final
-
 from mcp_node.log.messages import message_from_row
 from mcp_node.log.transaction import Transaction
+from mcp_node.sessions.appending import admit, append, check_parent, pending_bytes
 from mcp_node.sessions.digests import Digests
-from mcp_node.sessions.guard import SAID_SINCE_HUMAN
 from mcp_node.sessions.moved_on import check_not_moved_on
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.rows import (
@@ -20,23 +16,8 @@ from mcp_node.sessions.rows import (
     session_row,
 )
 from mcp_node.sessions.states import SessionStates
-from proto.errors import (
-    InvalidInput,
-    KeyReused,
-    ParentNotFound,
-    RateLimited,
-    SessionClosed,
-    SessionNotFound,
-)
-from proto.messages import MAX_ID, Message, Session, Visibility, utc_now
-from proto.visibility import audience_key, may_see, reply_fits
-
-_ROW_BYTES: Final = 512
-"""Bytes that a pending write takes in memory besides its texts, roughly."""
-
-
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+from proto.errors import KeyReused, RateLimited, SessionClosed, SessionNotFound
+from proto.messages import Message, Session, utc_now
 
 
 class AppendMessage:
@@ -44,7 +25,7 @@ class AppendMessage:
 
     def __init__(self, message: NewMessage) -> None:
         self._new = message
-        self.size = _ROW_BYTES + _utf8_length(message.content) + len(bytes(message.metadata))
+        self.size = pending_bytes(message.content, message.metadata)
 
     def apply(self, transaction: Transaction) -> Message:
         """Append the message and return it with its id.
@@ -70,23 +51,9 @@ class AppendMessage:
             raise SessionClosed
         if new.if_last_seen is not None:
             check_not_moved_on(transaction, new.session_id, new.author, new.if_last_seen)
-        if new.parent_message_id is not None:
-            self._check_parent(transaction, new.parent_message_id)
-        session.guard.admit(new.author, partial(self._said, transaction), time.monotonic())
-        message = Message(
-            transaction.last() + 1,
-            transaction.last_of(new.session_id),
-            new.session_id,
-            new.author.agent_id,
-            new.sender,
-            new.author.agent_type,
-            new.content,
-            new.visibility,
-            utc_now(),
-            new.metadata,
-            new.parent_message_id,
-        )
-        transaction.add(message)
+        check_parent(transaction, new)
+        admit(transaction, session.guard, new)
+        message = append(transaction, new)
         if new.idempotency_key is not None:
             key = (new.session_id, new.author.agent_id, new.idempotency_key, message.id)
             transaction.write(INSERT_KEY, key)
@@ -100,6 +67,8 @@ class AppendMessage:
         ).fetchone()
         if row is None:
             return None
+        if row[-1] is not None:  # it belongs to messages that were added together
+            raise KeyReused
         message = message_from_row(row)
         if message.deleted:
             if not transaction.companion(Digests).said_the_same(transaction, message, new):
@@ -111,31 +80,6 @@ class AppendMessage:
         ) != bytes(new.metadata):
             raise KeyReused
         return message
-
-    def _said(self, transaction: Transaction, key: str, limit: int) -> int:
-        """How many messages agents added under an audience key since a person's last public one."""
-        said = {"session": self._new.session_id, "key": key, "limit": limit}
-        return int(transaction.read_of(self._new.session_id, SAID_SINCE_HUMAN, said).fetchone()[0])
-
-    def _check_parent(self, transaction: Transaction, parent_id: int) -> None:
-        if not 0 < parent_id <= MAX_ID:
-            raise ParentNotFound
-        row = transaction.read_of(
-            self._new.session_id,
-            "SELECT visibility, principal, sender_type FROM messages"
-            " WHERE id = ? AND session_id = ? AND deletes IS NULL",
-            (parent_id, self._new.session_id),
-        ).fetchone()
-        author = self._new.author
-        if row is None or not may_see(author, Visibility(row[0]), row[1], row[2]):
-            raise ParentNotFound
-        own = audience_key(self._new.visibility, author.agent_id, author.agent_type)
-        if not reply_fits(own, audience_key(Visibility(row[0]), row[1], row[2])):
-            raise InvalidInput(
-                "More would see this reply than may see the message it answers.",
-                "Answer with visibility private or with the message's own, or leave out"
-                " parent_message_id.",
-            )
 
 
 class CreateSession:
@@ -149,7 +93,7 @@ class CreateSession:
     def __init__(self, session: NewSession, most: int | None) -> None:
         self._new = session
         self._most = most
-        self.size = _ROW_BYTES + _utf8_length(session.purpose) + len(bytes(session.metadata))
+        self.size = pending_bytes(session.purpose, session.metadata)
 
     def apply(self, transaction: Transaction) -> tuple[Session, bool]:
         """The session, and whether it was created now.

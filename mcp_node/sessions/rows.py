@@ -38,8 +38,21 @@ INSERT_SESSION: Final = (
     " VALUES (?, ?, ?, ?, ?)"
 )
 REPEATED: Final = (
-    f"SELECT {COLUMNS} FROM messages WHERE id = (SELECT message_id FROM idempotency"
-    " WHERE session_id = ? AND principal = ? AND key = ?)"
+    f"SELECT {COLUMNS}, together FROM messages JOIN (SELECT message_id, together FROM idempotency"
+    " WHERE session_id = ? AND principal = ? AND key = ?) AS repeated ON id = message_id"
+)
+"""The message of an idempotency key, and how many were added together with it under that key."""
+
+REPEATED_TOGETHER: Final = (
+    "SELECT message_id, together, digest FROM idempotency"
+    " WHERE session_id = ? AND principal = ? AND key = ?"
+)
+ADDED_TOGETHER: Final = (
+    f"SELECT {COLUMNS} FROM messages WHERE session_id = ? AND id >= ? AND id < ? ORDER BY id"
+)
+INSERT_KEY_TOGETHER: Final = (
+    "INSERT INTO idempotency (session_id, principal, key, message_id, digest, together)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
 )
 INSERT_KEY: Final = (
     "INSERT INTO idempotency (session_id, principal, key, message_id) VALUES (?, ?, ?, ?)"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, listing, reads
+from mcp_node.sessions.append_messages import Added, AppendMessages, within
 from mcp_node.sessions.authorization import Rights, entered, need, no_guest
 from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.new import NewMessage, NewSession
@@ -144,6 +145,69 @@ class Sessions:
         name = entered(principal, session_id, "write")
         if if_last_seen is not None:
             need(principal, "read")
+        new = self._checked(
+            principal,
+            name,
+            checks.check_label(principal.agent_id, speaking_as),
+            content,
+            visibility,
+            metadata,
+            parent_message_id,
+            idempotency_key,
+            if_last_seen,
+        )
+        message = await self._database.write(AppendMessage(new))
+        if new.visibility is Visibility.PUBLIC:  # a hidden one must not show in last_seen
+            self._seen(principal, name)
+        return message
+
+    async def add_messages(
+        self, principal: Principal, session_id: Any, messages: Any, idempotency_key: Any = None
+    ) -> Added:
+        """Add several messages one after another, all or none; durable when this returns.
+
+        Args:
+            principal: the author.
+            session_id: the session.
+            messages: 1 to 50 objects with the fields ``content``, ``visibility``, ``metadata``
+                and ``parent_message_id`` of `add_message`. Parents were added before.
+            idempotency_key: a retry of the whole call with the same key returns the first
+                call's messages.
+
+        Raises:
+            SessionClosed: the session is closed.
+            ParentNotFound: a parent is not in the session, or the author may not see it.
+            KeyReused: the idempotency key belongs to something else.
+            LoopGuard: a limit of the session would be exceeded.
+        """
+        need(principal, "write")
+        items = checks.check_messages(messages)
+        self._rights.may_write(principal, len(items))
+        name = entered(principal, session_id, "write")
+        new = []
+        for number, item in enumerate(items):
+            with within(number):
+                sender = principal.agent_id
+                new.append(self._checked(principal, name, sender, **{"content": None, **item}))
+        key = checks.check_key(idempotency_key)
+        added = await self._database.write(AppendMessages(new, key))
+        if any(message.visibility is Visibility.PUBLIC for message in new):
+            self._seen(principal, name)
+        return added
+
+    def _checked(
+        self,
+        principal: Principal,
+        name: str,
+        sender: str,
+        content: Any,
+        visibility: Any = Visibility.PUBLIC,
+        metadata: Any = None,
+        parent_message_id: Any = None,
+        idempotency_key: Any = None,
+        if_last_seen: Any = None,
+    ) -> NewMessage:
+        """A message of a principal in a session, with its fields checked."""
         level = checks.check_visibility(visibility)
         if level is Visibility.ADMIN_ONLY and not principal.is_admin:
             raise Forbidden("admin_only messages need the scope admin.")
@@ -154,10 +218,10 @@ class Sessions:
             )
         if level is not Visibility.PUBLIC:
             no_guest(principal, f"{level} messages")
-        new = NewMessage(
+        return NewMessage(
             session_id=name,
             author=principal.audience,
-            sender=checks.check_label(principal.agent_id, speaking_as),
+            sender=sender,
             content=checks.check_content(content, self._settings),
             visibility=level,
             metadata=checks.check_metadata(metadata, self._settings),
@@ -165,10 +229,6 @@ class Sessions:
             idempotency_key=checks.check_key(idempotency_key),
             if_last_seen=checks.check_id(if_last_seen, "if_last_seen"),
         )
-        message = await self._database.write(AppendMessage(new))
-        if level is Visibility.PUBLIC:  # a hidden message must not show in the author's last_seen
-            self._seen(principal, name)
-        return message
 
 
 def _unused(new: NewSession, session: Session, *, has_metadata: bool) -> str:

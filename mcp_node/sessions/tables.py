@@ -92,4 +92,7 @@ MIGRATIONS: Final[Migrations] = {
         "CREATE INDEX metadata_fields_by_message ON metadata_fields (message_id, digest)",
         index_stored,
     ),
+    # How many messages were added together under the key, `message_id` and those after it; then
+    # `digest` is of all of them, from the beginning. NULL: one, by itself.
+    13: ("ALTER TABLE idempotency ADD COLUMN together INTEGER",),
 }

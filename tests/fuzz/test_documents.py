@@ -34,6 +34,7 @@ ROUTES = {
         ("POST", "/api/sessions/{session_id}/close"),
         ("GET", "/api/sessions/{session_id}/messages"),
         ("POST", "/api/sessions/{session_id}/messages"),
+        ("POST", "/api/sessions/{session_id}/messages/batch"),
         ("DELETE", "/api/sessions/{session_id}/messages/{message_id}"),
         ("GET", "/api/sessions/{session_id}/agents"),
         ("GET", "/api/search"),
@@ -57,6 +58,8 @@ def note(watch: Watch, path: str, answer: Any) -> None:
         made = answer.json()
         if "message_id" in made:
             watch.messages.add(made["message_id"])
+        elif "message_ids" in made:
+            watch.messages.update(made["message_ids"])
         else:
             watch.rooms.add(made["session_id"])
     elif answer.status_code < 300:

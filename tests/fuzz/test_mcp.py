@@ -27,6 +27,7 @@ METHODS: Final = st.sampled_from(
 )
 ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "add_message": {"content": MARK, "metadata": {"a": 1}, "speaking_as": "x", "if_last_seen": 3},
+    "add_messages": {"messages": [{"content": MARK}, {"content": MARK, "metadata": {"a": 1}}]},
     "get_messages": {"limit": 3, "thread": 1, "metadata": {"a": 1}},
     "list_sessions": {"limit": 3},
     "create_session": {"purpose": MARK},

@@ -88,6 +88,9 @@ async def use_everything(users: Users, directory: Path) -> None:
         await call("delete_message", session_id="room", message_id=ids[3])
         assert (await call("search_messages", query="secert"))["results"]
         assert len((await call("get_messages", session_id="room"))["messages"]) == 6
+        several = {"session_id": "room", "messages": [{"content": "two"}, {"content": "more"}]}
+        added = [await call("add_messages", **several, idempotency_key="s") for _ in range(2)]
+        assert added[0] == added[1]
         await call("get_receipts", session_id="room", message_id=ids[0])
         await call("list_sessions")
         await call("list_agents", session_id="room")

@@ -94,6 +94,8 @@ def same(value: Any, room: Room) -> Any:
 def _same_field(key: str, value: Any, room: Room) -> Any:
     if key in _IDS and value in room.seen:
         return room.seen.index(value)
+    if key == "message_ids":
+        return [room.seen.index(each) for each in value]
     if key == "text" and isinstance(value, str) and value.startswith("{"):
         return same(json.loads(value), room)
     return same(value, room)
@@ -106,12 +108,19 @@ def tool(name: str, **arguments: Any) -> Door:
     """A tool; its arguments ``HIDDEN``, ``SEEN`` and ``LAST`` stand for ids of the room."""
 
     async def ask(who: Onlooker, room: Room) -> Any:
-        found = {key: room.hidden[0] if v == "HIDDEN" else v for key, v in arguments.items()}
-        found = {key: room.seen[0] if v == "SEEN" else v for key, v in found.items()}
-        found = {key: room.seen[-1] if v == "LAST" else v for key, v in found.items()}
-        return await who.tool(name, **{"session_id": room.name, **found})
+        return await who.tool(name, **{"session_id": room.name, **filled(arguments, room)})
 
     return ask
+
+
+def filled(value: Any, room: Room) -> Any:
+    """A value with the ids that ``HIDDEN``, ``SEEN`` and ``LAST`` in it stand for."""
+    if isinstance(value, dict):
+        return {key: filled(inside, room) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [filled(each, room) for each in value]
+    ids = {"HIDDEN": room.hidden[0], "SEEN": room.seen[0], "LAST": room.seen[-1]}
+    return ids.get(value, value) if isinstance(value, str) else value
 
 
 def everywhere(name: str, **arguments: Any) -> Door:
@@ -184,6 +193,7 @@ async def stream(who: Onlooker, room: Room) -> Any:
     return [one for one in frames if one["type"] != "subscribed"]
 
 
+_REPLY_TO_HIDDEN = {"content": "answer", "parent_message_id": "HIDDEN"}
 TOOLS: dict[str, list[Door]] = {
     "create_session": [tool("create_session", purpose="p")],
     "list_sessions": [listed],
@@ -194,6 +204,15 @@ TOOLS: dict[str, list[Door]] = {
         tool("add_message", content="crossing", if_last_seen="SEEN"),
         tool("add_message", content="crossing", if_last_seen=0),
         tool("add_message", content="not crossing", if_last_seen="LAST"),
+    ],
+    "add_messages": [
+        tool("add_messages", messages=[{"content": "a"}, _REPLY_TO_HIDDEN]),
+        tool("add_messages", messages=[_REPLY_TO_HIDDEN], idempotency_key="k"),
+        tool(
+            "add_messages",
+            messages=[{"content": "b"}, {"content": "c", "visibility": "private"}],
+            idempotency_key="k",
+        ),
     ],
     "get_messages": [
         tool("get_messages"),
@@ -267,6 +286,12 @@ DOORS: dict[str, list[Door]] = {
         rest("POST", "/api/sessions/{room}/read", through=1),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
         rest("POST", "/api/sessions/{room}/messages", content="a", if_last_seen=0),
+        rest(
+            "POST",
+            "/api/sessions/{room}/messages/batch",
+            messages=[{"content": "a"}, {"content": "b", "parent_message_id": NOWHERE}],
+        ),
+        rest("POST", "/api/sessions/{room}/messages/batch", messages=[{"content": "a"}]),
         rest("GET", f"/api/search?q={SECRET}&session_id={{room}}"),
         rest("GET", "/api/search?q=common&session_id={room}"),
         rest("DELETE", "/api/sessions/{room}/messages/{hidden}"),

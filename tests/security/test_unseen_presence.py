@@ -20,6 +20,10 @@ QUIET: dict[str, list[dict[str, Any]]] = {
         {"content": "nowhere", "parent_message_id": NOWHERE},
         {"content": ""},
     ],
+    "add_messages": [
+        {"messages": [{"content": "to myself", "visibility": "private"}]},
+        {"messages": [{"content": "a"}, {"content": "nowhere", "parent_message_id": NOWHERE}]},
+    ],
     "search_messages": [{"query": "common"}],
     "delete_message": [{"message_id": "OWN"}, {"message_id": "SEEN"}, {"message_id": NOWHERE}],
     "get_live_link": [{}],
@@ -40,6 +44,7 @@ HEARD: dict[str, dict[str, Any]] = {
     "get_receipts": {"message_id": "SEEN"},
     "list_agents": {},
     "add_message": {"content": "hello all"},
+    "add_messages": {"messages": [{"content": "hello all"}]},
 }
 """Tools by which somebody is there: it enters, reads, waits, or speaks to all."""
 
@@ -47,6 +52,16 @@ QUIET_ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/api/sessions", {}),
     ("POST", "/api/sessions/{room}/messages", {"content": "a", "visibility": "private"}),
     ("POST", "/api/sessions/{room}/messages", {"content": "a", "visibility": "agent_only"}),
+    (
+        "POST",
+        "/api/sessions/{room}/messages",
+        {"content": "a", "visibility": "private", "if_last_seen": 0},
+    ),
+    (
+        "POST",
+        "/api/sessions/{room}/messages/batch",
+        {"messages": [{"content": "a", "visibility": "private"}]},
+    ),
     ("DELETE", "/api/sessions/{room}/messages/{own}", {}),
     ("DELETE", "/api/sessions/{room}/messages/{seen}", {}),
     ("PATCH", "/api/sessions/{room}", {"purpose": "mine now"}),

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mcp_node.doors.rest.caller import Caller
 from mcp_node.doors.rest.documents import WRITING, FieldsText, SessionId, documented
 from mcp_node.services import Services
-from mcp_node.sessions.checks import check_page, parse_fields
+from mcp_node.sessions.append_messages import shown_together
+from mcp_node.sessions.checks import MOST_TOGETHER, check_page, parse_fields
 from mcp_node.sessions.guard import ShownLimits
 
 Level = Literal["public", "private", "agent_only", "admin_only"]
@@ -40,6 +41,28 @@ class MessageBody(BaseModel):
     )
     if_last_seen: int | None = Field(
         None, description="Refused with MOVED_ON and the messages if others have spoken after it."
+    )
+
+
+class MessageItem(BaseModel):
+    """One of several new messages; the fields are as for one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    content: str
+    visibility: Level = "public"
+    metadata: dict[str, Any] | None = None
+    parent_message_id: int | None = Field(None, description="A message that is there already.")
+
+
+class MessagesBody(BaseModel):
+    """Several new messages."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    messages: list[MessageItem] = Field(min_length=1, max_length=MOST_TOGETHER)
+    idempotency_key: str | None = Field(
+        None, description="A retry of the whole call with the same key gives the first answer."
     )
 
 
@@ -128,6 +151,17 @@ class MessageMade(BaseModel):
     timestamp: str
     unknown_mentions: list[str] = []
     deleted: bool = False
+
+
+class MessagesMade(BaseModel):
+    """The ids of new messages, in their order, which follow one another.
+
+    ``unknown_mentions``: as for one. ``deleted``: this is a retry, and these were deleted since.
+    """
+
+    message_ids: list[int]
+    unknown_mentions: list[str] = []
+    deleted: list[int] = []
 
 
 class MessageDeleted(BaseModel):
@@ -231,6 +265,23 @@ def make_api(services: Services) -> APIRouter:
         if message.deleted:
             made["deleted"] = True
         return made
+
+    @router.post(
+        "/sessions/{session_id}/messages/batch",
+        summary="Add several messages",
+        description="All or none, in their order.",
+        response_model=MessagesMade,
+        response_model_exclude_unset=True,
+        status_code=201,
+        responses=documented(404, 409, *WRITING),
+    )
+    async def add_messages(
+        caller: Caller, session_id: SessionId, body: MessagesBody
+    ) -> dict[str, Any]:
+        items = [item.model_dump(exclude_unset=True) for item in body.messages]
+        added = await sessions.add_messages(caller, session_id, items, body.idempotency_key)
+        unknown = await services.roster.unreached(caller, *added.messages)
+        return shown_together(added, unknown)
 
     @router.delete(
         "/sessions/{session_id}/messages/{message_id}",

@@ -92,6 +92,12 @@ async def write(able: Services, n: int) -> Message:
     )
 
 
+async def write_together(able: Services) -> range:
+    """Write some messages together in ``room``; again, it is a retry."""
+    together = [{"content": "one of two"}, {"content": "two of two"}]
+    return (await able.sessions.add_messages(ALICE, "room", together, "together")).ids
+
+
 async def seen(store: Database, able: Services) -> dict[str, Any]:
     """What the users of a deployment see. The first look makes them known to the sessions."""
     for _ in range(2):

@@ -31,6 +31,7 @@ from tests.mcp_node.transfer.deployment import (
     seen,
     settings_of,
     write,
+    write_together,
 )
 
 pytestmark = [
@@ -85,6 +86,7 @@ async def test_users_see_the_same_and_go_on_where_they_were(
 ) -> None:
     async with running(tmp_path, source) as (store, able):
         code = await fill(able)
+        together = await write_together(able)
         before = await seen(store, able)
     lines = await moved(tmp_path, source, target)
     assert any(line.startswith("Next: ") for line in lines)
@@ -92,6 +94,7 @@ async def test_users_see_the_same_and_go_on_where_they_were(
         assert await seen(store, able) == before
         for n in (0, 1):  # the first one was deleted since: a retry is recognised all the same
             assert (await write(able, n)).id == n + 1
+        assert await write_together(able) == together
         with pytest.raises(KeyReused):
             await able.sessions.add_message(ALICE, "room", "other", idempotency_key="key 0")
         head = before["heads"].head

@@ -1,14 +1,15 @@
-"""Tools about messages: add_message, get_messages."""
+"""Tools about messages: add_message, add_messages, get_messages."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
 from mcp_node.doors.mcp.tools.registry import ADDS, READS, Tools
-from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage
+from mcp_node.doors.mcp.tools.results import MessageAdded, MessagePage, MessagesAdded
 from mcp_node.doors.mcp.tools.sessions import Metadata, SessionId
 from mcp_node.services import Services
-from mcp_node.sessions.checks import check_page
+from mcp_node.sessions.append_messages import shown_together
+from mcp_node.sessions.checks import MOST_TOGETHER, check_page
 from proto.errors import InvalidInput, MovedOn
 from proto.messages import Principal
 
@@ -86,6 +87,28 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         if message.deleted:
             added["deleted"] = True
         return added
+
+    @tools.add(ADDS, MessagesAdded)
+    async def add_messages(
+        caller: Principal,
+        session_id: SessionId,
+        messages: Annotated[
+            list[dict[str, Any]],
+            Field(
+                description="1 to 50 of {content, visibility, metadata, parent_message_id}, as in "
+                "add_message; replies to what is there already.",
+                min_length=1,
+                max_length=MOST_TOGETHER,
+            ),
+        ],
+        idempotency_key: Annotated[
+            str | None, Field(description="As in add_message, for the whole call.")
+        ] = None,
+    ) -> dict[str, Any]:
+        """Say several things at once, in order: all are added, or none."""
+        added = await services.sessions.add_messages(caller, session_id, messages, idempotency_key)
+        unknown = await services.roster.unreached(caller, *added.messages)
+        return {"unread": 0, **shown_together(added, unknown)}
 
     @tools.add(READS, MessagePage)
     async def get_messages(

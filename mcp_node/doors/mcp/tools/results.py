@@ -60,6 +60,18 @@ class MessageAdded(TypedDict):
     deleted: NotRequired[bool]
 
 
+class MessagesAdded(TypedDict):
+    """The ids of new messages, in their order; other fields as in the result of add_message.
+
+    ``deleted``: this is a retry, and these were deleted since.
+    """
+
+    message_ids: list[int]
+    unread: int
+    unknown_mentions: NotRequired[list[str]]
+    deleted: NotRequired[list[int]]
+
+
 class MessagePage(Marked):
     """Messages ascending by id; page on with ``after`` the last or ``before`` the first id."""
 
