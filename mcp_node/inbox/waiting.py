@@ -4,6 +4,7 @@ The database is not read: a waiter gets the committed messages themselves.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -17,6 +18,10 @@ from serving.quota import Quota
 
 HELD: Final = 50
 """The most messages a waiter holds until it runs; the rest stays in the log."""
+
+
+REMEMBERED: Final = 10_000
+"""The latest messages whose authors are remembered, so that replies to them need no reading."""
 
 
 class Wish(NamedTuple):
@@ -49,8 +54,8 @@ class Waiter:
         closed: whether the session was closed, so that no message will come.
         look_again: whether the log must be read again, because only it tells whether an entry is
             for this wait: whether the principal had been given a message that was deleted, or
-            wrote the one that was replied to, or whether a reply is under the wish's message. A
-            wait that collects a burst reads the log for every entry.
+            wrote the one that was replied to (if it is none of the latest), or whether a reply is
+            under the wish's message. A wait that collects a burst reads the log for every entry.
     """
 
     __slots__ = (
@@ -94,12 +99,16 @@ class Waiter:
         """Wake the waiting task."""
         self._wake.set()
 
-    def offer(self, message: Message, names: Callable[[], tuple[str, ...]]) -> None:
+    def offer(
+        self, message: Message, names: Callable[[], tuple[str, ...]], answered: str | None
+    ) -> None:
         """Hold a committed entry and wake up, if it is one that this wait is for.
 
         Args:
             message: the entry.
             names: returns the names it mentions.
+            answered: the principal it replies to, empty if it replies to none but its own; None
+                if only the log tells.
         """
         audience = self.principal.audience
         author = message.principal if message.deletes is None else message.sender
@@ -114,8 +123,8 @@ class Waiter:
         deletion = message.deletes is not None and not self._every_deletion
         if deletion or self.wish.thread is not None:
             self.look_again = True
-        elif self.wish.calls and not calls(names(), audience.agent_id):
-            if message.parent_message_id is None:
+        elif self.wish.calls and not calls((*names(), answered or ""), audience.agent_id):
+            if answered is not None:
                 return
             self.look_again = True
         elif self._collects:
@@ -157,6 +166,7 @@ class Waiting:
         self.ended = False
         self._waiters: dict[str, dict[Waiter, None]] = {}
         self._quota = Quota(most_each)
+        self._authors: OrderedDict[int, str] = OrderedDict()
 
     def __len__(self) -> int:
         """How many waits are pending."""
@@ -220,11 +230,24 @@ class Waiting:
     def committed(self, messages: Sequence[Message]) -> None:
         """Wake the waiters for which there are new messages; a `CommitListener`."""
         for message in messages:
+            self._authors[message.id] = message.principal
             waiters = self._waiters.get(message.session_id)
             if waiters:
                 names = cache(partial(mentioned, message.content))  # parsed once for all waiters
+                answered = self._answered(message)
                 for waiter in waiters:
-                    waiter.offer(message, names)
+                    waiter.offer(message, names, answered)
+        while len(self._authors) > REMEMBERED:
+            self._authors.popitem(last=False)
+
+    def _answered(self, message: Message) -> str | None:
+        """Whom a message calls by replying; see `Waiter.offer`."""
+        if message.parent_message_id is None:
+            return ""
+        author = self._authors.get(message.parent_message_id)
+        if author is None:
+            return None
+        return author.lower() if author not in (message.principal, ANONYMOUS) else ""
 
     def close(self, session_id: str) -> None:
         """Wake the waiters of a session that was closed."""

@@ -52,11 +52,12 @@ _IN_THREAD: Final = (
 )
 _COUNT: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM metadata_fields WHERE session_id = :session"
-    f" AND {_KEYS} AND digest = :field LIMIT {COUNTED}) AS counted"
+    f" AND audience = :key AND digest = :field LIMIT {COUNTED}) AS counted"
 )
 _COUNT_SENDER: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY messages_by_sender"
-    f" WHERE session_id = :session AND {_KEYS} AND sender = :sender LIMIT {COUNTED}) AS counted"
+    f" WHERE session_id = :session AND audience = :key AND sender = :sender LIMIT {COUNTED})"
+    " AS counted"
 )
 
 
@@ -110,16 +111,16 @@ def in_thread(*, descending: bool, by_sender: bool, deletions: bool, narrowed: s
 
 def rarest_field(
     connection: Connection,
-    keys: Sequence[str],
+    key: str,
     parameters: Mapping[str, object],
     fields: Sequence[str],
     sender: str | None,
 ) -> str | None:
-    """The field that the fewest messages have: a page is read in the order of its index.
+    """The field that the fewest messages of an audience key have; its index orders the page.
 
     Args:
         connection: in a read transaction.
-        keys: the audience keys to read.
+        key: the audience key to read.
         parameters: of the page: ``session`` and ``sender``.
         fields: the digests to choose from.
         sender: the sender of all messages; None for any.
@@ -129,7 +130,7 @@ def rarest_field(
     """
     if not fields or (len(fields) == 1 and sender is None):
         return fields[0] if fields else None
-    held = {**parameters, "keys": _json(keys)}
+    held = {**parameters, "key": key}
 
     def count(sql: str, field: str) -> int:
         return int(connection.execute(sql, {**held, "field": field}).fetchone()[0])

@@ -204,11 +204,17 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             narrowed=narrowed,
         )
         return iter(connection.execute(sql, parameters))
-    field = rarest_field(connection, keys, parameters, query.fields, query.sender)
-    parameters["field"] = field
+    by_field: dict[str | None, list[str]] = {}
+    for key in keys:
+        field = rarest_field(connection, key, parameters, query.fields, query.sender)
+        by_field.setdefault(field, []).append(key)
+    parts = [
+        (field, some[start : start + BRANCHES])
+        for field, some in by_field.items()
+        for start in range(0, len(some), BRANCHES)
+    ]
     cursors = []
-    for start in range(0, len(keys), BRANCHES):
-        part = keys[start : start + BRANCHES]
+    for field, part in parts:
         sql = visible(
             len(part),
             descending=query.descending,
@@ -218,7 +224,8 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             narrowed=narrowed,
             engine=connection.engine,
         )
-        cursors.append(connection.execute(sql, {**parameters, **key_parameters(part)}))
+        where = {**parameters, **key_parameters(part), "field": field}
+        cursors.append(connection.execute(sql, where))
     return heapq.merge(*cursors, key=itemgetter(0), reverse=query.descending)
 
 

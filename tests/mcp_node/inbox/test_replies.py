@@ -51,9 +51,14 @@ async def test_a_reply_is_there_for_the_author_of_its_parent(able: Services) -> 
     assert await read_unread(able, BOB) == [2]
 
 
-async def test_a_reply_wakes_the_author_of_its_parent_and_nobody_else(able: Services) -> None:
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_a_reply_wakes_the_author_of_its_parent_and_nobody_else(
+    able: Services, remembered: bool
+) -> None:
     (asked,) = await say(able, BOB, "what now?")
     (other,) = await say(able, EVE, "and I?")
+    if not remembered:  # as after a restart: the log is read
+        able.waiting._authors.clear()
     waiting = [
         asyncio.create_task(wait(able, who, wanted="calls", timeout_seconds=30))
         for who in (BOB, EVE)

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from mcp_node.inbox.waiting import HELD, Waiting, Wish
+from mcp_node.inbox.waiting import HELD, REMEMBERED, Waiting, Wish
 from proto.messages import Message, Principal, Visibility, encode_metadata, utc_now
 
 BOB = Principal("bob", "claude", frozenset({"read"}), token_id="b")
@@ -92,3 +92,30 @@ async def test_a_deletion_is_looked_up_and_everything_after_an_id_has_it(
         waiting.committed([structs.replace(entry, id=7, sender="bob")])  # deleted by himself
         assert not await waiter.woken(0)
         assert len(all_of_it.heard) == 2
+
+
+async def test_a_reply_to_one_of_the_latest_messages_needs_no_reading() -> None:
+    waiting = Waiting(10)
+    eve = structs.replace(BOB, agent_id="eve", token_id="e")
+    asked = structs.replace(HELLO, principal="bob", sender="bob")
+    answer = structs.replace(HELLO, id=6, parent_message_id=5)
+    with (
+        waiting.wait("room", BOB, own=False, wish=Wish(calls=True)) as waiter,
+        waiting.wait("room", eve, own=False, wish=Wish(calls=True)) as other,
+    ):
+        waiting.committed([asked, answer, structs.replace(asked, id=7, parent_message_id=5)])
+        assert [message.id for message in waiter.heard] == [6]
+        assert not other.heard
+        assert not waiter.look_again and not other.look_again
+        waiting.committed([structs.replace(answer, id=8, parent_message_id=4)])  # whose is 4?
+        assert waiter.look_again and other.look_again
+
+
+async def test_the_authors_of_the_latest_messages_alone_are_remembered() -> None:
+    waiting = Waiting(10)
+    asked = structs.replace(HELLO, principal="bob", sender="bob")
+    waiting.committed([asked, *(structs.replace(HELLO, id=5 + n) for n in range(1, REMEMBERED))])
+    with waiting.wait("room", BOB, own=False, wish=Wish(calls=True)) as waiter:
+        waiting.committed([structs.replace(HELLO, id=REMEMBERED + 5)])
+        waiting.committed([structs.replace(HELLO, id=REMEMBERED + 6, parent_message_id=5)])
+        assert waiter.look_again
