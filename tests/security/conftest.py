@@ -12,7 +12,7 @@ from typing import Any
 import pytest_asyncio
 
 from tests import nats_server, postgres
-from tests.cluster import Cluster
+from tests.cluster import KEYS, Cluster
 from tests.nats_server import NatsServer
 from tests.pair import Pair
 from tests.security.secrets_in_logs import assert_quiet
@@ -26,10 +26,11 @@ async def _attacked(**settings: Any) -> AsyncIterator[Pair]:
             assert_quiet(both)
         return
     with tempfile.TemporaryDirectory(prefix="pl-") as name:
-        directory = Path(name)
+        directory, every = Path(name), (*KEYS, "signing.key")
+        where = postgres.store_settings(directory)
         async with (
             NatsServer(directory) as nats,
-            Cluster(directory, nats=nats, **postgres.store_settings(directory), **settings) as all_,
+            Cluster(directory, nats=nats, keys=every, **where, **settings) as all_,
         ):
             yield all_.crossed()
             for each in all_.pairs:
