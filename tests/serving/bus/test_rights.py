@@ -134,8 +134,13 @@ async def test_who_proves_nothing_receives_and_publishes_nothing(
             told = {name: text.format(listed=listed) for name, text in connect.items()}
             writer.write(b"CONNECT %b\r\n" % json.dumps(told).encode())
         writer.write(b"SUB > 1\r\nPUB %b 6\r\nforged\r\nPING\r\n" % ROOM.encode())
-        said = await reader.read()
-        assert b"-ERR 'Authorization Violation'" in said
+        said, reset = b"", False
+        try:
+            while part := await reader.read(65_536):
+                said += part
+        except ConnectionResetError:  # it had not read all of that; its answer may be lost with it
+            reset = True
+        assert reset or b"-ERR 'Authorization Violation'" in said
         assert b"PONG" not in said and b"MSG" not in said
         writer.close()
         async with publishing(tmp_path, server) as mcp:
