@@ -29,7 +29,7 @@ install: $(STAMP) ## install what requirements.lock names into .venv (the others
 run: $(STAMP) ## install, start both nodes, print where they are
 	@exec $(BIN)/partyline up $(ARGS)
 
-test: $(STAMP) ## install, run the tests (four to eleven minutes on two cores)
+test: $(STAMP) ## install, run the tests (five to twelve minutes on two cores)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 test-all: $(STAMP) ## nightly: benches, chaos and harnesses as well, with many generated inputs
