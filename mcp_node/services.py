@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcp_node.inbox.inbox import Inbox
+from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.presence import AgentPresence
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.roster import Roster
 from mcp_node.inbox.subscriptions import Subscriptions
 from mcp_node.inbox.waiting import Waiting
+from mcp_node.inbox.waits import Waits
 from mcp_node.links.links import Links
 from mcp_node.log.interface import Database
 from mcp_node.memory.memory import Memory
@@ -33,6 +35,7 @@ class Services:
 
     sessions: Sessions
     inbox: Inbox
+    waits: Waits
     roster: Roster
     presence: AgentPresence
     memory: Memory
@@ -71,10 +74,12 @@ def make_services(
     database.watch(watch)
     changed = watch.changed_here if database.shared else session_changed
     sessions = Sessions(database, settings, rights, readers.seen)
-    inbox = Inbox(database, sessions, readers, waiting, is_valid)
+    pages = Pages(database, readers)
+    inbox = Inbox(database, sessions, readers, pages)
     return Services(
         sessions=sessions,
         inbox=inbox,
+        waits=Waits(database, readers, pages, waiting, is_valid),
         roster=Roster(database, readers, waiting),
         presence=AgentPresence(database, readers, waiting),
         memory=Memory(database, settings, rights),

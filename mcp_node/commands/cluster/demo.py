@@ -193,7 +193,7 @@ async def _announce(where: Settings, program: Path, console: Console, nats_port:
     """Print the welcome once, as soon as all nodes are ready."""
     home = where.data_dir.parent
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-        while not await _all_ready(client, home):  # noqa: ASYNC110
+        while not await _all_ready(client, home):  # noqa: ASYNC110  # they set no event here
             await asyncio.sleep(READY_POLL_SECONDS)
     lines = welcome(where, program, await asyncio.to_thread(page_link, where))
     console.block([*lines[:-1], *_parts(home, nats_port), ""])

@@ -69,7 +69,7 @@ async def read_unread(able: Services, who: Principal, limit: int = 50) -> list[i
 
 
 async def wait(able: Services, who: Principal, **how: Any) -> list[int]:
-    heard = await able.inbox.wait(who, "room", **how)
+    heard = await able.waits.wait(who, "room", **how)
     assert (heard["outcome"] == "messages") == bool(heard["messages"])
     return [message["id"] for message in heard["messages"]]
 
@@ -261,11 +261,11 @@ async def test_a_cancelled_wait_has_read_nothing(able: Services) -> None:
 
 
 async def test_who_waits_hears_that_the_node_stops(able: Services) -> None:
-    waiting = asyncio.create_task(able.inbox.wait(BOB, "room"))
+    waiting = asyncio.create_task(able.waits.wait(BOB, "room"))
     await waits(able, 1)
     able.waiting.end()
     assert (await waiting)["outcome"] == "server_stopping"
-    assert (await able.inbox.wait(BOB, "room"))["outcome"] == "server_stopping"
+    assert (await able.waits.wait(BOB, "room"))["outcome"] == "server_stopping"
 
 
 async def test_a_revoked_token_hears_nothing(able: Services) -> None:
@@ -294,7 +294,7 @@ async def test_bad_arguments_are_refused(able: Services) -> None:
         with pytest.raises(error):
             await wait(able, who)
     with pytest.raises(SessionNotFound):
-        await able.inbox.wait(BOB, "nowhere")
+        await able.waits.wait(BOB, "nowhere")
 
 
 async def test_nobody_in_particular_hears_what_comes(able: Services) -> None:
@@ -327,20 +327,20 @@ async def test_a_closed_session_says_so_at_once_after_what_is_unread(
     await say(able, ALICE, "one", "@bob two")
     await able.moderation.close_session(ALICE, "room")
     if how != {"after": 2}:
-        heard = await able.inbox.wait(BOB, "room", **how)
+        heard = await able.waits.wait(BOB, "room", **how)
         assert (heard["outcome"], heard["messages"][-1]["id"]) == ("messages", 2)
     for _ in range(2):
         async with asyncio.timeout(20):  # of the 55 it would wait
-            heard = await able.inbox.wait(BOB, "room", **how)
+            heard = await able.waits.wait(BOB, "room", **how)
         assert (heard["outcome"], heard["messages"]) == ("closed", [])
-    heard = await able.inbox.wait(NOBODY, "room")
+    heard = await able.waits.wait(NOBODY, "room")
     assert heard["outcome"] == "closed"
 
 
 async def test_a_closing_ends_the_waits_of_its_session(able: Services) -> None:
     await able.sessions.create_session(ALICE, "to talk", "other")
-    here = asyncio.create_task(able.inbox.wait(BOB, "room"))
-    there = asyncio.create_task(able.inbox.wait(BOB, "other"))
+    here = asyncio.create_task(able.waits.wait(BOB, "room"))
+    there = asyncio.create_task(able.waits.wait(BOB, "other"))
     await waits(able, 2)
     await able.moderation.update_session(ALICE, "room", "closes soon")
     await able.moderation.close_session(ALICE, "other")
@@ -351,12 +351,12 @@ async def test_a_closing_ends_the_waits_of_its_session(able: Services) -> None:
     )
     heard = await here
     assert ([one["id"] for one in heard["messages"]], heard["outcome"]) == (last, "messages")
-    assert (await able.inbox.wait(BOB, "room"))["outcome"] == "closed"
+    assert (await able.waits.wait(BOB, "room"))["outcome"] == "closed"
     assert closed["closed_at"]
 
 
 async def test_a_closing_whose_caller_goes_away_ends_waits_as_well(able: Services) -> None:
-    waiting = asyncio.create_task(able.inbox.wait(BOB, "room"))
+    waiting = asyncio.create_task(able.waits.wait(BOB, "room"))
     await waits(able, 1)
     closing = asyncio.create_task(able.moderation.close_session(ALICE, "room"))
     await asyncio.sleep(0)

@@ -186,9 +186,9 @@ async def test_mentions_further_on_leave_the_others_to_be_given(tmp_path: Path) 
     async with late(tmp_path) as (able, _):
         first = await say(able, ALICE, "@bob one")
         second = await say(able, ALICE, "@bob two")
-        heard = await able.inbox.wait(BOB, "room", after=first, wanted="calls")
+        heard = await able.waits.wait(BOB, "room", after=first, wanted="calls")
         assert [message["id"] for message in heard["messages"]] == [second]
-        heard = await able.inbox.wait(BOB, "room", wanted="calls")
+        heard = await able.waits.wait(BOB, "room", wanted="calls")
         assert [message["id"] for message in heard["messages"]] == [first]
 
 
@@ -304,7 +304,7 @@ class Play:
         elif how == "sender":
             page = await storing.read(self.able, who, limit=limit, sender="alice")
         else:
-            page = await inbox.wait(
+            page = await self.able.waits.wait(
                 who, "room", timeout_seconds=0, wanted="calls" if how == "call" else "all"
             )
         self.took(who, page)

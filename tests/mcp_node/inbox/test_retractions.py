@@ -47,15 +47,15 @@ async def news(able: Services, who: Principal, **how: Any) -> list[dict[str, Any
 async def test_a_retraction_wakes_who_had_the_text(able: Services, wanted: str) -> None:
     (said,) = await say(able, ALICE, "@bob the password is x")
     how = {"wanted": wanted}
-    assert (await able.inbox.wait(BOB, "room", **how))["messages"][0]["id"] == said
-    waiting = asyncio.create_task(able.inbox.wait(BOB, "room", timeout_seconds=30, **how))
+    assert (await able.waits.wait(BOB, "room", **how))["messages"][0]["id"] == said
+    waiting = asyncio.create_task(able.waits.wait(BOB, "room", timeout_seconds=30, **how))
     await waits(able, 1)
     await delete(able, ALICE, said)
     heard = await waiting
     assert (heard["messages"], heard["outcome"]) == ([{"id": 2, "deletes": said}], "messages")
     assert await unread(able, BOB) == 0
     assert await news(able, BOB) == []
-    again = await able.inbox.wait(BOB, "room", timeout_seconds=0, **how)
+    again = await able.waits.wait(BOB, "room", timeout_seconds=0, **how)
     assert (again["messages"], again["outcome"]) == ([], "timeout")
 
 
@@ -85,7 +85,7 @@ async def test_who_never_had_the_text_is_told_nothing(able: Services) -> None:
     (said,) = await say(able, ALICE, "one")
     (ours,) = await say(able, ALICE, "ours", visibility="agent_only")
     await read_unread(able, EVE)
-    waiting = asyncio.create_task(able.inbox.wait(EVE, "room", timeout_seconds=30))
+    waiting = asyncio.create_task(able.waits.wait(EVE, "room", timeout_seconds=30))
     await waits(able, 1)
     before = await able.inbox.unread(EVE, "room")
     await delete(able, ALICE, ours)
@@ -138,11 +138,11 @@ async def test_what_comes_after_an_id_has_everybodys(able: Services) -> None:
     for who in (ALICE, BOB, EVE):
         page = await storing.read(able, who, after=2)
         assert page["messages"] == [{"id": 3, "deletes": 1}]
-        heard = await able.inbox.wait(who, "room", after=2, timeout_seconds=0)
+        heard = await able.waits.wait(who, "room", after=2, timeout_seconds=0)
         assert heard["messages"] == page["messages"]
     filtered = await storing.read(able, BOB, after=0, sender="alice")
     assert [one["id"] for one in filtered["messages"]] == [1, 2]
-    waiting = asyncio.create_task(able.inbox.wait(ALICE, "room", after=3))
+    waiting = asyncio.create_task(able.waits.wait(ALICE, "room", after=3))
     await waits(able, 1)
     await delete(able, ALICE, 2)
     assert (await waiting)["messages"] == [{"id": 4, "deletes": 2}]
@@ -151,7 +151,7 @@ async def test_what_comes_after_an_id_has_everybodys(able: Services) -> None:
 async def test_a_deletion_between_messages_is_given_with_them(able: Services) -> None:
     (said,) = await say(able, ALICE, "one")
     await read(able, BOB)
-    waiting = asyncio.create_task(able.inbox.wait(BOB, "room"))
+    waiting = asyncio.create_task(able.waits.wait(BOB, "room"))
     await waits(able, 1)
     await asyncio.gather(delete(able, ALICE, said), say(able, ALICE, "two"))
     first = (await waiting)["messages"]

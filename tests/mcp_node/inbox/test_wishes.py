@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcp_node.inbox.inbox import _unsettled
 from mcp_node.inbox.waiting import HELD
+from mcp_node.inbox.waits import _unsettled
 from mcp_node.services import Services, make_services
 from mcp_node.sessions.reads import Page
 from proto.errors import Forbidden, InvalidInput, MessageNotFound
@@ -40,7 +40,7 @@ async def say(
 
 
 async def wait(able: Services, who: Principal = BOB, **how: Any) -> list[int]:
-    heard = await able.inbox.wait(who, "room", **{"timeout_seconds": 0, **how})
+    heard = await able.waits.wait(who, "room", **{"timeout_seconds": 0, **how})
     return [each["id"] for each in heard["messages"]]
 
 
@@ -139,9 +139,9 @@ async def test_a_burst_ends_when_the_session_is_closed(able: Services) -> None:
     said = await say(able)
     await able.moderation.close_session(ALICE, "room")
     assert await task == [said]
-    heard = await able.inbox.wait(BOB, "room", settle_seconds=30)
+    heard = await able.waits.wait(BOB, "room", settle_seconds=30)
     assert heard["outcome"] == "closed"
-    heard = await able.inbox.wait(BOB, "room", thread=said)
+    heard = await able.waits.wait(BOB, "room", thread=said)
     assert heard["outcome"] == "closed"
 
 

@@ -160,7 +160,7 @@ async def test_what_one_node_closes_is_closed_on_the_other(server, tmp_path):
     async with nodes(tmp_path, server.address) as both:
         await say(both[0])
         await both[0].services.inbox.get_unread(BOB, "room")
-        waiting = asyncio.create_task(both[0].services.inbox.wait(BOB, "room"))
+        waiting = asyncio.create_task(both[0].services.waits.wait(BOB, "room"))
         await until(lambda: len(both[0].services.waiting))
         await both[1].services.moderation.close_session(
             Principal("claude-main", "claude", BOTH, token_id="m"), "room"
@@ -201,8 +201,7 @@ async def test_who_reads_on_one_node_has_read_on_the_other(server, tmp_path):
 
 async def test_a_wait_ends_with_what_another_node_committed(server, tmp_path):
     async with nodes(tmp_path, server.address) as both:
-        inbox = both[0].services.inbox
-        waiting = asyncio.create_task(inbox.wait(BOB, "room"))
+        waiting = asyncio.create_task(both[0].services.waits.wait(BOB, "room"))
         await until(lambda: len(both[0].services.waiting))
         roster = both[1].services.roster
 

@@ -96,7 +96,7 @@ async def test_unread_counts_go_down(services: Services) -> None:
     assert await services.inbox.unread(BOB, "room") == 1
     await services.deletion.delete_message(ROOT, "room", said.id)
     assert await services.inbox.unread(BOB, "room") == 0
-    waited = await services.inbox.wait(BOB, "room", timeout_seconds=0)
+    waited = await services.waits.wait(BOB, "room", timeout_seconds=0)
     assert (waited["messages"], waited["outcome"]) == ([], "timeout")
-    mentioned = await services.inbox.wait(BOB, "room", timeout_seconds=0, wanted="calls")
+    mentioned = await services.waits.wait(BOB, "room", timeout_seconds=0, wanted="calls")
     assert mentioned["messages"] == []

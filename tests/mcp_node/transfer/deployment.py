@@ -70,7 +70,7 @@ async def fill(able: Services, count: int = 30) -> str:
     await able.moderation.close_session(ALICE, "closed")
     await able.moderation.update_session(ROOT, "limited", messages_per_minute=7, agent_messages=2)
     await storing.read(able, BOB, "room", limit=5)
-    await able.inbox.wait(ALICE, "room", timeout_seconds=1, wanted="calls")
+    await able.waits.wait(ALICE, "room", timeout_seconds=1, wanted="calls")
     await able.readers.save()
     for n in range(5):  # not in the order of the keys
         await able.memory.set(ALICE, f"key {9 - n}", {"value": [n, "é"]}, "room" if n % 2 else None)

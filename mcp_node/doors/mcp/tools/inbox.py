@@ -61,7 +61,7 @@ class AgentList(TypedDict):
 
 def add_inbox_tools(tools: Tools, services: Services) -> None:
     """Add the tools about other agents to a server."""
-    inbox, roster = services.inbox, services.roster
+    waits, roster = services.waits, services.roster
 
     @tools.add(READS, MessagesHeard)
     async def wait_for_messages(
@@ -97,7 +97,7 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
         On outcome timeout or server_stopping nothing was missed: call it again. On closed nothing
         more will be said there: do not.
         """
-        return await inbox.wait(
+        return await waits.wait(
             caller,
             session_id,
             after,
