@@ -46,7 +46,7 @@ MIGRATIONS: Final[Migrations] = {
         """,
     ),
     # Reading a thread looks up the replies that its reader may see.
-    12: (
+    11: (
         "DROP INDEX messages_by_parent",
         """
         CREATE INDEX messages_by_reply ON messages (parent_message_id, audience, id)

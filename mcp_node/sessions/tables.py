@@ -71,15 +71,13 @@ MIGRATIONS: Final[Migrations] = {
         )
         """,
     ),
-    # Numbers the changes of sessions, for other nodes; 0: never closed or changed since there are
-    # such numbers.
     11: (
+        # Numbers the changes of sessions, for other nodes; 0: never closed or changed since there
+        # are such numbers.
         "ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX sessions_by_change ON sessions (changed) WHERE changed > 0",
-    ),
-    # Which messages have a value in their metadata (mcp_node/sessions/metadata_index.py). Nodes of
-    # the version before delete messages without knowing of this table.
-    12: (
+        # Which messages have a value in their metadata (mcp_node/sessions/metadata_index.py). Nodes
+        # of the version before delete messages without knowing of this table.
         """
         CREATE TABLE metadata_fields (
             session_id TEXT NOT NULL,
@@ -91,8 +89,8 @@ MIGRATIONS: Final[Migrations] = {
         """,
         "CREATE INDEX metadata_fields_by_message ON metadata_fields (message_id, digest)",
         index_stored,
+        # How many messages were added together under the key, `message_id` and those after it; then
+        # `digest` is of all of them, from the beginning. NULL: one, by itself.
+        "ALTER TABLE idempotency ADD COLUMN together INTEGER",
     ),
-    # How many messages were added together under the key, `message_id` and those after it; then
-    # `digest` is of all of them, from the beginning. NULL: one, by itself.
-    13: ("ALTER TABLE idempotency ADD COLUMN together INTEGER",),
 }

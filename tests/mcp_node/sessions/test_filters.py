@@ -239,7 +239,7 @@ def test_more_fields_than_a_few_are_refused():
 
 @pytest.mark.skipif(postgres.wanted(), reason="its older tables were SQLite's")
 async def test_older_logs_are_indexed(tmp_path: Path):
-    before = Schema(SCHEMA.versions[:11], SCHEMA.add_functions)
+    before = Schema(SCHEMA.versions[:10], SCHEMA.add_functions)
     path = tmp_path / "partyline.db"
     await asyncio.to_thread(prepare, path, before, None)
     with closing(sqlite3.connect(path)) as connection, connection:
