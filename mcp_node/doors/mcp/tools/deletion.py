@@ -22,7 +22,7 @@ class MessageDeleted(TypedDict):
 def add_deletion_tools(tools: Tools, services: Services) -> None:
     """Add the tool to a server."""
 
-    @tools.add(CHANGES, MessageDeleted)
+    @tools.add(CHANGES, MessageDeleted, "core")
     async def delete_message(
         caller: Principal,
         session_id: SessionId,

@@ -63,7 +63,7 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
     """Add the tools about other agents to a server."""
     waits, roster = services.waits, services.roster
 
-    @tools.add(READS, MessagesHeard)
+    @tools.add(READS, MessagesHeard, "core")
     async def wait_for_messages(
         caller: Principal,
         session_id: SessionId,
@@ -109,7 +109,7 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
             context.report_progress,
         )
 
-    @tools.add(READS, ReceiptsResult)
+    @tools.add(READS, ReceiptsResult, "core")
     async def get_receipts(
         caller: Principal,
         session_id: SessionId,
@@ -121,7 +121,7 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
         """
         return await roster.receipts(caller, session_id, message_id)
 
-    @tools.add(READS, AgentList)
+    @tools.add(READS, AgentList, "core")
     async def list_agents(caller: Principal, session_id: SessionId) -> dict[str, Any]:
         """See who was in a session, when last, and who waits there now. Use it to find help."""
         return {"agents": await roster.agents(caller, session_id)}

@@ -25,7 +25,7 @@ def add_link_tools(tools: Tools, services: Services) -> None:
     """Add the link tools to a server."""
     links = services.links
 
-    @tools.add(ADDS, LiveLink)
+    @tools.add(ADDS, LiveLink, "core")
     async def get_live_link(
         caller: Principal,
         session_id: SessionId,

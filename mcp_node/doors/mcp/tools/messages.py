@@ -26,7 +26,7 @@ Level = Annotated[
 def add_message_tools(tools: Tools, services: Services) -> None:
     """Add the message tools to a server."""
 
-    @tools.add(ADDS, MessageAdded)
+    @tools.add(ADDS, MessageAdded, "core")
     async def add_message(
         caller: Principal,
         session_id: SessionId,
@@ -88,7 +88,7 @@ def add_message_tools(tools: Tools, services: Services) -> None:
             added["deleted"] = True
         return added
 
-    @tools.add(ADDS, MessagesAdded)
+    @tools.add(ADDS, MessagesAdded, "core")
     async def add_messages(
         caller: Principal,
         session_id: SessionId,
@@ -110,7 +110,7 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         unknown = await services.roster.unreached(caller, *added.messages)
         return {"unread": 0, **shown_together(added, unknown)}
 
-    @tools.add(READS, MessagePage)
+    @tools.add(READS, MessagePage, "core")
     async def get_messages(
         caller: Principal,
         session_id: SessionId,

@@ -39,7 +39,7 @@ class SearchResult(Marked):
 def add_search_tools(tools: Tools, services: Services) -> None:
     """Add the search tool to a server."""
 
-    @tools.add(READS, SearchResult)
+    @tools.add(READS, SearchResult, "core")
     async def search_messages(
         caller: Principal,
         query: Annotated[

@@ -23,7 +23,7 @@ def add_session_tools(tools: Tools, services: Services) -> None:
     """Add the session tools to a server."""
     sessions, inbox = services.sessions, services.inbox
 
-    @tools.add(ADDS, SessionCreated)
+    @tools.add(ADDS, SessionCreated, "core")
     async def create_session(
         caller: Principal,
         purpose: Annotated[str, Field(description="What the session is for, in a sentence.")],
@@ -42,7 +42,7 @@ def add_session_tools(tools: Tools, services: Services) -> None:
         """
         return await sessions.create_session(caller, purpose, session_id, metadata)
 
-    @tools.add(READS, SessionList)
+    @tools.add(READS, SessionList, "core")
     async def list_sessions(
         caller: Principal,
         limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 20,
@@ -57,7 +57,7 @@ def add_session_tools(tools: Tools, services: Services) -> None:
         """
         return {"sessions": await inbox.list_sessions(caller, limit, active_since)}
 
-    @tools.add(READS, SessionView)
+    @tools.add(READS, SessionView, "core")
     async def get_session(caller: Principal, session_id: SessionId) -> dict[str, Any]:
         """See what a room is for and its 20 most recent messages. Use it when you join one."""
         view = await inbox.get_session(caller, session_id, mark_read=True)
