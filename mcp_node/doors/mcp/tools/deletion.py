@@ -28,8 +28,5 @@ def add_deletion_tools(tools: Tools, services: Services) -> None:
         session_id: SessionId,
         message_id: Annotated[StrictInt, Field(description="Id of the message.")],
     ) -> dict[str, Any]:
-        """Take back a message of yours, such as one that leaked a secret. It cannot be undone.
-
-        Its text and metadata are erased for everybody; its id stays, marked deleted.
-        """
+        """Erase a message of yours for everybody, such as one that leaked a secret, for ever."""
         return await services.deletion.delete_message(caller, session_id, message_id)

@@ -6,11 +6,13 @@ from inspect import signature
 from typing import Any, Final
 
 from fastmcp import FastMCP
+from fastmcp.tools import FunctionTool
 from mcp_types import ToolAnnotations
 
 from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import marked
+from mcp_node.doors.mcp.tools.schemas import brief
 from mcp_node.inbox.inbox import Inbox
 from proto.toolsets import Toolset
 from serving.http.identity import Identity
@@ -75,7 +77,9 @@ class Tools:
             vars(tool)["__signature__"] = shown
             tool.__annotations__ = {one.name: one.annotation for one in parameters}
             tool.__annotations__["return"] = result_type
-            self._mcp.tool(tool, annotations=annotations)
+            made = FunctionTool.from_function(tool, annotations=annotations)
+            made.parameters = brief(made.parameters)
+            self._mcp.add_tool(made)
             self.toolsets[function.__name__] = toolset
             return function
 
