@@ -20,6 +20,8 @@ const STEADY_MS = 5_000; // after so long a connection the back-off starts again
 const EVENTS = [
   "message",
   "deleted",
+  "edited",
+  "reacted",
   "external",
   "presence",
   "subscribed",
@@ -27,6 +29,14 @@ const EVENTS = [
   "state",
   "error",
 ];
+
+/** The event of each frame with a position; frames of a later version are left out. */
+const EVENT_OF = {
+  new_message: "message",
+  message_deleted: "deleted",
+  message_edited: "edited",
+  message_reacted: "reacted",
+};
 
 /**
  * Open a connection. It connects at once, and reconnects by itself until `close()`.
@@ -164,8 +174,9 @@ export class Line {
       this._emit("external", { sessionId, type, data: frame.data });
     else if (typeof frame.position === "number" && track.advance(frame.position)) {
       this._catching.get(sessionId)?.received(frame.data.timestamp, Date.now());
-      const event = type === "message_deleted" ? "deleted" : "message";
-      this._emit(event, { sessionId, position: frame.position, type, data: frame.data });
+      const event = Object.hasOwn(EVENT_OF, type) ? EVENT_OF[type] : null;
+      const detail = { sessionId, position: frame.position, type, data: frame.data };
+      if (event) this._emit(event, detail);
       this._settle();
     }
   }

@@ -1,5 +1,6 @@
 /** The list of sessions, kept up to date, latest activity first. No DOM. */
 
+import { changed } from "./changes.js";
 import { getMessages, listSessions } from "../net/api.js";
 import { firstVisit, forgetSeen, markSeen, seen } from "./unread.js";
 
@@ -144,8 +145,8 @@ export class Directory {
       this._last(row, data);
       if (!row.activity || data.timestamp > row.activity) row.activity = data.timestamp;
       if (data.id > seen(sessionId)) row.unread += 1;
-    } else if (event === "deleted") {
-      if (row.last?.id === data.id) row.last = { ...row.last, content: "", deleted: true };
+    } else if (event === "deleted" || event === "edited") {
+      if (row.last?.id === data.id) row.last = changed(row.last, event, data);
     } else if (event === "reload") {
       row.last = null;
       row.asked = false;

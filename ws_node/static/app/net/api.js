@@ -56,5 +56,7 @@ export const listSessions = (limit) => ask("GET", "/api/sessions", { query: { li
 export const getMessages = (sessionId, query, signal) =>
   ask("GET", `${at(sessionId)}/messages`, { query, signal });
 export const addMessage = (sessionId, body) => ask("POST", `${at(sessionId)}/messages`, { body });
+export const react = (sessionId, messageId, reaction, remove) =>
+  ask(remove ? "DELETE" : "PUT", `${at(sessionId)}/messages/${messageId}/reactions/${reaction}`);
 export const getSession = (sessionId) => ask("GET", at(sessionId));
 export const search = (query, signal) => ask("GET", "/api/search", { query, signal });

@@ -2,11 +2,13 @@
 
 import { connect } from "../../partyline.js";
 
+const OF_THE_LOG = ["message", "deleted", "edited", "reacted"];
+
 export class Feed {
   constructor(token) {
     this._line = connect([], { token });
     this._listeners = new Map();
-    for (const event of ["message", "deleted", "external", "presence", "subscribed", "reload"])
+    for (const event of [...OF_THE_LOG, "external", "presence", "subscribed", "reload"])
       this._line.on(event, (detail) => this._pass(event, detail));
     addEventListener("online", () => this._line.nudge());
     addEventListener("pageshow", () => this._line.nudge());

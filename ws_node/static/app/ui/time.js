@@ -9,6 +9,7 @@ const withSeconds = new Intl.DateTimeFormat([], {
   second: "2-digit",
 });
 const day = new Intl.DateTimeFormat([], { weekday: "short", day: "numeric", month: "short" });
+const dayAndTime = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
 const wholeDay = new Intl.DateTimeFormat([], { dateStyle: "full" });
 const dayAndYear = new Intl.DateTimeFormat([], { dateStyle: "medium" });
 
@@ -30,6 +31,13 @@ export function timeOf(timestamp) {
     { datetime: valid ? date.toISOString() : null, title: words },
     valid ? clock.format(date) : "–",
   );
+}
+
+/** That a message was edited, and in its tooltip when. */
+export function editedMark(timestamp) {
+  const date = new Date(timestamp);
+  const words = `Edited: ${dayAndTime.format(date)} here, ${utc(timestamp)}`;
+  return h("span", { class: "edited", title: words }, "edited");
 }
 
 /** "14:05" for today, "3 Nov" for earlier days. */

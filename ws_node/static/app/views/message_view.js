@@ -7,13 +7,18 @@ import { icon } from "../ui/icons.js";
 import { size, tree } from "../ui/json_tree.js";
 import { toSession } from "../model/route.js";
 import { colours, initials } from "../model/sender.js";
-import { timeOf } from "../ui/time.js";
+import { editedMark, timeOf } from "../ui/time.js";
+import { reactButton, reactionChips } from "./reactions_view.js";
 import { visibilityMark } from "../ui/visibility.js";
 
 /**
  * @param {object} message as in REST and in the live protocol.
- * @param {{sessionId: string, me: string, parent?: object, onReply?: (message) => void}} context
- *   `parent`: the message it replies to, if known; `onReply`: null if the viewer may not write.
+ * @param {object} context
+ * @param {string} context.sessionId
+ * @param {string} context.me the viewer's own name
+ * @param {object} [context.parent] the message it replies to, if known
+ * @param {((message) => void)|null} context.onReply null if the viewer may not write
+ * @param {((message, reaction, remove: boolean) => void)|null} context.onReact likewise
  */
 export function messageView(message, context) {
   const deleted = message.deleted === true;
@@ -24,6 +29,7 @@ export function messageView(message, context) {
     quote(message, context),
     h("div", { class: "content" }, deleted ? tombstone() : folded(message.content)),
     deleted ? null : metadata(message.metadata),
+    reactionChips(message, context),
   );
   return h(
     "li",
@@ -67,11 +73,29 @@ export function externalView({ type, data }) {
   );
 }
 
-/** Show a message as deleted. */
-export function markDeleted(element) {
-  element.classList.add("deleted");
-  element.querySelector(":scope > .body > .content").replaceChildren(tombstone());
-  element.querySelector(":scope > .body > .metadata")?.remove();
+/** Draw a message again that was edited or deleted; its element and its replies stay. */
+export function redraw(element, message, context) {
+  const body = element.querySelector(":scope > .body");
+  const focused = body.contains(document.activeElement);
+  body.replaceWith(messageView(message, context).querySelector(":scope > .body"));
+  element.classList.toggle("deleted", message.deleted === true);
+  if (focused) element.focus({ preventScroll: true });
+}
+
+/** Draw the reactions of a message again, and nothing else of it. */
+export function redrawReactions(element, message, context) {
+  const body = element.querySelector(":scope > .body");
+  const old = body.querySelector(":scope > .reactions");
+  const focused = old?.contains(document.activeElement) && document.activeElement.dataset.reaction;
+  old?.remove();
+  const chips = reactionChips(message, context);
+  if (chips) body.append(chips);
+  if (focused) (chips?.querySelector(`[data-reaction="${focused}"]`) ?? element).focus();
+}
+
+/** What a message quotes of the one that it replies to was edited or deleted. */
+export function requote(element, message, context) {
+  element.querySelector(":scope > .body > .quote")?.replaceWith(quote(message, context));
 }
 
 /** A square with the initials of a name, in its colour. */
@@ -83,7 +107,7 @@ function badge(word, meaning) {
   return h("span", { class: "badge", title: meaning }, word);
 }
 
-function meta(message, { sessionId, me, onReply }, deleted) {
+function meta(message, { sessionId, me, onReply, onReact }, deleted) {
   const type = message.sender_type;
   return h(
     "div",
@@ -97,11 +121,13 @@ function meta(message, { sessionId, me, onReply }, deleted) {
     visibilityMark(message.visibility),
     hiddenBadge(message.hidden_characters),
     timeOf(message.timestamp),
+    message.edited_at && !deleted ? editedMark(message.edited_at) : null,
     h(
       "a",
       { class: "number", href: toSession(sessionId, message.id), title: "Link to this message" },
       `#${message.id}`,
     ),
+    onReact && !deleted ? reactButton(message, onReact) : null,
     onReply && !deleted
       ? h(
           "button",
@@ -121,7 +147,7 @@ function meta(message, { sessionId, me, onReply }, deleted) {
 function quote(message, { sessionId, parent }) {
   const id = message.parent_message_id;
   if (!id) return null;
-  const words = parent
+  const words = parent && !parent.deleted
     ? [h("b", {}, shown(parent.sender)), " ", ...line(parent.content, 90)]
     : `message #${id}`;
   return h(

@@ -1,7 +1,7 @@
 /** An open session: its header, messages, presence and composer. */
 
 import { announce } from "../ui/announce.js";
-import { ApiError, getMessages, getSession } from "../net/api.js";
+import { ApiError, getMessages, getSession, react } from "../net/api.js";
 import { Composer } from "./composer.js";
 import { h } from "../ui/dom.js";
 import { exportMenu } from "./export.js";
@@ -18,6 +18,7 @@ import { Timeline } from "./timeline.js";
 const PAGE = 100;
 const LEAP = 500;
 const MOST_LEAPS = 40;
+const LOGGED = new Set(["message", "deleted", "edited", "reacted"]);
 
 export class SessionView {
   constructor(sessionId, { feed, directory, who }) {
@@ -25,7 +26,8 @@ export class SessionView {
     this._feed = feed;
     this._directory = directory;
     this._who = who;
-    this._queue = [];
+    this._queue = []; // events of the log that are not drawn yet
+    this._late = []; // changes that arrived while older messages were being read
     this._newest = 0;
     this._aborter = new AbortController();
     this._receipts = who.unverified ? null : new Receipts(sessionId);
@@ -36,6 +38,7 @@ export class SessionView {
       sessionId,
       me: who.name,
       onReply: writes ? (message) => this._composer.reply(message) : null,
+      onReact: writes ? (...reaction) => this._react(...reaction) : null,
       onOlder: () => this._older(),
       onSeen: () => this._saw(),
       onTrimmed: () => (this._more = true),
@@ -161,6 +164,7 @@ export class SessionView {
     const { signal } = this._aborter;
     if (this._reading === signal || !this._more || signal.aborted) return false;
     this._reading = signal;
+    this._late = [];
     try {
       const before = this.timeline.oldest ?? this._edge;
       const page = await getMessages(this.sessionId, { before, limit }, signal);
@@ -168,6 +172,7 @@ export class SessionView {
       this._more = page.has_more;
       this._note.hidden = true;
       this.timeline.addOlder(page.messages);
+      for (const { event, data } of this._late) this.timeline.change(event, data);
       this._drawPending();
       for (const message of page.messages) this._presence.count(message.timestamp);
       this._newest = Math.max(this._newest, page.messages.at(-1)?.id ?? 0);
@@ -199,12 +204,9 @@ export class SessionView {
   }
 
   _hear(event, detail) {
-    if (event === "message") {
-      this._queue.push(detail.data);
+    if (LOGGED.has(event)) {
+      this._queue.push({ event, ...detail });
       this._soon();
-    } else if (event === "deleted") {
-      this._flush();
-      this.timeline.delete(detail.data.id);
     } else if (event === "external") this.timeline.addExternal(detail);
     else if (event === "presence") this._presence.update(detail.data);
     else if (event === "reload") {
@@ -213,7 +215,7 @@ export class SessionView {
     }
   }
 
-  /** Draw new messages once per animation frame; a timer replaces it where no frames are drawn. */
+  /** Draw new messages and changes once per animation frame; a timer replaces it where no frames are drawn. */
   _soon() {
     if (this._due) return;
     const draw = () => {
@@ -225,18 +227,49 @@ export class SessionView {
     this._due = { timer: setTimeout(draw, 30), frame: requestAnimationFrame(draw) };
   }
 
+  /**
+   * Draw what has arrived. Until the newest messages are loaded, it waits: a change may be of one of
+   * them, or of a message that waits too.
+   */
   _flush() {
     if (!this._ready || !this._queue.length || this._aborter.signal.aborted) return;
-    const messages = this._queue;
+    const events = this._queue;
     this._queue = [];
-    this._newest = Math.max(this._newest, messages.at(-1).id);
-    for (const message of messages) {
-      this._outbox.arrived(message, this._who.name);
-      this._presence.count(message.timestamp);
-      if (message.sender !== this._who.name)
-        announce(`${message.sender}: ${written(message.content.slice(0, 120))}`);
+    this._newest = Math.max(this._newest, events.at(-1).position);
+    let messages = [];
+    for (const { event, data } of events) {
+      if (event === "message") {
+        messages.push(data);
+        this._arrived(data);
+        continue;
+      }
+      this.timeline.addLive(messages);
+      messages = [];
+      this._change(event, data);
     }
     this.timeline.addLive(messages);
+  }
+
+  _arrived(message) {
+    this._outbox.arrived(message, this._who.name);
+    this._presence.count(message.timestamp);
+    if (message.sender !== this._who.name)
+      announce(`${message.sender}: ${written(message.content.slice(0, 120))}`);
+  }
+
+  _change(event, data) {
+    if (this._reading) this._late.push({ event, data });
+    this.timeline.change(event, data);
+    this._saw();
+  }
+
+  async _react({ id }, reaction, remove) {
+    try {
+      await react(this.sessionId, id, reaction, remove);
+      this._change("reacted", { id, sender: this._who.name, reaction, removed: remove });
+    } catch (error) {
+      this._say([error.message, error.next].filter(Boolean).join(" "));
+    }
   }
 
   _saw() {

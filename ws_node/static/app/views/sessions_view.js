@@ -73,6 +73,7 @@ export class SessionsView {
       row.activity,
       row.last?.id,
       row.last?.deleted,
+      row.last?.edited_at,
       row.purpose,
       row.closed,
       [...row.agents],

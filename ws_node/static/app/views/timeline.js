@@ -5,7 +5,8 @@ import { Conversation } from "../model/conversation.js";
 import { h } from "../ui/dom.js";
 import { line } from "../ui/hidden.js";
 import { icon } from "../ui/icons.js";
-import { externalView, markDeleted, messageView } from "./message_view.js";
+import { externalView, messageView, redraw, redrawReactions, requote } from "./message_view.js";
+import { changed } from "../model/changes.js";
 import { beginsDay } from "../model/days.js";
 import { daySeparator } from "../ui/time.js";
 
@@ -20,6 +21,7 @@ export class Timeline {
    * @param {string} context.sessionId
    * @param {string} context.me the viewer's own name
    * @param {((message) => void)|null} context.onReply
+   * @param {((message, reaction, remove: boolean) => void)|null} context.onReact
    * @param {() => void} context.onOlder the top is near: older messages are to be loaded
    * @param {() => void} context.onSeen the newest is in view
    * @param {() => void} context.onTrimmed the oldest were removed: there are older ones to load
@@ -94,11 +96,20 @@ export class Timeline {
     this._arrived(1);
   }
 
-  delete(id) {
-    const entry = this.conversation.entry(id);
-    if (!entry) return;
-    entry.message = { ...entry.message, content: "", metadata: {}, deleted: true };
-    markDeleted(this._elements.get(id));
+  /** Show what an event of the live protocol ("deleted", "edited", "reacted") changed. */
+  change(event, data) {
+    const entry = this.conversation.entry(data.id);
+    const message = entry && changed(entry.message, event, data);
+    if (!entry || message === entry.message) return;
+    entry.message = message;
+    const element = this._elements.get(data.id);
+    if (event === "reacted") redrawReactions(element, message, this.context);
+    else {
+      redraw(element, message, this._surroundings(message));
+      this._regroup(entry);
+      this._requote(entry);
+    }
+    if (this._stuck) this._down();
   }
 
   has(id) {
@@ -141,8 +152,7 @@ export class Timeline {
     const added = this.conversation.add(message);
     if (!added) return false;
     const { entry, adopted } = added;
-    const parent = this.conversation.entry(message.parent_message_id)?.message;
-    const element = messageView(message, { ...this.context, parent });
+    const element = messageView(message, this._surroundings(message));
     this._elements.set(entry.id, element);
     // In this order the entry after each one has its place already.
     for (const one of [...adopted.reverse(), entry]) this._place(one);
@@ -150,6 +160,18 @@ export class Timeline {
     if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread)
       this._point(entry);
     return true;
+  }
+
+  _surroundings(message) {
+    const parent = this.conversation.entry(message.parent_message_id)?.message;
+    return { ...this.context, parent };
+  }
+
+  /** Replies quote the text of a message as it is now. */
+  _requote(entry) {
+    for (const { id, message } of entry.thread.replies)
+      if (message.parent_message_id === entry.id)
+        requote(this._elements.get(id), message, this._surroundings(message));
   }
 
   _place(entry) {
