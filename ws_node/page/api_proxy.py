@@ -73,7 +73,7 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
         "DELETE": [_MESSAGE, _REACTION],
     }.items()
 }
-_WITH_BODY: Final = frozenset({"POST", "PATCH"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _QUERY: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4096}")
 _PASSED_BACK: Final = frozenset(
     {"content-type", "content-length", "cache-control", "retry-after", "www-authenticate"}

@@ -24,6 +24,12 @@ class EditBody(BaseModel):
     )
 
 
+class ReactionBody(BaseModel):
+    """Nothing: an empty object."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
 class RevisionsAnswer(BaseModel):
     """A message with each of its texts that the caller saw, oldest first; the last is today's."""
 
@@ -78,10 +84,14 @@ def make_editing_api(services: Services) -> APIRouter:
         summary="React to a message",
         description="The same again has the same answer.",
         response_model=ReactionAnswer,
-        responses=documented(404, 409, 429, 503),
+        responses=documented(404, 409, *WRITING),
     )
     async def react(
-        caller: Caller, session_id: SessionId, message_id: int, reaction: Reaction
+        caller: Caller,
+        session_id: SessionId,
+        message_id: int,
+        reaction: Reaction,
+        body: ReactionBody,
     ) -> dict[str, Any]:
         return await reacting.react(caller, session_id, message_id, reaction)
 

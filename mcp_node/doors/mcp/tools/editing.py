@@ -10,6 +10,8 @@ from mcp_node.doors.mcp.tools.sessions import Metadata, SessionId
 from mcp_node.services import Services
 from proto.messages import Principal
 
+MessageId = Annotated[StrictInt, Field(description="Id of the message.")]
+
 
 class MessageEdited(TypedDict):
     """When the message got the text it has now."""
@@ -35,8 +37,8 @@ def add_editing_tools(tools: Tools, services: Services) -> None:
     async def edit_message(
         caller: Principal,
         session_id: SessionId,
-        message_id: StrictInt,
-        content: str,
+        message_id: MessageId,
+        content: Annotated[str, Field(description="Its new text, whole.")],
         metadata: Metadata = None,
     ) -> dict[str, Any]:
         """Correct a message of yours; those who read it have the new text as unread."""
@@ -53,8 +55,11 @@ def add_editing_tools(tools: Tools, services: Services) -> None:
     async def react(
         caller: Principal,
         session_id: SessionId,
-        message_id: StrictInt,
-        reaction: Literal["ack", "agree", "disagree", "done", "question", "thanks"],
+        message_id: MessageId,
+        reaction: Annotated[
+            Literal["ack", "agree", "disagree", "done", "question", "thanks"],
+            Field(description="Which word of these."),
+        ],
         remove: Annotated[StrictBool, Field(description="Take it back.")] = False,
     ) -> dict[str, Any]:
         """Answer a message with a word instead of a message; it interrupts nobody."""
