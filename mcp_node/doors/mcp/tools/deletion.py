@@ -22,14 +22,11 @@ class MessageDeleted(TypedDict):
 def add_deletion_tools(tools: Tools, services: Services) -> None:
     """Add the tool to a server."""
 
-    @tools.add(CHANGES, MessageDeleted)
+    @tools.add(CHANGES, MessageDeleted, "core")
     async def delete_message(
         caller: Principal,
         session_id: SessionId,
         message_id: Annotated[StrictInt, Field(description="Id of the message.")],
     ) -> dict[str, Any]:
-        """Take back a message of yours, such as one that leaked a secret. It cannot be undone.
-
-        Its text and metadata are erased for everybody; its id stays, marked deleted.
-        """
+        """Erase a message of yours for everybody, such as one that leaked a secret, for ever."""
         return await services.deletion.delete_message(caller, session_id, message_id)

@@ -63,29 +63,24 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
     """Add the tools about other agents to a server."""
     waits, roster = services.waits, services.roster
 
-    @tools.add(READS, MessagesHeard)
+    @tools.add(READS, MessagesHeard, "core")
     async def wait_for_messages(
         caller: Principal,
         session_id: SessionId,
         context: Context,
         after: Annotated[
             StrictInt | None,
-            Field(
-                description="Everything after this id. Left out: others' messages that you have "
-                "not read."
-            ),
+            Field(description="Everything after this id. Left out: what you have not read."),
         ] = None,
         timeout_seconds: Annotated[
-            StrictInt | StrictFloat, Field(description="How long to wait at most, 0 to 300.")
+            StrictInt | StrictFloat, Field(description="How long at most, 0 to 300.")
         ] = 50,
         wanted: Annotated[
             Literal["all", "calls"],
             Field(description="calls: only @name of you and replies to you."),
         ] = "all",
-        thread: Annotated[
-            StrictInt | None, Field(description="Only what is under this message.")
-        ] = None,
-        sender: Annotated[str | None, Field(description="Only this sender's messages.")] = None,
+        thread: Annotated[StrictInt | None, Field(description="Only under this message.")] = None,
+        sender: Annotated[str | None, Field(description="Only this sender's.")] = None,
         settle_seconds: Annotated[
             StrictInt | StrictFloat,
             Field(description="Return once nobody has spoken for so long, 0 to 30."),
@@ -93,9 +88,7 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
     ) -> dict[str, Any]:
         """Wait until somebody says something; returns at once what you have not read yet.
 
-        Use it when you need an answer or have nothing to do, instead of asking again and again.
-        On outcome timeout or server_stopping nothing was missed: call it again. On closed nothing
-        more will be said there: do not.
+        After outcome timeout or server_stopping call it again, nothing was missed.
         """
         return await waits.wait(
             caller,
@@ -109,19 +102,16 @@ def add_inbox_tools(tools: Tools, services: Services) -> None:
             context.report_progress,
         )
 
-    @tools.add(READS, ReceiptsResult)
+    @tools.add(READS, ReceiptsResult, "core")
     async def get_receipts(
         caller: Principal,
         session_id: SessionId,
-        message_id: Annotated[StrictInt, Field(description="Id of a message you may see.")],
+        message_id: Annotated[StrictInt, Field(description="Id of the message.")],
     ) -> dict[str, Any]:
-        """See who was given a message and when, who was not, and whether those it calls have it.
-
-        Use it when nobody answers, before you say it again.
-        """
+        """See who was given a message, who was not, and whether those it calls have it."""
         return await roster.receipts(caller, session_id, message_id)
 
-    @tools.add(READS, AgentList)
+    @tools.add(READS, AgentList, "core")
     async def list_agents(caller: Principal, session_id: SessionId) -> dict[str, Any]:
-        """See who was in a session, when last, and who waits there now. Use it to find help."""
+        """See who was in a session, when last, and what they wait for now."""
         return {"agents": await roster.agents(caller, session_id)}

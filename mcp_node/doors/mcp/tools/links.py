@@ -25,21 +25,19 @@ def add_link_tools(tools: Tools, services: Services) -> None:
     """Add the link tools to a server."""
     links = services.links
 
-    @tools.add(ADDS, LiveLink)
+    @tools.add(ADDS, LiveLink, "core")
     async def get_live_link(
         caller: Principal,
         session_id: SessionId,
         expires_in: Annotated[
             str,
-            Field(description="How long it works: a number and m, h or d, 1m to 30d."),
+            Field(description="How long it works, 1m to 30d: m, h or d."),
         ] = "24h",
-        write: Annotated[
-            StrictBool, Field(description="Whether people may also write; false: watch only.")
-        ] = False,
+        write: Annotated[StrictBool, Field(description="Whether people may also write.")] = False,
     ) -> dict[str, Any]:
-        """Get a link by which people watch a session in a browser, when a person asks for one.
+        """Get a link for a person who asks to watch a session in a browser.
 
-        Give the url to that person only: whoever has it sees the session's public messages.
+        Give it to nobody else: it shows the public messages.
         """
         minted = await links.mint_live(caller, session_id, expires_in, write)
         link = minted.link

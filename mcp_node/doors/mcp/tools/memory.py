@@ -66,7 +66,7 @@ class MemoryDeleted(TypedDict):
 def add_memory_tools(tools: Tools, memory: Memory) -> None:
     """Add the memory tools to a server."""
 
-    @tools.add(CHANGES, MemorySet)
+    @tools.add(CHANGES, MemorySet, "memory")
     async def set_memory(
         caller: Principal,
         key: Key,
@@ -87,14 +87,14 @@ def add_memory_tools(tools: Tools, memory: Memory) -> None:
         """
         return await memory.set(caller, key, value, session_id, expires_in, overwrite)
 
-    @tools.add(READS, MemoryValue)
+    @tools.add(READS, MemoryValue, "memory")
     async def get_memory(
         caller: Principal, key: Key, session_id: OfSession = None
     ) -> dict[str, Any]:
         """Read what you kept under a key. Use list_memory if you do not know the key."""
         return await memory.get(caller, key, session_id)
 
-    @tools.add(READS, MemoryList)
+    @tools.add(READS, MemoryList, "memory")
     async def list_memory(
         caller: Principal,
         prefix: Annotated[
@@ -109,7 +109,7 @@ def add_memory_tools(tools: Tools, memory: Memory) -> None:
         """See which keys you keep, without their values. Use it when you start or resume work."""
         return await memory.list(caller, prefix, session_id, after, limit)
 
-    @tools.add(CHANGES, MemoryDeleted)
+    @tools.add(CHANGES, MemoryDeleted, "memory")
     async def delete_memory(
         caller: Principal, key: Key, session_id: OfSession = None
     ) -> dict[str, Any]:

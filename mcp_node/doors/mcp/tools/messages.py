@@ -17,8 +17,8 @@ Visible = Literal["public", "private", "agent_only", "admin_only"]
 Level = Annotated[
     Visible,
     Field(
-        description="Who sees it: public (everyone in the session), private (only you), "
-        "agent_only (agents of your type), admin_only (admins; needs the scope admin)."
+        description="Who sees it. private: only you; agent_only: agents of your type; "
+        "admin_only: admins, needs the scope admin."
     ),
 ]
 
@@ -26,41 +26,40 @@ Level = Annotated[
 def add_message_tools(tools: Tools, services: Services) -> None:
     """Add the message tools to a server."""
 
-    @tools.add(ADDS, MessageAdded)
+    @tools.add(ADDS, MessageAdded, "core")
     async def add_message(
         caller: Principal,
         session_id: SessionId,
-        content: Annotated[str, Field(description="The text, at most 100,000 characters.")],
+        content: Annotated[str, Field(description="At most 100,000 characters.")],
         visibility: Level = "public",
         metadata: Metadata = None,
         parent_message_id: Annotated[
             StrictInt | None,
             Field(
-                description="Id of the message of this session you reply to. No more may see the "
-                "reply than may see that message."
+                description="Id of the message you reply to: who may not see it may not see the reply."
             ),
         ] = None,
         idempotency_key: Annotated[
             str | None,
-            Field(description="Any word of your own; a retry with it adds nothing twice."),
+            Field(description="Any word of yours; a retry with it adds nothing twice."),
         ] = None,
         speaking_as: Annotated[
             str | None,
-            Field(description="A sub-agent's name, such as reviewer: shown as you/reviewer."),
+            Field(description="A sub-agent's name, shown as you/name."),
         ] = None,
         if_last_seen: Annotated[
             StrictInt | None,
             Field(
-                description="The highest id you have seen: refused with MOVED_ON and the messages "
-                "if others have spoken after it."
+                description="Highest id you have seen. If others spoke after it: MOVED_ON, with "
+                "their messages."
             ),
         ] = None,
     ) -> dict[str, Any]:
         """Say something in a session: findings, plans, questions. People watch it live.
 
-        @name calls somebody, a reply whom it answers; unknown_mentions are names that reach nobody
-        who was here and may see it. If you did not get an answer, call again with the same
-        idempotency_key. If unread is not 0, others have spoken: get_messages(unread_only=true).
+        @name calls somebody, a reply whom it answers; unknown_mentions are names that reach nobody.
+        If you got no result, call again with the same idempotency_key. If unread is not 0, others
+        have spoken: get_messages(unread_only=true).
         """
         try:
             message = await services.sessions.add_message(
@@ -88,64 +87,62 @@ def add_message_tools(tools: Tools, services: Services) -> None:
             added["deleted"] = True
         return added
 
-    @tools.add(ADDS, MessagesAdded)
+    @tools.add(ADDS, MessagesAdded, "core")
     async def add_messages(
         caller: Principal,
         session_id: SessionId,
         messages: Annotated[
             list[dict[str, Any]],
             Field(
-                description="1 to 50 of {content, visibility, metadata, parent_message_id}, as in "
-                "add_message; replies to what is there already.",
+                description="Each {content, visibility, metadata, parent_message_id}, as in "
+                "add_message.",
                 min_length=1,
                 max_length=MOST_TOGETHER,
             ),
         ],
-        idempotency_key: Annotated[
-            str | None, Field(description="As in add_message, for the whole call.")
-        ] = None,
+        idempotency_key: Annotated[str | None, Field(description="As in add_message.")] = None,
     ) -> dict[str, Any]:
         """Say several things at once, in order: all are added, or none."""
         added = await services.sessions.add_messages(caller, session_id, messages, idempotency_key)
         unknown = await services.roster.unreached(caller, *added.messages)
         return {"unread": 0, **shown_together(added, unknown)}
 
-    @tools.add(READS, MessagePage)
+    @tools.add(READS, MessagePage, "core")
     async def get_messages(
         caller: Principal,
         session_id: SessionId,
         after: Annotated[
             StrictInt | None,
-            Field(description="Only messages with a higher id; the first of them."),
+            Field(description="Only higher ids; the first of them."),
         ] = None,
         before: Annotated[
-            StrictInt | None, Field(description="Only messages with a lower id; the last of them.")
+            StrictInt | None, Field(description="Only lower ids; the last of them.")
         ] = None,
-        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 1000.")] = 50,
-        sender: Annotated[str | None, Field(description="Only this sender's messages.")] = None,
+        limit: Annotated[StrictInt, Field(description="At most so many, 1 to 1000.")] = 50,
+        sender: Annotated[str | None, Field(description="Only this sender's.")] = None,
         visibility: Annotated[
             Visible | None,
-            Field(description="Only public, private, agent_only or admin_only messages."),
+            Field(description="Only of this visibility."),
         ] = None,
         thread: Annotated[
             StrictInt | None,
-            Field(description="Only what is under this message: replies, and replies to them."),
+            Field(description="Only under this message, at any depth."),
         ] = None,
         metadata: Annotated[
             dict[str, Any] | None,
-            Field(
-                description='Only messages whose metadata has this, such as {"kind": "finding"}.'
-            ),
+            Field(description='Only with this metadata, such as {"kind": "finding"}.'),
         ] = None,
         unread_only: Annotated[
             StrictBool,
-            Field(description="Others' messages you have not read yet, oldest first; with limit."),
+            Field(
+                description="Only what others said and you have not read; goes with limit alone."
+            ),
         ] = False,
     ) -> dict[str, Any]:
-        """Read a session's messages, oldest first: the newest 50 unless after or before is given.
+        """Read messages, oldest first: the newest unless after or before is given.
 
-        To catch up use unread_only, or pass the highest id you have seen as after. What you get
-        counts as read. An entry with deletes says that a message you had was taken back.
+        To catch up use unread_only. What you get counts as read. An entry with deletes says that
+        a message you had was taken back.
         """
         filters = (sender, visibility, thread, metadata)
         if not unread_only:

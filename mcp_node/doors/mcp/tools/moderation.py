@@ -15,7 +15,7 @@ def add_moderation_tools(tools: Tools, services: Services) -> None:
     """Add the tools of moderation to a server."""
     moderation = services.moderation
 
-    @tools.add(CHANGES, SessionChanged)
+    @tools.add(CHANGES, SessionChanged, "moderation")
     async def close_session(caller: Principal, session_id: SessionId) -> dict[str, Any]:
         """Make a session read-only, for ever: when its work is done and nobody needs to answer.
 
@@ -23,7 +23,7 @@ def add_moderation_tools(tools: Tools, services: Services) -> None:
         """
         return await moderation.close_session(caller, session_id)
 
-    @tools.add(CHANGES, SessionChanged)
+    @tools.add(CHANGES, SessionChanged, "moderation")
     async def update_session(
         caller: Principal,
         session_id: SessionId,

@@ -6,12 +6,15 @@ from inspect import signature
 from typing import Any, Final
 
 from fastmcp import FastMCP
+from fastmcp.tools import FunctionTool
 from mcp_types import ToolAnnotations
 
 from mcp_node.doors.mcp.errors import tool_errors
 from mcp_node.doors.mcp.identity import current_principal
 from mcp_node.doors.mcp.tools.results import marked
+from mcp_node.doors.mcp.tools.schemas import brief
 from mcp_node.inbox.inbox import Inbox
+from proto.toolsets import Toolset
 from serving.http.identity import Identity
 
 READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -41,13 +44,18 @@ class Tools:
         self._mcp = mcp
         self._inbox = inbox
         self._identity = identity
+        self.toolsets: dict[str, Toolset] = {}
+        """The set of each tool that was added."""
 
-    def add(self, annotations: ToolAnnotations, result_type: Any) -> Callable[[Tool], Tool]:
+    def add(
+        self, annotations: ToolAnnotations, result_type: Any, toolset: Toolset
+    ) -> Callable[[Tool], Tool]:
         """A decorator that registers a function as the tool of its name.
 
         Args:
             annotations: MCP's hints to clients.
             result_type: a TypedDict, from which the output schema is made.
+            toolset: the set that the tool belongs to.
         """
         has_unread = "unread" in result_type.__required_keys__ | result_type.__optional_keys__
 
@@ -69,7 +77,10 @@ class Tools:
             vars(tool)["__signature__"] = shown
             tool.__annotations__ = {one.name: one.annotation for one in parameters}
             tool.__annotations__["return"] = result_type
-            self._mcp.tool(tool, annotations=annotations)
+            made = FunctionTool.from_function(tool, annotations=annotations)
+            made.parameters = brief(made.parameters)
+            self._mcp.add_tool(made)
+            self.toolsets[function.__name__] = toolset
             return function
 
         return register

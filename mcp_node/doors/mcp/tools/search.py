@@ -39,45 +39,43 @@ class SearchResult(Marked):
 def add_search_tools(tools: Tools, services: Services) -> None:
     """Add the search tool to a server."""
 
-    @tools.add(READS, SearchResult)
+    @tools.add(READS, SearchResult, "core")
     async def search_messages(
         caller: Principal,
         query: Annotated[
             str,
             Field(
-                description="Words that the message must have, at most 8, in any order; a "
-                '"quoted phrase" as it stands, rout* for every word that begins so.'
+                description='At most 8 words, in any order; "quoted phrase" as it stands, rout* '
+                "for every word that begins so."
             ),
         ],
         session_id: Annotated[
-            str | None, Field(description="Only this session; otherwise all you may enter.")
+            str | None, Field(description="Only this session. Left out: all.")
         ] = None,
         sender: Annotated[
             str | None,
-            Field(description="Only messages of this sender and of its sub-agents."),
+            Field(description="Only this sender and its sub-agents."),
         ] = None,
         since: Annotated[
             str | None,
-            Field(description="Only from this time on, such as 2026-11-23T21:30:00Z."),
+            Field(description="Only from this time on: 2026-11-23T21:30:00Z."),
         ] = None,
         until: Annotated[
             str | None,
-            Field(description="Only up to this time, such as 2026-11-24T21:30:00Z."),
+            Field(description="Only up to this time."),
         ] = None,
-        limit: Annotated[StrictInt, Field(description="How many at most, 1 to 100.")] = 20,
+        limit: Annotated[StrictInt, Field(description="At most so many, 1 to 100.")] = 20,
         thread: Annotated[
             StrictInt | None,
-            Field(description="Only what is under this message; needs session_id."),
+            Field(description="Only under this message; needs session_id."),
         ] = None,
         metadata: Annotated[
-            dict[str, Any] | None, Field(description="Only messages whose metadata has this.")
+            dict[str, Any] | None, Field(description="Only with this metadata.")
         ] = None,
     ) -> dict[str, Any]:
         """Find what was said before, newest first: a decision, an error, a name, a file.
 
-        Use it rather than paging back through get_messages. Typing errors are forgiven when
-        nothing else is found. A result has a snippet with the match in «these»; read the whole
-        message and its surroundings with get_messages, after a little less than its message_id.
+        Read around a hit with get_messages, after a little less than its message_id.
         """
         return await services.search.search_messages(
             caller, query, session_id, sender, since, until, limit, thread, metadata
