@@ -15,6 +15,7 @@ A name without wildcards may be a folder, so it also overlaps names that begin w
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from proto.errors import InvalidInput
@@ -57,9 +58,7 @@ def _is_under(name: str, folder: str) -> bool:
 
 
 def _segments(name: str) -> list[str]:
-    return [
-        RUN if part == RUN else re.sub(r"[*?]+", "*", part) for part in name.split("/")
-    ]
+    return [RUN if part == RUN else re.sub(r"[*?]+", "*", part) for part in name.split("/")]
 
 
 def _segments_overlap(one: str, other: str) -> bool:
@@ -76,7 +75,8 @@ def _meet(one: Sequence[T], other: Sequence[T], run: T, fit: Callable[[T, T], bo
     the other has in between.
 
     Args:
-        one, other: elements, some of which are ``run``.
+        one: elements, some of which are ``run``.
+        other: the same.
         run: stands for any number of any elements.
         fit: whether two other elements have an instance in common.
     """
@@ -102,7 +102,7 @@ def _covers(
         return False
     if not all(map(fit, head, fixed)) or not all(map(fit, tail, fixed[end:])):
         return False
-    for before, after in zip(runs, runs[1:], strict=False):
+    for before, after in pairwise(runs):
         part = pattern[before + 1 : after]
         while not all(map(fit, part, fixed[start : start + len(part)])):
             start += 1
