@@ -17,7 +17,7 @@ from tests.pair import Pair
 
 HOOK = """#!/bin/sh
 git diff --cached --name-only --no-renames -z |
-    xargs -0 -r {command} claims --session "$PARTYLINE_SESSION" check --
+    xargs -0 -r {command} claims --session claims-git check --
 """
 
 
@@ -45,12 +45,12 @@ async def test_claims_over_every_door(pair: Pair) -> None:
         assert answer.json()["error"]["claims"] == told["claims"]
         listed = (await rest.get(path)).json()["claims"]
         assert listed == [{**told["claims"][0], "mine": False}]
-        # An agent releases its own alone; a person, through the page, anybody's.
+        # An agent releases only its own; an admin, as from the page, anybody's.
         release = f"{path}/release"
         body = {"names": ["src/auth/**"]}
         assert (await rest.post(release, json=body)).json() == {"released": []}
-        person = pair.headers("human", kind="human", scopes="read,write,admin")
-        answer = await rest.post(f"{pair.ws_url}{release}", json=body, headers=person)
+        admin = pair.headers("root", kind="ops", scopes="read,write,admin")
+        answer = await rest.post(f"{pair.ws_url}{release}", json=body, headers=admin)
         assert answer.json() == {"released": ["src/auth/**"]}
         assert (await rest.post(path, json={"names": ["src/auth/a.py"]})).status_code == 200
         assert "claims" in (await rest.get(f"/api/sessions/{room}")).json()
@@ -81,7 +81,6 @@ async def test_a_git_hook_refuses_a_commit_of_what_somebody_else_has(
     environment = {
         **pair.environment,
         "PARTYLINE_TOKEN": pair.token("bob"),
-        "PARTYLINE_SESSION": room,
         "GIT_CONFIG_GLOBAL": os.devnull,
         **{f"GIT_{who}_NAME": "bob" for who in ("AUTHOR", "COMMITTER")},
         **{f"GIT_{who}_EMAIL": "bob@example.invalid" for who in ("AUTHOR", "COMMITTER")},
