@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mcp_node.coordination.claims import Claims
 from mcp_node.inbox.inbox import Inbox
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.presence import AgentPresence
@@ -41,6 +42,7 @@ class Services:
     roster: Roster
     presence: AgentPresence
     memory: Memory
+    claims: Claims
     readers: Readers
     subscriptions: Subscriptions
     waiting: Waiting
@@ -79,7 +81,8 @@ def make_services(
     changed = watch.changed_here if database.shared else session_changed
     sessions = Sessions(database, settings, rights, readers.seen)
     pages = Pages(database, readers)
-    inbox = Inbox(database, sessions, readers, pages)
+    claims = Claims(database, rights, readers.seen)
+    inbox = Inbox(database, sessions, readers, pages, claims)
     return Services(
         sessions=sessions,
         inbox=inbox,
@@ -87,6 +90,7 @@ def make_services(
         roster=Roster(database, readers, waiting),
         presence=AgentPresence(database, readers, waiting),
         memory=Memory(database, settings, rights),
+        claims=claims,
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,

@@ -260,6 +260,8 @@ TOOLS: dict[str, list[Door]] = {
     "close_session": [tool("close_session")],
     "update_session": [tool("update_session", purpose="mine now")],
     "get_live_link": [],  # its answer holds nothing of anybody's; tests/links
+    "claim": [tool("claim", names=["src/**", SECRET])],
+    "release": [tool("release"), tool("release", names=[SECRET])],
     "set_memory": [],
     "get_memory": [tool("get_memory", key="plan")],
     "list_memory": [tool("list_memory", prefix="")],
@@ -287,6 +289,9 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", "/api/search?q=common&session_id={room}&thread={seen}&metadata=" + FIELDS),
         rest("GET", "/api/sessions/{room}/agents"),
         rest("POST", "/api/sessions/{room}/read", through=1),
+        rest("POST", "/api/sessions/{room}/claims", names=["src/**"]),
+        rest("GET", "/api/sessions/{room}/claims"),
+        rest("POST", "/api/sessions/{room}/claims/release", names=["src/**"]),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
         rest("POST", "/api/sessions/{room}/messages", content="a", if_last_seen=0),
         rest(

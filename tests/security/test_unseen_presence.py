@@ -49,6 +49,8 @@ HEARD: dict[str, dict[str, Any]] = {
     "wait_for_messages": {"timeout_seconds": 0},
     "get_receipts": {"message_id": "SEEN"},
     "list_agents": {},
+    "claim": {"names": ["deploy"]},
+    "release": {},
     "add_message": {"content": "hello all"},
     "add_messages": {"messages": [{"content": "hello all"}]},
 }

@@ -138,9 +138,20 @@ class SessionList(Marked):
     sessions: list[SessionListed]
 
 
-class SessionView(SessionResult, Marked):
-    """A session, its most recent messages, and how many you may see in all."""
+class ClaimResult(TypedDict):
+    """Names that ``holder`` works on until a time."""
 
+    names: list[str]
+    holder: str
+    until: str
+    note: NotRequired[str]
+    hidden_characters: NotRequired[int]
+
+
+class SessionView(SessionResult, Marked):
+    """A session, its most recent messages, how many you may see in all, and what is claimed."""
+
+    claims: NotRequired[list[ClaimResult]]
     limits: Limits
     message_count: int
     messages: list[MessageResult]
@@ -155,7 +166,7 @@ class SessionChanged(SessionResult, Marked):
     unread: int
 
 
-_TEXTS: Final = ("purpose", "sessions", "results", "corrected", "memories", "mentioned")
+_TEXTS: Final = ("purpose", "sessions", "results", "corrected", "memories", "mentioned", "claims")
 
 
 def marked(result: dict[str, Any]) -> dict[str, Any]:
