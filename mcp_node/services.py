@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mcp_node.coordination.claims import Claims
 from mcp_node.inbox.inbox import Inbox
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.presence import AgentPresence
@@ -17,7 +18,9 @@ from mcp_node.memory.memory import Memory
 from mcp_node.search.search import Search
 from mcp_node.sessions.authorization import Rights
 from mcp_node.sessions.deletion import Deletion
+from mcp_node.sessions.editing import Editing
 from mcp_node.sessions.moderation import Moderation
+from mcp_node.sessions.reacting import Reacting
 from mcp_node.sessions.sessions import Sessions
 from mcp_node.sessions.watching import SessionWatch
 from proto.messages import Principal, Session
@@ -39,11 +42,14 @@ class Services:
     roster: Roster
     presence: AgentPresence
     memory: Memory
+    claims: Claims
     readers: Readers
     subscriptions: Subscriptions
     waiting: Waiting
     moderation: Moderation
     deletion: Deletion
+    editing: Editing
+    reacting: Reacting
     links: Links
     search: Search
     session_watch: SessionWatch
@@ -75,7 +81,8 @@ def make_services(
     changed = watch.changed_here if database.shared else session_changed
     sessions = Sessions(database, settings, rights, readers.seen)
     pages = Pages(database, readers)
-    inbox = Inbox(database, sessions, readers, pages)
+    claims = Claims(database, rights, readers.seen)
+    inbox = Inbox(database, sessions, readers, pages, claims)
     return Services(
         sessions=sessions,
         inbox=inbox,
@@ -83,11 +90,14 @@ def make_services(
         roster=Roster(database, readers, waiting),
         presence=AgentPresence(database, readers, waiting),
         memory=Memory(database, settings, rights),
+        claims=claims,
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,
         moderation=Moderation(database, settings, rights, changed),
         deletion=Deletion(database, rights),
+        editing=Editing(database, settings, rights),
+        reacting=Reacting(database, rights),
         links=Links(database, settings),
         search=Search(database, settings),
         session_watch=watch,

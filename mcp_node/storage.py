@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from mcp_node.coordination import tables as coordination
 from mcp_node.inbox import tables as inbox
 from mcp_node.inbox.mention_rows import Mentions
 from mcp_node.links import tables as links
@@ -24,6 +25,8 @@ from mcp_node.sessions import tables as sessions
 from mcp_node.sessions.digests import Digests
 from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.metadata_index import MetadataIndex
+from mcp_node.sessions.reactions import Reactions
+from mcp_node.sessions.revisions import Revisions
 from mcp_node.sessions.states import SessionStates
 from mcp_node.sessions.tallies import Tallies
 from proto.errors import ConfigurationError
@@ -36,6 +39,7 @@ _FEATURES: Final = (
     inbox.MIGRATIONS,
     memory.MIGRATIONS,
     links.MIGRATIONS,
+    coordination.MIGRATIONS,
 )
 SCHEMA: Final = Schema(merge_versions([*_FEATURES, search.MIGRATIONS]), add_search_functions)
 """All tables of the database in SQLite. Within a version, features keep this order."""
@@ -62,6 +66,8 @@ def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
         Tallies(),
         Mentions(),
         MetadataIndex(),
+        Revisions(),
+        Reactions(),
         Digests(digests_key(open_key_dir(data_dir, settings.key_dir))),
         search.SearchIndex(),
     )

@@ -17,6 +17,7 @@
     ├── KeyReused           KEY_REUSED          409   the idempotency key belongs to another message
     ├── MemoryExists        MEMORY_EXISTS       409   the key has a value, and overwrite is false
     ├── MovedOn             MOVED_ON            409   others have spoken since the message named
+    ├── Claimed             CLAIMED             409   somebody else has claimed what overlaps it
     ├── SessionClosed       SESSION_CLOSED      409   the session is read-only
     ├── RateLimited         RATE_LIMITED        429   a limit of the caller is reached
     ├── LoopGuard           LOOP_GUARD          429   agents seem to loop: stop and ask a person
@@ -220,6 +221,36 @@ class MovedOn(PartylineError):
         """The messages, as get_messages shows them."""
         shown = [message.shown() for message in self.messages]
         return {"messages": shown, "has_more": self.has_more}
+
+
+class Claimed(PartylineError):
+    """Somebody else has claimed names that overlap those that the caller wants to claim.
+
+    Args:
+        message: as in `PartylineError`.
+        hint: as in `PartylineError`.
+        claims: these claims, as get_session shows them.
+    """
+
+    code = "CLAIMED"
+    status = 409
+    next_step = (
+        "Nothing was claimed. Do something else, ask who has it, or call again after it ends."
+    )
+
+    def __init__(
+        self,
+        message: str = "Somebody else has claimed some of this.",
+        hint: str = "",
+        claims: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__(message, hint)
+        self.claims = claims
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Who has what until when."""
+        return {"claims": list(self.claims)}
 
 
 class SessionClosed(PartylineError):

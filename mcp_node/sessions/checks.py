@@ -95,6 +95,14 @@ def check_id(value: Any, what: str, *, least: int = 0) -> int | None:
     return value
 
 
+def check_message_id(value: Any) -> int:
+    """The id of a message, 1 to 2**53."""
+    id_ = check_id(value, "message_id", least=1)
+    if id_ is None:
+        raise InvalidInput("message_id is missing.", "Say which message.")
+    return id_
+
+
 def check_limit(limit: Any, most: int = MAX_PAGE) -> int:
     """The size of a page, 1 to ``most``."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
@@ -179,6 +187,19 @@ def check_key(key: Any) -> str | None:
         raise InvalidInput("idempotency_key must be a string of 1 to 128 characters.")
     check_text(key, "idempotency_key")
     return key
+
+
+def check_printable(value: Any, what: str, most: int) -> str:
+    """A text of 1 to ``most`` printable characters, without a space at either end.
+
+    Printable is what Python's ``str.isprintable`` accepts: no control, format or unassigned
+    characters, and no separator but the space. So two different texts rarely look alike.
+    """
+    if not isinstance(value, str) or not 1 <= len(value) <= most or not value.isprintable():
+        raise InvalidInput(f"{what} must be 1 to {most} printable characters.")
+    if value != value.strip(" "):
+        raise InvalidInput(f"{what} must not begin or end with a space.")
+    return value
 
 
 def check_sender(sender: Any) -> str | None:

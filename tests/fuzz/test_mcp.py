@@ -34,6 +34,8 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "get_session": {},
     "get_receipts": {"message_id": 1},
     "list_agents": {},
+    "claim": {"names": [MARK, "src/**"], "minutes": 5, "note": MARK},
+    "release": {"names": [MARK]},
     "search_messages": {"query": MARK, "since": "2026-01-01", "metadata": {"a": 1}},
     "set_memory": {"key": MARK, "value": {"a": MARK}, "expires_in": "1h"},
     "get_memory": {"key": MARK},

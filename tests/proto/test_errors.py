@@ -7,6 +7,7 @@ import pytest
 
 from proto import errors
 from proto.errors import (
+    Claimed,
     ConfigurationError,
     Forbidden,
     InvalidInput,
@@ -45,6 +46,7 @@ CODES = {
     KeyReused: ("KEY_REUSED", 409),
     MemoryExists: ("MEMORY_EXISTS", 409),
     MovedOn: ("MOVED_ON", 409),
+    Claimed: ("CLAIMED", 409),
     SessionClosed: ("SESSION_CLOSED", 409),
     RateLimited: ("RATE_LIMITED", 429),
     LoopGuard: ("LOOP_GUARD", 429),

@@ -216,6 +216,7 @@ TOOLS: dict[str, list[Door]] = {
     ],
     "get_messages": [
         tool("get_messages"),
+        tool("get_messages", revisions_of="HIDDEN"),
         tool("get_messages", after="SEEN", limit=1),
         tool("get_messages", sender="ann"),
         tool("get_messages", visibility="private"),
@@ -254,9 +255,13 @@ TOOLS: dict[str, list[Door]] = {
         tool("search_messages", query="common", metadata={"kind": SECRET}),
     ],
     "delete_message": [tool("delete_message", message_id="HIDDEN")],
+    "edit_message": [tool("edit_message", message_id="HIDDEN", content="x")],
+    "react": [tool("react", message_id="HIDDEN", reaction="ack")],
     "close_session": [tool("close_session")],
     "update_session": [tool("update_session", purpose="mine now")],
     "get_live_link": [],  # its answer holds nothing of anybody's; tests/links
+    "claim": [tool("claim", names=["src/**", SECRET])],
+    "release": [tool("release"), tool("release", names=[SECRET])],
     "set_memory": [],
     "get_memory": [tool("get_memory", key="plan")],
     "list_memory": [tool("list_memory", prefix="")],
@@ -284,6 +289,9 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", "/api/search?q=common&session_id={room}&thread={seen}&metadata=" + FIELDS),
         rest("GET", "/api/sessions/{room}/agents"),
         rest("POST", "/api/sessions/{room}/read", through=1),
+        rest("POST", "/api/sessions/{room}/claims", names=["src/**"]),
+        rest("GET", "/api/sessions/{room}/claims"),
+        rest("POST", "/api/sessions/{room}/claims/release", names=["src/**"]),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
         rest("POST", "/api/sessions/{room}/messages", content="a", if_last_seen=0),
         rest(
@@ -295,6 +303,10 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", f"/api/search?q={SECRET}&session_id={{room}}"),
         rest("GET", "/api/search?q=common&session_id={room}"),
         rest("DELETE", "/api/sessions/{room}/messages/{hidden}"),
+        rest("PATCH", "/api/sessions/{room}/messages/{hidden}", content="x"),
+        rest("GET", "/api/sessions/{room}/messages/{hidden}/revisions"),
+        rest("PUT", "/api/sessions/{room}/messages/{hidden}/reactions/ack"),
+        rest("DELETE", "/api/sessions/{room}/messages/{hidden}/reactions/ack"),
     ],
     "live": [live, stream],
 }

@@ -48,6 +48,8 @@ MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
 """Most bytes of an answer, above any page of the log; a larger one is cut off."""
 
 _SESSION: Final = rf"/api/sessions/{NAME_PATTERN}"
+_MESSAGE: Final = rf"{_SESSION}/messages/[0-9]{{1,16}}"
+_REACTION: Final = rf"{_MESSAGE}/reactions/[a-z]{{1,16}}"
 _ROUTES: Final[dict[str, re.Pattern[str]]] = {
     method: re.compile("|".join(f"(?:{path})" for path in paths))
     for method, paths in {
@@ -55,21 +57,26 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             "/api/sessions",
             _SESSION,
             f"{_SESSION}/messages",
+            f"{_MESSAGE}/revisions",
             f"{_SESSION}/agents",
+            f"{_SESSION}/claims",
             "/api/search",
         ],
         "POST": [
             "/api/sessions",
             f"{_SESSION}/messages",
+            f"{_SESSION}/claims",
+            f"{_SESSION}/claims/release",
             f"{_SESSION}/close",
             f"{_SESSION}/read",
             REDEEM,
         ],
-        "PATCH": [_SESSION],
-        "DELETE": [rf"{_SESSION}/messages/[0-9]{{1,16}}"],
+        "PUT": [_REACTION],
+        "PATCH": [_SESSION, _MESSAGE],
+        "DELETE": [_MESSAGE, _REACTION],
     }.items()
 }
-_WITH_BODY: Final = frozenset({"POST", "PATCH"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _QUERY: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4096}")
 _PASSED_BACK: Final = frozenset(
     {"content-type", "content-length", "cache-control", "retry-after", "www-authenticate"}
