@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { perMinute } from "../../ws_node/static/app/ui/chart.js";
 import { words } from "../../ws_node/static/app/views/connection_view.js";
+import { changed, reacters } from "../../ws_node/static/app/model/changes.js";
 import { Conversation } from "../../ws_node/static/app/model/conversation.js";
 import { beginsDay } from "../../ws_node/static/app/model/days.js";
 import { jsonLine, markdownPart } from "../../ws_node/static/app/views/export.js";
@@ -49,6 +50,52 @@ test("a conversation forgets its oldest threads whole", () => {
   assert.deepEqual([gone, all.size, late.thread.id], [[1, 2, 4], 3, 7]);
   const tops = all.tops.map((top) => top.id);
   assert.deepEqual(tops, [5, 6, 7]);
+});
+
+const REACTED = { id: 1, sender: "bob", reaction: "ack", removed: false };
+const MESSAGE = { id: 1, content: "a", metadata: { a: 1 }, hidden_characters: 2 };
+
+test("a change makes the same message however often it is applied", () => {
+  const edit = { id: 1, content: "b", metadata: {}, edited_at: "2026-11-29T10:00:00.000001Z" };
+  const edited = changed(MESSAGE, "edited", edit);
+  assert.deepEqual(edited, { ...MESSAGE, ...edit, hidden_characters: undefined });
+  const reacted = changed(edited, "reacted", REACTED);
+  assert.deepEqual(reacted.reactions, { ack: { count: 1, names: ["bob"] } });
+  const removed = changed(reacted, "reacted", { ...REACTED, removed: true });
+  assert.deepEqual(removed.reactions, {});
+  const deleted = changed(reacted, "deleted", { id: 1 });
+  assert.deepEqual(
+    [deleted.deleted, deleted.content, deleted.metadata, deleted.reactions],
+    [true, "", {}, {}],
+  );
+  const again = [
+    [edited, "edited", edit],
+    [reacted, "reacted", REACTED],
+    [removed, "reacted", { ...REACTED, removed: true }],
+    [deleted, "deleted", { id: 1 }],
+    [deleted, "edited", { ...edit, edited_at: "2026-11-30T10:00:00.000001Z" }],
+    [deleted, "reacted", REACTED],
+  ];
+  for (const [message, event, data] of again) assert.equal(changed(message, event, data), message);
+});
+
+test("a message keeps its newest text", () => {
+  const late = { id: 1, content: "late", metadata: {}, edited_at: "2026-11-29T10:00:02.000000Z" };
+  const early = { ...late, content: "early", edited_at: "2026-11-29T10:00:01.000000Z" };
+  const message = changed(MESSAGE, "edited", late);
+  assert.equal(changed(message, "edited", early), message);
+  assert.equal(changed(MESSAGE, "edited", { id: 1 }), MESSAGE);
+});
+
+test("reactions count those whose names are not listed", () => {
+  const names = Array.from({ length: 20 }, (_, n) => `n${n}`);
+  const many = { ...MESSAGE, reactions: { ack: { count: 23, names } } };
+  const more = changed(many, "reacted", REACTED).reactions.ack;
+  assert.deepEqual([more.count, more.names.at(-1)], [24, "bob"]);
+  const less = changed(many, "reacted", { ...REACTED, removed: true }).reactions.ack;
+  assert.deepEqual(less, { count: 22, names });
+  assert.equal(reacters({ count: 3, names: ["alice", "bob"] }), "alice, bob and 1 more");
+  assert.equal(reacters({ count: 1, names: ["alice"] }), "alice");
 });
 
 test("what is left behind by an adopted entry is found", () => {

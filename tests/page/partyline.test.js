@@ -95,7 +95,8 @@ test("frames become events, each message of the log once, and a lost line comes 
   const line = connect("s", { url: "ws://h", token: "t", WebSocket: Socket });
   const heard = [];
   const hear = (event) => line.on(event, (detail) => heard.push([event, detail.position ?? null]));
-  for (const event of ["message", "deleted", "external", "reload", "error"]) hear(event);
+  const events = ["message", "deleted", "edited", "reacted", "external", "reload", "error"];
+  for (const event of events) hear(event);
   line.on("message", () => {
     line.close(); // and no listener is called after that
   });
@@ -127,4 +128,26 @@ test("frames become events, each message of the log once, and a lost line comes 
     ["message", 1],
   ]);
   assert.deepEqual([line.state.name, again.readyState], ["closed", 3]);
+});
+
+test("each change of a message is an event of its own, and unknown frames are none", async () => {
+  const line = connect("s", { url: "ws://h", WebSocket: Socket });
+  const heard = [];
+  for (const event of ["message", "deleted", "edited", "reacted"])
+    line.on(event, ({ position, data }) => heard.push([event, position, data.id]));
+  await null;
+  const socket = Socket.opened.at(-1);
+  socket.onopen();
+  socket.say({ type: "subscribed", session_id: "s", epoch: "e", position: 0, recovered: true });
+  const types = ["new_message", "message_edited", "message_reacted", "poll", "message_deleted"];
+  for (const [at, type] of [...types, "toString"].entries())
+    socket.say({ type, session_id: "s", position: at + 1, data: { id: 1 } });
+  assert.deepEqual(heard, [
+    ["message", 1, 1],
+    ["edited", 2, 1],
+    ["reacted", 3, 1],
+    ["deleted", 5, 1],
+  ]);
+  assert.equal(line.position("s").position, 6);
+  line.close();
 });

@@ -1,7 +1,9 @@
 """What the page and the nodes must take the same way."""
 
 import random
+from typing import get_args
 
+from mcp_node.doors.rest.editing import Reaction
 from mcp_node.inbox.mentions import MAX_MENTIONS, mentioned
 from proto.hidden import HIDDEN, hidden_characters
 from tests.hidden_table import table
@@ -46,6 +48,12 @@ def test_the_page_marks_as_many_characters_as_the_server_counts() -> None:
     expected = [hidden_characters(text) for text in texts]
     assert {*expected} >= {0, 1, 2, 3, 18}
     assert [ascii(t) for t, n, m in zip(texts, expected, counts, strict=True) if n != m] == []
+
+
+@needs_node
+def test_the_page_offers_the_reactions_of_the_server() -> None:
+    offered = evaluate("app/model/changes.js", "return m.REACTIONS.map(([one]) => one)", None)
+    assert offered == list(get_args(Reaction))
 
 
 @needs_node

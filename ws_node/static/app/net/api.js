@@ -57,6 +57,8 @@ export const getMessages = (sessionId, query, signal) =>
   ask("GET", `${at(sessionId)}/messages`, { query, signal });
 export const addMessage = (sessionId, body) => ask("POST", `${at(sessionId)}/messages`, { body });
 export const react = (sessionId, messageId, reaction, remove) =>
-  ask(remove ? "DELETE" : "PUT", `${at(sessionId)}/messages/${messageId}/reactions/${reaction}`);
+  ask(remove ? "DELETE" : "PUT", `${at(sessionId)}/messages/${messageId}/reactions/${reaction}`, {
+    body: remove ? undefined : {},
+  });
 export const getSession = (sessionId) => ask("GET", at(sessionId));
 export const search = (query, signal) => ask("GET", "/api/search", { query, signal });

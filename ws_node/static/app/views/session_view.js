@@ -228,8 +228,8 @@ export class SessionView {
   }
 
   /**
-   * Draw what has arrived. Until the newest messages are loaded, it waits: a change may be of one of
-   * them, or of a message that waits too.
+   * Draw what has arrived. It waits until the newest messages are loaded: a change may be of one
+   * of them, or of a message that waits too.
    */
   _flush() {
     if (!this._ready || !this._queue.length || this._aborter.signal.aborted) return;
