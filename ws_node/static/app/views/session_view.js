@@ -215,7 +215,7 @@ export class SessionView {
     }
   }
 
-  /** Draw new messages and changes once per animation frame; a timer replaces it where no frames are drawn. */
+  /** Draw what is new once per animation frame; a timer replaces it where no frames are drawn. */
   _soon() {
     if (this._due) return;
     const draw = () => {
