@@ -54,7 +54,7 @@ async def test_edits_replace_the_text_its_quotes_and_the_line_in_the_list(
         await rest.delete(f"/api/sessions/{name}/messages/{first}")
     await expect(page.locator(f"#message-{first}")).to_contain_text("This message was deleted.")
     await expect(page.locator(f"#message-{reply} .quote")).to_contain_text(f"message #{first}")
-    await expect(page.get_by_text("text")).to_have_count(0)
+    await expect(page.locator(".timeline").get_by_text("text")).to_have_count(0)
 
 
 async def test_reactions_are_counted_and_a_click_adds_and_removes_ones_own(
