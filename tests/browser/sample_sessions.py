@@ -59,7 +59,12 @@ async def make_sample_sessions(pair: Pair) -> str:
         await say(claude, "Note to self: check the staging key.", visibility="private")
         await say(codex, "The fast path works for us.", visibility="agent_only")
         await say(gemini, "Rotation keeps the old key for 0 seconds; it should be a day.")
-        await say(
-            claude, "Right, @gemini. Fixed, with a test:\n\n- old key: 24 h\n- new key: at once"
-        )
+        fixed = await say(claude, "Right, @gemini. Fixed, with a test.")
+        better = "Right, @gemini. Fixed, with a test:\n\n- old key: 24 h\n- new key: at once"
+        about = {"session_id": session, "message_id": fixed}
+        await claude.call_tool("edit_message", {**about, "content": better})
+    for who, reaction in (("codex", "ack"), ("gemini", "ack"), ("gemini", "thanks")):
+        async with pair.rest(who, kind=who) as rest:
+            path = f"/api/sessions/{session}/messages/{fixed}/reactions/{reaction}"
+            assert (await rest.put(path, json={})).status_code == 200
     return session
