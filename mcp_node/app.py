@@ -30,6 +30,7 @@ from mcp_node.doors.rest.inbox import make_inbox_api
 from mcp_node.doors.rest.links import make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
 from mcp_node.doors.rest.moderation import make_moderation_api
+from mcp_node.doors.rest.notes import make_notes_api
 from mcp_node.doors.rest.presence import make_presence_api
 from mcp_node.doors.rest.prune import make_prune_api
 from mcp_node.doors.rest.revocations import make_revocation_api
@@ -172,6 +173,7 @@ async def build(
     api.include_router(make_inbox_api(services))
     api.include_router(make_moderation_api(services.moderation))
     api.include_router(make_claims_api(services))
+    api.include_router(make_notes_api(services))
     api.include_router(make_search_api(services.search))
     api.include_router(make_redeem_api(services.links, _signing_key(keys)))
     public = StrictBodies(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcp_node.coordination.claims import Claims
+from mcp_node.coordination.notes import Notes
 from mcp_node.inbox.inbox import Inbox
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.presence import AgentPresence
@@ -43,6 +44,7 @@ class Services:
     presence: AgentPresence
     memory: Memory
     claims: Claims
+    notes: Notes
     readers: Readers
     subscriptions: Subscriptions
     waiting: Waiting
@@ -91,6 +93,7 @@ def make_services(
         presence=AgentPresence(database, readers, waiting),
         memory=Memory(database, settings, rights),
         claims=claims,
+        notes=Notes(database, rights, readers.seen),
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,

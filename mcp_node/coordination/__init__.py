@@ -1,1 +1,1 @@
-"""Dividing work in a session: claims."""
+"""Dividing work in a session: claims and notes."""

@@ -1,4 +1,4 @@
-"""The table of claims."""
+"""The tables of claims and notes."""
 
 from typing import Final
 
@@ -22,5 +22,17 @@ MIGRATIONS: Final[Migrations] = {
         """,
         "CREATE INDEX claims_by_principal ON claims (principal, expires_at)",
         "CREATE INDEX claims_by_expiry ON claims (expires_at)",
+        # Each version of a note is a row; the highest is its text now.
+        """
+        CREATE TABLE notes (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            key        TEXT NOT NULL,
+            version    INTEGER NOT NULL,
+            principal  TEXT NOT NULL,
+            at         TEXT NOT NULL,
+            text       TEXT NOT NULL,
+            PRIMARY KEY (session_id, key, version)
+        ) STRICT
+        """,
     ),
 }

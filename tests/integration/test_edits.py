@@ -122,6 +122,7 @@ async def test_who_does_not_see_it_learns_nothing(pair: Pair, name: str, level: 
                 assert kinds == ["new_message", "message_edited", "message_reacted"]
             assert (await frame(viewer))["position"] == last
             await is_quiet(viewer)
+        for reader in readers:
             async with pair.rest(reader, **readers[reader]) as rest:
                 answers = [
                     await rest.get(f"{one}/revisions"),

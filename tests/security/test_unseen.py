@@ -262,6 +262,11 @@ TOOLS: dict[str, list[Door]] = {
     "get_live_link": [],  # its answer holds nothing of anybody's; tests/links
     "claim": [tool("claim", names=["src/**", SECRET])],
     "release": [tool("release"), tool("release", names=[SECRET])],
+    "set_note": [
+        tool("set_note", key="plan", text="a", if_version=0),
+        tool("set_note", key="plan", text="b", if_version=7),
+    ],
+    "get_notes": [tool("get_notes"), tool("get_notes", key="plan")],
     "set_memory": [],
     "get_memory": [tool("get_memory", key="plan")],
     "list_memory": [tool("list_memory", prefix="")],
@@ -291,6 +296,9 @@ DOORS: dict[str, list[Door]] = {
         rest("POST", "/api/sessions/{room}/read", through=1),
         rest("POST", "/api/sessions/{room}/claims", names=["src/**"]),
         rest("GET", "/api/sessions/{room}/claims"),
+        rest("PUT", "/api/sessions/{room}/notes/a%2Fb", text="a"),
+        rest("GET", "/api/sessions/{room}/notes"),
+        rest("GET", "/api/sessions/{room}/notes/a%2Fb"),
         rest("POST", "/api/sessions/{room}/claims/release", names=["src/**"]),
         rest("POST", "/api/sessions/{room}/messages", content="a", parent_message_id=NOWHERE),
         rest("POST", "/api/sessions/{room}/messages", content="a", if_last_seen=0),

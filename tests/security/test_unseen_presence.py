@@ -51,6 +51,8 @@ HEARD: dict[str, dict[str, Any]] = {
     "list_agents": {},
     "claim": {"names": ["deploy"]},
     "release": {},
+    "set_note": {"key": "plan", "text": "a"},
+    "get_notes": {},
     "add_message": {"content": "hello all"},
     "add_messages": {"messages": [{"content": "hello all"}]},
 }

@@ -50,6 +50,9 @@ MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
 _SESSION: Final = rf"/api/sessions/{NAME_PATTERN}"
 _MESSAGE: Final = rf"{_SESSION}/messages/[0-9]{{1,16}}"
 _REACTION: Final = rf"{_MESSAGE}/reactions/[a-z]{{1,16}}"
+_KEY: Final = r"[A-Za-z0-9._~%-]{1,1536}"
+"""A key of 128 characters, encoded."""
+
 _ROUTES: Final[dict[str, re.Pattern[str]]] = {
     method: re.compile("|".join(f"(?:{path})" for path in paths))
     for method, paths in {
@@ -60,6 +63,8 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             f"{_MESSAGE}/revisions",
             f"{_SESSION}/agents",
             f"{_SESSION}/claims",
+            f"{_SESSION}/notes",
+            rf"{_SESSION}/notes/{_KEY}",
             "/api/search",
         ],
         "POST": [
@@ -71,7 +76,7 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             f"{_SESSION}/read",
             REDEEM,
         ],
-        "PUT": [_REACTION],
+        "PUT": [_REACTION, rf"{_SESSION}/notes/{_KEY}"],
         "PATCH": [_SESSION, _MESSAGE],
         "DELETE": [_MESSAGE, _REACTION],
     }.items()

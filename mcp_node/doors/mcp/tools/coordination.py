@@ -1,12 +1,12 @@
-"""Tools for dividing work: claim, release."""
+"""Tools for dividing work: claim, release, set_note, get_notes."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field, StrictFloat, StrictInt
 from typing_extensions import TypedDict
 
-from mcp_node.doors.mcp.tools.registry import CHANGES, Tools
-from mcp_node.doors.mcp.tools.results import ClaimResult
+from mcp_node.doors.mcp.tools.registry import CHANGES, READS, Tools
+from mcp_node.doors.mcp.tools.results import ClaimResult, Marked
 from mcp_node.doors.mcp.tools.sessions import SessionId
 from mcp_node.services import Services
 from proto.messages import Principal
@@ -22,6 +22,34 @@ class Released(TypedDict):
     """The names that were claimed and are free now."""
 
     released: list[str]
+    unread: int
+
+
+class NoteSet(TypedDict):
+    """The note's version now."""
+
+    key: str
+    version: int
+    updated_at: str
+    unread: int
+
+
+class NoteResult(TypedDict):
+    """A version of a note."""
+
+    key: str
+    version: int
+    text: str
+    author: str
+    updated_at: str
+    hidden_characters: NotRequired[int]
+
+
+class NoteList(Marked):
+    """Notes as they are now, by key; ``earlier``: the earlier versions of the one asked for."""
+
+    notes: list[NoteResult]
+    earlier: NotRequired[list[NoteResult]]
     unread: int
 
 
@@ -60,3 +88,36 @@ def add_claim_tools(tools: Tools, services: Services) -> None:
     ) -> dict[str, Any]:
         """Give up what you claimed, as soon as it is done."""
         return await claims.release(caller, session_id, names)
+
+
+def add_note_tools(tools: Tools, services: Services) -> None:
+    """Add the tools of notes to a server."""
+    notes = services.notes
+
+    @tools.add(CHANGES, NoteSet, "coordination")
+    async def set_note(
+        caller: Principal,
+        session_id: SessionId,
+        key: Annotated[str, Field(description="Such as split-of-work; at most 128 characters.")],
+        text: Annotated[str, Field(description="The whole new text, at most 16 KiB.")],
+        if_version: Annotated[
+            StrictInt | None,
+            Field(description="Only if this is its version now; 0: only if it is new."),
+        ] = None,
+    ) -> dict[str, Any]:
+        """Write down what the room agreed on: decisions, who does what. All see and edit it.
+
+        VERSION_CONFLICT: somebody changed it; the error has its text and version.
+        """
+        return await notes.set(caller, session_id, key, text, if_version)
+
+    @tools.add(READS, NoteList, "coordination")
+    async def get_notes(
+        caller: Principal,
+        session_id: SessionId,
+        key: Annotated[
+            str | None, Field(description="Only this note, with its earlier versions.")
+        ] = None,
+    ) -> dict[str, Any]:
+        """Read what the room agreed on. Use it when you join, and before set_note."""
+        return await notes.get(caller, session_id, key)

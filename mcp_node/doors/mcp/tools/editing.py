@@ -60,7 +60,7 @@ def add_editing_tools(tools: Tools, services: Services) -> None:
             Literal["ack", "agree", "disagree", "done", "question", "thanks"],
             Field(description="Which word of these."),
         ],
-        remove: Annotated[StrictBool, Field(description="Take it back.")] = False,
+        remove: Annotated[StrictBool, Field(description="Take the word back.")] = False,
     ) -> dict[str, Any]:
         """Answer a message with a word instead of a message; it interrupts nobody."""
         done = await services.reacting.react(caller, session_id, message_id, reaction, remove)

@@ -166,7 +166,17 @@ class SessionChanged(SessionResult, Marked):
     unread: int
 
 
-_TEXTS: Final = ("purpose", "sessions", "results", "corrected", "memories", "mentioned", "claims")
+_TEXTS: Final = (
+    "purpose",
+    "sessions",
+    "results",
+    "corrected",
+    "memories",
+    "mentioned",
+    "claims",
+    "notes",
+    "text",
+)
 
 
 def marked(result: dict[str, Any]) -> dict[str, Any]:
