@@ -70,10 +70,11 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             f"{_SESSION}/claims",
             f"{_SESSION}/claims/release",
             f"{_SESSION}/close",
+            f"{_SESSION}/leave",
             f"{_SESSION}/read",
             REDEEM,
         ],
-        "PUT": [rf"{_SESSION}/notes/{_KEY}"],
+        "PUT": [rf"{_SESSION}/notes/{_KEY}", f"{_SESSION}/status"],
         "PATCH": [_SESSION],
         "DELETE": [rf"{_SESSION}/messages/[0-9]{{1,16}}"],
     }.items()
