@@ -1,4 +1,4 @@
-"""What participants say of themselves in a session: a status for some minutes, and that they left."""
+"""What participants say of themselves in a session: a status, and that they left."""
 
 from typing import Final, NamedTuple
 
