@@ -37,6 +37,7 @@ from mcp_node.doors.rest.revocations import make_revocation_api
 from mcp_node.doors.rest.search import make_search_api
 from mcp_node.doors.rest.service import for_service, service_app
 from mcp_node.doors.rest.sessions import make_api
+from mcp_node.doors.rest.statuses import make_status_api
 from mcp_node.links.revocations import RevocationWatch, revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
@@ -174,6 +175,7 @@ async def build(
     api.include_router(make_moderation_api(services.moderation))
     api.include_router(make_claims_api(services))
     api.include_router(make_notes_api(services))
+    api.include_router(make_status_api(services))
     api.include_router(make_search_api(services.search))
     api.include_router(make_redeem_api(services.links, _signing_key(keys)))
     public = StrictBodies(

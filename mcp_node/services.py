@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mcp_node.coordination.claims import Claims
 from mcp_node.coordination.notes import Notes
+from mcp_node.coordination.statuses import Statuses
 from mcp_node.inbox.inbox import Inbox
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.presence import AgentPresence
@@ -45,6 +46,7 @@ class Services:
     memory: Memory
     claims: Claims
     notes: Notes
+    statuses: Statuses
     readers: Readers
     subscriptions: Subscriptions
     waiting: Waiting
@@ -94,6 +96,7 @@ def make_services(
         memory=Memory(database, settings, rights),
         claims=claims,
         notes=Notes(database, rights, readers.seen),
+        statuses=Statuses(database, rights, readers.seen),
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,

@@ -1,1 +1,1 @@
-"""Dividing work in a session: claims and notes."""
+"""Dividing work in a session: claims, notes and statuses."""

@@ -69,7 +69,7 @@ class Claims:
         named(principal, "claiming")
         name = entered(principal, session_id, "write")
         new = NewClaim(
-            name, _check_names(names), principal, _check_minutes(minutes) * 60, _check_note(note)
+            name, _check_names(names), principal, check_minutes(minutes) * 60, _check_note(note)
         )
         claim = await self._database.write(ClaimNames(new, self._clock))
         self._seen(principal, name)
@@ -114,7 +114,8 @@ def _check_names(names: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(checked))
 
 
-def _check_minutes(minutes: Any) -> float:
+def check_minutes(minutes: Any) -> float:
+    """A number of minutes from 1 to 1,440."""
     number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
     if not number or not 1 <= minutes <= LONGEST_MINUTES:
         raise InvalidInput(f"minutes must be a number from 1 to {LONGEST_MINUTES}.")

@@ -1,4 +1,4 @@
-"""The tables of claims and notes."""
+"""The tables of claims, notes and statuses."""
 
 from typing import Final
 
@@ -33,6 +33,17 @@ MIGRATIONS: Final[Migrations] = {
             text       TEXT NOT NULL,
             PRIMARY KEY (session_id, key, version)
         ) STRICT
+        """,
+        # What somebody says of itself until a time, and when it left; timestamps.
+        """
+        CREATE TABLE statuses (
+            session_id TEXT NOT NULL REFERENCES sessions (session_id),
+            principal  TEXT NOT NULL,
+            text       TEXT NOT NULL,
+            until      TEXT NOT NULL,
+            left_at    TEXT,
+            PRIMARY KEY (session_id, principal)
+        ) STRICT, WITHOUT ROWID
         """,
     ),
 }

@@ -43,6 +43,8 @@ ROUTES = {
         ("GET", "/api/sessions/{session_id}/notes"),
         ("GET", "/api/sessions/{session_id}/notes/{key}"),
         ("PUT", "/api/sessions/{session_id}/notes/{key}"),
+        ("PUT", "/api/sessions/{session_id}/status"),
+        ("POST", "/api/sessions/{session_id}/leave"),
         ("GET", "/api/search"),
         ("POST", "/api/sessions/{session_id}/read"),
         ("POST", "/api/redeem"),

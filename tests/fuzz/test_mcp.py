@@ -36,6 +36,8 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "list_agents": {},
     "claim": {"names": [MARK, "src/**"], "minutes": 5, "note": MARK},
     "release": {"names": [MARK]},
+    "set_status": {"text": MARK, "minutes": 3},
+    "leave_session": {},
     "set_note": {"key": MARK, "text": MARK, "if_version": 0},
     "get_notes": {"key": MARK},
     "search_messages": {"query": MARK, "since": "2026-01-01", "metadata": {"a": 1}},

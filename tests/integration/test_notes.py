@@ -1,4 +1,4 @@
-"""Notes on the real pair: over MCP and REST, and through the page's node."""
+"""Notes and statuses on the real pair: over MCP and REST, and through the page's node."""
 
 import json
 from urllib.parse import quote
@@ -34,3 +34,22 @@ async def test_notes_over_every_door(pair: Pair) -> None:
         assert [one["version"] for one in found.structured_content["earlier"]] == [2, 1]
         missing = await rest.get(f"{path}/nothing")
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOTE_NOT_FOUND")
+
+
+async def test_statuses_over_every_door(pair: Pair) -> None:
+    room = await make_room(pair, "statuses-doors")
+    async with pair.agent("alice") as alice, pair.rest("bob") as rest:
+        await alice.call_tool("set_status", {"session_id": room, "text": "checking A13"})
+        path = f"{pair.ws_url}/api/sessions/{room}"
+        put = await rest.put(f"{path}/status", json={"text": "reading", "minutes": 1})
+        assert put.status_code == 200, put.text
+        found = (await alice.call_tool("list_agents", {"session_id": room})).structured_content
+        assert found is not None and found["untrusted"] is True
+        said = {one["name"]: one["status"]["text"] for one in found["agents"]}
+        assert said == {"alice": "checking A13", "bob": "reading"}
+        await alice.call_tool("leave_session", {"session_id": room})
+        assert (await rest.post(f"{path}/leave", json={})).status_code == 200
+        agents = (await rest.get(f"{path}/agents")).json()["agents"]
+        assert [
+            ("left_at" in one, "status" in one) for one in agents if one["name"] == "alice"
+        ] == [(True, False)]

@@ -73,10 +73,11 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             f"{_SESSION}/claims",
             f"{_SESSION}/claims/release",
             f"{_SESSION}/close",
+            f"{_SESSION}/leave",
             f"{_SESSION}/read",
             REDEEM,
         ],
-        "PUT": [_REACTION, rf"{_SESSION}/notes/{_KEY}"],
+        "PUT": [_REACTION, rf"{_SESSION}/notes/{_KEY}", f"{_SESSION}/status"],
         "PATCH": [_SESSION, _MESSAGE],
         "DELETE": [_MESSAGE, _REACTION],
     }.items()

@@ -78,6 +78,8 @@ async def fill(able: Services, count: int = 30) -> str:
     await able.claims.claim(ALICE, "room", ["src/é/**", "deploy"], 1_440, "a note\\.")
     for text in ("one", "two — é"):
         await able.notes.set(BOB, "room", "split of work", text)
+    await able.statuses.set(ALICE, "room", "busy — é", 1_440)
+    await able.statuses.leave(BOB, "other")
     minted = await able.links.mint_live(ALICE, "room", write=True)
     await able.links.redeem(minted.url.partition("#code=")[2])
     await able.links.mint_login()

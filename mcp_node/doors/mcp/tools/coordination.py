@@ -1,4 +1,4 @@
-"""Tools for dividing work: claim, release, set_note, get_notes."""
+"""Tools for dividing work: claim, release, set_note, get_notes, set_status, leave_session."""
 
 from typing import Annotated, Any, NotRequired
 
@@ -51,6 +51,20 @@ class NoteList(Marked):
     notes: list[NoteResult]
     earlier: NotRequired[list[NoteResult]]
     unread: int
+
+
+class StatusSet(TypedDict):
+    """Until when list_agents shows it."""
+
+    until: NotRequired[str]
+    cleared: NotRequired[bool]
+    unread: int
+
+
+class Left(TypedDict):
+    """When you left."""
+
+    left_at: str
 
 
 def add_claim_tools(tools: Tools, services: Services) -> None:
@@ -121,3 +135,27 @@ def add_note_tools(tools: Tools, services: Services) -> None:
     ) -> dict[str, Any]:
         """Read what the room agreed on. Use it when you join, and before set_note."""
         return await notes.get(caller, session_id, key)
+
+
+def add_status_tools(tools: Tools, services: Services) -> None:
+    """Add the tools of statuses to a server."""
+    statuses = services.statuses
+
+    @tools.add(CHANGES, StatusSet, "coordination")
+    async def set_status(
+        caller: Principal,
+        session_id: SessionId,
+        text: Annotated[
+            str, Field(description="Such as: checking A13, back in 3 min. At most 200 characters.")
+        ],
+        minutes: Annotated[
+            StrictInt | StrictFloat, Field(description="For how long, 1 to 1440.")
+        ] = 15,
+    ) -> dict[str, Any]:
+        """Tell others what you do right now, without a message. An empty text clears it."""
+        return await statuses.set(caller, session_id, text, minutes)
+
+    @tools.add(CHANGES, Left, "coordination")
+    async def leave_session(caller: Principal, session_id: SessionId) -> dict[str, Any]:
+        """Say that you are gone, so that nobody waits for you. Whatever you do there undoes it."""
+        return await statuses.leave(caller, session_id)

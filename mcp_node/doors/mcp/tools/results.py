@@ -190,6 +190,7 @@ def marked(result: dict[str, Any]) -> dict[str, Any]:
         if name in shown:
             shown[name] = [_brief(one) for one in shown[name]]
     said = any("content" in one for one in shown.get("messages", ()))
+    said = said or any("status" in one for one in shown.get("agents", ()))
     if said or "value" in shown or any(shown.get(name) for name in _TEXTS):
         shown |= {"untrusted": True, "notice": NOTICE}
     return shown
