@@ -25,16 +25,19 @@ from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
 from mcp_node.doors.mcp.toolsets import toolsets_of_address
 from mcp_node.doors.rest.caller import install_identity
+from mcp_node.doors.rest.coordination import make_claims_api
 from mcp_node.doors.rest.inbox import make_inbox_api
 from mcp_node.doors.rest.links import make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
 from mcp_node.doors.rest.moderation import make_moderation_api
+from mcp_node.doors.rest.notes import make_notes_api
 from mcp_node.doors.rest.presence import make_presence_api
 from mcp_node.doors.rest.prune import make_prune_api
 from mcp_node.doors.rest.revocations import make_revocation_api
 from mcp_node.doors.rest.search import make_search_api
 from mcp_node.doors.rest.service import for_service, service_app
 from mcp_node.doors.rest.sessions import make_api
+from mcp_node.doors.rest.statuses import make_status_api
 from mcp_node.links.revocations import RevocationWatch, revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
@@ -169,6 +172,9 @@ async def build(
     api.include_router(make_api(services))
     api.include_router(make_inbox_api(services))
     api.include_router(make_moderation_api(services.moderation))
+    api.include_router(make_claims_api(services))
+    api.include_router(make_notes_api(services))
+    api.include_router(make_status_api(services))
     api.include_router(make_search_api(services.search))
     api.include_router(make_redeem_api(services.links, _signing_key(keys)))
     public = StrictBodies(

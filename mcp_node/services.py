@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mcp_node.coordination.claims import Claims
+from mcp_node.coordination.notes import Notes
+from mcp_node.coordination.statuses import Statuses
 from mcp_node.inbox.inbox import Inbox
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.presence import AgentPresence
@@ -39,6 +42,9 @@ class Services:
     roster: Roster
     presence: AgentPresence
     memory: Memory
+    claims: Claims
+    notes: Notes
+    statuses: Statuses
     readers: Readers
     subscriptions: Subscriptions
     waiting: Waiting
@@ -75,7 +81,8 @@ def make_services(
     changed = watch.changed_here if database.shared else session_changed
     sessions = Sessions(database, settings, rights, readers.seen)
     pages = Pages(database, readers)
-    inbox = Inbox(database, sessions, readers, pages)
+    claims = Claims(database, rights, readers.seen)
+    inbox = Inbox(database, sessions, readers, pages, claims)
     return Services(
         sessions=sessions,
         inbox=inbox,
@@ -83,6 +90,9 @@ def make_services(
         roster=Roster(database, readers, waiting),
         presence=AgentPresence(database, readers, waiting),
         memory=Memory(database, settings, rights),
+        claims=claims,
+        notes=Notes(database, rights, readers.seen),
+        statuses=Statuses(database, rights, readers.seen),
         readers=readers,
         subscriptions=subscriptions,
         waiting=waiting,

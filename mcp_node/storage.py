@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from mcp_node.coordination import tables as coordination
 from mcp_node.inbox import tables as inbox
 from mcp_node.inbox.mention_rows import Mentions
 from mcp_node.links import tables as links
@@ -36,6 +37,7 @@ _FEATURES: Final = (
     inbox.MIGRATIONS,
     memory.MIGRATIONS,
     links.MIGRATIONS,
+    coordination.MIGRATIONS,
 )
 SCHEMA: Final = Schema(merge_versions([*_FEATURES, search.MIGRATIONS]), add_search_functions)
 """All tables of the database in SQLite. Within a version, features keep this order."""

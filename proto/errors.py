@@ -13,10 +13,13 @@
     │   ├── MessageNotFound MESSAGE_NOT_FOUND   404   no such message (that the caller may see)
     │   ├── ParentNotFound  PARENT_NOT_FOUND    404   no such parent (that the caller may see)
     │   ├── MemoryNotFound  MEMORY_NOT_FOUND    404   the caller has no value under that key
+    │   ├── NoteNotFound    NOTE_NOT_FOUND      404   the session has no note under that key
     │   └── LinkNotFound    LINK_NOT_FOUND      404   no such link
     ├── KeyReused           KEY_REUSED          409   the idempotency key belongs to another message
     ├── MemoryExists        MEMORY_EXISTS       409   the key has a value, and overwrite is false
     ├── MovedOn             MOVED_ON            409   others have spoken since the message named
+    ├── Claimed             CLAIMED             409   somebody else has claimed what overlaps it
+    ├── VersionConflict     VERSION_CONFLICT    409   the note has another version than expected
     ├── SessionClosed       SESSION_CLOSED      409   the session is read-only
     ├── RateLimited         RATE_LIMITED        429   a limit of the caller is reached
     ├── LoopGuard           LOOP_GUARD          429   agents seem to loop: stop and ask a person
@@ -162,6 +165,16 @@ class LinkNotFound(NotFound):
         super().__init__(message, hint)
 
 
+class NoteNotFound(NotFound):
+    """The session has no note under that key."""
+
+    code = "NOTE_NOT_FOUND"
+    next_step = "Call get_notes to see the notes of this session."
+
+    def __init__(self, message: str = "There is no such note.", hint: str = "") -> None:
+        super().__init__(message, hint)
+
+
 class KeyReused(PartylineError):
     """An idempotency key was reused for a different message."""
 
@@ -220,6 +233,64 @@ class MovedOn(PartylineError):
         """The messages, as get_messages shows them."""
         shown = [message.shown() for message in self.messages]
         return {"messages": shown, "has_more": self.has_more}
+
+
+class Claimed(PartylineError):
+    """Somebody else has claimed names that overlap those that the caller wants to claim.
+
+    Args:
+        message: as in `PartylineError`.
+        hint: as in `PartylineError`.
+        claims: these claims, as get_session shows them.
+    """
+
+    code = "CLAIMED"
+    status = 409
+    next_step = (
+        "Nothing was claimed. Do something else, ask who has it, or call again after it ends."
+    )
+
+    def __init__(
+        self,
+        message: str = "Somebody else has claimed some of this.",
+        hint: str = "",
+        claims: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__(message, hint)
+        self.claims = claims
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Who has what until when."""
+        return {"claims": list(self.claims)}
+
+
+class VersionConflict(PartylineError):
+    """The note has another version than the caller expected.
+
+    Args:
+        message: as in `PartylineError`.
+        hint: as in `PartylineError`.
+        note: the note as it is now, as get_notes shows it; version 0: there is none.
+    """
+
+    code = "VERSION_CONFLICT"
+    status = 409
+    next_step = "Nothing was stored. Merge your text with this one, and call with its version."
+
+    def __init__(
+        self,
+        message: str = "The note was changed since the version you know.",
+        hint: str = "",
+        note: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.note = note or {}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The note as it is now."""
+        return self.note
 
 
 class SessionClosed(PartylineError):

@@ -10,15 +10,17 @@ from tests.pair import Pair
 SECONDS = 60.0
 
 
-async def partyline(pair: Pair, *arguments: str) -> tuple[int, str, str]:
+async def partyline(pair: Pair, *arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run a command in the pair's environment: exit code, standard output, standard error.
+
+    ``variables`` are added to the environment.
 
     The process is killed if the caller is cancelled or times out.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = forkserver.start(
             *("mcp_node.commands.cli", *arguments),
-            env=pair.environment,
+            env={**pair.environment, **variables},
             stdout=out.fileno(),
             stderr=err.fileno(),
         )

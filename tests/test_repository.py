@@ -21,6 +21,7 @@ ORDER = {
     "mcp_node": [
         ["mcp_node.log"],
         ["mcp_node.sessions", "mcp_node.bridge"],
+        ["mcp_node.coordination"],
         ["mcp_node.inbox", "mcp_node.links", "mcp_node.memory", "mcp_node.search"],
         ["mcp_node.services", "mcp_node.storage", "mcp_node.transfer"],
         ["mcp_node.doors.mcp", "mcp_node.doors.rest", "mcp_node.commands"],

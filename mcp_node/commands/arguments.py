@@ -23,6 +23,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"partyline {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_running(commands)
+    _add_claims(commands)
     _add_token(commands)
     _add_log(commands)
     _add_links(commands)
@@ -54,6 +55,26 @@ def _add_running(commands: "Commands") -> None:
     watch.add_argument("session_id", metavar="SESSION", help="the session's id")
     watch.add_argument(
         "--since", type=int, metavar="ID", help="start after this message (0: from the beginning)"
+    )
+
+
+def _add_claims(commands: "Commands") -> None:
+    claims = commands.add_parser(
+        "claims",
+        help="check whether others have claimed files",
+        description="Check whether somebody else has claimed files in a session, such as in a git"
+        " hook (docs/operations.md). Exit code 0: nobody has; 1: somebody has, and standard error"
+        " says who, what and until when; 2: it cannot tell, for example because mcp_node does not"
+        " answer. The token is read from PARTYLINE_TOKEN.",
+    )
+    claims.add_argument("--session", required=True, metavar="SESSION", help="the session's id")
+    claims.add_argument("action", choices=["check"], help="what to do")
+    claims.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="paths below the current directory, which is the top folder of what is claimed;"
+        " put -- before them if one may begin with a hyphen",
     )
 
 

@@ -4,7 +4,7 @@
 code  meaning
 ====  ==============================================
 0     success, or stopped by Ctrl-C or a signal
-1     standard output was closed
+1     standard output was closed; ``claims``: somebody else has claimed a file
 2     the command line or the configuration is wrong
 ====  ==============================================
 """
@@ -20,6 +20,7 @@ from typing import Final
 
 from mcp_node.commands.arguments import command_line
 from mcp_node.commands.backup import make_backup, restore_backup
+from mcp_node.commands.claims import check_claims
 from mcp_node.commands.cluster.demo import demo
 from mcp_node.commands.keys import keys
 from mcp_node.commands.links import links, login
@@ -64,6 +65,10 @@ def _watch(chosen: argparse.Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         Watch(load_settings(), chosen.session_id, chosen.since).run()
     return 0
+
+
+def _claims(chosen: argparse.Namespace) -> int:
+    return 0 if check_claims(load_settings(), chosen.session, chosen.files) else 1
 
 
 def _backup(chosen: argparse.Namespace) -> int:
@@ -118,6 +123,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "up": _up,
     "token": _token,
     "watch": _watch,
+    "claims": _claims,
     "backup": _backup,
     "restore": _restore,
     "revoke": _revoke,

@@ -79,11 +79,7 @@ class Watch:
             pause = min(pause * 2, PAUSE_SECONDS[1])
 
     def _connected(self) -> ClientConnection:
-        token = os.environ.get(TOKEN_VARIABLE)
-        if token and not _TOKEN.fullmatch(token):
-            raise ConfigurationError(
-                f"{TOKEN_VARIABLE} is not a token: it contains blanks or non-ASCII characters"
-            )
+        token = own_token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         address = with_ports(self._settings).ws_address  # with WS_PORT=0 the port may have changed
         url = address.replace("http", "ws", 1) + self._path
@@ -112,6 +108,20 @@ class Watch:
 
     def _say(self, text: str) -> None:
         print(f"partyline: {printable(text)}", file=self._err, flush=True)
+
+
+def own_token() -> str | None:
+    """The token in the environment, None if there is none.
+
+    Raises:
+        ConfigurationError: it cannot be a token.
+    """
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token and not _TOKEN.fullmatch(token):
+        raise ConfigurationError(
+            f"{TOKEN_VARIABLE} is not a token: it contains blanks or non-ASCII characters"
+        )
+    return token
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
+from mcp_node.coordination.claims import Claims
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.log.interface import Database
@@ -24,6 +25,7 @@ class Inbox:
         sessions: describes and lists sessions.
         readers: keeps the read positions.
         pages: reads and marks.
+        claims: tells what is claimed in a session.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Inbox:
         sessions: Sessions,
         readers: Readers,
         pages: Pages,
+        claims: Claims,
     ) -> None:
         self._database = database
         self._sessions = sessions
         self._readers = readers
         self._pages = pages
+        self._claims = claims
 
     async def unread(self, principal: Principal, session_id: str) -> int:
         """How many messages of others a principal has not read in a session, up to 1,000."""
@@ -54,7 +58,7 @@ class Inbox:
     async def get_session(
         self, principal: Principal, session_id: Any, *, mark_read: bool
     ) -> dict[str, Any]:
-        """A session and its most recent messages.
+        """A session, its most recent messages, and what is claimed in it, if anything is.
 
         Args:
             principal: who reads.
@@ -66,7 +70,10 @@ class Inbox:
             about, page = await self._sessions.view(principal, name)
             if mark_read:
                 await self._pages.given(principal, name, page, None)
-        return {**about, **page.shown()}
+        view = {**about, **page.shown()}
+        if claims := await self._claims.of(name):
+            view["claims"] = claims
+        return view
 
     async def get_messages(
         self, principal: Principal, query: PageQuery, *, mark_read: bool

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NotRequired
 import msgspec
 from typing_extensions import TypedDict
 
+from mcp_node.coordination.status_rows import Status, statuses
 from mcp_node.inbox.mentions import calls, mentioned
 from mcp_node.inbox.read_positions import Readers
 from mcp_node.inbox.rows import Receipts, RosterEntry, receipts, roster, roster_of
@@ -18,6 +19,7 @@ from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered
 from mcp_node.sessions.reads import PageQuery
 from proto.errors import InvalidInput, MessageNotFound
+from proto.hidden import hidden_characters
 from proto.messages import ANONYMOUS, Audience, Message, Principal, utc_now
 from proto.visibility import may_see
 
@@ -40,8 +42,18 @@ class Awaited(TypedDict):
     sender: NotRequired[str]
 
 
+class StatusListed(TypedDict):
+    """What somebody says it does, until a time."""
+
+    text: str
+    until: str
+    hidden_characters: NotRequired[int]
+
+
 class AgentListed(TypedDict):
     """Somebody who was in the session; ``waiting``: it waits for messages right now.
+
+    ``left_at``: it has said then that it left, and was not active since.
 
     ``waiting_for``: what for; not there if it waits on another node.
     """
@@ -52,6 +64,8 @@ class AgentListed(TypedDict):
     last_seen: str
     waiting: bool
     waiting_for: NotRequired[list[Awaited]]
+    status: NotRequired[StatusListed]
+    left_at: NotRequired[str]
 
 
 class Roster:
@@ -68,6 +82,7 @@ class Roster:
         await self._readers.save()
         everybody = await self._database.read(partial(roster, session_id=name))
         now = utc_now()
+        said = await self._database.read(partial(statuses, session_id=name, now=now))
         shown: list[AgentListed] = [
             {
                 "name": each.audience.agent_id,
@@ -83,6 +98,9 @@ class Roster:
         ]
         shown.sort(key=itemgetter("last_seen"), reverse=True)
         del shown[MOST_AGENTS:]
+        for agent in shown:
+            if agent["name"] in said:
+                _add_status(agent, said[agent["name"]])
         names = {each.audience.agent_id for each in everybody}
         await self._say_what_for(principal, name, shown, names)
         return shown
@@ -192,6 +210,15 @@ def known(
         if reads.page(connection, audience, newest._replace(sender=sender)).messages
     }
     return {each.id for each in messages if _sees(audience, each)}, speak
+
+
+def _add_status(agent: AgentListed, said: Status) -> None:
+    if said.text:
+        agent["status"] = {"text": said.text, "until": said.until}
+        if hidden := hidden_characters(said.text):
+            agent["status"]["hidden_characters"] = hidden
+    if said.left_at is not None and said.left_at >= agent["last_seen"] and not agent["waiting"]:
+        agent["left_at"] = said.left_at
 
 
 def _awaited(wish: Wish, threads: set[int], senders: set[str]) -> Awaited:

@@ -187,18 +187,12 @@ class Memory:
 
 
 def check_key(key: Any, what: str = "key") -> str:
-    """Check a key: 1 to 128 printable characters, without a space at either end.
-
-    Printable is what Python's ``str.isprintable`` accepts: no control, format or unassigned
-    characters, and no separator but the space. So two different keys rarely look alike.
+    """Check a key: see `checks.check_printable`.
 
     Raises:
         InvalidInput: the key breaks these rules.
     """
-    text = _check_chars(key, what)
-    if text != text.strip(" "):
-        raise InvalidInput(f"{what} must not begin or end with a space.")
-    return text
+    return checks.check_printable(key, what, KEY_CHARS)
 
 
 def check_memory_value(value: Any, settings: Settings) -> msgspec.Raw:

@@ -181,6 +181,19 @@ def check_key(key: Any) -> str | None:
     return key
 
 
+def check_printable(value: Any, what: str, most: int) -> str:
+    """A text of 1 to ``most`` printable characters, without a space at either end.
+
+    Printable is what Python's ``str.isprintable`` accepts: no control, format or unassigned
+    characters, and no separator but the space. So two different texts rarely look alike.
+    """
+    if not isinstance(value, str) or not 1 <= len(value) <= most or not value.isprintable():
+        raise InvalidInput(f"{what} must be 1 to {most} printable characters.")
+    if value != value.strip(" "):
+        raise InvalidInput(f"{what} must not begin or end with a space.")
+    return value
+
+
 def check_sender(sender: Any) -> str | None:
     """The name of a sender to filter by, 1 to 129 characters, or None."""
     if sender is None:

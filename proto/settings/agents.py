@@ -79,7 +79,7 @@ class AgentSettings(BaseModel):
 
     @field_validator("toolsets", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_toolsets(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

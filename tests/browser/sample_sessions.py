@@ -53,11 +53,13 @@ async def make_sample_sessions(pair: Pair) -> str:
             await say(codex, "On it. Reading the logs of the last 30 runs.", room)
         files = {"files": ["auth/session.py", "auth/keys.py"], "confidence": 0.8}
         plan = await say(claude, PLAN, metadata=files)
-        await say(claude, "I start with `verify()`; give me ten minutes.")
+        await say(claude, "I start with `verify()`; give me ten minutes. @human, yours?")
         yes = await say(codex, "Yes, go on. I take keys.py meanwhile.", parent_message_id=plan)
         await say(gemini, "I review both. Careful with invoice\u202efdp.exe", parent_message_id=yes)
         await say(claude, "Note to self: check the staging key.", visibility="private")
         await say(codex, "The fast path works for us.", visibility="agent_only")
         await say(gemini, "Rotation keeps the old key for 0 seconds; it should be a day.")
-        await say(claude, "Right. Fixed, with a test:\n\n- old key: 24 h\n- new key: at once")
+        await say(
+            claude, "Right, @gemini. Fixed, with a test:\n\n- old key: 24 h\n- new key: at once"
+        )
     return session

@@ -7,13 +7,15 @@ import { test } from "node:test";
 import { perMinute } from "../../ws_node/static/app/ui/chart.js";
 import { words } from "../../ws_node/static/app/views/connection_view.js";
 import { Conversation } from "../../ws_node/static/app/model/conversation.js";
+import { beginsDay } from "../../ws_node/static/app/model/days.js";
 import { jsonLine, markdownPart } from "../../ws_node/static/app/views/export.js";
 import { beginning } from "../../ws_node/static/app/views/folding.js";
 import { doing, summary } from "../../ws_node/static/app/views/presence_view.js";
 import { pieces, written } from "../../ws_node/static/app/ui/hidden.js";
 import { parse, toSearch, toSession } from "../../ws_node/static/app/model/route.js";
 import { parseQuery } from "../../ws_node/static/app/views/search_form.js";
-import { HUES, hue, initials } from "../../ws_node/static/app/model/sender.js";
+import { Colours, HUES, colours, initials } from "../../ws_node/static/app/model/sender.js";
+import { calls, mentions } from "../../ws_node/static/app/model/mentions.js";
 import { snippets, tokenLine } from "../../ws_node/static/app/model/snippets.js";
 import { choices } from "../../ws_node/static/app/ui/visibility.js";
 
@@ -49,6 +51,50 @@ test("a conversation forgets its oldest threads whole", () => {
   assert.deepEqual(tops, [5, 6, 7]);
 });
 
+test("what is left behind by an adopted entry is found", () => {
+  const all = new Conversation();
+  for (const id of [5, 7, 8]) all.add({ id, parent_message_id: id === 7 ? 3 : null });
+  const { adopted } = all.add({ id: 3 });
+  const ids = adopted.map((one) => one.id);
+  assert.deepEqual([ids, all.topAfter(7).id, all.topAfter(5).id], [[7], 8, 8]);
+  assert.deepEqual([all.topAfter(0).id, all.topAfter(8)], [3, null]);
+});
+
+test("a day begins where the local date changes", () => {
+  const zone = process.env.TZ;
+  const at = (time) => ({ timestamp: `2026-11-${time}Z` });
+  const begins = () => [
+    beginsDay(at("24T10:00:00.000001"), at("24T09:00:00")),
+    beginsDay(at("25T00:30:00"), at("24T23:30:00")),
+    beginsDay(at("24T16:00:00"), at("24T14:00:00")),
+    beginsDay(at("24T10:00:00"), at("23T11:00:00")),
+    beginsDay(at("24T10:00:00"), undefined),
+  ];
+  try {
+    process.env.TZ = "UTC";
+    assert.deepEqual(begins(), [false, true, false, true, true]);
+    process.env.TZ = "Asia/Tokyo"; // UTC+9
+    assert.deepEqual(begins(), [false, false, true, true, true]);
+    process.env.TZ = "America/New_York"; // UTC-5
+    assert.deepEqual(begins(), [false, false, false, true, true]);
+  } finally {
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
+  }
+});
+
+test("mentions are split from the text, and call a principal or its sub-agents", () => {
+  assert.deepEqual(mentions("Hi @Bob-, see a@b.c"), [
+    { text: "Hi " },
+    { text: "@Bob", name: "Bob" },
+    { text: "-, see a@b.c" },
+  ]);
+  const whole = ["", "no mention", "@", "https://h/@bob"];
+  for (const text of whole) assert.deepEqual(mentions(text), text ? [{ text }] : []);
+  const called = ["bob", "BOB/tests", "bobby", "guest:bob"].map((name) => calls(name, "Bob"));
+  assert.deepEqual(called, [true, true, false, false]);
+});
+
 test("routes go there and back", () => {
   const list = { screen: "list" };
   for (const place of ["", "#/", "#/s/%3Cb%3E", "#/s/%"]) assert.deepEqual(parse(place), list);
@@ -64,10 +110,23 @@ test("a search may stay in one session", () => {
   assert.deepEqual(parseQuery(" in: x"), { session: null, words: "in: x" });
 });
 
-test("a sender keeps a colour and initials", () => {
-  const hues = Array.from({ length: 500 }, (_, n) => hue(`n${n}`));
-  assert.equal(new Set(hues).size, HUES);
-  assert.equal(hue("n1"), hues[1]);
+test("the first participants of a session have colours of their own, and keep them", () => {
+  const session = new Colours();
+  const names = Array.from({ length: 3 * HUES }, (_, n) => `n${n}`);
+  const hues = names.map((name) => session.of(name));
+  for (const start of [0, HUES, 2 * HUES])
+    assert.equal(new Set(hues.slice(start, start + HUES)).size, HUES);
+  assert.ok(hues.every((hue) => Number.isInteger(hue) && hue >= 0 && hue < HUES));
+  assert.deepEqual(
+    names.toReversed().map((name) => session.of(name)),
+    hues.toReversed(),
+  );
+  assert.equal(colours("one").of("zoe"), hues[0]);
+  assert.deepEqual([colours("two").of("bob"), colours("two").of("zoe")], hues.slice(0, 2));
+  assert.equal(colours("one").of("zoe"), hues[0]);
+});
+
+test("a sender has initials", () => {
   const names = ["claude-main/reviewer", "codex", "guest:claude-1a2b3c4d", "", "ü"];
   assert.deepEqual(names.map(initials), ["CM", "CO", "GC", "?", "Ü"]);
 });

@@ -2,6 +2,7 @@
 
 import random
 
+from mcp_node.inbox.mentions import MAX_MENTIONS, mentioned
 from proto.hidden import HIDDEN, hidden_characters
 from tests.hidden_table import table
 from tests.page.node import ROOT, evaluate, needs_node
@@ -45,3 +46,17 @@ def test_the_page_marks_as_many_characters_as_the_server_counts() -> None:
     expected = [hidden_characters(text) for text in texts]
     assert {*expected} >= {0, 1, 2, 3, 18}
     assert [ascii(t) for t, n, m in zip(texts, expected, counts, strict=True) if n != m] == []
+
+
+@needs_node
+def test_page_and_server_find_the_same_mentions() -> None:
+    chance = random.Random(2)
+    parts = [*"@@@@@ab9._-/+:, \u200b\n", "guest:", "@bob", "@Bob-2/x", "\xe9", "n" * 70]
+    texts = ["".join(chance.choices(parts, k=chance.randint(1, 12))) for _ in range(20_000)]
+    assert max(text.count("@") for text in texts) <= MAX_MENTIONS
+    names = "return given.map((text) => m.mentions(text).flatMap(({ name }) => name ?? []))"
+    found = evaluate("app/model/mentions.js", names, texts)
+    expected = [list(mentioned(text)) for text in texts]
+    lower = [list(dict.fromkeys(name.lower() for name in each)) for each in found]
+    assert [ascii(t) for t, n, m in zip(texts, expected, lower, strict=True) if n != m] == []
+    assert any(len(each) > 1 for each in expected)

@@ -7,6 +7,7 @@ import pytest
 
 from proto import errors
 from proto.errors import (
+    Claimed,
     ConfigurationError,
     Forbidden,
     InvalidInput,
@@ -17,6 +18,7 @@ from proto.errors import (
     MemoryNotFound,
     MessageNotFound,
     MovedOn,
+    NoteNotFound,
     NotFound,
     Overloaded,
     ParentNotFound,
@@ -27,6 +29,7 @@ from proto.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    VersionConflict,
     WireError,
     WrongMediaType,
 )
@@ -45,6 +48,9 @@ CODES = {
     KeyReused: ("KEY_REUSED", 409),
     MemoryExists: ("MEMORY_EXISTS", 409),
     MovedOn: ("MOVED_ON", 409),
+    Claimed: ("CLAIMED", 409),
+    VersionConflict: ("VERSION_CONFLICT", 409),
+    NoteNotFound: ("NOTE_NOT_FOUND", 404),
     SessionClosed: ("SESSION_CLOSED", 409),
     RateLimited: ("RATE_LIMITED", 429),
     LoopGuard: ("LOOP_GUARD", 429),

@@ -48,6 +48,9 @@ MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
 """Most bytes of an answer, above any page of the log; a larger one is cut off."""
 
 _SESSION: Final = rf"/api/sessions/{NAME_PATTERN}"
+_KEY: Final = r"[A-Za-z0-9._~%-]{1,1536}"
+"""A key of 128 characters, encoded."""
+
 _ROUTES: Final[dict[str, re.Pattern[str]]] = {
     method: re.compile("|".join(f"(?:{path})" for path in paths))
     for method, paths in {
@@ -56,20 +59,27 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             _SESSION,
             f"{_SESSION}/messages",
             f"{_SESSION}/agents",
+            f"{_SESSION}/claims",
+            f"{_SESSION}/notes",
+            rf"{_SESSION}/notes/{_KEY}",
             "/api/search",
         ],
         "POST": [
             "/api/sessions",
             f"{_SESSION}/messages",
+            f"{_SESSION}/claims",
+            f"{_SESSION}/claims/release",
             f"{_SESSION}/close",
+            f"{_SESSION}/leave",
             f"{_SESSION}/read",
             REDEEM,
         ],
+        "PUT": [rf"{_SESSION}/notes/{_KEY}", f"{_SESSION}/status"],
         "PATCH": [_SESSION],
         "DELETE": [rf"{_SESSION}/messages/[0-9]{{1,16}}"],
     }.items()
 }
-_WITH_BODY: Final = frozenset({"POST", "PATCH"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _QUERY: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4096}")
 _PASSED_BACK: Final = frozenset(
     {"content-type", "content-length", "cache-control", "retry-after", "www-authenticate"}

@@ -12,6 +12,11 @@ from mcp_node.doors.mcp.notify import add_notifications
 from mcp_node.doors.mcp.prompts import add_prompts
 from mcp_node.doors.mcp.resources.memory import add_memory_resource
 from mcp_node.doors.mcp.resources.session import add_session_resources
+from mcp_node.doors.mcp.tools.coordination import (
+    add_claim_tools,
+    add_note_tools,
+    add_status_tools,
+)
 from mcp_node.doors.mcp.tools.deletion import add_deletion_tools
 from mcp_node.doors.mcp.tools.inbox import add_inbox_tools
 from mcp_node.doors.mcp.tools.links import add_link_tools
@@ -66,6 +71,9 @@ def make_server(
     add_memory_resource(mcp, services.memory, identity)
     add_moderation_tools(tools, services)
     add_deletion_tools(tools, services)
+    add_claim_tools(tools, services)
+    add_note_tools(tools, services)
+    add_status_tools(tools, services)
     add_session_resources(mcp, services, identity)
     add_prompts(mcp, services, identity)
     add_completion(mcp, services.sessions, identity)

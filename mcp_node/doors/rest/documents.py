@@ -35,7 +35,8 @@ _MEANINGS: Final = {
     403: "The token lacks the right, or another site's page asks.",
     404: "No such session, message or parent message that this caller may see.",
     409: "The idempotency key belongs to another message, the session is closed, or others"
-    " have spoken (MOVED_ON; their messages are in error.messages).",
+    " have spoken (MOVED_ON; their messages are in error.messages), or claimed it (CLAIMED; their"
+    " claims are in error.claims), or the note has another version (VERSION_CONFLICT).",
     413: "The body, or a field of it, is larger than a limit allows.",
     415: "The body is not application/json.",
     422: "Something in the request breaks a documented rule.",

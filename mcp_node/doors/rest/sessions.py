@@ -133,9 +133,26 @@ class PageAnswer(BaseModel):
     has_more: bool
 
 
-class SessionViewAnswer(SessionAnswer, PageAnswer):
-    """A session and its most recent messages; ``message_count`` is of all the caller may see."""
+class ClaimAnswer(BaseModel):
+    """Names that ``holder`` works on until a time.
 
+    ``hidden_characters``: how many of its note nobody sees, if there are any.
+    """
+
+    names: list[str]
+    holder: str
+    until: str
+    note: str = ""
+    hidden_characters: int = 0
+
+
+class SessionViewAnswer(SessionAnswer, PageAnswer):
+    """A session and its most recent messages; ``message_count`` is of all the caller may see.
+
+    ``claims``: what is claimed in it, if anything is.
+    """
+
+    claims: list[ClaimAnswer] = []
     message_count: int
     limits: LimitsAnswer
 

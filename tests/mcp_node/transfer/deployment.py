@@ -75,6 +75,11 @@ async def fill(able: Services, count: int = 30) -> str:
     for n in range(5):  # not in the order of the keys
         await able.memory.set(ALICE, f"key {9 - n}", {"value": [n, "é"]}, "room" if n % 2 else None)
     await able.memory.set(BOB, "short", 1, expires_in=86_400)
+    await able.claims.claim(ALICE, "room", ["src/é/**", "deploy"], 1_440, "a note\\.")
+    for text in ("one", "two — é"):
+        await able.notes.set(BOB, "room", "split of work", text)
+    await able.statuses.set(ALICE, "room", "busy — é", 1_440)
+    await able.statuses.leave(BOB, "other")
     minted = await able.links.mint_live(ALICE, "room", write=True)
     await able.links.redeem(minted.url.partition("#code=")[2])
     await able.links.mint_login()
@@ -114,6 +119,8 @@ async def _look(store: Database, able: Services) -> dict[str, Any]:
             found[f"{name}: {session}"] = await storing.read(
                 able, who, session, after=0, limit=200, mark_read=False
             )
+            found[f"{name}: claims in {session}"] = await able.claims.list(who, session)
+            found[f"{name}: notes in {session}"] = await able.notes.get(who, session)
             found[f"{name}: unread {session}"] = await able.inbox.unread(who, session)
         for query in ("number", "unicode numbr", "reply"):
             found[f"{name}: {query}"] = await able.search.search_messages(who, query, limit=50)

@@ -13,6 +13,7 @@ import { searchForm } from "./views/search_form.js";
 import { SessionView } from "./views/session_view.js";
 import { SessionsView } from "./views/sessions_view.js";
 import { signInView } from "./views/signin_view.js";
+import { setReader } from "./ui/mention.js";
 import { lasting } from "./net/storage.js";
 import { setPlace, setUnread } from "./ui/title.js";
 import { token } from "./net/token.js";
@@ -61,6 +62,7 @@ function askToSignIn(reason) {
 }
 
 function run(deployment, who) {
+  setReader(who.unverified ? null : who.name);
   const feed = new Feed(deployment.auth === "off" ? null : token());
   const directory = new Directory(feed, () => update());
   const list = new SessionsView(directory);

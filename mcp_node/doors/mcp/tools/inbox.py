@@ -52,7 +52,7 @@ class ReceiptsResult(Marked):
     unread: int
 
 
-class AgentList(TypedDict):
+class AgentList(Marked):
     """Agents and people of a session, the latest seen first."""
 
     agents: list[AgentListed]

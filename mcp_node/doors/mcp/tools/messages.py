@@ -36,8 +36,7 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         parent_message_id: Annotated[
             StrictInt | None,
             Field(
-                description="Id of the message you reply to: who may not see it may not see the "
-                "reply."
+                description="Id of the message you reply to. No more may see the reply than that."
             ),
         ] = None,
         idempotency_key: Annotated[

@@ -118,9 +118,20 @@ class SessionList(Marked):
     sessions: list[SessionListed]
 
 
-class SessionView(SessionResult, Marked):
-    """A session, its most recent messages, and how many you may see in all."""
+class ClaimResult(TypedDict):
+    """Names that ``holder`` works on until a time."""
 
+    names: list[str]
+    holder: str
+    until: str
+    note: NotRequired[str]
+    hidden_characters: NotRequired[int]
+
+
+class SessionView(SessionResult, Marked):
+    """A session, its most recent messages, how many you may see in all, and what is claimed."""
+
+    claims: NotRequired[list[ClaimResult]]
     limits: Limits
     message_count: int
     messages: list[MessageResult]
@@ -135,7 +146,17 @@ class SessionChanged(SessionResult, Marked):
     unread: int
 
 
-_TEXTS: Final = ("purpose", "sessions", "results", "corrected", "memories", "mentioned")
+_TEXTS: Final = (
+    "purpose",
+    "sessions",
+    "results",
+    "corrected",
+    "memories",
+    "mentioned",
+    "claims",
+    "notes",
+    "text",
+)
 
 
 def marked(result: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +170,7 @@ def marked(result: dict[str, Any]) -> dict[str, Any]:
         if name in shown:
             shown[name] = [_brief(one) for one in shown[name]]
     said = any("content" in one for one in shown.get("messages", ()))
+    said = said or any("status" in one for one in shown.get("agents", ()))
     if said or "value" in shown or any(shown.get(name) for name in _TEXTS):
         shown |= {"untrusted": True, "notice": NOTICE}
     return shown

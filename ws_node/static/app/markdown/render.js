@@ -3,6 +3,7 @@
 import { copyButton } from "../ui/copying.js";
 import { h } from "../ui/dom.js";
 import { shown } from "../ui/hidden.js";
+import { withMentions } from "../ui/mention.js";
 import { blocks } from "./blocks.js";
 import { inline } from "./inline.js";
 import { safe } from "./links.js";
@@ -87,7 +88,7 @@ function spans(nodes) {
   return nodes.flatMap((node) => {
     switch (node.type) {
       case "text":
-        return shown(node.text);
+        return withMentions(node.text);
       case "code":
         return h("code", {}, shown(node.text));
       case "break":

@@ -52,6 +52,12 @@ export class Conversation {
     return row[place(row, entry.id) + 1] ?? null;
   }
 
+  /** The first top entry after an id, which itself need not be there. */
+  topAfter(id) {
+    const at = place(this.tops, id);
+    return (this.tops[at]?.id === id ? this.tops[at + 1] : this.tops[at]) ?? null;
+  }
+
   /** Remove the oldest threads except the newest `keep`; returns their top entries. */
   trim(keep) {
     const gone = this.tops.splice(0, Math.max(0, this.tops.length - keep));

@@ -1,15 +1,34 @@
-/** A sender's avatar: a colour and initials derived from the name. Pure. */
+/** A sender's avatar: a colour of its own within a session, and initials. */
 
 export const HUES = 12;
 
-/** A number from 0 to HUES - 1, the same for the same name (FNV-1a). */
-export function hue(name) {
-  let hash = 0x811c9dc5;
-  for (const char of String(name)) {
-    hash ^= char.codePointAt(0);
-    hash = Math.imul(hash, 0x01000193) >>> 0;
+const FIRST = 8;
+const STEP = 5; // 150 degrees, so that neighbours differ much; coprime with HUES
+
+/** The colours of the participants of one session. */
+export class Colours {
+  constructor() {
+    this._names = new Map();
   }
-  return ((hash ^ (hash >>> 15)) >>> 0) % HUES;
+
+  /**
+   * A number from 0 to HUES - 1, the same for the same name. Names get colours in the order in
+   * which they appear: the first HUES of them differ.
+   */
+  of(name) {
+    let place = this._names.get(name);
+    if (place === undefined) this._names.set(name, (place = this._names.size));
+    return (FIRST + place * STEP) % HUES;
+  }
+}
+
+const sessions = new Map();
+
+/** The colours of a session; kept while the page is open. */
+export function colours(sessionId) {
+  let known = sessions.get(sessionId);
+  if (!known) sessions.set(sessionId, (known = new Colours()));
+  return known;
 }
 
 /** One or two letters: of two words the first ones, of one word its first two. */

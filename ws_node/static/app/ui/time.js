@@ -9,6 +9,7 @@ const withSeconds = new Intl.DateTimeFormat([], {
   second: "2-digit",
 });
 const day = new Intl.DateTimeFormat([], { weekday: "short", day: "numeric", month: "short" });
+const wholeDay = new Intl.DateTimeFormat([], { dateStyle: "full" });
 const dayAndYear = new Intl.DateTimeFormat([], { dateStyle: "medium" });
 
 /** `2026-11-23T21:30:00.123456Z` as `2026-11-23 21:30:00 UTC`. */
@@ -39,12 +40,11 @@ export function whenShort(timestamp, now = new Date()) {
   return date.getFullYear() === now.getFullYear() ? day.format(date) : dayAndYear.format(date);
 }
 
-/** The heading above the messages of a day. */
-export function dayOf(timestamp, now = new Date()) {
+/** A separator before the messages of a day. It says the date: "today" would be wrong tomorrow. */
+export function daySeparator(timestamp) {
   const date = new Date(timestamp);
-  if (Number.isNaN(date.valueOf())) return "";
-  if (date.toDateString() === now.toDateString()) return "Today";
-  return date.getFullYear() === now.getFullYear() ? day.format(date) : dayAndYear.format(date);
+  const words = Number.isNaN(date.valueOf()) ? "no date" : wholeDay.format(date);
+  return h("div", { class: "day" }, h("span", {}, words));
 }
 
 /** "just now", "5 min", "3 h", "2 d". */

@@ -6,7 +6,7 @@ import { hiddenBadge, line, shown } from "../ui/hidden.js";
 import { icon } from "../ui/icons.js";
 import { size, tree } from "../ui/json_tree.js";
 import { toSession } from "../model/route.js";
-import { hue, initials } from "../model/sender.js";
+import { colours, initials } from "../model/sender.js";
 import { timeOf } from "../ui/time.js";
 import { visibilityMark } from "../ui/visibility.js";
 
@@ -28,7 +28,7 @@ export function messageView(message, context) {
   return h(
     "li",
     {
-      class: classOf(message),
+      class: classOf(message, context.sessionId),
       id: `message-${message.id}`,
       "data-id": String(message.id),
       "data-sender": message.sender,
@@ -143,7 +143,8 @@ function tombstone() {
   return h("p", { class: "tombstone" }, "This message was deleted.");
 }
 
-function classOf({ sender, sender_type: type, deleted }) {
+function classOf({ sender, sender_type: type, deleted }, sessionId) {
   const kind = ["human", "guest"].includes(type) ? type : "agent";
-  return `message hue-${hue(sender)} kind-${kind}${deleted === true ? " deleted" : ""}`;
+  const hue = colours(sessionId).of(sender);
+  return `message hue-${hue} kind-${kind}${deleted === true ? " deleted" : ""}`;
 }

@@ -3,7 +3,7 @@
 import { h } from "../ui/dom.js";
 import { folded } from "./folding.js";
 import { face } from "./message_view.js";
-import { hue } from "../model/sender.js";
+import { colours } from "../model/sender.js";
 import { visibilityMark } from "../ui/visibility.js";
 
 const WORDS = {
@@ -16,10 +16,11 @@ const WORDS = {
 /** @param {{onRetry, onDiscard, onEdit}} actions each called with the item. */
 export function pendingView(item, me, actions) {
   const button = (word, act) => h("button", { type: "button", onclick: () => act(item) }, word);
+  const hue = colours(item.sessionId).of(me);
   const failed = item.status === "failed";
   return h(
     "li",
-    { class: `message pending ${item.status} hue-${hue(me)}`, "data-key": item.key },
+    { class: `message pending ${item.status} hue-${hue}`, "data-key": item.key },
     face(me),
     h(
       "div",

@@ -3,7 +3,7 @@
 import { chart, perMinute } from "../ui/chart.js";
 import { h } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
-import { hue, initials } from "../model/sender.js";
+import { colours, initials } from "../model/sender.js";
 import { ago } from "../ui/time.js";
 
 const EVERY_MS = 10_000;
@@ -12,7 +12,8 @@ const MOST_TIMES = 5000;
 const MOST_FACES = 6;
 
 export class PresenceView {
-  constructor() {
+  constructor(sessionId) {
+    this._colours = colours(sessionId);
     this._times = [];
     this._agents = [];
     this._viewers = h("span", { class: "viewers", hidden: true });
@@ -56,7 +57,10 @@ export class PresenceView {
 
   _draw() {
     this._chart.replaceChildren(chart(perMinute(this._times)));
-    this._faces.replaceChildren(...this._agents.slice(0, MOST_FACES).map(agentFace));
+    const faces = this._agents
+      .slice(0, MOST_FACES)
+      .map((agent) => agentFace(agent, this._colours.of(agent.name)));
+    this._faces.replaceChildren(...faces);
     this._summary.textContent = summary(this._agents);
   }
 }
@@ -76,7 +80,7 @@ export function summary(agents, now = Date.now()) {
   return parts.join(", ") || (agents.length ? "nobody active" : "");
 }
 
-function agentFace(agent) {
+function agentFace(agent, hue) {
   const state = doing(agent);
   const words = `${agent.name}: ${state}`;
   return h(
@@ -84,7 +88,7 @@ function agentFace(agent) {
     { class: `agent ${state.split(" ")[0]}`, title: words },
     h(
       "span",
-      { class: `face small hue-${hue(agent.name)}`, "aria-hidden": "true" },
+      { class: `face small hue-${hue}`, "aria-hidden": "true" },
       initials(agent.name),
     ),
     h("span", { class: "unseen" }, words),

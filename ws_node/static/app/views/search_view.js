@@ -6,7 +6,7 @@ import { hiddenBadge, line, shown } from "../ui/hidden.js";
 import { icon } from "../ui/icons.js";
 import { toList, toSession } from "../model/route.js";
 import { parseQuery, searchForm } from "./search_form.js";
-import { hue, initials } from "../model/sender.js";
+import { colours, initials } from "../model/sender.js";
 import { whenShort } from "../ui/time.js";
 import { visibilityMark } from "../ui/visibility.js";
 
@@ -79,7 +79,7 @@ export class SearchView {
 function result(found) {
   return h(
     "li",
-    { class: `result hue-${hue(found.sender)}` },
+    { class: `result hue-${colours(found.session_id).of(found.sender)}` },
     h(
       "a",
       { href: toSession(found.session_id, found.message_id) },

@@ -40,7 +40,7 @@ export class SessionView {
       onSeen: () => this._saw(),
       onTrimmed: () => (this._more = true),
     });
-    this._presence = new PresenceView();
+    this._presence = new PresenceView(sessionId);
     this._purpose = h("p", { class: "purpose" });
     this._note = h("p", { class: "note", role: "alert", hidden: true });
     this.element = h(

@@ -3,7 +3,7 @@
 import { h } from "../ui/dom.js";
 import { line } from "../ui/hidden.js";
 import { toSession } from "../model/route.js";
-import { hue, initials } from "../model/sender.js";
+import { colours, initials } from "../model/sender.js";
 import { whenShort } from "../ui/time.js";
 
 const MOST_FACES = 4;
@@ -132,14 +132,14 @@ function lastLine({ last }) {
   return [h("b", {}, `${last.sender}: `), ...line(last.content, 90)];
 }
 
-function faces({ agents }) {
+function faces({ id, agents }) {
   const names = [...agents].slice(-MOST_FACES);
   if (!names.length) return null;
   return h(
     "span",
     { class: "faces", role: "img", "aria-label": `With ${names.join(", ")}` },
     names.map((name) =>
-      h("span", { class: `face small hue-${hue(name)}`, title: name }, initials(name)),
+      h("span", { class: `face small hue-${colours(id).of(name)}`, title: name }, initials(name)),
     ),
   );
 }

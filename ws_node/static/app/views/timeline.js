@@ -6,7 +6,8 @@ import { h } from "../ui/dom.js";
 import { line } from "../ui/hidden.js";
 import { icon } from "../ui/icons.js";
 import { externalView, markDeleted, messageView } from "./message_view.js";
-import { dayOf } from "../ui/time.js";
+import { beginsDay } from "../model/days.js";
+import { daySeparator } from "../ui/time.js";
 
 const GROUP_MS = 5 * 60_000;
 const NEAR_PX = 60;
@@ -145,6 +146,7 @@ export class Timeline {
     this._elements.set(entry.id, element);
     // In this order the entry after each one has its place already.
     for (const one of [...adopted.reverse(), entry]) this._place(one);
+    for (const one of adopted) this._regroup(this.conversation.topAfter(one.id)); // it left there
     if (live && entry.thread !== entry && this.conversation.tops.at(-1) !== entry.thread)
       this._point(entry);
     return true;
@@ -157,8 +159,7 @@ export class Timeline {
     if (entry.thread === entry) this._chunks.insert(element, beside);
     else this._replies(entry.thread).insertBefore(element, beside);
     const behind = entry.thread === entry ? null : this.conversation.after(entry.thread);
-    for (const one of [entry, next, behind])
-      if (one && this._elements.has(one.id)) this._group(one);
+    for (const one of [entry, next, behind]) this._regroup(one);
   }
 
   _replies(top) {
@@ -171,14 +172,21 @@ export class Timeline {
     return row;
   }
 
+  /** Draw again how an entry stands to the one before it. */
+  _regroup(entry) {
+    const element = entry && this._elements.get(entry.id);
+    if (!element) return;
+    this._group(entry, element);
+    this._separate(entry, element);
+  }
+
   /** A message soon after one of the same sender is shown without name and avatar. */
-  _group(entry) {
-    const element = this._elements.get(entry.id);
+  _group(entry, element) {
     const before = this.conversation.before(entry)?.message;
     const { message } = entry;
-    const sameDay = before && dayOf(before.timestamp) === dayOf(message.timestamp);
     const follows =
-      sameDay &&
+      before &&
+      !beginsDay(message, before) &&
       this._chunks.adjacent(this._elements.get(before.id), element) &&
       before.sender === message.sender &&
       before.sender_type === message.sender_type &&
@@ -187,9 +195,17 @@ export class Timeline {
       !this.conversation.before(entry).replies.length &&
       Date.parse(message.timestamp) - Date.parse(before.timestamp) < GROUP_MS;
     element.classList.toggle("follows", Boolean(follows));
-    if (entry.thread === entry && !sameDay)
-      element.setAttribute("data-day", dayOf(message.timestamp));
-    else element.removeAttribute("data-day");
+  }
+
+  /** A message that begins a day, in the session or in its thread, has a separator before it. */
+  _separate(entry, element) {
+    const above = entry.thread === entry ? null : entry.thread;
+    const before = this.conversation.before(entry) ?? above;
+    const begins = beginsDay(entry.message, before?.message);
+    if (begins === element.classList.contains("new-day")) return;
+    element.classList.toggle("new-day", begins);
+    if (begins) element.prepend(daySeparator(entry.message.timestamp));
+    else element.querySelector(":scope > .day").remove();
   }
 
   /** Add one line at the end that points to a reply further up. */

@@ -1,0 +1,1 @@
+"""Dividing work in a session: claims, notes and statuses."""
