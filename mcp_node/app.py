@@ -26,6 +26,7 @@ from mcp_node.doors.mcp.server import install_schema_lookup, make_server
 from mcp_node.doors.mcp.toolsets import toolsets_of_address
 from mcp_node.doors.rest.caller import install_identity
 from mcp_node.doors.rest.coordination import make_claims_api
+from mcp_node.doors.rest.editing import make_editing_api
 from mcp_node.doors.rest.inbox import make_inbox_api
 from mcp_node.doors.rest.links import make_link_api, make_redeem_api
 from mcp_node.doors.rest.log import make_log_api
@@ -170,6 +171,7 @@ async def build(
         address=address,
     )
     api.include_router(make_api(services))
+    api.include_router(make_editing_api(services))
     api.include_router(make_inbox_api(services))
     api.include_router(make_moderation_api(services.moderation))
     api.include_router(make_claims_api(services))

@@ -20,7 +20,9 @@ from mcp_node.memory.memory import Memory
 from mcp_node.search.search import Search
 from mcp_node.sessions.authorization import Rights
 from mcp_node.sessions.deletion import Deletion
+from mcp_node.sessions.editing import Editing
 from mcp_node.sessions.moderation import Moderation
+from mcp_node.sessions.reacting import Reacting
 from mcp_node.sessions.sessions import Sessions
 from mcp_node.sessions.watching import SessionWatch
 from proto.messages import Principal, Session
@@ -50,6 +52,8 @@ class Services:
     waiting: Waiting
     moderation: Moderation
     deletion: Deletion
+    editing: Editing
+    reacting: Reacting
     links: Links
     search: Search
     session_watch: SessionWatch
@@ -98,6 +102,8 @@ def make_services(
         waiting=waiting,
         moderation=Moderation(database, settings, rights, changed),
         deletion=Deletion(database, rights),
+        editing=Editing(database, settings, rights),
+        reacting=Reacting(database, rights),
         links=Links(database, settings),
         search=Search(database, settings),
         session_watch=watch,

@@ -25,6 +25,8 @@ from mcp_node.sessions import tables as sessions
 from mcp_node.sessions.digests import Digests
 from mcp_node.sessions.guard import Limits
 from mcp_node.sessions.metadata_index import MetadataIndex
+from mcp_node.sessions.reactions import Reactions
+from mcp_node.sessions.revisions import Revisions
 from mcp_node.sessions.states import SessionStates
 from mcp_node.sessions.tallies import Tallies
 from proto.errors import ConfigurationError
@@ -64,6 +66,8 @@ def companions(data_dir: Path, settings: Settings) -> Sequence[Companion]:
         Tallies(),
         Mentions(),
         MetadataIndex(),
+        Revisions(),
+        Reactions(),
         Digests(digests_key(open_key_dir(data_dir, settings.key_dir))),
         search.SearchIndex(),
     )

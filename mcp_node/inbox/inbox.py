@@ -84,11 +84,11 @@ class Inbox:
             principal: who reads.
             query: what to read, from `mcp_node.sessions.checks.check_page`.
             mark_read: whether the page counts as read by the principal. Then a page ``after`` an
-                id, without filters, also has the deletions that happened there.
+                id, without filters, also has the deletions and edits that happened there.
         """
         name = entered(principal, query.session_id, "read")
         if mark_read and query.after is not None and not query.filtered:
-            query = query._replace(deletions=True)
+            query = query._replace(entries="changes")
         async with self._turn(principal, name, mark_read):
             await self._enter(principal, name)
             page = await self._pages.read(principal, query)

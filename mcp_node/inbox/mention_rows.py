@@ -12,7 +12,10 @@ from mcp_node.log.sql import Connection, numbers
 from mcp_node.log.transaction import Companion, Transaction
 from proto.messages import ANONYMOUS, Message
 
-INSERT: Final = "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
+INSERT: Final = (
+    "INSERT INTO mentions (session_id, name, message_id) VALUES (?, ?, ?)"
+    " ON CONFLICT (session_id, name, message_id) DO NOTHING"
+)
 INSERT_REPLIED: Final = f"""
     INSERT INTO mentions (session_id, name, message_id)
     SELECT reply.session_id, lower(parent.principal), reply.id
@@ -22,6 +25,11 @@ INSERT_REPLIED: Final = f"""
     ON CONFLICT (session_id, name, message_id) DO NOTHING
 """
 ERASE: Final = "DELETE FROM mentions WHERE message_id = ?"
+UNMENTION: Final = """
+    DELETE FROM mentions WHERE message_id = :id
+    AND name IN (SELECT value FROM json_each(:before))
+    AND name NOT IN (SELECT value FROM json_each(:now))
+"""
 PRUNE: Final = f"DELETE FROM mentions WHERE message_id IN {numbers(':ids')}"
 # An advance below the oldest remaining message is in no message's receipts.
 UNADVANCE: Final = """
@@ -43,6 +51,8 @@ class Mentions(Companion):
 
     def added(self, message: Message) -> None:
         """Collect the mentions of a new message."""
+        if message.about is not None:
+            return
         self._new += [(message.session_id, name, message.id) for name in mentioned(message.content)]
         if message.parent_message_id is not None:
             self._replies.append(message.id)
@@ -50,6 +60,19 @@ class Mentions(Companion):
     def erasing(self, transaction: Transaction, message: Message) -> None:
         """Delete the mentions of a deleted message."""
         transaction.write(ERASE, (message.id,))
+
+    def editing(self, transaction: Transaction, message: Message, edit: Message) -> None:
+        """Replace the mentions of an edited message; the edit calls those it mentions anew."""
+        before = mentioned(message.content)
+        for name in mentioned(edit.content):
+            if name not in before:
+                self._new.append((message.session_id, name, message.id))
+                self._new.append((message.session_id, name, edit.id))
+        kept = msgspec.json.encode(mentioned(edit.content)).decode()
+        gone = msgspec.json.encode(before).decode()
+        transaction.write(UNMENTION, {"id": message.id, "before": gone, "now": kept})
+        if message.parent_message_id is not None:  # its text may have called whom it answers
+            self._replies.append(message.id)
 
     def pruning(self, transaction: Transaction, ids: str) -> None:
         """Delete the mentions of pruned messages."""

@@ -326,7 +326,7 @@ class Readers:
             reader.been = reader.been or found.known
             unread = min(COUNTED, found.unread + sum(map(reader.counts, since)))
             moved = reader.moves != moves
-            deleted = any(each.deletes is not None for each in since)
+            deleted = any(each.about is not None for each in since)
             changed = deleted or self._recounts != recounts or reader.audience != audience
             if not moved and not changed:
                 reader.unread = unread

@@ -9,7 +9,7 @@ from typing import Final
 
 from mcp_node.inbox.rows import Advance
 from mcp_node.inbox.unread import COUNTED, ReadPosition
-from proto.messages import Audience, Message
+from proto.messages import Audience, Kind, Message
 from proto.visibility import may_see
 
 UNSAVED_STEPS: Final = 2_000
@@ -74,10 +74,10 @@ class Reader:
 
     def counts(self, message: Message) -> bool:
         """Whether an entry may count as unread: it is visible, not deleted, and not its own."""
-        author = message.principal if message.deletes is None else message.sender
         return (
-            author != self.audience.agent_id
+            message.author != self.audience.agent_id
             and not message.deleted
+            and message.kind is not Kind.REACTION
             and may_see(self.audience, message.visibility, message.principal, message.sender_type)
         )
 
@@ -100,9 +100,11 @@ class Reader:
     def count(self, message: Message) -> None:
         """Count an announced entry that the count from the database does not include."""
         position = (self.place and self.place.position) or 0
-        # A page may have passed over a deleted message that is still counted: count again.
-        if message.deletes is not None:
-            self.unread = None
+        # A page may have passed over a deleted message that is still counted, and an edit has
+        # replaced an earlier one: count again.
+        if message.about is not None:
+            if message.kind is not Kind.REACTION:
+                self.unread = None
         elif message.id > position and self.counts(message):
             assert self.unread is not None
             self.unread = min(COUNTED, self.unread + 1)
@@ -125,6 +127,6 @@ class Reader:
             for each in given
             if position < each.id <= known
             and self.counts(each)
-            and ((each.deletes or 0) <= position or each.principal == self.audience.agent_id)
+            and ((each.about or 0) <= position or each.principal == self.audience.agent_id)
         )
         self.unread = max(0, self.unread - counted)

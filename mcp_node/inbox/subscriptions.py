@@ -14,7 +14,7 @@ from mcp_node.sessions import reads
 from mcp_node.sessions.authorization import entered
 from mcp_node.sessions.uris import session_of, session_uris
 from proto.errors import Overloaded, RateLimited, Unavailable
-from proto.messages import Message, Principal, Visibility
+from proto.messages import Kind, Message, Principal, Visibility
 from proto.settings import Settings
 from proto.visibility import may_see
 from serving.quota import Quota
@@ -144,7 +144,7 @@ class Subscriptions:
             return
         written: dict[str, set[tuple[Visibility, str, str]]] = {}
         for message in messages:
-            if message.session_id in self._watching:
+            if message.session_id in self._watching and message.kind is not Kind.REACTION:
                 kind = (message.visibility, message.principal, message.sender_type)
                 written.setdefault(message.session_id, set()).add(kind)
         for session_id, kinds in written.items():

@@ -5,7 +5,8 @@ A reader was given everything up to its position. Beyond it, it may have been gi
 ``out_of_turn``; the latest may not be stored yet and are passed as ``pending``.
 
 A deletion entry is unread for the author of the deleted message and for those who were given it,
-unless they deleted it themselves. For others it does not count.
+unless they deleted it themselves. An edit is unread for those who were given the message. For
+others they do not count. Reactions are never unread.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_node.log.messages import COLUMNS, message_from_row
+from mcp_node.log.messages import COLUMNS, IS_CHANGE, message_from_row, with_texts
 from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions import reads
 from mcp_node.sessions import rows as queries
@@ -28,7 +29,10 @@ COUNTED: Final = 1_000
 LOOKED_AT: Final = 2_000
 """The most entries after a position in which `told_through` looks for deletions."""
 
-_OTHERS: Final = " AND deleted_at IS NULL AND iif(deletes IS NULL, principal, sender) <> :reader"
+_OTHERS: Final = (
+    " AND deleted_at IS NULL AND iif(deletes IS NULL, principal, sender) <> :reader"
+    f" AND (deletes IS NULL OR {IS_CHANGE})"
+)
 _OUT_OF_TURN: Final = (
     f"({{id}} IN {numbers(':pending')} OR EXISTS (SELECT 1 FROM advances AS a"
     " WHERE a.session_id = :session AND a.principal = :reader AND a.out_of_turn = 1"
@@ -43,6 +47,7 @@ _OF_GIVEN: Final = (
 _PASSED_OVER: Final = (
     f"SELECT {COLUMNS} FROM messages INDEXED BY messages_by_deletion"
     " WHERE session_id = ? AND principal <> ? AND deletes > ? AND deletes <= ? AND id > ?"
+    f" AND {IS_CHANGE}"
 )
 _COUNT: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY messages_by_audience"
@@ -116,8 +121,8 @@ class Standing(msgspec.Struct, frozen=True):
 class News(NamedTuple):
     """Unread entries, oldest first, and the id up to which all is read with them.
 
-    ``needless``: later deletion entries of messages up to there. The page left these messages
-    out, so their deletions need not be told.
+    ``needless``: later deletions and edits of messages up to there. The page left these messages
+    out, or has their new text, so these entries need not be told.
     """
 
     page: Page
@@ -155,7 +160,7 @@ def news(connection: Connection, audience: Audience, reach: Reach, limit: int) -
         None,
         limit,
         descending=first_time,
-        deletions=True,
+        entries="changes",
         narrowing=_narrowing(audience, reach),
     )
     page = reads.page(connection, audience, query)
@@ -216,7 +221,8 @@ def mentioning(
             "limit": limit + 1,
         },
     ).fetchall()
-    return Page([message_from_row(row) for row in rows[:limit]], len(rows) > limit)
+    entries = with_texts(connection, [message_from_row(row) for row in rows[:limit]])
+    return Page(entries, len(rows) > limit)
 
 
 def unread_part(
@@ -279,17 +285,17 @@ def told_through(
         last if joins else place.position,
         None,
         LOOKED_AT,
-        deletions=True,
+        entries="changes",
         narrowing=_narrowing(audience, reach, read=max(last, place.position or 0)),
     )
     page = reads.page(connection, audience, behind)
     through = last
     for entry in page.messages:
-        told = joins or entry.deletes in on_page
+        told = joins or entry.about in on_page
         if entry.id <= last:
-            if entry.deletes is not None and not told:
+            if entry.about is not None and not told:
                 return None
-        elif entry.deletes is None or not told:
+        elif entry.about is None or not told:
             return through
         else:
             through = entry.id

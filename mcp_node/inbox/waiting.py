@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from mcp_node.inbox.mentions import calls, mentioned
 from proto.errors import RateLimited
-from proto.messages import ANONYMOUS, Message, Principal
+from proto.messages import ANONYMOUS, Kind, Message, Principal
 from proto.visibility import may_see
 from serving.quota import Quota
 
@@ -39,7 +39,7 @@ class Wish(NamedTuple):
 
     @property
     def filtered(self) -> bool:
-        """Whether it is for a part of the messages, without deletions."""
+        """Whether it is for a part of the messages, without deletions and edits."""
         return self.thread is not None or self.sender is not None
 
 
@@ -53,14 +53,14 @@ class Waiter:
         wish: what it waits for.
         closed: whether the session was closed, so that no message will come.
         look_again: whether the log must be read again, because only it tells whether an entry is
-            for this wait: whether the principal had been given a message that was deleted, or
+            for this wait: whether the principal was given a message that was deleted or edited, or
             wrote the one that was replied to (if it is none of the latest), or whether a reply is
             under the wish's message. A wait that collects a burst reads the log for every entry.
     """
 
     __slots__ = (
         "_collects",
-        "_every_deletion",
+        "_every_change",
         "_own",
         "_wake",
         "after",
@@ -82,7 +82,7 @@ class Waiter:
         self.wish = wish
         self._collects = collects
         self._own = own and not wish.calls
-        self._every_deletion = self._own or principal.agent_id == ANONYMOUS
+        self._every_change = self._own or principal.agent_id == ANONYMOUS
         self._wake = asyncio.Event()
 
     async def woken(self, seconds: float) -> bool:
@@ -111,17 +111,17 @@ class Waiter:
                 if only the log tells.
         """
         audience = self.principal.audience
-        author = message.principal if message.deletes is None else message.sender
         if (
             message.id <= self.after
-            or (author == audience.agent_id and not self._own)
+            or message.kind is Kind.REACTION  # nobody is woken for it
+            or (message.author == audience.agent_id and not self._own)
             or not may_see(audience, message.visibility, message.principal, message.sender_type)
         ):
             return
         if self.wish.filtered and not self._passes(message):
             return
-        deletion = message.deletes is not None and not self._every_deletion
-        if deletion or self.wish.thread is not None:
+        change = message.about is not None and not self._every_change
+        if change or self.wish.thread is not None:
             self.look_again = True
         elif self.wish.calls and not calls((*names(), answered or ""), audience.agent_id):
             if answered is not None:
@@ -139,7 +139,7 @@ class Waiter:
         """Whether an entry may be one that a filtered wait is for."""
         thread, sender = self.wish.thread, self.wish.sender
         return (
-            message.deletes is None
+            message.about is None
             and sender in (None, message.sender)
             and (thread is None or message.parent_message_id is not None)
         )

@@ -228,7 +228,9 @@ class Waits:
         self, principal: Principal, name: str, since: int, give: bool
     ) -> tuple[Page, int]:
         """Everything after an id, and that id."""
-        page = await self._pages.read(principal, PageQuery(name, since, None, HELD, deletions=True))
+        page = await self._pages.read(
+            principal, PageQuery(name, since, None, HELD, entries="changes")
+        )
         if give:
             await self._pages.given(principal, name, page, since)
         return page, since

@@ -13,7 +13,7 @@ from mcp_node.log.mark import MARK, Mark, MarkKeeper
 from mcp_node.log.sql import Connection
 from mcp_node.log.transaction import Operation
 from mcp_node.log.writer import Commits, Writer, describe
-from proto.messages import Message
+from proto.messages import Kind, Message
 from proto.settings import Settings
 
 T = TypeVar("T")
@@ -176,7 +176,7 @@ class LogDatabase:
 
     def _committed(self, messages: Sequence[Message]) -> None:
         """A commit of this node's."""
-        if self._eraser is not None and any(message.deletes for message in messages):
+        if self._eraser is not None and any(message.kind is Kind.DELETION for message in messages):
             self._eraser.request()
         _call(self._own_listeners, messages)
         if self._follower is None:

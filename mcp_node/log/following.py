@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from mcp_node.log.interface import Watch
-from mcp_node.log.messages import COLUMNS, HEAD, message_from_row
+from mcp_node.log.messages import COLUMNS, HEAD, message_from_row, with_texts
 from mcp_node.log.sql import Connection
 from proto.errors import PartylineError
 from proto.messages import Message
@@ -120,7 +120,7 @@ class LogFollower:
             self._identity.compare(epoch, head, known)
             rows = connection.execute(_AFTER, (known,)).fetchall() if head > known else []
             return _Look(
-                [message_from_row(row) for row in rows],
+                with_texts(connection, [message_from_row(row) for row in rows]),
                 [watch.read(connection) for watch in watches],
             )
 

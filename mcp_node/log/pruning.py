@@ -41,7 +41,8 @@ REMOVE: Final = (
     f"DELETE FROM messages WHERE id IN {_GIVEN_IDS}",
 )
 EMPTY: Final = f"""
-    UPDATE messages SET content = '', metadata = '{{}}', deleted_at = :now
+    UPDATE messages SET content = '', metadata = '{{}}', deleted_at = :now, edited_by = NULL,
+        edited_at = NULL, reactions = 0
     WHERE id IN {_GIVEN_IDS} AND deletes IS NULL AND deleted_at IS NULL
 """
 COUNT_UP: Final = """

@@ -45,6 +45,17 @@ MIGRATIONS: Final[Migrations] = {
         CREATE INDEX messages_by_humans ON messages (session_id, id) WHERE sender_type = 'human'
         """,
     ),
+    12: (
+        # What an entry is, if it has `deletes`, the message that it is about: NULL for a deletion.
+        # (Deletions were the first such entries. The column keeps its name, so that nodes of the
+        # version before never take an entry about a message for a message.)
+        "ALTER TABLE messages ADD COLUMN kind TEXT CHECK (kind IN ('edit', 'reaction'))",
+        "ALTER TABLE messages ADD COLUMN details TEXT",
+        # The last edit of a message, which has the text that the message has now; and its time.
+        "ALTER TABLE messages ADD COLUMN edited_by INTEGER",
+        "ALTER TABLE messages ADD COLUMN edited_at TEXT",
+        "ALTER TABLE messages ADD COLUMN reactions INTEGER NOT NULL DEFAULT 0",
+    ),
     # Reading a thread looks up the replies that its reader may see.
     11: (
         "DROP INDEX messages_by_parent",

@@ -36,6 +36,12 @@ class Companion:
     def erasing(self, transaction: "Transaction", message: Message) -> None:
         """Called before a message's content and metadata are erased; ``message`` has them."""
 
+    def editing(self, transaction: "Transaction", message: Message, edit: Message) -> None:
+        """Called before a message gets the texts of ``edit``, the entry that is added for it."""
+
+    def edited(self, transaction: "Transaction", message: Message) -> None:
+        """Called when a message has new texts; ``message`` has them."""
+
     def pruning(self, transaction: "Transaction", ids: str) -> None:
         """Called before messages are pruned, to remove what refers to them.
 
@@ -131,6 +137,16 @@ class Transaction:
         """Call `Companion.erasing` of every companion."""
         for companion in self._companions:
             companion.erasing(self, message)
+
+    def editing(self, message: Message, edit: Message) -> None:
+        """Call `Companion.editing` of every companion."""
+        for companion in self._companions:
+            companion.editing(self, message, edit)
+
+    def edited(self, message: Message) -> None:
+        """Call `Companion.edited` of every companion."""
+        for companion in self._companions:
+            companion.edited(self, message)
 
     def pruning(self, ids: str) -> None:
         """Call `Companion.pruning` of every companion."""

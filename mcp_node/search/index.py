@@ -28,13 +28,14 @@ import msgspec
 
 from mcp_node.log.migrations import Migrations
 from mcp_node.log.sql import Connection, Engine
-from mcp_node.log.transaction import Companion
+from mcp_node.log.transaction import Companion, Transaction
 from mcp_node.search import fts5, tsvector
 from mcp_node.search.fts5 import FTS5
 from mcp_node.search.terms import Statements, scoped, senders
 from mcp_node.search.tsvector import TSVECTOR
 from mcp_node.search.words import is_known, words
 from proto.messages import Message
+from proto.visibility import audience_key
 
 EVERYWHERE: Final = ""
 """The session id of wide scopes. No session has this id."""
@@ -111,6 +112,16 @@ class SearchIndex(Companion):
         """Called when a message was added to the log."""
         self._waiting += 1
         self._waiting_chars += len(message.content)
+
+    def edited(self, transaction: Transaction, message: Message) -> None:
+        """Called when a message has new texts: the trigger removed its terms, if there were any."""
+        (through,) = transaction.read("SELECT through FROM search_state").fetchone()
+        if message.id > through:
+            return
+        self._forget_words()  # those of the old text are perhaps stored no more
+        key = audience_key(message.visibility, message.principal, message.sender_type)
+        row = (message.id, message.session_id, key, message.sender, message.content)
+        transaction.look(message.session_id, lambda connection: self._add(connection, [row]))
 
     def finish(self, connection: Connection) -> None:
         """Called at the end of a transaction: index new messages if a batch is complete.

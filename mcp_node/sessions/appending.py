@@ -58,7 +58,9 @@ def admit(transaction: Transaction, guard: Guard, new: NewMessage, messages: int
     Raises:
         LoopGuard: a limit of the session is reached.
     """
-    guard.admit(new.author, partial(_said, transaction, new.session_id), monotonic(), messages)
+    guard.admit(
+        new.author, partial(said_since_human, transaction, new.session_id), monotonic(), messages
+    )
 
 
 def append(transaction: Transaction, new: NewMessage) -> Message:
@@ -80,7 +82,7 @@ def append(transaction: Transaction, new: NewMessage) -> Message:
     return message
 
 
-def _said(transaction: Transaction, session_id: str, key: str, limit: int) -> int:
+def said_since_human(transaction: Transaction, session_id: str, key: str, limit: int) -> int:
     """How many messages agents added under an audience key since a person's last public one."""
     said = {"session": session_id, "key": key, "limit": limit}
     return int(transaction.read_of(session_id, SAID_SINCE_HUMAN, said).fetchone()[0])

@@ -95,6 +95,14 @@ def check_id(value: Any, what: str, *, least: int = 0) -> int | None:
     return value
 
 
+def check_message_id(value: Any) -> int:
+    """The id of a message, 1 to 2**53."""
+    id_ = check_id(value, "message_id", least=1)
+    if id_ is None:
+        raise InvalidInput("message_id is missing.", "Say which message.")
+    return id_
+
+
 def check_limit(limit: Any, most: int = MAX_PAGE) -> int:
     """The size of a page, 1 to ``most``."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:

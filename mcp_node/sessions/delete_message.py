@@ -6,19 +6,16 @@ exactly those who could see the message.
 
 from typing import Final
 
-import msgspec
-
-from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.transaction import Transaction
+from mcp_node.sessions.find_message import entry_about, find_message
 from mcp_node.sessions.states import SessionStates
-from proto.errors import Forbidden, MessageNotFound, SessionNotFound
-from proto.messages import ANONYMOUS, MAX_ID, Audience, Message, utc_now
-from proto.visibility import may_see
+from proto.errors import Forbidden, SessionNotFound
+from proto.messages import ANONYMOUS, Audience, Kind, Message
 
-FIND: Final = f"SELECT {COLUMNS} FROM messages WHERE id = ? AND session_id = ? AND deletes IS NULL"
-EMPTY: Final = "UPDATE messages SET content = '', metadata = '{}', deleted_at = ? WHERE id = ?"
-
-_NO_METADATA: Final = msgspec.Raw(b"{}")
+EMPTY: Final = (
+    "UPDATE messages SET content = '', metadata = '{}', deleted_at = ?, edited_by = NULL,"
+    " edited_at = NULL, reactions = 0 WHERE id = ?"
+)
 
 
 class DeleteMessage:
@@ -47,7 +44,7 @@ class DeleteMessage:
         """
         if transaction.companion(SessionStates).of(transaction, self._session_id) is None:
             raise SessionNotFound
-        message = self._find(transaction)
+        message = find_message(transaction, self._session_id, self._message_id, self._who)
         own = self._who.agent_id == message.principal and message.principal != ANONYMOUS
         if not (own or self._who.is_admin):
             raise Forbidden(
@@ -57,34 +54,8 @@ class DeleteMessage:
         if not message.deleted:
             self._delete(transaction, message)
 
-    def _find(self, transaction: Transaction) -> Message:
-        row = None
-        if 0 < self._message_id <= MAX_ID:
-            row = transaction.read(FIND, (self._message_id, self._session_id)).fetchone()
-        if row is None:
-            raise MessageNotFound
-        message = message_from_row(row)
-        if not may_see(self._who, message.visibility, message.principal, message.sender_type):
-            raise MessageNotFound
-        return message
-
     def _delete(self, transaction: Transaction, message: Message) -> None:
-        now = utc_now()
+        entry = entry_about(transaction, message, self._who, Kind.DELETION)
         transaction.erasing(message)
-        transaction.write(EMPTY, (now, message.id))
-        transaction.add(
-            Message(
-                transaction.last() + 1,
-                transaction.last_of(message.session_id),
-                message.session_id,
-                message.principal,
-                self._who.agent_id,
-                message.sender_type,
-                "",
-                message.visibility,
-                now,
-                _NO_METADATA,
-                None,
-                deletes=message.id,
-            )
-        )
+        transaction.write(EMPTY, (entry.timestamp, message.id))
+        transaction.add(entry)

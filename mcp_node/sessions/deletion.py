@@ -6,7 +6,6 @@ from mcp_node.log.interface import Database
 from mcp_node.sessions import checks
 from mcp_node.sessions.authorization import Rights, entered, named
 from mcp_node.sessions.delete_message import DeleteMessage
-from proto.errors import InvalidInput
 from proto.messages import Principal
 
 
@@ -33,8 +32,6 @@ class Deletion:
         self._rights.may_write(principal)
         named(principal, "deletion of messages")
         name = entered(principal, session_id, "write")
-        id_ = checks.check_id(message_id, "message_id", least=1)
-        if id_ is None:
-            raise InvalidInput("message_id is missing.", "Say which message.")
+        id_ = checks.check_message_id(message_id)
         await self._database.write(DeleteMessage(name, id_, principal.audience))
         return {"message_id": id_, "deleted": True}

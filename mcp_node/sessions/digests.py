@@ -1,4 +1,4 @@
-"""Digests of erased messages: they tell whether a retry repeats a message that was erased.
+"""Digests of erased texts: they tell whether a retry repeats a message that was erased or edited.
 
 An idempotency key outlives the text of its message. A retry of a deleted message still gets its
 first answer, and another text under that key is refused. So a digest is kept instead of the text.
@@ -23,8 +23,12 @@ from mcp_node.log.transaction import Companion, Transaction
 from mcp_node.sessions.new import NewMessage
 from proto.messages import Message
 
-KEEP: Final = "UPDATE idempotency SET digest = ? WHERE message_id = ? AND together IS NULL"
-HAS_KEY: Final = "SELECT 1 FROM idempotency WHERE message_id = ? AND together IS NULL"
+KEEP: Final = (
+    "UPDATE idempotency SET digest = ? WHERE message_id = ? AND together IS NULL AND digest IS NULL"
+)
+HAS_KEY: Final = (
+    "SELECT 1 FROM idempotency WHERE message_id = ? AND together IS NULL AND digest IS NULL"
+)
 FIND: Final = "SELECT digest FROM idempotency WHERE message_id = ?"
 PRUNE: Final = f"DELETE FROM idempotency WHERE message_id IN {numbers(':ids')}"
 
@@ -40,16 +44,20 @@ class Digests(Companion):
         self._secret = secret
 
     def erasing(self, transaction: Transaction, message: Message) -> None:
-        """Keep the digest of a message that is about to be erased."""
+        """Keep the digest of a message that is about to lose the text it was added with."""
         if transaction.read(HAS_KEY, (message.id,)).fetchone() is not None:
             transaction.write(KEEP, (self._digest(message), message.id))
+
+    def editing(self, transaction: Transaction, message: Message, edit: Message) -> None:
+        """Keep the digest of a message before its first edit."""
+        self.erasing(transaction, message)
 
     def pruning(self, transaction: Transaction, ids: str) -> None:
         """Delete the idempotency keys of pruned messages."""
         transaction.write(PRUNE, {"ids": ids})
 
     def said_the_same(self, transaction: Transaction, erased: Message, new: NewMessage) -> bool:
-        """Whether ``new`` equals an erased message; False if no digest of it was kept."""
+        """Whether ``new`` equals an erased or edited message; False if no digest of it was kept."""
         (kept,) = transaction.read(FIND, (erased.id,)).fetchone()
         return kept is not None and hmac.compare_digest(kept, self._digest(new))
 

@@ -14,7 +14,7 @@ import msgspec
 
 from mcp_node.log.messages import COLUMNS, message_from_row
 from mcp_node.log.sql import Connection, numbers
-from mcp_node.sessions.rows import ALL_TYPES, visible_keys
+from mcp_node.sessions.rows import ALL_TYPES, WITH_ENTRIES, Entries, visible_keys
 from proto.errors import InvalidInput, MessageNotFound
 from proto.messages import MAX_ID, Audience, Visibility
 from proto.visibility import may_see
@@ -99,13 +99,13 @@ def under(
 
 
 @lru_cache(maxsize=64)
-def in_thread(*, descending: bool, by_sender: bool, deletions: bool, narrowed: str) -> str:
+def in_thread(*, descending: bool, by_sender: bool, entries: Entries, narrowed: str) -> str:
     """SQL for those of some messages (``ids``) that have one of some audience keys (``keys``).
 
     The other parameters are those of `mcp_node.sessions.rows.visible`.
     """
     narrowed += " AND sender = :sender" if by_sender else ""
-    narrowed += "" if deletions else " AND deletes IS NULL"
+    narrowed += WITH_ENTRIES[entries]
     return f"{_IN_THREAD}{narrowed} ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
 
 

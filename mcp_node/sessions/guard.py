@@ -115,7 +115,7 @@ class Guard:
 
     def note(self, message: Message) -> None:
         """Count a message that was added to the session."""
-        if message.deletes is not None:
+        if message.about is not None:
             return
         if message.sender_type != HUMAN:
             key = audience_key(message.visibility, message.principal, message.sender_type)

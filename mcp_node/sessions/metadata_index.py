@@ -58,13 +58,19 @@ class MetadataIndex(Companion):
     def added(self, message: Message) -> None:
         """Collect the fields of a new message."""
         metadata = bytes(message.metadata)
-        if metadata != _EMPTY:
+        if metadata != _EMPTY and message.about is None:
             key = audience_key(message.visibility, message.principal, message.sender_type)
             self._new += _rows(message.id, message.session_id, key, metadata)
 
     def erasing(self, transaction: Transaction, message: Message) -> None:
         """Delete the fields of a deleted message."""
         transaction.write(ERASE, (message.id,))
+
+    def editing(self, transaction: Transaction, message: Message, edit: Message) -> None:
+        """Replace the fields of an edited message."""
+        transaction.write(ERASE, (message.id,))
+        key = audience_key(message.visibility, message.principal, message.sender_type)
+        self._new += _rows(message.id, message.session_id, key, bytes(edit.metadata))
 
     def pruning(self, transaction: Transaction, ids: str) -> None:
         """Delete the fields of pruned messages."""

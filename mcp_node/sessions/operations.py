@@ -70,7 +70,7 @@ class AppendMessage:
         if row[-1] is not None:  # it belongs to messages that were added together
             raise KeyReused
         message = message_from_row(row)
-        if message.deleted:
+        if message.deleted or message.edited_at is not None:
             if not transaction.companion(Digests).said_the_same(transaction, message, new):
                 raise KeyReused
             return message

@@ -7,15 +7,17 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from mcp_node.log.messages import HEAD, SESSION_HEAD, message_from_row
+from mcp_node.log.messages import HEAD, SESSION_HEAD, message_from_row, with_texts
 from mcp_node.log.sql import Connection, numbers
 from mcp_node.sessions.filters import has_fields, in_thread, keys_in, rarest_field, under
+from mcp_node.sessions.reactions import Shown, reactions_of
 from mcp_node.sessions.rows import (
     BRANCHES,
     EVERYTHING,
     MOVED,
     PRUNED,
     SESSION,
+    Entries,
     session_from_row,
     visible,
 )
@@ -35,14 +37,24 @@ HEADS_ROWS: Final = 2_000
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Messages ascending by id; ``has_more``: more visible ones follow in the page's direction."""
+    """Messages ascending by id, and entries about messages if they were asked for.
+
+    Attributes:
+        messages: the messages.
+        has_more: whether more visible ones follow in the page's direction.
+        reactions: of the messages that have any, by id.
+    """
 
     messages: list[Message]
     has_more: bool
+    reactions: dict[int, Shown] = {}
 
     def shown(self) -> dict[str, Any]:
         """The page as tools and REST give it."""
         messages = [message.shown() for message in self.messages]
+        for shown in messages if self.reactions else ():
+            if shown["id"] in self.reactions:
+                shown["reactions"] = self.reactions[shown["id"]]
         return {"messages": messages, "has_more": self.has_more}
 
 
@@ -66,7 +78,7 @@ class PageQuery(NamedTuple):
         descending: whether a page has the newest messages of the part, not the oldest.
         sender: only messages of this sender.
         visibility: only messages of this visibility.
-        deletions: whether deletion entries are included.
+        entries: which entries about messages are included.
         narrowing: a further condition.
         thread: only messages under this one (see `mcp_node.sessions.filters.under`).
         fields: only messages whose metadata has all fields of these digests.
@@ -79,7 +91,7 @@ class PageQuery(NamedTuple):
     descending: bool = False
     sender: str | None = None
     visibility: Visibility | None = None
-    deletions: bool = False
+    entries: Entries = "none"
     narrowing: Narrowing = Narrowing()
     thread: int | None = None
     fields: tuple[str, ...] = ()
@@ -101,7 +113,8 @@ def page(connection: Connection, audience: Audience, query: PageQuery) -> Page:
     messages, more = _cut(_visible_rows(connection, audience, query), query.limit)
     if query.descending:
         messages.reverse()
-    return Page(messages, more)
+    messages = with_texts(connection, messages)
+    return Page(messages, more, reactions_of(connection, messages))
 
 
 def view(
@@ -121,7 +134,7 @@ def view(
 def log_page(
     connection: Connection, epoch: str, audience: Audience | None, query: PageQuery
 ) -> LogPage:
-    """A part of a session's log for ws_node, with deletion entries.
+    """A part of a session's log for ws_node, with all entries.
 
     Args:
         connection: in a read transaction.
@@ -133,11 +146,11 @@ def log_page(
     if audience is None:
         rows: Iterable[Any] = connection.execute(EVERYTHING, _parameters(query))
     else:
-        rows = _visible_rows(connection, audience, query._replace(deletions=True))
+        rows = _visible_rows(connection, audience, query._replace(entries="all"))
     messages, more = _cut(rows, query.limit)
     full = more or len(messages) >= query.limit
     through = messages[-1].id if full and messages else max(head, query.after or 0)
-    return LogPage(epoch, head, through, messages)
+    return LogPage(epoch, head, through, with_texts(connection, messages))
 
 
 def head(connection: Connection) -> int:
@@ -200,7 +213,7 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
         sql = in_thread(
             descending=query.descending,
             by_sender=query.sender is not None,
-            deletions=query.deletions,
+            entries=query.entries,
             narrowed=narrowed,
         )
         return iter(connection.execute(sql, parameters))
@@ -220,7 +233,7 @@ def _visible_rows(connection: Connection, audience: Audience, query: PageQuery) 
             descending=query.descending,
             by_sender=query.sender is not None,
             by_field=field is not None,
-            deletions=query.deletions,
+            entries=query.entries,
             narrowed=narrowed,
             engine=connection.engine,
         )

@@ -10,17 +10,27 @@ sender costs no more. An admin's `KEY_RANGE_ALL_TYPES` spans many keys and is no
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
-from mcp_node.log.messages import COLUMNS
+from mcp_node.log.messages import COLUMNS, IS_CHANGE
 from mcp_node.log.sql import Engine
 from proto.messages import Audience, Session, Visibility
 from proto.visibility import KEY_LETTERS, KEY_RANGE_ALL_TYPES, held_keys, holds_all_types
 
 BRANCHES: Final = 16
 """The most keys in one statement; for more, the caller merges several statements."""
+
+Entries = Literal["none", "changes", "all"]
+"""Which entries about messages are read: none, deletions and the edits that have a text, or all."""
+
+WITH_ENTRIES: Final[dict[Entries, str]] = {
+    "none": " AND deletes IS NULL",
+    "changes": f" AND (deletes IS NULL OR {IS_CHANGE})",
+    "all": "",
+}
+"""Conditions."""
 
 _LOW, _HIGH = KEY_RANGE_ALL_TYPES
 
@@ -106,7 +116,7 @@ def visible(
     descending: bool,
     by_sender: bool,
     by_field: bool = False,
-    deletions: bool = False,
+    entries: Entries = "none",
     narrowed: str = "",
     engine: Engine = "sqlite",
 ) -> str:
@@ -120,14 +130,14 @@ def visible(
         descending: whether the highest ids come first.
         by_sender: whether only one sender's messages are read.
         by_field: whether only messages with a field of the metadata are read, given as its digest.
-        deletions: whether deletion entries are included.
+        entries: which entries about messages are included.
         narrowed: a further condition that begins with AND, or nothing.
         engine: SQLite merges the branches as it reads them. PostgreSQL would sort all their rows,
             so each branch is cut for itself.
     """
     index = "messages_by_sender" if by_sender else "messages_by_audience"
     narrowed += " AND sender = :sender" if by_sender else ""
-    narrowed += "" if deletions else " AND deletes IS NULL"
+    narrowed += WITH_ENTRIES[entries]
     begin = (
         _BY_FIELD
         if by_field

@@ -93,4 +93,28 @@ MIGRATIONS: Final[Migrations] = {
         # `digest` is of all of them, from the beginning. NULL: one, by itself.
         "ALTER TABLE idempotency ADD COLUMN together INTEGER",
     ),
+    12: (
+        # The texts that edits replaced, numbered from 1; when they came, and were replaced.
+        """
+        CREATE TABLE revisions (
+            message_id  INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+            number      INTEGER NOT NULL,
+            content     TEXT NOT NULL,
+            metadata    TEXT NOT NULL,
+            since       TEXT NOT NULL,
+            replaced_at TEXT NOT NULL,
+            PRIMARY KEY (message_id, number)
+        ) STRICT, WITHOUT ROWID
+        """,
+        # `entry_id`: the entry that added it.
+        """
+        CREATE TABLE reactions (
+            message_id INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+            reaction   TEXT NOT NULL,
+            principal  TEXT NOT NULL,
+            entry_id   INTEGER NOT NULL,
+            PRIMARY KEY (message_id, reaction, principal)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 }

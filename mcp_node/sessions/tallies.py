@@ -45,8 +45,8 @@ class Tallies(Companion):
         self._changes: dict[tuple[str, str], tuple[int, int, str]] = {}
 
     def added(self, message: Message) -> None:
-        """Count a message; a deletion entry is not one."""
-        if message.deletes is None:
+        """Count a message; an entry about one is not counted."""
+        if message.about is None:
             self._change(message, 1)
 
     def erasing(self, transaction: Transaction, message: Message) -> None:

@@ -16,6 +16,7 @@ from mcp_node.sessions.listing import SessionListing
 from mcp_node.sessions.new import NewMessage, NewSession
 from mcp_node.sessions.operations import AppendMessage, CreateSession
 from mcp_node.sessions.reads import Page, PageQuery
+from mcp_node.sessions.rows import Entries
 from proto.internal_api import Heads, LogPage
 from proto.messages import Audience, Message, Principal, Session, Visibility
 from proto.revocations import Revocation
@@ -57,11 +58,9 @@ async def page(
     limit: int,
     sender: str | None = None,
     visibility: Visibility | None = None,
-    deletions: bool = False,
+    entries: Entries = "none",
 ) -> Page:
-    query = PageQuery(
-        session_id, after, before, limit, after is None, sender, visibility, deletions
-    )
+    query = PageQuery(session_id, after, before, limit, after is None, sender, visibility, entries)
     return await database.read(partial(reads.page, audience=audience, query=query))
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from proto.frames import (
     PONG_FRAME,
     RESERVED_TYPES,
-    deleted_by,
+    after_change,
+    changed_by,
     error_frame,
     external_frame,
     message_frame,
     subscribed_frame,
-    without_texts,
 )
-from proto.messages import MAX_ID, Message, Visibility, encode_metadata
+from proto.messages import MAX_ID, Kind, Message, Visibility, encode_metadata
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 json_objects = st.dictionaries(
@@ -101,25 +101,68 @@ def deleted(message: Message) -> Message:
 @given(messages)
 def test_a_frame_without_texts_is_the_frame_of_the_deleted_message(message: Message) -> None:
     left = message_frame(deleted(message))
-    assert without_texts(message_frame(message)) == left == without_texts(left)
+    deletion = message_frame(a_message(content="", about=message.id, kind=Kind.DELETION))
+    assert after_change(message_frame(message), deletion) == left == after_change(left, deletion)
     data = json.loads(left)["data"]
     assert (data["content"], data["metadata"], data["deleted"]) == ("", {}, True)
     assert data == deleted(message).shown()
 
 
 def test_the_bytes_of_a_deletion_are_fixed() -> None:
-    frame = message_frame(a_message(content="", deletes=7))
+    frame = message_frame(a_message(content="", about=7))
     assert frame == (
         b'{"type":"message_deleted","session_id":"demo","position":42,"data":{"id":7}}'
     )
-    assert deleted_by(frame) == 7
+    assert changed_by(frame) == 7
+
+
+@given(messages, texts.filter(bool), json_objects)
+def test_a_frame_after_an_edit_is_the_frame_of_the_edited_message(
+    message: Message, content: str, metadata: dict[str, Any]
+) -> None:
+    edit = msgspec.structs.replace(
+        a_message(content=content, metadata=encode_metadata(metadata)),
+        about=message.id,
+        kind=Kind.EDIT,
+    )
+    edited = msgspec.structs.replace(
+        message, content=content, metadata=edit.metadata, edited_at=edit.timestamp
+    )
+    frame = message_frame(edit)
+    assert changed_by(frame) == message.id
+    assert after_change(message_frame(message), frame) == message_frame(edited)
+    assert json.loads(message_frame(edited))["data"] == edited.shown()
+    emptied = message_frame(msgspec.structs.replace(edit, content=""))
+    assert json.loads(emptied)["data"] == {"id": message.id}
+    assert after_change(frame, b'{"type":"message_deleted",') == emptied
+    assert changed_by(emptied) is None
+
+
+def test_the_bytes_of_an_edit_and_of_a_reaction_are_fixed() -> None:
+    edit = a_message(content="new", metadata=encode_metadata({"k": 1}), about=7, kind=Kind.EDIT)
+    assert message_frame(edit) == (
+        b'{"type":"message_edited","session_id":"demo","position":42,"data":{"id":7,'
+        b'"content":"new","metadata":{"k":1},"edited_at":"2026-11-23T21:30:00.123456Z"}}'
+    )
+    details = msgspec.Raw(b'{"reaction":"ack","removed":false}')
+    reaction = a_message(content="", about=7, kind=Kind.REACTION, details=details)
+    assert message_frame(reaction) == (
+        b'{"type":"message_reacted","session_id":"demo","position":42,"data":{"id":7,'
+        b'"sender":"claude/reviewer","reaction":"ack","removed":false}}'
+    )
+    assert changed_by(message_frame(reaction)) is None
+
+
+def test_a_reaction_has_no_text_that_could_change() -> None:
+    with pytest.raises(ValueError, match="no text"):
+        after_change(b'{"type":"message_reacted"}', b"")
 
 
 @given(messages)
 def test_a_message_deletes_nothing_whatever_it_says(message: Message) -> None:
-    assert deleted_by(message_frame(message)) is None
-    quoting = a_message(content=message_frame(a_message(deletes=7)).decode())
-    assert deleted_by(message_frame(quoting)) is None
+    assert changed_by(message_frame(message)) is None
+    quoting = a_message(content=message_frame(a_message(about=7)).decode())
+    assert changed_by(message_frame(quoting)) is None
 
 
 @pytest.mark.parametrize(
@@ -130,10 +173,11 @@ def test_a_message_deletes_nothing_whatever_it_says(message: Message) -> None:
         b'{"type":"message_deleted",',
         b'{"type":"message_deleted","session_id":"s","position":1,"data":{"id":"x"}}',
         b'{"type":"message_deleted","session_id":"\xff","position":1,"data":{"id":1}}',
+        b'{"type":"message_edited","session_id":"s","position":1,"data":{"content":"x"}}',
     ],
 )
 def test_what_is_no_deletion_deletes_nothing(frame: bytes) -> None:
-    assert deleted_by(frame) is None
+    assert changed_by(frame) is None
 
 
 @given(texts, json_objects)

@@ -216,6 +216,7 @@ TOOLS: dict[str, list[Door]] = {
     ],
     "get_messages": [
         tool("get_messages"),
+        tool("get_messages", revisions_of="HIDDEN"),
         tool("get_messages", after="SEEN", limit=1),
         tool("get_messages", sender="ann"),
         tool("get_messages", visibility="private"),
@@ -254,6 +255,8 @@ TOOLS: dict[str, list[Door]] = {
         tool("search_messages", query="common", metadata={"kind": SECRET}),
     ],
     "delete_message": [tool("delete_message", message_id="HIDDEN")],
+    "edit_message": [tool("edit_message", message_id="HIDDEN", content="x")],
+    "react": [tool("react", message_id="HIDDEN", reaction="ack")],
     "close_session": [tool("close_session")],
     "update_session": [tool("update_session", purpose="mine now")],
     "get_live_link": [],  # its answer holds nothing of anybody's; tests/links
@@ -312,6 +315,10 @@ DOORS: dict[str, list[Door]] = {
         rest("GET", f"/api/search?q={SECRET}&session_id={{room}}"),
         rest("GET", "/api/search?q=common&session_id={room}"),
         rest("DELETE", "/api/sessions/{room}/messages/{hidden}"),
+        rest("PATCH", "/api/sessions/{room}/messages/{hidden}", content="x"),
+        rest("GET", "/api/sessions/{room}/messages/{hidden}/revisions"),
+        rest("PUT", "/api/sessions/{room}/messages/{hidden}/reactions/ack"),
+        rest("DELETE", "/api/sessions/{room}/messages/{hidden}/reactions/ack"),
     ],
     "live": [live, stream],
 }

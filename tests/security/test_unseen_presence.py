@@ -25,6 +25,12 @@ QUIET: dict[str, list[dict[str, Any]]] = {
         {"messages": [{"content": "a"}, {"content": "nowhere", "parent_message_id": NOWHERE}]},
     ],
     "search_messages": [{"query": "common"}],
+    "edit_message": [
+        {"message_id": "OWN", "content": "x"},
+        {"message_id": "SEEN", "content": "x"},
+        {"message_id": NOWHERE, "content": "x"},
+    ],
+    "react": [{"message_id": NOWHERE, "reaction": "ack"}],
     "delete_message": [{"message_id": "OWN"}, {"message_id": "SEEN"}, {"message_id": NOWHERE}],
     "get_live_link": [{}],
     "close_session": [{}],

@@ -15,7 +15,9 @@ from proto.messages import MAX_ID, Visibility
 from proto.names import check_principal
 from proto.wire import Event
 
-DURABLE_TYPES: Final = frozenset({"new_message", "message_deleted"})
+DURABLE_TYPES: Final = frozenset(
+    {"new_message", "message_deleted", "message_edited", "message_reacted"}
+)
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -66,7 +68,7 @@ def durable_event(session_id: str, body: dict[str, Any], request: Request) -> Ev
 
 
 def _fits(kind: str, id_: object, position: int) -> bool:
-    """Whether an id fits the position: a message's equals it, a deleted message's is below it."""
+    """Whether an id fits the position: a message's equals it, another frame's is below it."""
     if type(id_) is not int:
         return False
     return id_ == position if kind == "new_message" else 0 < id_ < position

@@ -48,6 +48,8 @@ MAX_ANSWER_BYTES: Final = 64 * 1_024 * 1_024
 """Most bytes of an answer, above any page of the log; a larger one is cut off."""
 
 _SESSION: Final = rf"/api/sessions/{NAME_PATTERN}"
+_MESSAGE: Final = rf"{_SESSION}/messages/[0-9]{{1,16}}"
+_REACTION: Final = rf"{_MESSAGE}/reactions/[a-z]{{1,16}}"
 _KEY: Final = r"[A-Za-z0-9._~%-]{1,1536}"
 """A key of 128 characters, encoded."""
 
@@ -58,6 +60,7 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             "/api/sessions",
             _SESSION,
             f"{_SESSION}/messages",
+            f"{_MESSAGE}/revisions",
             f"{_SESSION}/agents",
             f"{_SESSION}/claims",
             f"{_SESSION}/notes",
@@ -74,9 +77,9 @@ _ROUTES: Final[dict[str, re.Pattern[str]]] = {
             f"{_SESSION}/read",
             REDEEM,
         ],
-        "PUT": [rf"{_SESSION}/notes/{_KEY}", f"{_SESSION}/status"],
-        "PATCH": [_SESSION],
-        "DELETE": [rf"{_SESSION}/messages/[0-9]{{1,16}}"],
+        "PUT": [_REACTION, rf"{_SESSION}/notes/{_KEY}", f"{_SESSION}/status"],
+        "PATCH": [_SESSION, _MESSAGE],
+        "DELETE": [_MESSAGE, _REACTION],
     }.items()
 }
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})

@@ -5,7 +5,7 @@ from collections import deque
 
 import msgspec
 
-from proto.frames import deleted_by, without_texts
+from proto.frames import after_change, changed_by
 from proto.messages import Audience
 from proto.visibility import may_see
 from ws_node.rooms.framing import Framing, text_frame
@@ -16,7 +16,7 @@ class Ring:
     """The newest messages of a session, limited in number and bytes.
 
     It has every delivered message with an id above ``floor``. Of a deleted one it has the message
-    without its texts.
+    without its texts; of an edited one it has the new text, and earlier edits without theirs.
 
     Attributes:
         floor: the position after which it is complete.
@@ -30,7 +30,7 @@ class Ring:
 
     __slots__ = (
         "_bytes",
-        "_deleted",
+        "_changes",
         "_entries",
         "_max_bytes",
         "_max_messages",
@@ -44,7 +44,8 @@ class Ring:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._entries: deque[tuple[int, Outgoing]] = deque()
-        self._deleted: set[int] = set()  # ids that entries in this ring delete
+        # The last deletion or edit in this ring of each message: its own id, and its frame.
+        self._changes: dict[int, tuple[int, bytes]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -59,14 +60,16 @@ class Ring:
             return
         self._entries.append((id_, newest))
         self._bytes += len(newest.frame)
-        deleted = deleted_by(newest.event.body)
-        if deleted is not None:
-            self._delete(deleted)
+        changed = changed_by(newest.event.body)
+        if changed is not None:
+            self._change(changed, id_, newest.event.body)
         while len(self._entries) > self._max_messages or self._bytes > self._max_bytes:
             self.floor, dropped = self._entries.popleft()
             self._bytes -= len(dropped.frame)
-            if self._deleted:
-                self._deleted.discard(deleted_by(dropped.event.body) or 0)
+            if self._changes:
+                changed = changed_by(dropped.event.body) or 0
+                if self._changes.get(changed, (0,))[0] == self.floor:
+                    del self._changes[changed]
 
     def extend(self, older: "Ring", through: int) -> None:
         """Add older messages, the newest of them first, as far as the limits allow.
@@ -81,28 +84,30 @@ class Ring:
         for entry in reversed(older._entries):
             if entry[0] > met:
                 continue
-            if entry[0] in self._deleted:  # it was read before its deletion
-                entry = (entry[0], _emptied(entry[1]))
+            # It may have been read before a change that this ring has.
+            changed = changed_by(entry[1].event.body)
+            _, later = self._changes.get(entry[0] if changed is None else changed, (0, b""))
+            if later:
+                entry = (entry[0], _changed(entry[1], later))
             size = self._bytes + len(entry[1].frame)
             if len(self._entries) >= self._max_messages or size > self._max_bytes:
                 floor = entry[0]
                 break
             self._entries.appendleft(entry)
             self._bytes = size
-            deleted = deleted_by(entry[1].event.body)
-            if deleted is not None:
-                self._deleted.add(deleted)
+            if changed is not None and not later:
+                self._changes[changed] = (entry[0], entry[1].event.body)
         self.floor = floor
 
-    def _delete(self, deleted: int) -> None:
-        """Erase the texts of a message, here now or added later by `extend`."""
-        self._deleted.add(deleted)
+    def _change(self, changed: int, change_id: int, change: bytes) -> None:
+        """Change a message and the last edit of it, here now or added later by `extend`."""
+        earlier, _ = self._changes.get(changed, (0, b""))
+        self._changes[changed] = (change_id, change)
         for place, (id_, each) in enumerate(self._entries):
-            if id_ == deleted:
-                emptied = _emptied(each)
-                self._bytes += len(emptied.frame) - len(each.frame)
-                self._entries[place] = (id_, emptied)
-                return
+            if id_ in (changed, earlier):
+                new = _changed(each, change)
+                self._bytes += len(new.frame) - len(each.frame)
+                self._entries[place] = (id_, new)
 
     def covers(self, position: int) -> bool:
         """Whether it has every delivered message after ``position``."""
@@ -143,7 +148,7 @@ class Ring:
         return b"".join(wanted), None
 
 
-def _emptied(message: Outgoing) -> Outgoing:
-    """A message as it is after its deletion, without its texts."""
-    event = msgspec.structs.replace(message.event, body=without_texts(message.event.body))
+def _changed(message: Outgoing, change: bytes) -> Outgoing:
+    """A message, or an edit of it, as it is after a later change."""
+    event = msgspec.structs.replace(message.event, body=after_change(message.event.body, change))
     return Outgoing(event, text_frame(event.body))

@@ -18,6 +18,7 @@ from mcp_node.doors.mcp.tools.coordination import (
     add_status_tools,
 )
 from mcp_node.doors.mcp.tools.deletion import add_deletion_tools
+from mcp_node.doors.mcp.tools.editing import add_editing_tools
 from mcp_node.doors.mcp.tools.inbox import add_inbox_tools
 from mcp_node.doors.mcp.tools.links import add_link_tools
 from mcp_node.doors.mcp.tools.memory import add_memory_tools
@@ -71,6 +72,7 @@ def make_server(
     add_memory_resource(mcp, services.memory, identity)
     add_moderation_tools(tools, services)
     add_deletion_tools(tools, services)
+    add_editing_tools(tools, services)
     add_claim_tools(tools, services)
     add_note_tools(tools, services)
     add_status_tools(tools, services)

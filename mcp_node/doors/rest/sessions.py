@@ -108,8 +108,17 @@ class SessionListAnswer(BaseModel):
     sessions: list[SessionListed]
 
 
+class ReactersAnswer(BaseModel):
+    """How many have a reaction to a message, and the first twenty of them."""
+
+    count: int
+    names: list[str]
+
+
 class MessageAnswer(BaseModel):
     """A message; of one that was deleted the texts are empty, and ``deleted`` is true.
+
+    ``edited_at``: when it got the text it has now, if it was edited. ``reactions``: if it has any.
 
     ``hidden_characters``: how many of its text and metadata nobody sees, if there are any.
     """
@@ -122,6 +131,8 @@ class MessageAnswer(BaseModel):
     timestamp: str
     metadata: dict[str, Any]
     parent_message_id: int | None
+    edited_at: str = ""
+    reactions: dict[str, ReactersAnswer] = {}
     deleted: bool = False
     hidden_characters: int = 0
 

@@ -26,7 +26,7 @@ FIVE = {
 }
 MEMORY = {"set_memory", "get_memory", "list_memory", "delete_memory"}
 MODERATION = {"close_session", "update_session"}
-COORDINATION = {"claim", "release", "set_note", "get_notes", "set_status", "leave_session"}
+COORDINATION = {"react", "claim", "release", "set_note", "get_notes", "set_status", "leave_session"}
 
 MAX_CORE_CHARACTERS = 9_000
 """What the names, descriptions and input schemas of the set core may take in an agent's context."""

@@ -79,7 +79,7 @@ async def test_a_closing_wakes_those_of_its_session() -> None:
 async def test_a_deletion_is_looked_up_and_everything_after_an_id_has_it(
     wish: Wish,
 ) -> None:
-    entry = structs.replace(HELLO, id=6, deletes=5, sender="root", content="")
+    entry = structs.replace(HELLO, id=6, about=5, sender="root", content="")
     waiting = Waiting(10)
     with (
         waiting.wait("room", BOB, own=False, wish=wish) as waiter,

@@ -118,7 +118,7 @@ async def test_an_entry_that_deletes_goes_with_the_rest_and_stays_as_the_last(
     await age(store)
     assert await prune(store) == 3  # what said something, and what is left of it
     (entry,) = (await storing.log_page(store, "room", after=0, limit=9, audience=None)).messages
-    assert (entry.id, entry.deletes, entry.deleted) == (5, 2, False)
+    assert (entry.id, entry.about, entry.deleted) == (5, 2, False)
     assert await shown(store) == []
 
 

@@ -71,7 +71,7 @@ async def test_what_is_left_of_a_message_and_the_entry_that_says_so(store: Datab
     assert after == second.shown()
     assert "deleted" not in after
     (entry,) = announced
-    assert (entry.id, entry.prev, entry.deletes) == (3, 2, first.id)
+    assert (entry.id, entry.prev, entry.about) == (3, 2, first.id)
     assert (entry.content, bytes(entry.metadata)) == ("", b"{}")
     page = await storing.log_page(store, "room", after=0, limit=10, audience=None)
     assert [message.id for message in page.messages] == [1, 2, 3]

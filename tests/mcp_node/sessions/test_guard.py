@@ -22,10 +22,10 @@ EVERYBODY = [CLAUDE, CODEX, ADMIN, GUEST, HUMAN, NOBODY]
 
 
 def said(
-    author: Audience, visibility: Visibility = Visibility.PUBLIC, deletes: int | None = None
+    author: Audience, visibility: Visibility = Visibility.PUBLIC, about: int | None = None
 ) -> Message:
     place = (1, 0, "room", author.agent_id, author.agent_id, author.agent_type, "a", visibility)
-    return Message(*place, utc_now(), encode_metadata(None), None, deletes)
+    return Message(*place, utc_now(), encode_metadata(None), None, about)
 
 
 def counting(log: list[Message]) -> Callable[[str, int], int]:
@@ -35,11 +35,11 @@ def counting(log: list[Message]) -> Callable[[str, int], int]:
         since = 0
         for number, message in enumerate(log, 1):
             word = message.sender_type == "human" and message.visibility is Visibility.PUBLIC
-            since = number if word and message.deletes is None else since
+            since = number if word and message.about is None else since
         return min(limit, sum(1 for message in log[since:] if counts(message, key)))
 
     def counts(message: Message, key: str) -> bool:
-        if message.sender_type == "human" or message.deletes is not None:
+        if message.sender_type == "human" or message.about is not None:
             return False
         return audience_key(message.visibility, message.principal, message.sender_type) == key
 
@@ -114,7 +114,7 @@ def test_an_entry_that_deletes_is_neither_counted_nor_a_word() -> None:
     guard = Guard(Limits(agent_messages=2))
     log = [said(CLAUDE)]
     assert not stopped(guard, CLAUDE, log)
-    for entry in (said(CLAUDE, deletes=1), said(HUMAN, deletes=1)):
+    for entry in (said(CLAUDE, about=1), said(HUMAN, about=1)):
         log.append(entry)
         guard.note(entry)
     assert not stopped(guard, CLAUDE, log)

@@ -122,7 +122,7 @@ def test_the_types_are_distinct_sorted_and_of_that_session_alone(database):
     for number, (room, kind) in enumerate(rows, 1):
         database.execute(
             messages.INSERT_MESSAGE,
-            (number, 0, room, "me", "me", kind, "", "agent_only", "x" * 27, "{}", None, None),
+            (number, 0, room, "me", "me", kind, "", "agent_only", "x" * 27, "{}", *[None] * 4),
         )
     found = [key for (key,) in database.execute(queries.ALL_TYPES, {"session": "room"})]
     assert found == ["t:;", "t:a", "t:b", "t:c", "t:~"]

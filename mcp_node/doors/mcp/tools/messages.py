@@ -138,13 +138,22 @@ def add_message_tools(tools: Tools, services: Services) -> None:
                 description="Only what others said and you have not read; goes with limit alone."
             ),
         ] = False,
+        revisions_of: Annotated[
+            StrictInt | None,
+            Field(description="All texts you saw of this message; goes alone."),
+        ] = None,
     ) -> dict[str, Any]:
         """Read messages, oldest first: the newest unless after or before is given.
 
-        To catch up use unread_only. What you get counts as read. An entry with deletes says that
-        a message you had was taken back.
+        To catch up use unread_only. What you get counts as read. An entry with deletes or edits
+        says that a message you had was taken back or has a new text.
         """
         filters = (sender, visibility, thread, metadata)
+        if revisions_of is not None:
+            if unread_only or any(value is not None for value in (after, before, *filters)):
+                raise InvalidInput("revisions_of goes alone.", "Leave out the other arguments.")
+            page = await services.editing.revisions(caller, session_id, revisions_of)
+            return page.shown()
         if not unread_only:
             query = check_page(session_id, after, before, limit, *filters)
             return await services.inbox.get_messages(caller, query, mark_read=True)

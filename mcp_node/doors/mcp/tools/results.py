@@ -19,6 +19,13 @@ class Marked(TypedDict):
     notice: NotRequired[str]
 
 
+class Reacters(TypedDict):
+    """How many have a reaction to a message, and the first of them."""
+
+    count: int
+    names: list[str]
+
+
 class MessageResult(TypedDict):
     """A message as its reader sees it.
 
@@ -35,6 +42,8 @@ class MessageResult(TypedDict):
     timestamp: str
     metadata: NotRequired[dict[str, Any]]
     parent_message_id: NotRequired[int]
+    edited_at: NotRequired[str]
+    reactions: NotRequired[dict[str, Reacters]]
     deleted: NotRequired[bool]
     hidden_characters: NotRequired[int]
 
@@ -44,6 +53,17 @@ class Retraction(TypedDict):
 
     id: int
     deletes: int
+
+
+class Edit(TypedDict):
+    """That the message ``edits`` has a new text now; without one it was edited again since."""
+
+    id: int
+    edits: int
+    content: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    edited_at: NotRequired[str]
+    hidden_characters: NotRequired[int]
 
 
 class MessageAdded(TypedDict):
@@ -75,7 +95,7 @@ class MessagesAdded(TypedDict):
 class MessagePage(Marked):
     """Messages ascending by id; page on with ``after`` the last or ``before`` the first id."""
 
-    messages: list[MessageResult | Retraction]
+    messages: list[MessageResult | Retraction | Edit]
     has_more: bool
     unread: int
 

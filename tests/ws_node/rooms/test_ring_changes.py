@@ -1,4 +1,4 @@
-"""What a room remembers of deleted messages: what the log would give now, never their texts."""
+"""What a room remembers of deleted and edited messages: what the log would give now."""
 
 import msgspec
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proto.frames import message_frame
 from proto.internal_api import LogPage
-from proto.messages import ANONYMOUS, Audience, Message, Visibility, encode_metadata
+from proto.messages import ANONYMOUS, Audience, Kind, Message, Visibility, encode_metadata
 from proto.wire import message_event
 from tests.ws_node.making import EPOCH
 from ws_node.log.shared_reads import log_range
@@ -18,11 +18,16 @@ from ws_node.rooms.ring import Ring
 READER = Audience(ANONYMOUS, ANONYMOUS)
 NOTHING = encode_metadata(None)
 
-steps = st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=30)
-"""Each says something of that length, or deletes the message so many before."""
+Step = tuple[str, int]
+steps = st.lists(
+    st.tuples(st.sampled_from(["say", "say", "delete", "edit"]), st.integers(0, 30)), max_size=30
+)
+"""Each says something of that length, or deletes or edits the message so many before."""
 
 
-def entry(id_: int, content: str = "", deletes: int | None = None) -> Message:
+def entry(
+    id_: int, content: str = "", about: int | None = None, kind: Kind = Kind.MESSAGE
+) -> Message:
     return Message(
         id_,
         id_ - 1,
@@ -33,9 +38,10 @@ def entry(id_: int, content: str = "", deletes: int | None = None) -> Message:
         content,
         Visibility.PUBLIC,
         "2026-11-24T03:40:33.000000Z",
-        NOTHING if deletes else encode_metadata({"about": content}),
+        NOTHING if kind is Kind.DELETION else encode_metadata({"about": content}),
         None,
-        deletes,
+        about,
+        kind=kind,
     )
 
 
@@ -50,20 +56,31 @@ class Log:
     def __init__(self) -> None:
         self.messages: list[Message] = []
 
-    def step(self, say: bool, number: int) -> Message | None:
-        """One more entry; None if that one cannot be deleted."""
+    def step(self, what: str, number: int) -> Message | None:
+        """One more entry; None if that one cannot be deleted or edited."""
         id_ = len(self.messages) + 1
-        if say:
+        if what == "say":
             self.messages.append(entry(id_, "x" * number))
             return self.messages[-1]
         place = id_ - 2 - number
-        if place < 0 or self.messages[place].deletes or self.messages[place].deleted:
+        if place < 0 or self.messages[place].about or self.messages[place].deleted:
             return None
-        self.messages[place] = msgspec.structs.replace(
-            self.messages[place], content="", metadata=NOTHING, deleted=True
-        )
-        self.messages.append(entry(id_, deletes=place + 1))
-        return self.messages[-1]
+        for at, each in enumerate(self.messages):  # an edit has its text until the next change
+            if each.about == place + 1:
+                self.messages[at] = msgspec.structs.replace(each, content="", metadata=NOTHING)
+        if what == "delete":
+            added = entry(id_, about=place + 1, kind=Kind.DELETION)
+            new = {"content": "", "metadata": NOTHING, "deleted": True, "edited_at": None}
+        else:
+            added = entry(id_, f"edit {id_}", about=place + 1, kind=Kind.EDIT)
+            new = {
+                "content": added.content,
+                "metadata": added.metadata,
+                "edited_at": added.timestamp,
+            }
+        self.messages[place] = msgspec.structs.replace(self.messages[place], **new)
+        self.messages.append(added)
+        return added
 
     def frames(self, after: int) -> bytes:
         """What a viewer gets that comes now."""
@@ -77,9 +94,7 @@ def given_by(ring: Ring, position: int) -> bytes:
 
 
 @given(steps, st.integers(1, 20), st.integers(1, 4_000))
-def test_a_ring_gives_what_the_log_would_give(
-    made: list[tuple[bool, int]], most: int, most_bytes: int
-) -> None:
+def test_a_ring_gives_what_the_log_would_give(made: list[Step], most: int, most_bytes: int) -> None:
     log, ring = Log(), Ring(0, max_messages=most, max_bytes=most_bytes)
     for step in made:
         added = log.step(*step)
@@ -91,9 +106,9 @@ def test_a_ring_gives_what_the_log_would_give(
 
 
 @given(steps, steps, st.integers(0, 20), st.integers(0, 20), st.integers(1, 40))
-def test_what_was_read_before_a_deletion_does_not_bring_the_text_back(
-    before: list[tuple[bool, int]],
-    later: list[tuple[bool, int]],
+def test_what_was_read_before_a_change_does_not_bring_the_text_back(
+    before: list[Step],
+    later: list[Step],
     opened: int,
     start: int,
     most: int,
@@ -124,8 +139,10 @@ def test_the_text_is_in_no_framing(framing: Framing) -> None:
     ring = Ring(0, max_messages=10, max_bytes=1 << 20)
     ring.append(said)
     assert ring.after(0, READER, framing, 1 << 20)[0] == said.framed(framing)
-    ring.append(outgoing(entry(2, deletes=1)))
+    ring.append(outgoing(entry(2, about=1, kind=Kind.DELETION)))
     assert ring.after(0, READER, framing, 1 << 20)[0] != said.framed(framing)
     left = msgspec.structs.replace(entry(1), metadata=NOTHING, deleted=True)
-    expected = outgoing(left).framed(framing) + outgoing(entry(2, deletes=1)).framed(framing)
+    expected = outgoing(left).framed(framing) + outgoing(
+        entry(2, about=1, kind=Kind.DELETION)
+    ).framed(framing)
     assert ring.after(0, READER, framing, 1 << 20)[0] == expected
