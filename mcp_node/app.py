@@ -23,6 +23,7 @@ from mcp_node.doors.mcp.envelope import check_envelope
 from mcp_node.doors.mcp.errors import refuse
 from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
+from mcp_node.doors.mcp.toolsets import toolsets_of_address
 from mcp_node.doors.rest.caller import install_identity
 from mcp_node.doors.rest.coordination import make_claims_api
 from mcp_node.doors.rest.editing import make_editing_api
@@ -132,7 +133,7 @@ async def build(
     services = make_services(database, settings, identity.is_valid)
     database.watch(RevocationWatch(identity.revocations))
     services.session_watch.begin(await database.read(last_change))
-    mcp = make_server(services, identity)
+    mcp = make_server(services, identity, frozenset(settings.toolsets))
     if extend is not None:
         extend(mcp)
     await install_schema_lookup(mcp)
@@ -277,13 +278,16 @@ def _is_mcp(scope: Scope) -> bool:
 
 
 def _admit(scope: Scope, identity: Identity) -> None:
-    """Refuse an unauthenticated request before its body is read.
+    """Refuse an unauthenticated request, or one for unknown tools, before its body is read.
 
     Raises:
         Unauthenticated: its token is missing or not valid.
+        InvalidInput: its address asks for a set of tools that does not exist.
     """
     if scope["path"] != internal_api.REDEEM:  # authenticated by the code in its body
         identity.from_headers(scope["headers"])
+    if _is_mcp(scope):
+        toolsets_of_address(scope["query_string"])
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from proto.hidden import hidden_characters, hidden_in_json
+from proto.toolsets import Toolset
 
 MAX_ID: Final = 2**53
 """Highest id and position: every JSON parser represents integers up to this exactly."""
@@ -204,6 +205,8 @@ class Principal(msgspec.Struct, frozen=True):
             (``PARTYLINE_AUTH=off``).
         token_id: of its token; empty if it came without one.
         issued_at: when its token was issued, seconds of Unix time.
+        toolsets: the sets of tools that it is shown over MCP; None for the node's default. They
+            are no rights.
     """
 
     agent_id: str
@@ -213,6 +216,7 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: int | None = None
     token_id: str = ""
     issued_at: int = 0
+    toolsets: frozenset[Toolset] | None = None
 
     @property
     def is_admin(self) -> bool:

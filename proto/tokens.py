@@ -1,6 +1,6 @@
 """Tokens (JWT, EdDSA) that prove who a principal is.
 
-Claims, all required:
+Claims, all required except ``tools``:
 
 =========  ======================================================================
 claim      meaning
@@ -12,6 +12,7 @@ scope      space-separated, of ``read``, ``write``, ``admin``
 sessions   list of session ids, or ``"*"`` for all; ``[]`` is none
 iat, exp   seconds of Unix time
 jti        id of the token, a name
+tools      list of sets of MCP tools that it is shown, from `proto.toolsets`; no rights
 =========  ======================================================================
 """
 
@@ -28,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from proto.errors import InvalidInput, Unauthenticated
 from proto.messages import GUEST, HUMAN, Principal
 from proto.names import GUEST_PREFIX, check_free_name, check_name, is_name
+from proto.toolsets import TOOLSETS_RULE, toolsets_of
 
 ISSUER: Final = "partyline"
 SCOPES: Final = frozenset({"read", "write", "admin"})
@@ -48,6 +50,7 @@ def sign_principal(
     scopes: Iterable[str],
     sessions: Iterable[str] | None,
     lifetime_seconds: int,
+    toolsets: Iterable[str] | None = None,
 ) -> str:
     """A token for an agent.
 
@@ -58,6 +61,7 @@ def sign_principal(
         scopes: at least one of `SCOPES`.
         sessions: the sessions that it may enter; None for all.
         lifetime_seconds: until it expires, at least 1.
+        toolsets: the sets of MCP tools that it is shown; None for the node's default.
 
     Raises:
         InvalidInput: an argument is out of its bounds, or the token would be longer than
@@ -78,6 +82,11 @@ def sign_principal(
         "exp": now + lifetime_seconds,
         "jti": new_token_id(),
     }
+    if toolsets is not None:
+        chosen_tools = toolsets_of(toolsets)
+        if chosen_tools is None:
+            raise InvalidInput(f"tools {TOOLSETS_RULE}")
+        claims["tools"] = sorted(chosen_tools)
     token = _sign(key, claims)
     if len(token) > MAX_TOKEN_CHARS:
         raise InvalidInput("there are too many sessions for one token.")
@@ -195,11 +204,14 @@ def _principal(claims: dict[str, Any]) -> Principal:
     scopes = claims["scope"].split() if isinstance(claims["scope"], str) else []
     sessions = claims["sessions"]
     allowed = None if sessions == "*" else sessions
+    tools = claims.get("tools")
+    toolsets = toolsets_of(tools) if isinstance(tools, list) else None
     well_formed = (
         is_name(claims["jti"])
         and bool(scopes)
         and set(scopes) <= SCOPES
         and (allowed is None or (isinstance(allowed, list) and all(map(is_name, allowed))))
+        and (toolsets is not None or "tools" not in claims)
         and _may_be(claims["sub"], claims["agent_type"], set(scopes), allowed)
     )
     if not well_formed:
@@ -212,6 +224,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         expires_at=int(claims["exp"]),
         token_id=claims["jti"],
         issued_at=int(claims["iat"]),
+        toolsets=toolsets,
     )
 
 

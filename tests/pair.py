@@ -25,6 +25,7 @@ from fastmcp import Client
 
 from proto import keyfile
 from proto.tokens import sign_principal
+from proto.toolsets import TOOLSETS
 from serving.peers.clients import mcp_socket, ws_socket
 from serving.peers.local import LOCAL_URL, LocalTransport
 from tests import postgres
@@ -70,6 +71,7 @@ class Pair:
             "PARTYLINE_WS_PORT": "0",
             "PARTYLINE_AUTH": auth,
             "PARTYLINE_FAILED_TOKEN_SECONDS": "0",  # tests fail on purpose, often
+            "PARTYLINE_TOOLSETS": ",".join(TOOLSETS),
         }
         if postgres.wanted():
             environment |= postgres.store_variables(self.data_dir)

@@ -56,6 +56,8 @@ def _default(name: str, field: FieldInfo) -> str:
         return "unset"
     if default in ("", ()):
         return "empty"
+    if isinstance(default, tuple):
+        default = ",".join(default)
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

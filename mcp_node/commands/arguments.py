@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proto.toolsets import TOOLSETS
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -95,6 +97,12 @@ def _add_token(commands: "Commands") -> None:
         "--sessions",
         metavar="LIST",
         help="ids of the sessions it may enter, comma-separated (default: all)",
+    )
+    token.add_argument(
+        "--tools",
+        metavar="LIST",
+        help=f"sets of tools it is shown over MCP, from {', '.join(TOOLSETS)}; comma-separated"
+        " (default: PARTYLINE_TOOLSETS)",
     )
     token.add_argument(
         "--expires", default="30d", metavar="TIME", help="such as 90s, 15m, 12h, 30d (default: 30d)"

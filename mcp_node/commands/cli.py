@@ -53,7 +53,7 @@ def _up(chosen: argparse.Namespace) -> int:
 
 def _token(chosen: argparse.Namespace) -> int:
     request = TokenRequest(
-        chosen.agent, chosen.type, chosen.scopes, chosen.sessions, chosen.expires
+        chosen.agent, chosen.type, chosen.scopes, chosen.sessions, chosen.expires, chosen.tools
     )
     token, explanation = make_token(load_settings(), request)
     print(explanation, file=sys.stderr, flush=True)

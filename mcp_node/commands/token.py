@@ -14,25 +14,27 @@ from proto.tokens import sign_principal
 
 
 class TokenRequest(NamedTuple):
-    """The command's arguments. ``scopes`` and ``sessions`` are comma-separated lists."""
+    """The command's arguments. ``scopes``, ``sessions`` and ``tools`` are comma-separated lists."""
 
     agent: str
     type: str
     scopes: str
     sessions: str | None
     expires: str
+    tools: str | None = None
 
 
 def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
     """Make a token; return it, and an explanation to print that does not contain it.
 
     Raises:
-        InvalidInput: a name, scope, session or lifetime is malformed or out of bounds.
+        InvalidInput: a name, scope, session, tool set or lifetime is malformed or out of bounds.
         ConfigurationError: the data directory or the key cannot be used.
     """
     seconds = duration_seconds(request.expires, "--expires")
     scopes = _listed(request.scopes, "--scopes")
     sessions = None if request.sessions is None else _listed(request.sessions, "--sessions")
+    toolsets = None if request.tools is None else _listed(request.tools, "--tools")
     token = sign_principal(
         signing_key(open_key_dir(open_data_dir(settings.data_dir), settings.key_dir)),
         agent_id=request.agent,
@@ -40,6 +42,7 @@ def make_token(settings: Settings, request: TokenRequest) -> tuple[str, str]:
         scopes=scopes,
         sessions=sessions,
         lifetime_seconds=seconds,
+        toolsets=toolsets,
     )
     until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     where = ", ".join(sessions) if sessions else "every session"

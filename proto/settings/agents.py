@@ -1,11 +1,23 @@
-"""Settings of what agents use besides messages: MCP sessions, waits, searches, memory, links."""
+"""Settings of what agents use: tools, MCP sessions, waits, searches, memory, links."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, field_validator
+from pydantic_settings import NoDecode
+
+from proto.toolsets import Toolset
 
 
 class AgentSettings(BaseModel):
-    """Agents: waiting, MCP sessions, subscriptions, searches, memory, links."""
+    """Agents: tools, waiting, MCP sessions, subscriptions, searches, memory, links."""
 
+    toolsets: Annotated[tuple[Toolset, ...], NoDecode] = Field(
+        ("core",),
+        min_length=1,
+        description="Sets of tools that an agent is shown if neither its address"
+        " (`/mcp?tools=core,memory`) nor its token names any: of core, memory, coordination,"
+        " moderation.",
+    )
     max_waits_per_principal: int = Field(
         200,
         ge=1,
@@ -64,3 +76,10 @@ class AgentSettings(BaseModel):
     max_links_per_principal: int = Field(
         20, ge=1, le=10_000, description="Valid live links of one principal at a time."
     )
+
+    @field_validator("toolsets", mode="before")
+    @classmethod
+    def _split_toolsets(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

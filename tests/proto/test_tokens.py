@@ -106,6 +106,8 @@ def test_the_sessions_claim_says_which_sessions_may_be_entered(
         ({"sessions": ["two words"]}, "session_id must be"),
         ({"sessions": ["*"]}, "session_id must be"),
         ({"sessions": "*"}, "session_id must be"),
+        ({"toolsets": []}, "tools must be"),
+        ({"toolsets": ["core", "x"]}, "tools must be"),
         ({"lifetime_seconds": 0}, "lifetime"),
         ({"lifetime_seconds": -5}, "lifetime"),
     ],
@@ -175,3 +177,16 @@ def test_refused_and_expired_tokens_are_not_remembered(
     with pytest.raises(Unauthenticated):
         verifier.verify(token)
     assert not verifier._verified
+
+
+def test_a_token_may_name_the_sets_of_tools_that_its_holder_is_shown(
+    verifier: PrincipalVerifier,
+) -> None:
+    assert verifier.verify(signed()).toolsets is None
+    assert verifier.verify(signed(toolsets=["memory", "core"])).toolsets == {"core", "memory"}
+
+
+@pytest.mark.parametrize("tools", [None, [], "core", ["core", "x"], [["core"]], {"core": 1}])
+def test_a_malformed_tools_claim_is_refused(verifier: PrincipalVerifier, tools: object) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(eddsa(KEY, principal_claims(tools=tools)))

@@ -95,7 +95,11 @@ class ArgumentErrors(Middleware):
                 problem = InvalidInput("The tool has no such argument.", await _arguments(context))
             raise ToolError(str(problem), log_level=logging.DEBUG) from None
         except NotFoundError:
-            unknown = InvalidInput("There is no such tool.", "Call tools/list to see the tools.")
+            unknown = InvalidInput(
+                "There is no such tool.",
+                "Call tools/list to see the tools; the address can name other sets of them, as in"
+                " /mcp?tools=core,memory.",
+            )
             raise ToolError(str(unknown), log_level=logging.DEBUG) from None
 
     async def on_read_resource(

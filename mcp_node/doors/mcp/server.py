@@ -27,7 +27,9 @@ from mcp_node.doors.mcp.tools.moderation import add_moderation_tools
 from mcp_node.doors.mcp.tools.registry import Tools
 from mcp_node.doors.mcp.tools.search import add_search_tools
 from mcp_node.doors.mcp.tools.sessions import add_session_tools
+from mcp_node.doors.mcp.toolsets import ToolsetFilter
 from mcp_node.services import Services
+from proto.toolsets import DEFAULT_TOOLSETS, Toolset
 from serving.http.identity import Identity
 
 INSTRUCTIONS = (
@@ -39,10 +41,19 @@ INSTRUCTIONS = (
 )
 
 
-def make_server(services: Services, identity: Identity) -> FastMCP:
+def make_server(
+    services: Services,
+    identity: Identity,
+    toolsets: frozenset[Toolset] = DEFAULT_TOOLSETS,
+) -> FastMCP:
     """A FastMCP server with every tool, resource and prompt, for both protocol eras.
 
     Call `install_schema_lookup` once all tools are on it.
+
+    Args:
+        services: what the tools call.
+        identity: tells who calls.
+        toolsets: the sets of tools for callers that ask for none.
     """
     mcp = FastMCP(
         "partyline",
@@ -53,6 +64,7 @@ def make_server(services: Services, identity: Identity) -> FastMCP:
         middleware=[ArgumentErrors()],
     )
     tools = Tools(mcp, services.inbox, identity)
+    mcp.add_middleware(ToolsetFilter(tools.toolsets, toolsets, identity))
     add_session_tools(tools, services)
     add_message_tools(tools, services)
     add_inbox_tools(tools, services)
@@ -80,7 +92,7 @@ async def install_schema_lookup(mcp: FastMCP) -> None:
     test checks. Call it again after tools were added.
     """
     schemas: dict[str, Any] = {}
-    for tool in await mcp.list_tools():
+    for tool in await mcp.list_tools(run_middleware=False):
         described = tool.to_mcp_tool(name=tool.name)
         fields = described.model_dump(by_alias=True, mode="json", exclude_none=True)
         schemas[tool.name] = fields["inputSchema"]

@@ -57,6 +57,11 @@ def test_token_for_some_sessions_enters_no_other(partyline, data_dir):
     assert "plan, review" in done.stderr
 
 
+def test_token_with_sets_of_tools(partyline, data_dir):
+    done = partyline("token", *ASKED, "--tools", "core, memory")
+    assert verified(data_dir, done.stdout.strip()).toolsets == {"core", "memory"}
+
+
 def test_token_makes_the_key_for_its_owner_alone(partyline, data_dir):
     assert partyline("token", *ASKED).returncode == 0
     assert data_dir.stat().st_mode & 0o777 == 0o700
@@ -73,6 +78,7 @@ def test_token_makes_the_key_for_its_owner_alone(partyline, data_dir):
         (("--agent", "a", "--type", "t", "--scopes", ","), "--scopes must name"),
         ((*ASKED, "--sessions", ""), "--sessions must name"),
         ((*ASKED, "--sessions", "../x"), "session_id must be"),
+        ((*ASKED, "--tools", "core,x"), "tools must be one or more of core"),
         ((*ASKED, "--expires", "soon"), "--expires must be"),
         (("--agent", "a"), "required: --type, --scopes"),
     ],

@@ -4,7 +4,7 @@ It reaches into a private attribute of the pinned mcp release; this is the test 
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mcp_node.services import make_services
 from proto.keyfile import open_data_dir, public_key
 from proto.settings import load_settings
 from proto.tokens import PrincipalVerifier
+from proto.toolsets import TOOLSETS, Toolset
 from serving.http.identity import Identity
 from tests.mcp_node.making import opened
 
@@ -32,11 +33,12 @@ class Count(Middleware):
 
 
 @asynccontextmanager
-async def server(data_dir: Path) -> AsyncIterator[FastMCP]:
+async def server(data_dir: Path, toolsets: Iterable[Toolset] = TOOLSETS) -> AsyncIterator[FastMCP]:
     key = public_key(open_data_dir(data_dir))
     identity = Identity(PrincipalVerifier(key), auth_off=True)
     async with opened(data_dir) as store:
-        yield make_server(make_services(store, load_settings(data_dir=data_dir)), identity)
+        services = make_services(store, load_settings(data_dir=data_dir))
+        yield make_server(services, identity, frozenset(toolsets))
 
 
 async def listings(mcp: FastMCP, *, mode: str, calls: int) -> int:

@@ -74,12 +74,10 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 async def test_what_the_core_tools_cost_an_agent(tmp_path: Path) -> None:
-    found = await tools(tmp_path / "data")
-    core = {
-        name: one for name, one in found.items() if name not in MEMORY | MODERATION | COORDINATION
-    }
+    async with server(tmp_path / "data", ["core"]) as mcp, Client(mcp) as client:
+        core = await client.list_tools()
     assert len(core) >= 12
-    assert sum(map(characters, core.values())) <= MAX_CORE_CHARACTERS
+    assert sum(map(characters, core)) <= MAX_CORE_CHARACTERS
 
 
 async def test_input_schemas_say_nothing_twice(tmp_path: Path) -> None:
