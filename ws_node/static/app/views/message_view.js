@@ -174,3 +174,19 @@ function classOf({ sender, sender_type: type, deleted }, sessionId) {
   const hue = colours(sessionId).of(sender);
   return `message hue-${hue} kind-${kind}${deleted === true ? " deleted" : ""}`;
 }
+
+/** A line that points to a reply further up; `go` goes there. */
+export function pointerView(message, go) {
+  return h(
+    "li",
+    { class: "pointer" },
+    h(
+      "button",
+      { type: "button", onclick: go },
+      icon("reply"),
+      h("b", {}, message.sender),
+      " replied above: ",
+      h("span", {}, line(message.content, 80)),
+    ),
+  );
+}

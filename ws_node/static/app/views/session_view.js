@@ -176,14 +176,8 @@ export class SessionView {
       this._drawPending();
       for (const message of page.messages) this._presence.count(message.timestamp);
       this._newest = Math.max(this._newest, page.messages.at(-1)?.id ?? 0);
-      this.timeline.setTop(
-        this._more
-          ? "Loading older messages…"
-          : this._newest
-            ? "The beginning of this session"
-            : "No messages yet",
-        this._more,
-      );
+      const first = this._newest ? "The beginning of this session" : "No messages yet";
+      this.timeline.setTop(this._more ? "Loading older messages…" : first, this._more);
       this._saw();
       return true;
     } catch (error) {

@@ -3,9 +3,15 @@
 import { Chunks } from "../ui/chunks.js";
 import { Conversation } from "../model/conversation.js";
 import { h } from "../ui/dom.js";
-import { line } from "../ui/hidden.js";
 import { icon } from "../ui/icons.js";
-import { externalView, messageView, redraw, redrawReactions, requote } from "./message_view.js";
+import {
+  externalView,
+  messageView,
+  pointerView,
+  redraw,
+  redrawReactions,
+  requote,
+} from "./message_view.js";
 import { changed } from "../model/changes.js";
 import { beginsDay } from "../model/days.js";
 import { daySeparator } from "../ui/time.js";
@@ -232,22 +238,7 @@ export class Timeline {
 
   /** Add one line at the end that points to a reply further up. */
   _point(entry) {
-    const { message } = entry;
-    const go = () => this.show(entry.id);
-    this._chunks.append(
-      h(
-        "li",
-        { class: "pointer" },
-        h(
-          "button",
-          { type: "button", onclick: go },
-          icon("reply"),
-          h("b", {}, message.sender),
-          " replied above: ",
-          h("span", {}, line(message.content, 80)),
-        ),
-      ),
-    );
+    this._chunks.append(pointerView(entry.message, () => this.show(entry.id)));
   }
 
   _trim() {
