@@ -25,20 +25,13 @@ from mcp_node.doors.mcp.legacy_sessions import LegacySessions
 from mcp_node.doors.mcp.server import install_schema_lookup, make_server
 from mcp_node.doors.mcp.toolsets import toolsets_of_address
 from mcp_node.doors.rest.caller import install_identity
-from mcp_node.doors.rest.coordination import make_claims_api
-from mcp_node.doors.rest.editing import make_editing_api
-from mcp_node.doors.rest.inbox import make_inbox_api
-from mcp_node.doors.rest.links import make_link_api, make_redeem_api
+from mcp_node.doors.rest.links import make_link_api
 from mcp_node.doors.rest.log import make_log_api
-from mcp_node.doors.rest.moderation import make_moderation_api
-from mcp_node.doors.rest.notes import make_notes_api
 from mcp_node.doors.rest.presence import make_presence_api
 from mcp_node.doors.rest.prune import make_prune_api
 from mcp_node.doors.rest.revocations import make_revocation_api
-from mcp_node.doors.rest.search import make_search_api
+from mcp_node.doors.rest.routers import public_routers
 from mcp_node.doors.rest.service import for_service, service_app
-from mcp_node.doors.rest.sessions import make_api
-from mcp_node.doors.rest.statuses import make_status_api
 from mcp_node.links.revocations import RevocationWatch, revocations
 from mcp_node.log.interface import Database
 from mcp_node.services import Services, make_services
@@ -170,15 +163,8 @@ async def build(
         figures=lambda: {0: _figures(database, publisher, services, sessions)},
         address=address,
     )
-    api.include_router(make_api(services))
-    api.include_router(make_editing_api(services))
-    api.include_router(make_inbox_api(services))
-    api.include_router(make_moderation_api(services.moderation))
-    api.include_router(make_claims_api(services))
-    api.include_router(make_notes_api(services))
-    api.include_router(make_status_api(services))
-    api.include_router(make_search_api(services.search))
-    api.include_router(make_redeem_api(services.links, _signing_key(keys)))
+    for router in public_routers(services, _signing_key(keys)):
+        api.include_router(router)
     public = StrictBodies(
         _beside(sessions, api, leases),
         max_bytes=settings.max_body_bytes,

@@ -22,7 +22,7 @@ from proto.messages import Principal, utc
 Clock = Callable[[], float]
 """Seconds of Unix time."""
 
-MOST_IN_SESSION: Final = 200
+MOST_IN_SESSION: Final = 100
 MOST_OF_PRINCIPAL: Final = 100
 """The most names that are claimed in a session, and by a principal in all sessions."""
 

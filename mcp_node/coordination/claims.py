@@ -9,7 +9,7 @@ from mcp_node.coordination.claim_rows import ClaimNames, Clock, NewClaim, Releas
 from mcp_node.coordination.overlap import normalized
 from mcp_node.log.interface import Database
 from mcp_node.sessions import reads
-from mcp_node.sessions.authorization import Rights, entered, named
+from mcp_node.sessions.authorization import Rights, entered, named, need
 from mcp_node.sessions.checks import check_printable
 from proto.errors import InvalidInput, TooLarge
 from proto.messages import Principal
@@ -63,14 +63,15 @@ class Claims:
         Raises:
             Claimed: a name overlaps one that somebody else has.
             SessionClosed: the session is closed.
-            RateLimited: too many writes, or too many names.
+            RateLimited: too many writes (each name counts as one), or too many names.
         """
-        self._rights.may_write(principal)
+        need(principal, "write")
+        checked = _check_names(names)
+        # Each name is compared with every name that is claimed, while other writes wait.
+        self._rights.may_write(principal, len(checked))
         named(principal, "claiming")
         name = entered(principal, session_id, "write")
-        new = NewClaim(
-            name, _check_names(names), principal, check_minutes(minutes) * 60, _check_note(note)
-        )
+        new = NewClaim(name, checked, principal, check_minutes(minutes) * 60, _check_note(note))
         claim = await self._database.write(ClaimNames(new, self._clock))
         self._seen(principal, name)
         return claim.shown()

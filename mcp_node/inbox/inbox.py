@@ -8,10 +8,11 @@ from typing import Any
 from mcp_node.coordination.claims import Claims
 from mcp_node.inbox.pages import Pages
 from mcp_node.inbox.read_positions import Readers
+from mcp_node.inbox.revisions import revisions
 from mcp_node.log.interface import Database
 from mcp_node.sessions import checks, reads
 from mcp_node.sessions.authorization import entered, named
-from mcp_node.sessions.reads import PageQuery
+from mcp_node.sessions.reads import Page, PageQuery
 from mcp_node.sessions.sessions import Sessions
 from proto.errors import InvalidInput
 from proto.messages import Message, Principal
@@ -97,6 +98,21 @@ class Inbox:
             elif mark_read:
                 await self._pages.given(principal, name, page, query.after)
         return page.shown()
+
+    async def get_revisions(
+        self, principal: Principal, session_id: Any, message_id: Any
+    ) -> dict[str, Any]:
+        """The texts of a message that a principal saw, oldest first; the last is today's.
+
+        Raises:
+            MessageNotFound: the session has no such message that the principal may see.
+        """
+        name = entered(principal, session_id, "read")
+        id_ = checks.check_message_id(message_id)
+        await self._enter(principal, name)
+        await self._readers.save()  # when it was given the message may not be stored yet
+        look = partial(revisions, session_id=name, audience=principal.audience, message_id=id_)
+        return Page(await self._database.read(look), False).shown()
 
     async def get_unread(
         self, principal: Principal, session_id: Any, limit: Any = 50

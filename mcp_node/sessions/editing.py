@@ -1,14 +1,11 @@
-"""The service that edits messages for their senders, and reads their earlier texts."""
+"""The service that edits messages for their senders."""
 
-from functools import partial
 from typing import Any
 
 from mcp_node.log.interface import Database
-from mcp_node.sessions import checks, reads
+from mcp_node.sessions import checks
 from mcp_node.sessions.authorization import Rights, entered, named
 from mcp_node.sessions.edit_message import EditMessage
-from mcp_node.sessions.reads import Page
-from mcp_node.sessions.revisions import revisions
 from proto.messages import Message, Principal
 from proto.settings import Settings
 
@@ -61,15 +58,3 @@ class Editing:
         fields = None if metadata is None else checks.check_metadata(metadata, self._settings)
         edit = EditMessage(name, id_, principal.audience, text, fields)
         return await self._database.write(edit)
-
-    async def revisions(self, principal: Principal, session_id: Any, message_id: Any) -> Page:
-        """The texts of a message that a principal saw, oldest first; the last is today's.
-
-        Raises:
-            MessageNotFound: the session has no such message that the principal may see.
-        """
-        name = entered(principal, session_id, "read")
-        id_ = checks.check_message_id(message_id)
-        await self._database.read(partial(reads.session, session_id=name))
-        look = partial(revisions, session_id=name, audience=principal.audience, message_id=id_)
-        return Page(await self._database.read(look), False)

@@ -76,8 +76,8 @@ def make_editing_api(services: Services) -> APIRouter:
     async def get_revisions(
         caller: Caller, session_id: SessionId, message_id: int
     ) -> dict[str, Any]:
-        page = await editing.revisions(caller, session_id, message_id)
-        return {"messages": page.shown()["messages"]}
+        page = await services.inbox.get_revisions(caller, session_id, message_id)
+        return {"messages": page["messages"]}
 
     @router.put(
         f"{message}/reactions/{{reaction}}",

@@ -46,8 +46,8 @@ async def news(able: Services, who: Principal) -> list[dict[str, Any]]:
 
 
 async def texts(able: Services, who: Principal, message_id: int = 1) -> list[str]:
-    page = await able.editing.revisions(who, "room", message_id)
-    return [message.content for message in page.messages]
+    page = await able.inbox.get_revisions(who, "room", message_id)
+    return [message["content"] for message in page["messages"]]
 
 
 async def messages(able: Services, who: Principal, **part: Any) -> list[dict[str, Any]]:
@@ -146,15 +146,13 @@ async def test_a_reply_still_calls_its_parents_author_after_an_edit(able: Servic
 async def test_earlier_texts_are_for_those_who_saw_them(able: Services) -> None:
     await say(able, ALICE, "first")
     await read(able, BOB)
-    await able.readers.save()
     await edit(able, ALICE, 1, "second")
     await read(able, EVE)
-    await able.readers.save()
     await edit(able, ALICE, 1, "third", {"n": 3})
     assert await texts(able, ALICE) == await texts(able, BOB) == ["first", "second", "third"]
     assert await texts(able, EVE) == ["second", "third"]
     assert await texts(able, ROOT) == ["third"]
-    first, second, _ = (await able.editing.revisions(BOB, "room", 1)).shown()["messages"]
+    first, second, _ = (await able.inbox.get_revisions(BOB, "room", 1))["messages"]
     assert "edited_at" not in first
     assert first["timestamp"] < second["edited_at"]
     await able.deletion.delete_message(ALICE, "room", 1)

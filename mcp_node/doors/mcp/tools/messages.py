@@ -152,8 +152,7 @@ def add_message_tools(tools: Tools, services: Services) -> None:
         if revisions_of is not None:
             if unread_only or any(value is not None for value in (after, before, *filters)):
                 raise InvalidInput("revisions_of goes alone.", "Leave out the other arguments.")
-            page = await services.editing.revisions(caller, session_id, revisions_of)
-            return page.shown()
+            return await services.inbox.get_revisions(caller, session_id, revisions_of)
         if not unread_only:
             query = check_page(session_id, after, before, limit, *filters)
             return await services.inbox.get_messages(caller, query, mark_read=True)

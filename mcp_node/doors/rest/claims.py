@@ -1,4 +1,4 @@
-"""REST routes for dividing work: the claims of a session."""
+"""REST routes of claims."""
 
 from typing import Any
 
