@@ -48,7 +48,7 @@ conformance: $(STAMP) ## install npm packages, run the official MCP suite and ot
 lint: $(STAMP) ## ruff, format, types, oxlint, and the rules of the repository
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict proto serving mcp_node ws_node
+	$(BIN)/mypy --strict proto serving mcp_node ws_node bench
 	$(BIN)/oxlint --deny-warnings ws_node/static tests/page
 	$(BIN)/python -m pytest -q -n 0 tests/test_repository.py tests/test_page_sources.py
 

@@ -114,7 +114,6 @@ def _rows(count: int, sessions: list[str], now: str, text: Text) -> Iterator[tup
             visibility,
             now,
             "{}",
-            None,
-            None,
+            *[None] * 4,  # neither a reply nor an entry about a message
         )
         last[number] = id_

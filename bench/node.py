@@ -26,8 +26,9 @@ from fastmcp import FastMCP
 
 from mcp_node import app
 from mcp_node.doors.mcp.tools.messages import Level
+from mcp_node.doors.mcp.tools.registry import ADDS
 from mcp_node.doors.mcp.tools.results import MessageAdded
-from mcp_node.doors.mcp.tools.sessions import ADDS, Metadata, SessionId
+from mcp_node.doors.mcp.tools.sessions import Metadata, SessionId
 from mcp_node.log.interface import Database
 from mcp_node.log.postgres.batches import Batches
 from mcp_node.log.sqlite import commits
@@ -36,6 +37,7 @@ from mcp_node.services import Services
 from mcp_node.sessions.rows import INSERT_SESSION, session_row
 from proto.messages import Message, Session, Visibility, encode_metadata, utc_now
 from proto.settings import Settings
+from proto.toolsets import Toolset
 from serving.http.identity import Identity
 from serving.process.server import run_node
 
@@ -108,8 +110,10 @@ async def _open_watched_store(data_dir: Path, settings: Settings) -> Database:
     return store
 
 
-def _make_bench_server(services: Services, identity: Identity) -> FastMCP:
-    mcp: FastMCP = _make_server(services, identity)
+def _make_bench_server(
+    services: Services, identity: Identity, toolsets: frozenset[Toolset]
+) -> FastMCP:
+    mcp: FastMCP = _make_server(services, identity, toolsets)
 
     @mcp.tool(annotations=ADDS)
     async def noop() -> dict[str, Any]:

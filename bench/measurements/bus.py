@@ -14,6 +14,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from bench.bus import BusBridge
 from bench.calls import Caller, answered, callers, request
@@ -48,7 +49,7 @@ async def measure(quick: bool) -> list[Row]:
             ]
 
 
-def _on_nats(server: NatsServer) -> dict[str, object]:
+def _on_nats(server: NatsServer) -> dict[str, Any]:
     return {
         "BRIDGE": "nats",
         "mcp_settings": {"NATS_URL": server.url("mcp_node")},

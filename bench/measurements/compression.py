@@ -98,7 +98,7 @@ async def measure(quick: bool) -> list[Row]:
     rows = []
     async with Partyline(WS_COMPRESSION="deflate") as server:
         with zmq.Context() as context, context.socket(zmq.PUSH) as push:
-            push.connect(server.publishing[1])
+            push.connect(str(server.publishing[1]))
             ids = itertools.count(1)
             for viewers, size in itertools.product(groups, SIZES):
                 rows += await asyncio.to_thread(_compare, server, push, ids, viewers, size, turns)

@@ -23,6 +23,7 @@ from bench.calls import Caller
 from bench.long_log import LARGE, write_log
 from bench.measured_pair import bench_pair
 from bench.row import Row, median, quantile
+from mcp_node.log.sqlite.connection import JobConnection
 from mcp_node.log.sqlite.schema import DATABASE
 from mcp_node.search.index import index_everything
 from proto import keyfile
@@ -79,7 +80,7 @@ async def measure(quick: bool) -> list[Row]:
 def _make(path: Path, count: int, known: Sequence[str]) -> list[Row]:
     """Write the log and index it: what that takes."""
     write_log(path, count, Texts(known))
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, factory=JobConnection)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         (before,) = connection.execute("PRAGMA page_count").fetchone()
         begin = time.perf_counter()

@@ -11,6 +11,7 @@ import asyncio
 import sys
 import tempfile
 from contextlib import AsyncExitStack, ExitStack, closing
+from functools import partial
 from pathlib import Path
 from shutil import copy2
 
@@ -70,7 +71,7 @@ class OnNats(Partyline):
                 node.environment["PARTYLINE_MCP_URL"] = self.pair.mcp_url
                 await node.start()
             for node in self._nodes:
-                await until(lambda node=node: _ready(node))
+                await until(partial(_ready, node))
         except BaseException:
             await self.__aexit__(None, None, None)
             raise

@@ -71,7 +71,7 @@ async def _percent(pair: Pair, seconds: float) -> float:
 
 async def _wait(pair: Pair, caller: Caller) -> bool:
     found = await answered(caller, request(pair, "list_agents", session_id=SESSION))
-    return sum(one["waiting"] for one in found["agents"]) == AGENTS
+    return bool(sum(one["waiting"] for one in found["agents"]) == AGENTS)
 
 
 async def _wake(pair: Pair, caller: Caller, agents: list[Waiter]) -> tuple[float, bool]:
