@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mcp_node.log.transaction import Transaction
 from mcp_node.services import Services, make_services
 from mcp_node.sessions import edit_message, reactions
 from proto.errors import (
@@ -157,6 +158,21 @@ async def test_earlier_texts_are_for_those_who_saw_them(able: Services) -> None:
     assert first["timestamp"] < second["edited_at"]
     await able.deletion.delete_message(ALICE, "room", 1)
     assert await texts(able, BOB) == [""]
+
+
+async def test_a_deletion_by_a_node_that_knows_no_edits_hides_every_text(
+    able: Services,
+) -> None:
+    class OldDeletion:
+        size = 1
+
+        def apply(self, transaction: Transaction) -> None:
+            transaction.write("UPDATE messages SET content = '', deleted_at = timestamp")
+
+    await say(able, ALICE, "first")
+    await edit(able, ALICE, 1, "second")
+    await able.inbox._database.write(OldDeletion())
+    assert await texts(able, ALICE) == [""]
 
 
 async def test_search_finds_the_new_text_alone(able: Services) -> None:
